@@ -1,0 +1,176 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"time"
+)
+
+// ErrHeld says that somebody else holds the lock, or did until patience ended.
+var ErrHeld = errors.New("another process holds the lock")
+
+// lockSuffixes name the locks of an entry. The second is for the day on which the first one's holder was stopped:
+// whoever lost patience with it queues there, so that still one at a time works.
+var lockSuffixes = []string{".lock", ".lock2"}
+
+func isLock(suffix string) bool { return slices.Contains(lockSuffixes, suffix) }
+
+const (
+	defaultPatience = 5 * time.Second
+	beats           = 5 // how often in that time a holder shows life
+)
+
+// Lock waits until nobody else holds the entry's lock and takes it; unlock gives it back. A holder shows that he is alive by
+// touching the lock file; one that shows no sign of life for Dir.Patience is passed by. When he dies the
+// kernel frees his lock at once.
+//
+// With wait false it does not wait and returns ErrHeld where it would have to. It also returns ErrHeld when no lock could be
+// had with patience, and ctx's error when that ends first. Any other error says why locking is impossible here.
+// It is not for mutual exclusion that correctness rests on: it saves work.
+func (e *Entry) Lock(ctx context.Context, wait bool) (unlock func(), err error) {
+	if err := e.dir.make(); err != nil {
+		return nil, err
+	}
+	for _, suffix := range lockSuffixes {
+		unlock, err = e.dir.lock(ctx, e.path(suffix), wait)
+		if !wait || !errors.Is(err, ErrHeld) {
+			break
+		}
+	}
+	return unlock, err
+}
+
+func (d Dir) lock(ctx context.Context, path string, wait bool) (unlock func(), err error) {
+	for {
+		f, err := d.acquire(ctx, path, wait)
+		if err != nil {
+			return nil, err
+		}
+		if !stillAt(f, path) { // swept or cleared while we waited: others lock a newer file
+			f.Close()
+			continue
+		}
+		stop := d.showLife(path)
+		return func() { stop(); f.Close() }, nil // closing frees the lock
+	}
+}
+
+// acquire returns the open and locked file.
+func (d Dir) acquire(ctx context.Context, path string, wait bool) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|noFollow, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	switch err := lockFile(f, false); {
+	case err == nil:
+		return f, nil
+	case !errors.Is(err, ErrHeld) || !wait:
+		f.Close()
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	ctx, done := context.WithCancel(ctx)
+	defer done()
+	locked := make(chan error, 1)
+	go func() { locked <- lockFile(f, true) }()
+	select {
+	case err = <-locked:
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		return f, nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-d.silence(ctx, path):
+		err = ErrHeld
+	}
+	// The kernel cannot be told to stop waiting; the lock goes back the moment it comes.
+	go func() { <-locked; f.Close() }()
+	return nil, err
+}
+
+// silence is closed when the lock file has not been touched for as long as patience lasts. It is counted in ticks of this process
+// and not in time: one that was suspended itself has not been watching.
+func (d Dir) silence(ctx context.Context, path string) <-chan struct{} {
+	silent := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(d.patience() / beats)
+		defer tick.Stop()
+		seen := touched(path)
+		for quiet := 0; quiet <= beats; quiet++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if t := touched(path); !t.Equal(seen) {
+				seen, quiet = t, 0
+			}
+		}
+		close(silent)
+	}()
+	return silent
+}
+
+// showLife touches the lock file now and at intervals until stop is called.
+func (d Dir) showLife(path string) (stop func()) {
+	touch := func() { now := time.Now(); os.Chtimes(path, now, now) }
+	touch()
+	done := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(d.patience() / beats)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				touch()
+			}
+		}
+	}()
+	return func() { close(done) }
+}
+
+func (d Dir) patience() time.Duration {
+	if d.Patience > 0 {
+		return d.Patience
+	}
+	return defaultPatience
+}
+
+func touched(path string) time.Time {
+	fi, err := os.Lstat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return fi.ModTime()
+}
+
+func stillAt(f *os.File, path string) bool {
+	ours, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Lstat(path)
+	return err == nil && os.SameFile(ours, there)
+}
+
+// removeFree removes a lock file that nobody holds. Who waits for it notices and opens the next one.
+func removeFree(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|noFollow, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := lockFile(f, false); err != nil {
+		return err
+	}
+	return os.Remove(path)
+}

@@ -1,0 +1,109 @@
+//go:build unix
+
+package cache
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test binary hold a lock as a process of its own.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("CACHE_TEST_HOLD"); dir != "" {
+		e, err := Dir{Path: dir}.Entry([]byte("secret"))
+		if err == nil {
+			_, err = e.Lock(nil, false)
+		}
+		fmt.Println(err)
+		select {}
+	}
+	os.Exit(m.Run())
+}
+
+func holder(t *testing.T, d Dir) *os.Process {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "CACHE_TEST_HOLD="+d.Path)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	if line, _ := bufio.NewReader(out).ReadString('\n'); line != "<nil>\n" {
+		t.Fatalf("the holder says %q", line)
+	}
+	return cmd.Process
+}
+
+func TestKilledHolderFreesTheLock(t *testing.T) {
+	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), Patience: time.Hour}
+	p := holder(t, d)
+	e := newEntry(t, d, "secret")
+	if _, err := e.Lock(t.Context(), false); !errors.Is(err, ErrHeld) {
+		t.Fatalf("got %v, want ErrHeld", err)
+	}
+	p.Kill()
+	unlock, err := e.Lock(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+}
+
+func TestStoppedHolderIsPassedBy(t *testing.T) {
+	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), Patience: 200 * time.Millisecond}
+	p := holder(t, d)
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	e := newEntry(t, d, "secret")
+	unlock, err := e.Lock(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Those who lost patience still go one at a time, and a living holder among them is waited for.
+	second := make(chan error)
+	go func() {
+		u, err := e.Lock(t.Context(), true)
+		if err == nil {
+			u()
+		}
+		second <- err
+	}()
+	select {
+	case err := <-second:
+		t.Fatalf("two at a time: %v", err)
+	case <-time.After(5 * d.Patience):
+	}
+	unlock()
+	if err := <-second; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLivingHolderIsWaitedFor(t *testing.T) {
+	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), Patience: 200 * time.Millisecond}
+	e := newEntry(t, d, "secret")
+	unlock, err := e.Lock(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	got := make(chan error, 1)
+	go func() { _, err := e.Lock(t.Context(), true); got <- err }()
+	select {
+	case err := <-got:
+		t.Fatalf("did not wait: %v", err)
+	case <-time.After(5 * d.Patience):
+	}
+}

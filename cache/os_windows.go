@@ -1,0 +1,29 @@
+package cache
+
+import (
+	"errors"
+	"io/fs"
+	"math"
+	"os"
+
+	"golang.org/x/sys/windows"
+)
+
+// noFollow: Go opens the link's target here; a folder in the user's profile is writable by that user only.
+const noFollow = 0
+
+// private: the permission bits say nothing on Windows, where the profile's access list protects its folders.
+func private(fs.FileInfo) error { return nil }
+
+// lockFile takes a lock that ends with the open file. Without wait it returns ErrHeld at once.
+func lockFile(f *os.File, wait bool) error {
+	how := uint32(windows.LOCKFILE_EXCLUSIVE_LOCK)
+	if !wait {
+		how |= windows.LOCKFILE_FAIL_IMMEDIATELY
+	}
+	err := windows.LockFileEx(windows.Handle(f.Fd()), how, 0, math.MaxUint32, math.MaxUint32, new(windows.Overlapped))
+	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
+		return ErrHeld
+	}
+	return err
+}

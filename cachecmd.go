@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/akslogin/akslogin/cache"
+)
+
+type cacheCommands struct {
+	List  cacheList  `cmd:"" help:"Show whose tokens are cached, how old they are and how long they last."`
+	Clear cacheClear `cmd:"" help:"Remove the cached tokens."`
+	Path  cachePath  `cmd:"" help:"Print the cache's folder."`
+}
+
+type cacheList struct{ cacheFlags }
+
+// Run prints what the entries say of themselves: they cannot be opened without what they were sealed with.
+func (c *cacheList) Run(w world) error {
+	dir := c.dir(w)
+	entries, err := dir.List()
+	if err != nil {
+		return err
+	}
+	entries = slices.DeleteFunc(entries, func(e cache.Listing) bool { return e.Holds != "token" })
+	slices.SortFunc(entries, func(a, b cache.Listing) int { return a.Stored.Compare(b.Stored) })
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "METHOD\tCLIENT\tTENANT\tAUDIENCE\tAUTHORITY\tAGE\tLIFE LEFT")
+	for _, e := range entries {
+		input := inputs(e.Inputs)
+		left := e.Expires.Sub(dir.Now()).Round(time.Second)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", input["method"], input["client"], input["tenant"], input["audience"], input["authority"],
+			dir.Now().Sub(e.Stored).Round(time.Second), max(left, 0))
+	}
+	return table.Flush()
+}
+
+// inputs splits "name=value". The file may say anything, so what is not plain is quoted.
+func inputs(pairs []string) map[string]string {
+	m := map[string]string{}
+	for _, pair := range pairs {
+		name, value, _ := strings.Cut(pair, "=")
+		if quoted := strconv.QuoteToASCII(value); quoted != `"`+value+`"` {
+			value = quoted
+		}
+		m[name] = value
+	}
+	return m
+}
+
+type cacheClear struct{ cacheFlags }
+
+// Run removes this program's files and no others.
+func (c *cacheClear) Run(w world) error {
+	dir := c.dir(w)
+	n, err := dir.Clear()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("removed %d cached entries from %s\n", n, dir.Path)
+	return nil
+}
+
+type cachePath struct{ cacheFlags }
+
+// Run prints the folder, whether it is there or not.
+func (c *cachePath) Run(w world) error {
+	_, err := fmt.Println(c.dir(w).Path)
+	return err
+}

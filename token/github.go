@@ -1,0 +1,104 @@
+package token
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+)
+
+// GitHub Actions gives a job that has the permission "id-token: write" an address to ask for federated tokens, and a token to ask with.
+// https://docs.github.com/actions/reference/security/oidc#methods-for-requesting-the-oidc-token
+const (
+	gitHubURLVariable   = "ACTIONS_ID_TOKEN_REQUEST_URL"
+	gitHubTokenVariable = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+)
+
+func onGitHub(getenv func(string) string) bool {
+	return getenv(gitHubURLVariable) != "" && getenv(gitHubTokenVariable) != ""
+}
+
+// gitHubLogin seals with the token that the job asks with: GitHub makes a new federated token at every question.
+func gitHubLogin(login Login, r Request, w World) (Login, error) {
+	source := gitHub{address: w.Getenv(gitHubURLVariable), bearer: w.Getenv(gitHubTokenVariable), audience: r.exchangeAudience()}
+	u, err := url.Parse(source.address)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return Login{}, usage("$%s is %q: it must be https://HOST/PATH", gitHubURLVariable, clean(source.address))
+	}
+	if !plain(source.bearer, "-._~+/=") {
+		return Login{}, usage("$%s is not a token", gitHubTokenVariable)
+	}
+	var assertion string
+	login.Secret = []byte(source.bearer)
+	login.Inputs = append(login.Inputs, "source="+u.Scheme+"://"+u.Host+u.Path)
+	login.Credential = func(o azcore.ClientOptions, wr wire) (azcore.TokenCredential, error) {
+		return assertionCredential(r, o, wr, func(ctx context.Context) (string, error) {
+			assertion, err = source.federatedToken(ctx, wr)
+			wr.last.err = err
+			return assertion, err
+		})
+	}
+	login.Facts = func() map[string]string {
+		facts := assertionFacts(assertion)
+		facts["source"] = "GitHub Actions ($" + gitHubURLVariable + ")"
+		return facts
+	}
+	return login, nil
+}
+
+// exchangeAudience is the audience that a federated token must have to be exchanged in the request's cloud.
+func (r Request) exchangeAudience() string {
+	authority, _ := r.authority() // Check has seen it
+	for _, e := range environments {
+		if e.authority == authority {
+			return e.exchange
+		}
+	}
+	return environments[0].exchange
+}
+
+// gitHub is a job's leave to ask for federated tokens.
+type gitHub struct{ address, bearer, audience string }
+
+// federatedToken asks for a new one. What GitHub answers is not repeated in errors.
+func (g gitHub) federatedToken(ctx context.Context, wr wire) (string, error) {
+	wr.proxy, wr.oneRequest = tokenProxy{}, false // GitHub is reached as Entra ID is, but for these
+	u, err := url.Parse(g.address)
+	if err != nil {
+		return "", final("%w", err)
+	}
+	query := u.Query()
+	query.Set("audience", g.audience)
+	u.RawQuery = query.Encode()
+	req, err := runtime.NewRequest(ctx, http.MethodGet, u.String())
+	if err != nil {
+		return "", final("%w", err)
+	}
+	req.Raw().Header.Set("Authorization", "Bearer "+g.bearer)
+	req.Raw().Header.Set("Accept", "application/json; api-version=2.0")
+	options := policy.ClientOptions(wr.options(ctx, ""))
+	resp, err := runtime.NewPipeline("akslogin", "", runtime.PipelineOptions{}, &options).Do(req)
+	if err != nil {
+		return "", fmt.Errorf("ask GitHub Actions for a federated token: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return "", final("ask GitHub Actions for a federated token: HTTP status %d; the job needs the permission id-token: write, and may ask only while it runs", resp.StatusCode)
+	}
+	body, err := runtime.Payload(resp)
+	if err != nil {
+		return "", err
+	}
+	var given struct{ Value string }
+	if err := json.Unmarshal(body, &given); err != nil {
+		return "", final("ask GitHub Actions for a federated token: the answer is not the JSON that it sends")
+	}
+	if _, err := parseFederatedToken([]byte(given.Value)); err != nil {
+		return "", final("GitHub Actions' answer has no federated token: %w", err)
+	}
+	return given.Value, nil
+}

@@ -1,0 +1,348 @@
+package token
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Request says which token is wanted and how to log in. Each field is a flag of the command line, once: its tags are the
+// flag's name and help and the variables that it is also read from, in the order in which they count:
+//
+//	overrides  made for this kind of program, and stronger than the flag
+//	azurerm    the same, under --use-azurerm-env-vars
+//	ambient    the Azure SDKs' own, weaker than the flag; "method:VARIABLE" counts for that method only
+//	otherwise  the default
+//
+// Programs that fill a Request themselves need ClientID and TenantID, and mostly no more.
+type Request struct {
+	Login       string `name:"login" short:"l" group:"login" placeholder:"METHOD" overrides:"AAD_LOGIN_METHOD" help:"Login method: ${methods}. Without it a federated token means workloadidentity, else devicecode."`
+	TenantID    string `name:"tenant-id" short:"t" group:"login" placeholder:"ID" azurerm:"ARM_TENANT_ID" ambient:"AZURE_TENANT_ID,azurepipelines:AZURESUBSCRIPTION_TENANT_ID" help:"Entra tenant: its ID or one of its domain names."`
+	ClientID    string `name:"client-id" group:"login" placeholder:"ID" azurerm:"ARM_CLIENT_ID" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_ID" ambient:"AZURE_CLIENT_ID,azurepipelines:AZURESUBSCRIPTION_CLIENT_ID" help:"Client ID of the managed identity or application to log in as."`
+	ServerID    string `name:"server-id" group:"login" placeholder:"ID" otherwise:"6dae42f8-4368-4678-94ff-3960e28e3630" help:"Application that the token is for: the cluster's audience. AKS has the same one everywhere."`
+	Environment string `name:"environment" short:"e" group:"login" placeholder:"CLOUD" otherwise:"AzurePublicCloud" help:"Azure cloud: ${environments}."`
+
+	FederatedTokenFile string `name:"federated-token-file" group:"workloadidentity" placeholder:"FILE" ambient:"AZURE_FEDERATED_TOKEN_FILE" help:"File with the federated token. Where none is named: GitHub Actions' token if the job has leave to ask for one, else ${token_file}."`
+	AzureTokenProxy    string `name:"azure-token-proxy" group:"workloadidentity" placeholder:"auto|on|off" otherwise:"auto" help:"Ask through the cluster's token proxy (AKS identity bindings): auto means where AZURE_KUBERNETES_TOKEN_PROXY names one."`
+	AuthorityHost      string `name:"authority-host" group:"workloadidentity" placeholder:"URL" ambient:"AZURE_AUTHORITY_HOST" help:"Entra ID's address where it is not the environment's, https://HOST/."`
+
+	DisableInstanceDiscovery bool `name:"disable-instance-discovery" group:"workloadidentity" help:"Trust an --authority-host that Microsoft does not know, as in a private cloud, without asking Microsoft about it."`
+
+	ClientSecret                      string `name:"client-secret" group:"other" placeholder:"SECRET" azurerm:"ARM_CLIENT_SECRET" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_SECRET" ambient:"AZURE_CLIENT_SECRET" help:"spn: the application's secret. Better given in a variable."`
+	ClientCertificate                 string `name:"client-certificate" group:"other" placeholder:"FILE" azurerm:"ARM_CLIENT_CERTIFICATE_PATH" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE" ambient:"AZURE_CLIENT_CERTIFICATE_PATH" help:"spn: the application's certificate with its key, PEM or PFX."`
+	ClientCertificatePassword         string `name:"client-certificate-password" group:"other" placeholder:"PASSWORD" azurerm:"ARM_CLIENT_CERTIFICATE_PASSWORD" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE_PASSWORD" ambient:"AZURE_CLIENT_CERTIFICATE_PASSWORD" help:"spn: password of a PFX file."`
+	Username                          string `name:"username" group:"other" placeholder:"NAME" overrides:"AAD_USER_PRINCIPAL_NAME" ambient:"AZURE_USERNAME" help:"ropc: user name."`
+	Password                          string `name:"password" group:"other" placeholder:"PASSWORD" overrides:"AAD_USER_PRINCIPAL_PASSWORD" ambient:"AZURE_PASSWORD" help:"ropc: password. Better given in a variable."`
+	IdentityResourceID                string `name:"identity-resource-id" group:"other" placeholder:"ID" help:"msi: resource ID of the managed identity, instead of its client ID."`
+	Subscription                      string `name:"subscription" short:"s" group:"other" placeholder:"ID" help:"azurecli: subscription, by ID or name."`
+	AzurePipelinesServiceConnectionID string `name:"azure-pipelines-service-connection-id" group:"other" placeholder:"ID" ambient:"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID" help:"azurepipelines: resource ID of the service connection."`
+	LoginHint                         string `name:"login-hint" group:"other" placeholder:"NAME" help:"interactive: user name to begin with."`
+	RedirectURL                       string `name:"redirect-url" group:"other" placeholder:"URL" help:"interactive: where Entra ID sends the browser back to."`
+	PoPEnabled                        bool   `name:"pop-enabled" group:"other" help:"Ask for a proof-of-possession token (Azure Arc) instead of a bearer token."`
+	PoPClaims                         string `name:"pop-claims" group:"other" placeholder:"KEY=VALUE,..." help:"Claims of the proof-of-possession token; u=ARM_ID of the cluster at least."`
+	Legacy                            bool   `name:"legacy" group:"other" help:"Token with an spn: audience, for the AKS integration that ended in 2023."`
+
+	Timeout                    time.Duration `name:"timeout" group:"general" placeholder:"TIME" ambient:"AZURE_CLI_TIMEOUT" otherwise:"1m0s" help:"Time for the whole run."`
+	UseAzureRMEnvVars          bool          `name:"use-azurerm-env-vars" group:"general" help:"Read the variables of Terraform's Azure provider (ARM_*) too, before others."`
+	DisableEnvironmentOverride bool          `name:"disable-environment-override" group:"general" help:"Let no variable win over a flag. Without it AAD_* and ARM_* do."`
+
+	// From says where a value came from, by flag name: "--client-id", "$AZURE_CLIENT_ID" or "the default".
+	From map[string]string `kong:"-"`
+}
+
+const (
+	// WellKnownTokenFile is where the Azure workload identity webhook mounts the federated token.
+	// https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html
+	WellKnownTokenFile = "/var/run/secrets/azure/tokens/azure-identity-token"
+
+	// publicClient is the client ID that `az aks get-credentials` writes into every kubeconfig: a public client for
+	// people, which never is a workload's or a service principal's own.
+	publicClient = "80faf920-1908-4b52-b5ef-a8e7bedfc67a"
+)
+
+// environment is an Azure cloud by its names in --environment (any case).
+type environment struct {
+	names     []string
+	authority string
+	exchange  string // audience of a federated token that is to be exchanged there
+}
+
+// https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
+// https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations (audiences)
+var environments = []environment{
+	{[]string{"AzurePublicCloud", "AzurePublic", "AzureCloud"}, "https://login.microsoftonline.com/", "api://AzureADTokenExchange"},
+	{[]string{"AzureUSGovernmentCloud", "AzureUSGovernment"}, "https://login.microsoftonline.us/", "api://AzureADTokenExchangeUSGov"},
+	{[]string{"AzureChinaCloud"}, "https://login.partner.microsoftonline.cn/", "api://AzureADTokenExchangeChina"},
+}
+
+// Environments returns the clouds by the first of their names.
+func Environments() []string {
+	var names []string
+	for _, c := range environments {
+		names = append(names, c.names[0])
+	}
+	return names
+}
+
+// Variable is an environment variable that a flag is read from, besides the command line.
+type Variable struct {
+	Name      string
+	Overrides bool   // it wins over the flag
+	AzureRM   bool   // only under --use-azurerm-env-vars
+	Method    string // only for this login method, when not empty
+}
+
+// Variables returns the variables named in a flag's tags, in the order in which they count.
+func Variables(tag func(key string) string) []Variable {
+	var vars []Variable
+	for _, class := range []Variable{{AzureRM: true, Overrides: true}, {Overrides: true}, {}} {
+		key := "ambient"
+		if class.AzureRM {
+			key = "azurerm"
+		} else if class.Overrides {
+			key = "overrides"
+		}
+		for name := range strings.SplitSeq(tag(key), ",") {
+			if name == "" {
+				continue
+			}
+			v := class
+			v.Name = name
+			if method, rest, found := strings.Cut(name, ":"); found {
+				v.Method, v.Name = method, rest
+			}
+			vars = append(vars, v)
+		}
+	}
+	return vars
+}
+
+// Resolve completes a request that was typed: typed tells which flags were given by the person, whose values the
+// request holds; getenv reads the environment. It returns the request with every value and where that came
+// from, and chooses the login method where none was named. An empty variable is an unset one.
+func (r Request) Resolve(typed func(flag string) bool, getenv func(string) string) (Request, error) {
+	r.From = map[string]string{}
+	// The method comes first: which variables count depends on it, and it on the token file's.
+	for _, only := range []string{"login", "federated-token-file", ""} {
+		if err := r.fill(only, typed, getenv); err != nil {
+			return r, err
+		}
+		if only == "federated-token-file" && r.Login == "" {
+			r.Login, r.From["login"] = r.guess(getenv), "the default"
+		}
+	}
+	return r, nil
+}
+
+func (r Request) guess(getenv func(string) string) string {
+	_, err := os.Stat(WellKnownTokenFile)
+	if r.FederatedTokenFile != "" || onGitHub(getenv) || err == nil {
+		return workloadIdentityName
+	}
+	return "devicecode"
+}
+
+// fill sets the flag named only, or all of them where that is "".
+func (r *Request) fill(only string, typed func(string) bool, getenv func(string) string) error {
+	fields := reflect.ValueOf(r).Elem()
+	for i := range fields.NumField() {
+		tag := fields.Type().Field(i).Tag
+		flag := tag.Get("name")
+		if flag == "" || r.From[flag] != "" || (only != "" && only != flag) {
+			continue
+		}
+		value, from := r.choose(flag, tag, fields.Field(i), typed, getenv)
+		if from == "" {
+			fields.Field(i).SetZero()
+			continue
+		}
+		r.From[flag] = from
+		if from == "--"+flag {
+			continue
+		}
+		if err := set(fields.Field(i), value); err != nil {
+			return &UsageError{Text: fmt.Sprintf("%s of %s is not a %s", clean(value), from, fields.Field(i).Type()), Hint: "correct or unset it, or give --" + flag}
+		}
+	}
+	return nil
+}
+
+// choose returns the strongest source of a flag's value that has one. from is "" where there is none.
+func (r *Request) choose(flag string, tag reflect.StructTag, field reflect.Value, typed func(string) bool, getenv func(string) string) (value, from string) {
+	counts := func(value string) bool {
+		return value != "" && !(flag == "client-id" && strings.EqualFold(value, publicClient) && r.needsOwnClient())
+	}
+	variables := Variables(tag.Get)
+	lookup := func(overriding bool) (string, string) {
+		for _, v := range variables {
+			if v.Overrides != overriding || (v.AzureRM && !r.UseAzureRMEnvVars) || (v.Method != "" && v.Method != r.Login) {
+				continue
+			}
+			if value := getenv(v.Name); counts(value) {
+				return value, "$" + v.Name
+			}
+		}
+		return "", ""
+	}
+	if !r.DisableEnvironmentOverride {
+		if value, from = lookup(true); from != "" {
+			return value, from
+		}
+	}
+	if typed(flag) && (field.Kind() != reflect.String || counts(field.String())) {
+		return "", "--" + flag
+	}
+	if value, from = lookup(false); from != "" {
+		return value, from
+	}
+	if value = tag.Get("otherwise"); value != "" {
+		return value, "the default"
+	}
+	return "", ""
+}
+
+func (r *Request) needsOwnClient() bool {
+	m, known := method(r.Login)
+	return known && m.owns("client-id")
+}
+
+func set(field reflect.Value, value string) error {
+	if field.Kind() == reflect.String {
+		field.SetString(value)
+		return nil
+	}
+	d, err := time.ParseDuration(value)
+	field.Set(reflect.ValueOf(d))
+	return err
+}
+
+// from is where a value came from, in brackets for a sentence, or "" where nobody knows.
+func (r Request) from(flag string) string {
+	if r.From[flag] == "" {
+		return ""
+	}
+	return " (" + r.From[flag] + ")"
+}
+
+// Check refuses, with a *UsageError, what can be known to be wrong before anything is read or sent. It returns the login method.
+func (r Request) Check() (Method, error) {
+	m, known := method(r.Login)
+	switch {
+	case !known:
+		return m, usage("unknown login method %q%s: this program knows %s", r.Login, r.from("login"), strings.Join(MethodNames(), ", "))
+	case m.Open == nil:
+		return m, usage("login method %s%s is not there yet: this version has %s", m.Name, r.from("login"), strings.Join(built(), ", "))
+	}
+	for _, flag := range m.Needs {
+		if reflect.ValueOf(r).FieldByName(flagField(flag)).IsZero() {
+			return m, r.missing(m, flag)
+		}
+	}
+	for _, check := range []func() error{r.checkIDs, r.checkModes, func() error { _, err := r.authority(); return err }} {
+		if err := check(); err != nil {
+			return m, err
+		}
+	}
+	return m, nil
+}
+
+func (r Request) missing(m Method, flag string) error {
+	field, _ := reflect.TypeFor[Request]().FieldByName(flagField(flag))
+	sources := []string{"--" + flag}
+	for _, v := range Variables(field.Tag.Get) {
+		if (v.Method == "" || v.Method == m.Name) && (!v.AzureRM || r.UseAzureRMEnvVars) {
+			sources = append(sources, "$"+v.Name)
+		}
+	}
+	return &UsageError{
+		Text: fmt.Sprintf("login %s needs --%s, and it is in none of %s", m.Name, flag, strings.Join(sources, ", ")),
+		Hint: m.Missing,
+	}
+}
+
+func (r Request) checkIDs() error {
+	switch {
+	case r.TenantID != "" && !plain(r.TenantID, ".-"):
+		return usage("tenant %q%s is no tenant ID and no domain name", r.TenantID, r.from("tenant-id"))
+	case slices.Contains([]string{"common", "organizations", "consumers"}, strings.ToLower(r.TenantID)):
+		return usage("tenant %q%s stands for many tenants: a workload logs in to one, give its ID", r.TenantID, r.from("tenant-id"))
+	case r.ClientID != "" && !plain(r.ClientID, ".-_"):
+		return usage("client ID %q%s has characters that no client ID has", r.ClientID, r.from("client-id"))
+	case !plain(r.audience(), ".-_:/"):
+		return usage("server ID %q%s has characters that no application ID has", r.ServerID, r.from("server-id"))
+	}
+	return nil
+}
+
+func (r Request) checkModes() error {
+	switch {
+	case r.Legacy:
+		return usage("--legacy is not there: it was for the AKS integration that Microsoft ended in 2023; leave it out")
+	case r.PoPClaims != "" && !r.PoPEnabled:
+		return usage("--pop-claims goes with --pop-enabled")
+	case r.PoPEnabled:
+		return usage("--pop-enabled: proof-of-possession tokens are not there yet")
+	case !slices.Contains([]string{"", "auto", "on", "off"}, r.AzureTokenProxy):
+		return usage("--azure-token-proxy is %q: it can be auto, on or off", r.AzureTokenProxy)
+	case r.Timeout < 0 || (r.Timeout == 0 && r.From["timeout"] != ""):
+		return usage("timeout %s%s is no time to do anything in", r.Timeout, r.from("timeout"))
+	}
+	return nil
+}
+
+// audience is the application that the token is for.
+func (r Request) audience() string {
+	if r.ServerID != "" {
+		return r.ServerID
+	}
+	field, _ := reflect.TypeFor[Request]().FieldByName("ServerID")
+	return field.Tag.Get("otherwise")
+}
+
+// environment is the cloud named by --environment.
+func (r Request) environment() (environment, error) {
+	for _, c := range environments {
+		for _, name := range c.names {
+			if r.Environment == "" || strings.EqualFold(name, r.Environment) {
+				return c, nil
+			}
+		}
+	}
+	return environment{}, usage("unknown environment %q%s: this program knows %s; any other cloud is named by its --authority-host", r.Environment, r.from("environment"), strings.Join(Environments(), ", "))
+}
+
+// authority is Entra ID's address: https, a host, and a single slash. An authority host that is just in the air yields to an
+// environment that somebody wrote down (https://github.com/Azure/kubelogin/issues/507).
+func (r Request) authority() (string, error) {
+	c, err := r.environment()
+	if err != nil {
+		return "", err
+	}
+	written := r.From["environment"] == "--environment" && r.From["authority-host"] != "--authority-host"
+	if r.AuthorityHost == "" || written {
+		return c.authority, nil
+	}
+	u, err := url.Parse(r.AuthorityHost)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return "", usage("authority host %q%s is no https:// address", r.AuthorityHost, r.from("authority-host"))
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return "", usage("authority host %q%s must be https://HOST/ and no more; the tenant is given by --tenant-id", r.AuthorityHost, r.from("authority-host"))
+	}
+	return "https://" + strings.ToLower(u.Host) + "/", nil
+}
+
+// flagField is the name of the field that carries a flag.
+func flagField(flag string) string {
+	t := reflect.TypeFor[Request]()
+	for i := range t.NumField() {
+		if t.Field(i).Tag.Get("name") == flag {
+			return t.Field(i).Name
+		}
+	}
+	panic("no flag --" + flag) // a method's table names one that is not there; a test looks at all
+}

@@ -1,0 +1,121 @@
+// Package token turns a Request into a Token: it reads what a login method presents, answers from a sealed store
+// where that holds a fresh token, and otherwise sees to it that one process asks Microsoft Entra ID and the
+// others wait for its result.
+package token
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+)
+
+// Token is an access token as Entra ID issued it. Times are by this machine's clock.
+type Token struct {
+	Value     string    `json:"value"`               // goes into "Authorization: Bearer"; secret
+	Obtained  time.Time `json:"obtained"`            // when it was asked for
+	Expires   time.Time `json:"expires"`             // when Entra ID says it ends
+	RefreshOn time.Time `json:"refresh_on,omitzero"` // from when Entra ID wants it renewed; zero: it did not say
+}
+
+// Until is the moment to tell a client as the token's end: a minute, or a tenth of its life where that is less, before
+// the real one, because client-go uses a token to the very second that it was told. It lies in the future as
+// long as the token does; the result is in UTC and whole seconds.
+func (t Token) Until(now time.Time) time.Time {
+	until := t.Expires.Add(-min(time.Minute, t.life()/10)).UTC().Truncate(time.Second)
+	if until.After(now) {
+		return until
+	}
+	return t.Expires.UTC().Add(time.Second - 1).Truncate(time.Second)
+}
+
+func (t Token) life() time.Duration { return t.Expires.Sub(t.Obtained) }
+
+// World is what a login needs of its surroundings. The zero value is usable: it keeps nothing and says nothing.
+type World struct {
+	Getenv func(string) string                        // nil: os.Getenv. An empty variable counts as unset
+	Now    func() time.Time                           // nil: time.Now
+	Log    *slog.Logger                               // nil: silence. Never gets a secret
+	Store  func(secret []byte, inputs []string) Store // nil: nothing is kept. May return nil for the same
+	Pace   time.Duration                              // first pause before a request is tried again; 0: 250 ms
+}
+
+const defaultPace = 250 * time.Millisecond
+
+func (w World) orDefaults() World {
+	if w.Getenv == nil {
+		w.Getenv = os.Getenv
+	}
+	if w.Now == nil {
+		w.Now = time.Now
+	}
+	if w.Log == nil {
+		w.Log = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1}))
+	}
+	if w.Pace == 0 {
+		w.Pace = defaultPace
+	}
+	return w
+}
+
+// Get answers r: from the store, or by asking Entra ID within ctx. Give ctx a deadline; r.Timeout is not looked at here.
+// A request that cannot work is refused with a *UsageError before anything leaves the machine. Explain puts
+// any error that Get returns into words.
+func Get(ctx context.Context, r Request, w World) (Token, error) {
+	w = w.orDefaults()
+	m, err := r.Check()
+	if err != nil {
+		return Token{}, err
+	}
+	for first := true; ; first = false {
+		login, err := m.Open(r, w)
+		if err != nil {
+			return Token{}, err
+		}
+		tok, err := reuse(ctx, w.keep(login), w, func(ctx context.Context) (Token, error) {
+			return exchange(ctx, r, w, login)
+		})
+		// A rotated token is another secret, and has an entry of its own in the store: begin again with it.
+		if first && refusedWith(err, assertionOutOfTime) && login.Replaced != nil && login.Replaced() {
+			w.Log.Debug("the federated token was replaced meanwhile, trying again with the new one")
+			continue
+		}
+		return tok, err
+	}
+}
+
+func (w World) keep(l Login) Store {
+	if w.Store == nil {
+		return nil
+	}
+	return w.Store(l.Secret, l.Inputs)
+}
+
+func refusedWith(err error, codes ...int) bool {
+	var r *Refusal
+	if !errors.As(err, &r) {
+		return false
+	}
+	for _, code := range codes {
+		if r.AADSTS == code {
+			return true
+		}
+	}
+	return false
+}
+
+// plain tells whether s is made of ASCII letters, digits and the characters in more, and not empty: it can then stand in
+// a URL, a form and a log line as it is.
+func plain(s, more string) bool {
+	for _, c := range s {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.ContainsRune(more, c):
+		default:
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,280 @@
+package token
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	azlog "github.com/Azure/azure-sdk-for-go/sdk/azcore/log"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+)
+
+const (
+	maxAnswer  = 1 << 20
+	maxRetries = 3
+	tryTimeout = 10 * time.Second // for one request; a run has Request.Timeout
+	maxLife    = 48 * time.Hour   // Entra ID's longest is 28 hours; what says more is not believed
+)
+
+// wire is the way to Entra ID for one exchange. It remembers how the last request ended, which azidentity's errors do not tell.
+type wire struct {
+	authority  string // https://HOST/
+	oneRequest bool   // the token endpoint's address is known and nobody needs to be asked for it
+	region     string
+	proxy      tokenProxy
+	pace       time.Duration
+	last       *outcome
+}
+
+// outcome is how a request ended: with an answer, or with an error. It is reset by each request.
+type outcome struct {
+	err error
+}
+
+// knownHosts are Entra ID's own, where the token endpoint is https://HOST/TENANT/oauth2/v2.0/token. For these, discovery documents say
+// nothing that is not known (https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/440).
+var knownHosts = map[string]bool{
+	"login.microsoftonline.com": true, "login.microsoft.com": true, "login.windows.net": true, "sts.windows.net": true,
+	"login.microsoftonline.us": true, "login-us.microsoftonline.com": true,
+	"login.partner.microsoftonline.cn": true, "login.chinacloudapi.cn": true,
+}
+
+// regionFrom is the regional endpoint that azidentity and MSAL would choose on their own.
+func regionFrom(getenv func(string) string) string {
+	if region := getenv("AZURE_REGIONAL_AUTHORITY_NAME"); region != "" {
+		return region
+	}
+	return getenv("MSAL_FORCE_REGION")
+}
+
+func newWire(r Request, w World) (wire, error) {
+	authority, err := r.authority()
+	if err != nil {
+		return wire{}, err
+	}
+	proxy, err := tokenProxyFrom(r, w.Getenv)
+	if err != nil {
+		return wire{}, err
+	}
+	region := regionFrom(w.Getenv)
+	host := strings.TrimSuffix(strings.TrimPrefix(authority, "https://"), "/")
+	return wire{
+		authority: authority, proxy: proxy, region: region, pace: w.Pace, last: &outcome{},
+		oneRequest: knownHosts[host] && region == "" && !strings.EqualFold(r.TenantID, "adfs"),
+	}, nil
+}
+
+// options are azcore's, with our transport and our patience.
+// ctx is the run's: its end bounds how long a server may ask to be left alone.
+func (wr wire) options(ctx context.Context, tenant string) azcore.ClientOptions {
+	o := azcore.ClientOptions{
+		Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: wr.authority},
+		Telemetry: policy.TelemetryOptions{ApplicationID: "akslogin"},
+		Transport: wr.transport(),
+		Retry: policy.RetryOptions{
+			MaxRetries: maxRetries, RetryDelay: wr.pace, MaxRetryDelay: time.Hour, TryTimeout: tryTimeout,
+			ShouldRetry: func(resp *http.Response, err error) bool { return shouldRetry(ctx, resp, err) },
+		},
+	}
+	if wr.oneRequest {
+		o.PerCallPolicies = []policy.Policy{discovery{wr.authority + tenant}}
+	}
+	return o
+}
+
+// discovery answers the request for a tenant's openid-configuration, which MSAL makes before the first token request, from what is
+// known. It is a policy and not part of the transport so that retries and logging do not see it.
+type discovery struct{ tenantURL string }
+
+func (d discovery) Do(req *policy.Request) (*http.Response, error) {
+	raw := req.Raw()
+	asked := url.URL{Scheme: raw.URL.Scheme, Host: raw.URL.Host, Path: raw.URL.Path}
+	if raw.Method != http.MethodGet || !strings.EqualFold(asked.String(), d.tenantURL+"/v2.0/.well-known/openid-configuration") {
+		return req.Next()
+	}
+	document, err := json.Marshal(map[string]string{
+		"authorization_endpoint": d.tenantURL + "/oauth2/v2.0/authorize",
+		"token_endpoint":         d.tenantURL + "/oauth2/v2.0/token",
+		"issuer":                 d.tenantURL + "/v2.0",
+	})
+	return answer(raw, &http.Response{
+		StatusCode: http.StatusOK, Status: "200 OK", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Content-Type": {"application/json"}},
+	}, document), err
+}
+
+// answer completes resp with a body that is in memory.
+func answer(req *http.Request, resp *http.Response, body []byte) *http.Response {
+	resp.Request, resp.Body, resp.ContentLength = req, io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return resp
+}
+
+// transport sends requests. What an answer must not do is refused here, before MSAL sees it: MSAL puts a body that it does not
+// understand into its error, access token and all.
+type transport struct {
+	wire
+	client *http.Client
+}
+
+func (wr wire) transport() *transport {
+	t := http.DefaultTransport.(*http.Transport).Clone() // proxy variables, timeouts of dialling and handshake
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	wr.proxy.configure(t)
+	if wr.proxy.ca == nil {
+		go x509.SystemCertPool() // reading a hundred files takes longer than the way to the server: do both at once
+	}
+	return &transport{wr, &http.Client{
+		Transport:     t,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Do implements policy.Transporter.
+func (t *transport) Do(req *http.Request) (*http.Response, error) {
+	resp, err := t.do(req)
+	t.last.err = err
+	return resp, err
+}
+
+func (t *transport) do(req *http.Request) (*http.Response, error) {
+	if err := t.allowed(req.URL, req.Method); err != nil {
+		return nil, err
+	}
+	sent := req.Clone(req.Context())
+	t.proxy.redirect(sent)
+	resp, err := t.client.Do(sent)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the answer broke off: %w", err)
+	case len(body) > maxAnswer:
+		return nil, final("the answer has more than %d bytes", maxAnswer)
+	case resp.StatusCode >= 300 && resp.StatusCode < 400:
+		return nil, final("the answer is a redirect (%d) to %s, and a credential is not sent to a second address", resp.StatusCode, clean(redirectHost(resp)))
+	case resp.StatusCode == http.StatusOK && req.Method == http.MethodPost:
+		if err := checkAnswer(body); err != nil {
+			return nil, final("%w", err)
+		}
+	}
+	return answer(req, resp, body), nil
+}
+
+// allowed refuses to send anything secret elsewhere than to the authority, whatever a discovery document says.
+func (t *transport) allowed(u *url.URL, method string) error {
+	home, err := url.Parse(t.authority)
+	if err != nil {
+		return final("%w", err)
+	}
+	regional := t.region != "" && strings.HasSuffix(u.Host, ".login.microsoft.com")
+	if u.Scheme != "https" || (method != http.MethodGet && !strings.EqualFold(u.Host, home.Host) && !regional) {
+		return final("discovery at %s named the token endpoint %s://%s, and a credential is not sent to a second address", t.authority, clean(u.Scheme), clean(u.Host))
+	}
+	return nil
+}
+
+func redirectHost(resp *http.Response) string {
+	u, err := resp.Location()
+	if err != nil {
+		return "nowhere"
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// checkAnswer looks at a granted token request (RFC 6749, section 5.1; RFC 6750, section 2.1). Its errors do not repeat any of it.
+func checkAnswer(body []byte) error {
+	var a struct {
+		Token   *string     `json:"access_token"`
+		Type    string      `json:"token_type"`
+		Expires json.Number `json:"expires_in"`
+	}
+	if err := json.Unmarshal(body, &a); err != nil {
+		return errors.New("the answer is no token: not the JSON that Entra ID sends")
+	}
+	life, err := strconv.ParseInt(string(a.Expires), 10, 64)
+	switch {
+	case a.Token == nil || !plain(*a.Token, "-._~+/="):
+		return errors.New("the answer has no access token, or one that cannot stand in a header")
+	case !strings.EqualFold(a.Type, "Bearer"):
+		return errors.New("the answer has a token that is not a bearer token")
+	case err != nil:
+		return errors.New("the answer does not say in whole seconds how long its token lives")
+	case life <= 0:
+		return errors.New("the answer has a token that is already over")
+	case life > int64(100*365*24*time.Hour/time.Second): // MSAL's arithmetic would overflow further on
+		return errors.New("the answer has a token with an impossible life")
+	}
+	return nil
+}
+
+// shouldRetry is azcore's question after every request. A request that was refused for good, or that will not do better a second later,
+// is not repeated.
+func shouldRetry(ctx context.Context, resp *http.Response, err error) bool {
+	if err != nil {
+		return !isFinal(err)
+	}
+	if resp.StatusCode != http.StatusRequestTimeout && resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode < 500 {
+		return false
+	}
+	deadline, bounded := ctx.Deadline()
+	return !bounded || time.Until(deadline) > retryAfter(resp)
+}
+
+func isFinal(err error) bool {
+	var (
+		finalErr    *finalError
+		certificate *tls.CertificateVerificationError
+		dns         *net.DNSError
+	)
+	return errors.As(err, &finalErr) || errors.As(err, &certificate) || (errors.As(err, &dns) && dns.IsNotFound)
+}
+
+// retryAfter is how long the server wants to be left alone (RFC 9110, section 10.2.3).
+func retryAfter(resp *http.Response) time.Duration {
+	value := resp.Header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return time.Until(at)
+	}
+	return 0
+}
+
+// finalError ends the tries.
+type finalError struct{ error }
+
+func final(format string, args ...any) error { return &finalError{fmt.Errorf(format, args...)} }
+
+func (e *finalError) Unwrap() error { return e.error }
+
+// NonRetriable implements azcore's marker for its retry policy.
+func (*finalError) NonRetriable() {}
+
+// logTo lets the SDK's own words about requests and retries through to log, instead of to standard error where
+// AZURE_SDK_GO_LOGGING asks for that. They hold no secrets: headers are redacted and bodies left out.
+func logTo(log *slog.Logger) {
+	if !log.Enabled(context.Background(), slog.LevelDebug) {
+		azlog.SetListener(nil)
+		return
+	}
+	azlog.SetEvents(azlog.EventRetryPolicy, azlog.EventResponseError)
+	azlog.SetListener(func(event azlog.Event, message string) { log.Debug(clean(message), "sdk", string(event)) })
+}

@@ -1,0 +1,159 @@
+package token
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+)
+
+const workloadIdentityName = "workloadidentity"
+
+// workloadIdentity exchanges a federated token for an access token (RFC 7523, section 2.2).
+// https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow#third-case-access-token-request-with-a-federated-credential
+var workloadIdentity = Method{
+	Name:  workloadIdentityName,
+	Needs: []string{"client-id", "tenant-id"},
+	Uses:  []string{"server-id", "environment", "authority-host", "federated-token-file", "azure-token-proxy", "disable-instance-discovery"},
+	Own:   []string{"client-id", "federated-token-file"},
+	Missing: "give it in the kubeconfig's args; in a pod the Azure workload identity webhook sets the variables when the pod has the label " +
+		`azure.workload.identity/use: "true" and its service account the annotation azure.workload.identity/client-id`,
+	Open: openWorkloadIdentity,
+}
+
+// maxFederatedToken is many times the size of any federated token.
+const maxFederatedToken = 64 << 10
+
+// openWorkloadIdentity takes the federated token from the file that somebody named, else from GitHub Actions where a job may ask for
+// one, else from the file that the AKS webhook mounts.
+func openWorkloadIdentity(r Request, w World) (Login, error) {
+	proxy, err := tokenProxyFrom(r, w.Getenv)
+	if err != nil {
+		return Login{}, err
+	}
+	authority, err := r.authority()
+	if err != nil {
+		return Login{}, err
+	}
+	login := Login{
+		Inputs: []string{
+			"method=" + workloadIdentityName, "authority=" + authority, "tenant=" + r.TenantID, "client=" + r.ClientID,
+			"audience=" + r.audience(), "region=" + regionFrom(w.Getenv), "proxy=" + proxy.identity(),
+		},
+	}
+	if r.FederatedTokenFile == "" && onGitHub(w.Getenv) {
+		return gitHubLogin(login, r, w)
+	}
+	return fileLogin(login, r)
+}
+
+func fileLogin(login Login, r Request) (Login, error) {
+	file := r.FederatedTokenFile
+	if file == "" {
+		file = WellKnownTokenFile
+	}
+	assertion, err := readFederatedToken(file)
+	if err != nil {
+		return Login{}, &fileError{file: file, from: r.from("federated-token-file"), err: err}
+	}
+	login.Secret = assertion
+	login.Inputs = append(login.Inputs, "source=file")
+	login.Credential = func(o azcore.ClientOptions, wr wire) (azcore.TokenCredential, error) {
+		return assertionCredential(r, o, wr, func(context.Context) (string, error) { return string(assertion), nil })
+	}
+	login.Replaced = func() bool {
+		now, err := readFederatedToken(file)
+		return err == nil && !bytes.Equal(now, assertion)
+	}
+	login.Facts = func() map[string]string {
+		facts := assertionFacts(string(assertion))
+		facts["source"] = file + r.from("federated-token-file")
+		return facts
+	}
+	return login, nil
+}
+
+// assertionCredential is azidentity's credential over an assertion of ours. Its WorkloadIdentityCredential would read the file by
+// itself, untrimmed and unbounded, and would replace our transport where there is a token proxy.
+func assertionCredential(r Request, o azcore.ClientOptions, wr wire, assertion func(context.Context) (string, error)) (azcore.TokenCredential, error) {
+	return azidentity.NewClientAssertionCredential(r.TenantID, r.ClientID, assertion, &azidentity.ClientAssertionCredentialOptions{
+		ClientOptions:            o,
+		DisableInstanceDiscovery: wr.oneRequest || r.DisableInstanceDiscovery,
+	})
+}
+
+// readFederatedToken reads the token in file without the white space around it. What is not a JWT is an error that does not
+// repeat it, as is more than 64 KiB.
+func readFederatedToken(file string) ([]byte, error) {
+	fi, err := os.Stat(file) // follows the links that Kubernetes mounts tokens with
+	if err != nil {
+		return nil, bare(err)
+	}
+	if !fi.Mode().IsRegular() { // opening a pipe could wait for ever
+		return nil, errors.New("it is not a regular file")
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, bare(err)
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxFederatedToken+1))
+	if err != nil {
+		return nil, bare(err)
+	}
+	return parseFederatedToken(raw)
+}
+
+func parseFederatedToken(raw []byte) ([]byte, error) {
+	if len(raw) > maxFederatedToken {
+		return nil, fmt.Errorf("it has more than %d bytes, and no federated token does", maxFederatedToken)
+	}
+	token := bytes.TrimSpace(raw)
+	if len(token) == 0 {
+		return nil, errors.New("it is empty")
+	}
+	if _, err := claimsOf(string(token)); err != nil {
+		return nil, err
+	}
+	return token, nil
+}
+
+// bare is err without the path, which the sentence around it names already.
+func bare(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// fileError says which file did not yield a federated token, and why.
+type fileError struct {
+	file, from string
+	err        error
+}
+
+func (e *fileError) Error() string {
+	return fmt.Sprintf("read the federated token in %q%s: %v", e.file, e.from, e.err)
+}
+func (e *fileError) Unwrap() error { return e.err }
+
+// assertionFacts are the claims that Entra ID compares with the federated credential.
+func assertionFacts(assertion string) map[string]string {
+	c, err := claimsOf(assertion)
+	if err != nil {
+		return map[string]string{}
+	}
+	facts := map[string]string{"issuer": clean(c.Issuer), "subject": clean(c.Subject), "assertion-audience": clean(c.Audience.String())}
+	if c.Expires > 0 {
+		facts["expires"] = time.Unix(int64(c.Expires), 0).UTC().Format(time.RFC3339)
+	}
+	return facts
+}
