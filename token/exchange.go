@@ -165,6 +165,10 @@ func facts(r Request, w World, login Login, wr wire) map[string]string {
 	if wr.proxy.url != nil {
 		all["authority"] = wr.proxy.url.String() + " ($" + proxyVariable + ")"
 	}
+	all["via"] = ", or $HTTPS_PROXY set"
+	if w.Getenv("HTTPS_PROXY") != "" || w.Getenv("https_proxy") != "" {
+		all["via"] = ", through the proxy that $HTTPS_PROXY names"
+	}
 	all["now"] = w.Now().UTC().Format(time.RFC3339)
 	return all
 }

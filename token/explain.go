@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 	"strings"
 )
 
@@ -64,6 +65,10 @@ func (e *exchangeError) text() string {
 }
 
 func causeText(err error) string {
+	var request *url.Error
+	if errors.As(err, &request) && request == err {
+		err = request.Err // the address is in the sentence already
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		text := "no answer in time"
 		if rest, found := strings.CutPrefix(err.Error(), context.DeadlineExceeded.Error()); found {
@@ -132,17 +137,18 @@ func causeHint(err error, facts map[string]string) string {
 		certificate *tls.CertificateVerificationError
 		dns         *net.DNSError
 		op          *net.OpError
+		request     *url.Error
 	)
 	hint := ""
 	switch {
 	case errors.As(err, &certificate):
 		hint = "the certificate shown for {authority} is not trusted here: a proxy that opens TLS needs its CA in the file that $SSL_CERT_FILE names; an image without CA certificates needs the package ca-certificates"
 	case errors.As(err, &dns):
-		hint = "the name in {authority} has to be resolvable, or $HTTPS_PROXY set: it is the only address that is asked"
+		hint = "the name has to be resolvable{via}: {authority} is the only address that is asked"
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		hint = "the proxy that $HTTPS_PROXY names could not be reached"
-	case errors.As(err, &op), errors.Is(err, context.DeadlineExceeded):
-		hint = "{authority} has to be reachable from here by HTTPS, or $HTTPS_PROXY set: it is the only address that is asked"
+	case errors.As(err, &request), errors.Is(err, context.DeadlineExceeded):
+		hint = "{authority} has to be reachable from here by HTTPS{via}; it is the only address that is asked"
 	}
 	return fillIn(hint, facts)
 }

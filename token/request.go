@@ -59,6 +59,9 @@ const (
 	// https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html
 	WellKnownTokenFile = "/var/run/secrets/azure/tokens/azure-identity-token"
 
+	// theDefault is where a value came from that nobody gave.
+	theDefault = "the default"
+
 	// publicClient is the client ID that `az aks get-credentials` writes into every kubeconfig: a public client for
 	// people, which never is a workload's or a service principal's own.
 	publicClient = "80faf920-1908-4b52-b5ef-a8e7bedfc67a"
@@ -132,7 +135,7 @@ func (r Request) Resolve(typed func(flag string) bool, getenv func(string) strin
 			return r, err
 		}
 		if only == "federated-token-file" && r.Login == "" {
-			r.Login, r.From["login"] = r.guess(getenv), "the default"
+			r.Login, r.From["login"] = r.guess(getenv), theDefault
 		}
 	}
 	return r, nil
@@ -200,7 +203,7 @@ func (r *Request) choose(flag string, tag reflect.StructTag, field reflect.Value
 		return value, from
 	}
 	if value = tag.Get("otherwise"); value != "" {
-		return value, "the default"
+		return value, theDefault
 	}
 	return "", ""
 }
@@ -234,6 +237,11 @@ func (r Request) Check() (Method, error) {
 	switch {
 	case !known:
 		return m, usage("unknown login method %q%s: this program knows %s", r.Login, r.from("login"), strings.Join(MethodNames(), ", "))
+	case m.Open == nil && r.From["login"] == theDefault:
+		return m, &UsageError{
+			Text: "no federated token is in reach, and without one the login method is " + m.Name + ", which is not there yet",
+			Hint: "name the token's file with --federated-token-file or $AZURE_FEDERATED_TOKEN_FILE; a pod has it at " + WellKnownTokenFile + " when the Azure workload identity webhook saw it",
+		}
 	case m.Open == nil:
 		return m, usage("login method %s%s is not there yet: this version has %s", m.Name, r.from("login"), strings.Join(built(), ", "))
 	}

@@ -1,0 +1,112 @@
+package entratest
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// clouds is what Entra's instance discovery says about its own hosts.
+var clouds = []map[string]any{
+	{"preferred_network": "login.microsoftonline.com", "preferred_cache": "login.windows.net",
+		"aliases": []string{"login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"}},
+	{"preferred_network": "login.partner.microsoftonline.cn", "preferred_cache": "login.partner.microsoftonline.cn",
+		"aliases": []string{"login.partner.microsoftonline.cn", "login.chinacloudapi.cn"}},
+	{"preferred_network": "login.microsoftonline.us", "preferred_cache": "login.microsoftonline.us",
+		"aliases": []string{"login.microsoftonline.us", "login.usgovcloudapi.net"}},
+}
+
+// serveInstance refuses hosts that are not Entra's, its own loopback names too: so does the real one.
+func (s *Server) serveInstance(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	if !s.onlyParameters(w, r, q, "api-version", "authorization_endpoint") {
+		return
+	}
+	endpoint, err := url.Parse(q.Get("authorization_endpoint"))
+	if err != nil || !slices.Contains(wellKnown, endpoint.Host) {
+		s.refuse(w, r, 50049, 0, nil)
+		return
+	}
+	tenant, _, _ := strings.Cut(strings.TrimPrefix(endpoint.Path, "/"), "/")
+	writeJSON(w, http.StatusOK, map[string]any{
+		"tenant_discovery_endpoint": "https://" + endpoint.Host + "/" + tenant + "/v2.0/.well-known/openid-configuration",
+		"api-version":               "1.1",
+		"metadata":                  clouds,
+	})
+}
+
+func (s *Server) serveConfigurationV2(w http.ResponseWriter, r *http.Request) {
+	if id, ok := s.documentTenant(w, r); ok {
+		base := "https://" + r.Host + "/" + id
+		s.writeConfiguration(w, r, base+"/v2.0", base, "/v2.0")
+	}
+}
+
+func (s *Server) serveConfigurationV1(w http.ResponseWriter, r *http.Request) {
+	if id, ok := s.documentTenant(w, r); ok {
+		s.writeConfiguration(w, r, tokenIssuer(id), "https://"+r.Host+"/"+id, "")
+	}
+}
+
+// writeConfiguration writes an OpenID configuration. The v1 token endpoint is named although it is not served, so
+// that a client that follows it is reported.
+func (s *Server) writeConfiguration(w http.ResponseWriter, r *http.Request, issuer, base, version string) {
+	writeJSON(w, http.StatusOK, map[string]any{
+		"token_endpoint":                        base + "/oauth2" + version + "/token",
+		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "private_key_jwt", "client_secret_basic"},
+		"jwks_uri":                              base + "/discovery" + version + "/keys",
+		"response_modes_supported":              []string{"query", "fragment", "form_post"},
+		"subject_types_supported":               []string{"pairwise"},
+		"id_token_signing_alg_values_supported": []string{"RS256"},
+		"response_types_supported":              []string{"code", "id_token", "code id_token", "id_token token"},
+		"scopes_supported":                      []string{"openid", "profile", "email", "offline_access"},
+		"issuer":                                issuer,
+		"authorization_endpoint":                base + "/oauth2" + version + "/authorize",
+		"device_authorization_endpoint":         base + "/oauth2" + version + "/devicecode",
+		"claims_supported":                      []string{"sub", "iss", "aud", "exp", "iat", "tid", "ver"},
+		"tenant_region_scope":                   "EU",
+		"cloud_instance_name":                   "microsoftonline.com",
+	})
+}
+
+func (s *Server) serveKeys(w http.ResponseWriter, r *http.Request) {
+	if _, ok := s.documentTenant(w, r); ok {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.Write(s.JWKS()) // fails only when the client is gone
+	}
+}
+
+// documentTenant is the GUID of the tenant whose document is asked for. "common" has documents although it is no
+// tenant; its issuer has a placeholder.
+func (s *Server) documentTenant(w http.ResponseWriter, r *http.Request) (id string, ok bool) {
+	if !s.onlyParameters(w, r, r.URL.Query()) {
+		return "", false
+	}
+	asked := r.PathValue("tenant")
+	if asked == "common" || asked == "organizations" {
+		return "{tenantid}", true
+	}
+	id, _, ok = s.findTenant(asked)
+	if !ok {
+		s.refuse(w, r, 90002, 0, map[string]string{"tenant": asked})
+	}
+	return id, ok
+}
+
+// onlyParameters reports and refuses parameters that are unknown or there twice.
+func (s *Server) onlyParameters(w http.ResponseWriter, r *http.Request, got url.Values, known ...string) bool {
+	for name, values := range got {
+		if !slices.Contains(known, name) {
+			s.unexpected("%s %s %s: unknown parameter %q", r.Method, r.Host, r.URL.Path, name)
+			s.refuse(w, r, 9002313, 0, nil)
+			return false
+		}
+		if len(values) != 1 {
+			s.unexpected("%s %s %s: parameter %q is there %d times", r.Method, r.Host, r.URL.Path, name, len(values))
+			s.refuse(w, r, 9000411, 0, map[string]string{"parameter": name})
+			return false
+		}
+	}
+	return true
+}

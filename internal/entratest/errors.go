@@ -1,0 +1,117 @@
+package entratest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// A refusal is one of Entra's errors. Words in braces in its text are filled from the request.
+type refusal struct {
+	name   string // OAuth's error
+	status int
+	text   string
+	sub    string // suberror, for those that have one
+}
+
+const (
+	docsFederation  = " https://learn.microsoft.com/entra/workload-id/workload-identity-federation"
+	docsCertificate = " Review the documentation at https://learn.microsoft.com/entra/identity-platform/certificate-credentials ."
+	adviceFederated = " Check your federated identity credential Subject, Audience and Issuer against the presented assertion." + docsFederation
+	wrongTenant     = " This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant."
+	newSecret       = " Visit the Azure portal to create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: https://aka.ms/certCreds."
+	scopeInput      = "The provided request must include a 'scope' input parameter. The provided value for the input parameter 'scope' is not valid."
+)
+
+// refusals are the codes that the server knows, most of them its own answers, the others for [Server.FailNext].
+var refusals = map[int]refusal{
+	50027:   {name: "invalid_request", status: 400, text: "JWT token is invalid or malformed."},
+	50034:   {name: "invalid_grant", status: 400, text: "The user account {EmailHidden} does not exist in the {tenant} directory. To sign into this application, the account must be added to the directory."},
+	50049:   {name: "invalid_instance", status: 400, text: "Unknown or invalid instance."},
+	50059:   {name: "invalid_request", status: 400, text: "No tenant-identifying information found in either the request or implied by any provided credentials."},
+	53003:   {name: "invalid_grant", status: 400, text: "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.", sub: "message_only"},
+	65001:   {name: "invalid_grant", status: 400, text: "The user or administrator has not consented to use the application with ID '{client}' named '{client}'. Send an interactive authorization request for this user and resource.", sub: "consent_required"},
+	70003:   {name: "unsupported_grant_type", status: 400, text: "The app requested an unsupported grant type '{grant}'."},
+	70011:   {name: "invalid_scope", status: 400, text: scopeInput + " The scope {scope} is not valid."},
+	70021:   {name: "invalid_request", status: 400, text: "No matching federated identity record found for presented assertion. Assertion Issuer: '{issuer}'. Assertion Subject: '{subject}'. Assertion Audience: '{audience}'." + docsFederation},
+	70023:   {name: "invalid_request", status: 400, text: "External OIDC Provider token must have a lifetime of less than or equal to 1.01:00:00. Token issued at {issuedAt}. Token expires on {expiresAt}."},
+	90002:   {name: "invalid_request", status: 400, text: "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant."},
+	90014:   {name: "invalid_request", status: 400, text: "The required field '{parameter}' is missing from the credential. Ensure that you have all the necessary parameters for the login request."},
+	90033:   {name: "temporarily_unavailable", status: 503, text: "A transient error has occurred. Please try again."},
+	500011:  {name: "invalid_resource", status: 400, text: "The resource principal named {resource} was not found in the tenant named {tenant}." + wrongTenant + " You might have sent your authentication request to the wrong tenant."},
+	700016:  {name: "unauthorized_client", status: 400, text: "Application with identifier '{client}' was not found in the directory '{tenant}'." + wrongTenant + " You may have sent your authentication request to the wrong tenant."},
+	700021:  {name: "invalid_client", status: 401, text: "Client assertion application identifier doesn't match 'client_id' parameter." + docsCertificate},
+	700024:  {name: "invalid_client", status: 401, text: "Client assertion is not within its valid time range. Current time: {now}, assertion valid from {validFrom}, expiry time of assertion {expiry}." + docsCertificate},
+	700027:  {name: "invalid_client", status: 401, text: "Client assertion failed signature validation. [Reason - {reason}, Thumbprint of key used by client: '{key}']."},
+	700211:  {name: "invalid_client", status: 401, text: "No matching federated identity record found for presented assertion issuer '{issuer}'." + adviceFederated},
+	700212:  {name: "invalid_client", status: 401, text: "No matching federated identity record found for presented assertion audience '{audience}'." + adviceFederated},
+	700213:  {name: "invalid_client", status: 401, text: "No matching federated identity record found for presented assertion subject '{subject}'." + adviceFederated},
+	900144:  {name: "invalid_request", status: 400, text: "The request body must contain the following parameter: '{parameter}'."},
+	1002012: {name: "invalid_scope", status: 400, text: "The provided value for scope {scope} is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI)."},
+	7000112: {name: "unauthorized_client", status: 400, text: "Application '{client}'({client}) is disabled."},
+	7000113: {name: "unauthorized_client", status: 400, text: "Application '{client}' is not authorized to make application on-behalf-of calls."},
+	7000215: {name: "invalid_client", status: 401, text: "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client}'."},
+	7000218: {name: "invalid_client", status: 401, text: "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."},
+	7000222: {name: "invalid_client", status: 401, text: "The provided client secret keys for app '{client}' are expired." + newSecret},
+	9000411: {name: "invalid_request", status: 400, text: "The request is not properly formatted. The parameter '{parameter}' is duplicated."},
+	9002313: {name: "invalid_request", status: 400, text: "Invalid request. Request is malformed or invalid."},
+}
+
+// errorBody is Entra's, its members in Entra's order.
+type errorBody struct {
+	Error         string `json:"error"`
+	Description   string `json:"error_description"`
+	Codes         []int  `json:"error_codes"`
+	Timestamp     string `json:"timestamp"`
+	TraceID       string `json:"trace_id"`
+	CorrelationID string `json:"correlation_id"`
+	URI           string `json:"error_uri"`
+	Suberror      string `json:"suberror,omitempty"`
+}
+
+// refuse answers with one of Entra's refusals. status is its own one when zero; facts are the words for its text.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, code, status int, facts map[string]string) {
+	e := refusals[code]
+	if code == 90002 && r.Method == http.MethodGet {
+		e.name = "invalid_tenant" // so the documents call what is an invalid_request at the token endpoint
+	}
+	if status == 0 {
+		status = e.status
+	}
+	n := s.nextSerial()
+	body := errorBody{
+		Error:         e.name,
+		Codes:         []int{code},
+		Timestamp:     time.Now().UTC().Format("2006-01-02 15:04:05Z"),
+		TraceID:       guid("trace", n),
+		CorrelationID: r.Header.Get("client-request-id"),
+		URI:           fmt.Sprintf("https://%s/error?code=%d", r.Host, code),
+		Suberror:      e.sub,
+	}
+	if body.CorrelationID == "" {
+		body.CorrelationID = guid("correlation", n)
+	}
+	body.Description = fmt.Sprintf("AADSTS%d: %s Trace ID: %s Correlation ID: %s Timestamp: %s",
+		code, fill(e.text, facts), body.TraceID, body.CorrelationID, body.Timestamp)
+	w.Header().Set("x-ms-request-id", body.TraceID)
+	writeJSON(w, status, body)
+}
+
+// fill replaces the words in braces that are in facts and leaves the others: {EmailHidden} is Entra's own.
+func fill(text string, facts map[string]string) string {
+	var pairs []string
+	for word, value := range facts {
+		pairs = append(pairs, "{"+word+"}", value)
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store, no-cache")
+	w.Header().Set("Pragma", "no-cache")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(body) // fails only when the client is gone
+}

@@ -1,0 +1,105 @@
+package entratest
+
+import (
+	"crypto/tls"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Failure is what a request meets in place of its proper answer. The first of Break, Redirect and AADSTS that is
+// set decides; without any, Body is sent as it is.
+type Failure struct {
+	Status   int         // 0: 200 for a Body, the code's own for an AADSTS
+	Header   http.Header // added to the answer, Retry-After for one
+	Body     string      // application/json, or text/html when it begins with '<'
+	AADSTS   int         // Entra's own refusal with that code, its text filled with the values of the request
+	Break    Break
+	Redirect string // 307 to this URL
+}
+
+// A Break is a way in which a connection ends too early.
+type Break int
+
+// BreakConnection closes the connection before an answer. BreakBody announces more bytes than it sends, which are the
+// Failure's Body or the beginning of a proper token answer, and closes the connection then; of an HTTP/2 connection
+// it resets the stream only.
+const (
+	BreakConnection Break = iota + 1
+	BreakBody
+)
+
+// FailNext makes the next n token requests meet f, after those that are queued already.
+// A code that is not in the package's table is fatal.
+func (s *Server) FailNext(n int, f Failure) {
+	if _, ok := refusals[f.AADSTS]; f.AADSTS != 0 && !ok {
+		s.tb.Fatalf("entratest: AADSTS%d is not in the table of refusals", f.AADSTS)
+	}
+	s.set(func(k *knobs) { k.failures = append(k.failures, repeat(n, f)...) })
+}
+
+func repeat(n int, f Failure) []Failure {
+	f.Header = f.Header.Clone()
+	return slices.Repeat([]Failure{f}, n)
+}
+
+// next takes the first failure off a queue. Called with mu held.
+func next(queue *[]Failure) *Failure {
+	if len(*queue) == 0 {
+		return nil
+	}
+	f := (*queue)[0]
+	*queue = (*queue)[1:]
+	return &f
+}
+
+// send answers with the failure. refuse writes Entra's refusal with a code, which only the token endpoint can.
+func (f *Failure) send(w http.ResponseWriter, r *http.Request, refuse func(code, status int)) {
+	maps.Copy(w.Header(), f.Header)
+	switch {
+	case f.Break == BreakConnection:
+		hangUp(r)
+	case f.Break == BreakBody:
+		f.sendHalf(w)
+	case f.Redirect != "":
+		w.Header().Set("Location", f.Redirect)
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	case f.AADSTS != 0:
+		refuse(f.AADSTS, f.Status)
+	default:
+		f.sendBody(w, f.Body, len(f.Body))
+	}
+}
+
+func (f *Failure) sendBody(w http.ResponseWriter, body string, announced int) {
+	contentType := "application/json; charset=utf-8"
+	if strings.HasPrefix(body, "<") {
+		contentType = "text/html; charset=utf-8"
+	}
+	if w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", contentType)
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(announced))
+	w.WriteHeader(max(f.Status, http.StatusOK))
+	io.WriteString(w, body) // fails only when the client is gone
+}
+
+func (f *Failure) sendHalf(w http.ResponseWriter) {
+	body := f.Body
+	if body == "" {
+		body = `{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"eyJ0eXAiOiJKV1QiLCJhbGciOi`
+	}
+	f.sendBody(w, body, len(body)+1000)
+	http.NewResponseController(w).Flush() // fails only when the client is gone
+	// net/http ends what it began, in order. Closing an HTTP/2 connection here could overtake the bytes on their way.
+	panic(http.ErrAbortHandler)
+}
+
+// hangUp ends the connection of a request, which under HTTP/2 is more than its stream, without a word of TLS.
+func hangUp(r *http.Request) {
+	r.Context().Value(connKey{}).(*tls.Conn).NetConn().Close()
+	panic(http.ErrAbortHandler)
+}

@@ -1,0 +1,89 @@
+package entratest
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	gitHubHost      = "token.actions.githubusercontent.com"
+	gitHubIssuerURL = "https://" + gitHubHost // without a trailing slash, unlike AKS's
+	gitHubKid       = "38826b17-6a30-5f9b-b169-8beb8202f723"
+)
+
+// gitHubIssuer is the state of GitHub's ID-token endpoint. Guarded by Server.mu.
+type gitHubIssuer struct {
+	subject, requestToken string // empty: the workflow may not ask for ID tokens
+	failures              []Failure
+}
+
+// GitHub lets a workflow with that subject ask for ID tokens. It returns what GitHub Actions puts into
+// ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN. The URL leads here through the CONNECT proxy; with
+// the Server's URL in place of its scheme and host it does so directly.
+func (s *Server) GitHub(subject string) (url, requestToken string) {
+	token := "ghs_" + opaque("request token", s.nextSerial())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.github.subject, s.github.requestToken = subject, token
+	return gitHubIssuerURL + "/github/oidc?api-version=2.0", token
+}
+
+// FailGitHub makes the next n requests for ID tokens meet f. GitHub has no AADSTS codes: f must not have one.
+func (s *Server) FailGitHub(n int, f Failure) {
+	if f.AADSTS != 0 {
+		s.tb.Fatalf("entratest: GitHub does not answer with AADSTS%d", f.AADSTS)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.github.failures = append(s.github.failures, repeat(n, f)...)
+}
+
+func (s *Server) routeGitHub(mux *http.ServeMux) { mux.HandleFunc("GET /github/oidc", s.serveGitHub) }
+
+func (s *Server) serveGitHub(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.gitHubRequests++
+	subject, want, failure := s.github.subject, s.github.requestToken, next(&s.github.failures)
+	s.mu.Unlock()
+
+	q := r.URL.Query()
+	scheme, got, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	switch {
+	case want == "":
+		s.serveUnknown(w, r)
+	case !s.onlyParameters(w, r, q, "api-version", "audience"):
+		// It has answered.
+	case failure != nil:
+		failure.send(w, r, nil)
+	case q.Get("api-version") != "2.0":
+		s.unexpected("GitHub: api-version %q; the URL that was given has 2.0", q.Get("api-version"))
+		http.Error(w, "unknown api-version", http.StatusBadRequest)
+	case !strings.EqualFold(scheme, "bearer") || got != want:
+		writeJSON(w, http.StatusUnauthorized, map[string]any{"message": "Unauthorized"})
+	default:
+		w.Header().Set("Content-Type", "application/json; charset=utf-8; api-version=2.0")
+		writeJSON(w, http.StatusOK, map[string]any{"count": 1, "value": s.gitHubToken(subject, q.Get("audience"))})
+	}
+}
+
+// gitHubToken signs an ID token of five minutes. The key is the cluster issuer's under another id: making a third
+// one would cost every process that tests GitHub.
+func (s *Server) gitHubToken(subject, audience string) string {
+	if audience == "" {
+		audience = "https://github.com/octo-org" // GitHub's default: the owner of the repository
+	}
+	now := time.Now()
+	return s.sign(issuerKey().key, map[string]any{"typ": "JWT", "kid": gitHubKid}, map[string]any{
+		"iss":              gitHubIssuerURL,
+		"sub":              subject,
+		"aud":              audience,
+		"iat":              now.Unix(),
+		"nbf":              now.Unix(),
+		"exp":              now.Add(5 * time.Minute).Unix(),
+		"jti":              guid("jti", s.nextSerial()),
+		"repository":       "octo-org/octo-repo",
+		"repository_owner": "octo-org",
+		"ref":              "refs/heads/main",
+	})
+}

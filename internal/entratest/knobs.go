@@ -1,0 +1,199 @@
+package entratest
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// knobs is how the server behaves from now on. Guarded by Server.mu.
+type knobs struct {
+	life      time.Duration
+	refreshIn time.Duration
+	delay     time.Duration
+	held      chan struct{} // nil when token requests are not held
+	sni       string
+	failures  []Failure
+}
+
+func defaultKnobs() knobs { return knobs{life: time.Hour} }
+
+// set changes knobs under the lock.
+func (s *Server) set(change func(*knobs)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.knobs)
+}
+
+// SetLife sets the life of the access tokens issued from now on: their exp claim and expires_in, in whole seconds.
+// It is an hour at first. It may be zero or negative.
+func (s *Server) SetLife(d time.Duration) { s.set(func(k *knobs) { k.life = d }) }
+
+// SetRefreshIn adds refresh_in to the answers from now on; zero, as at first, leaves it out.
+func (s *Server) SetRefreshIn(d time.Duration) { s.set(func(k *knobs) { k.refreshIn = d }) }
+
+// SetDelay makes each token answer wait that long, or until the client goes away.
+func (s *Server) SetDelay(d time.Duration) { s.set(func(k *knobs) { k.delay = d }) }
+
+// SetSNI makes the token proxy require that TLS server name; "" lifts the requirement.
+func (s *Server) SetSNI(name string) { s.set(func(k *knobs) { k.sni = name }) }
+
+// Hold makes token requests wait, after they were counted, until [Server.Release] or until their client goes away.
+func (s *Server) Hold() {
+	s.set(func(k *knobs) {
+		if k.held == nil {
+			k.held = make(chan struct{})
+		}
+	})
+}
+
+// Release lets all held requests go on and ends holding. Without [Server.Hold] before it does nothing.
+func (s *Server) Release() {
+	s.set(func(k *knobs) {
+		if k.held != nil {
+			close(k.held)
+			k.held = nil
+		}
+	})
+}
+
+func (s *Server) requiredSNI() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sni
+}
+
+// counters is what happened so far. Guarded by Server.mu.
+type counters struct {
+	tokenRequests        int
+	proxiedTokenRequests int
+	gitHubRequests       int
+	issued               int
+	connections          int
+	requests             []string
+	connects             []string
+	arrived              chan struct{} // closed, and replaced, when a token request arrives
+
+	// never reset:
+	serial     int // makes identifiers that differ and yet are the same in every run
+	assertions []string
+	tokens     []string
+}
+
+// get reads a counter under the lock.
+func get[T any](s *Server, read func(*counters) T) T {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return read(&s.counters)
+}
+
+// TokenRequests counts the POSTs to a token endpoint on their arrival, whatever became of them.
+func (s *Server) TokenRequests() int { return get(s, func(c *counters) int { return c.tokenRequests }) }
+
+// ProxiedTokenRequests counts those of [Server.TokenRequests] that came through the token proxy.
+func (s *Server) ProxiedTokenRequests() int {
+	return get(s, func(c *counters) int { return c.proxiedTokenRequests })
+}
+
+// GitHubRequests counts the requests to GitHub's ID-token endpoint, whatever became of them.
+func (s *Server) GitHubRequests() int {
+	return get(s, func(c *counters) int { return c.gitHubRequests })
+}
+
+// Issued counts the access tokens given out.
+func (s *Server) Issued() int { return get(s, func(c *counters) int { return c.issued }) }
+
+// Connections counts the connections accepted for TLS, directly, through the CONNECT proxy or at the token proxy,
+// handshakes that failed included.
+func (s *Server) Connections() int { return get(s, func(c *counters) int { return c.connections }) }
+
+// Requests lists the requests in order of arrival as "METHOD host path", with "?query" when there was one.
+func (s *Server) Requests() []string {
+	return get(s, func(c *counters) []string { return slices.Clone(c.requests) })
+}
+
+// ProxyConnects lists the "host:port" of the CONNECT requests in order of arrival, refused ones included.
+func (s *Server) ProxyConnects() []string {
+	return get(s, func(c *counters) []string { return slices.Clone(c.connects) })
+}
+
+// SeenAssertions lists every client_assertion received since the start, accepted or not. [Server.ResetCounters]
+// does not clear it, so that a test can look for leaks at its end.
+func (s *Server) SeenAssertions() []string {
+	return get(s, func(c *counters) []string { return slices.Clone(c.assertions) })
+}
+
+// IssuedTokens lists every access token given out since the start. [Server.ResetCounters] does not clear it.
+func (s *Server) IssuedTokens() []string {
+	return get(s, func(c *counters) []string { return slices.Clone(c.tokens) })
+}
+
+// ResetCounters sets all counts to zero and clears the lists of requests and CONNECTs. Knobs and queued failures stay.
+func (s *Server) ResetCounters() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counters = counters{arrived: s.arrived, serial: s.serial, assertions: s.assertions, tokens: s.tokens}
+}
+
+// WaitTokenRequests blocks until n token requests have arrived since the last reset; false when atMost was over first.
+func (s *Server) WaitTokenRequests(n int, atMost time.Duration) bool {
+	timeout := time.NewTimer(atMost)
+	defer timeout.Stop()
+	for {
+		s.mu.Lock()
+		count, arrived := s.tokenRequests, s.arrived
+		s.mu.Unlock()
+		if count >= n {
+			return true
+		}
+		select {
+		case <-arrived:
+		case <-timeout.C:
+			return false
+		}
+	}
+}
+
+func (s *Server) countConnection() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connections++
+}
+
+func (s *Server) countRequest(r *http.Request) {
+	line := strings.Join([]string{r.Method, r.Host, r.URL.EscapedPath()}, " ")
+	if r.URL.RawQuery != "" {
+		line += "?" + r.URL.RawQuery
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = append(s.requests, line)
+}
+
+// arrive counts a token request and says what it has to wait for and, when not nil, the failure it meets.
+func (s *Server) arrive(viaTokenProxy bool) (held <-chan struct{}, delay time.Duration, f *Failure) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokenRequests++
+	if viaTokenProxy {
+		s.proxiedTokenRequests++
+	}
+	close(s.arrived)
+	s.arrived = make(chan struct{})
+	return s.held, s.delay, next(&s.failures)
+}
+
+func (s *Server) seeAssertions(raw []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.assertions = append(s.assertions, raw...)
+}
+
+// nextSerial counts up from 1.
+func (s *Server) nextSerial() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serial++
+	return s.serial
+}
