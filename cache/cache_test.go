@@ -396,12 +396,8 @@ func FuzzGet(f *testing.F) {
 		if err := os.WriteFile(e.path(entrySuffix), raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got, err := e.Get()
-		if bytes.Equal(raw, good) {
-			if err != nil || string(got) != "data" {
-				t.Fatalf("got %q, %v from the entry as it was stored", got, err)
-			}
-		} else if !errors.Is(err, ErrMiss) {
+		// Fuzzing processes each sealed a seed of their own; whatever opens must be what was sealed.
+		if got, err := e.Get(); err == nil && string(got) != "data" || err != nil && !errors.Is(err, ErrMiss) {
 			t.Fatalf("got %q, %v", got, err)
 		}
 		if _, err := d.List(); err != nil {

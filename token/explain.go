@@ -180,6 +180,7 @@ const (
 // clean makes foreign text fit for a terminal, a log and a ticket: one line, no control characters, of bounded length, and without
 // anything that looks like a token (see secretive).
 func clean(s string) string {
+	s = s[:min(len(s), 16*maxClean)]
 	var out strings.Builder
 	for word := range words(s) {
 		if secretive(word) {

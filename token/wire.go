@@ -38,6 +38,7 @@ type wire struct {
 	proxy      tokenProxy
 	pace       time.Duration
 	last       *outcome
+	network    http.RoundTripper // nil: the real one
 }
 
 // outcome is how a request ended: with an answer, or with an error. It is reset by each request.
@@ -131,16 +132,23 @@ type transport struct {
 }
 
 func (wr wire) transport() *transport {
+	if wr.network == nil {
+		wr.network = wr.connections()
+	}
+	return &transport{wr, &http.Client{
+		Transport:     wr.network,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+func (wr wire) connections() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone() // proxy variables, timeouts of dialling and handshake
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	wr.proxy.configure(t)
 	if wr.proxy.ca == nil {
 		go x509.SystemCertPool() // reading a hundred files takes longer than the way to the server: do both at once
 	}
-	return &transport{wr, &http.Client{
-		Transport:     t,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return t
 }
 
 // Do implements policy.Transporter.

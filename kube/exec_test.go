@@ -1,0 +1,97 @@
+package kube
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/pkg/apis/clientauthentication"
+	"k8s.io/client-go/pkg/apis/clientauthentication/install"
+)
+
+func TestReadExecInfo(t *testing.T) {
+	const v1, v1beta1 = "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"
+	for value, want := range map[string]ExecInfo{
+		"":   {v1beta1, false},
+		" ":  {v1beta1, false},
+		"{}": {v1beta1, false},
+		`{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":true}}`: {v1, true},
+		`{"apiVersion":"client.authentication.k8s.io/v1beta1","spec":{"cluster":{"server":1}}}`:                {v1beta1, false},
+		`{"spec":{"cluster":[[]]}}`:    {v1beta1, false},
+		`{"kind":"ExecCredential"}`:    {v1beta1, false},
+		`{"apiVersion":"v1"}`:          {},
+		`{"apiVersion":1}`:             {},
+		`{"kind":"Pod"}`:               {},
+		`{"spec":{"interactive":"x"}}`: {},
+		`{} {}`:                        {},
+		`[]`:                           {},
+		`x`:                            {},
+	} {
+		got, err := ReadExecInfo(value)
+		if (err == nil) != (want.APIVersion != "") || got != want {
+			t.Errorf("%s: %+v, %v; want %+v", value, got, err, want)
+		}
+	}
+}
+
+// What is written is read back by client-go's own decoder, in both versions.
+func TestWriteExecCredential(t *testing.T) {
+	scheme := runtime.NewScheme()
+	install.Install(scheme)
+	expires := time.Date(2030, 1, 1, 12, 0, 0, 999, time.FixedZone("east", 3600))
+	for _, version := range versions {
+		var out bytes.Buffer
+		if err := WriteExecCredential(&out, version, "the token", expires); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(out.Bytes(), []byte(`"expirationTimestamp":"2030-01-01T11:00:00Z"`)) || !bytes.HasSuffix(out.Bytes(), []byte("}\n")) {
+			t.Errorf("wrote %s", out.String())
+		}
+		object, kind, err := serializer.NewCodecFactory(scheme).UniversalDeserializer().Decode(out.Bytes(), nil, nil)
+		if err != nil || kind.GroupVersion().String() != version {
+			t.Fatalf("%v, %v", kind, err)
+		}
+		var c clientauthentication.ExecCredential
+		if err := scheme.Convert(object, &c, nil); err != nil {
+			t.Fatal(err)
+		}
+		if c.Status.Token != "the token" || !c.Status.ExpirationTimestamp.Time.Equal(expires.Truncate(time.Second)) {
+			t.Errorf("read back %+v", c.Status)
+		}
+	}
+	if err := WriteExecCredential(broken{}, versions[0], "t", expires); err == nil {
+		t.Error("a pipe that broke is no error")
+	}
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+func FuzzReadExecInfo(f *testing.F) {
+	f.Add("")
+	f.Add(`{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":false,"cluster":{"server":"https://x"}}}`)
+	f.Add(`{"apiVersion":null,"spec":null}`)
+	f.Add(`{"APIVERSION":"client.authentication.k8s.io/v1"}`)
+	f.Fuzz(func(t *testing.T, value string) {
+		got, err := ReadExecInfo(value)
+		if err != nil {
+			if len(err.Error()) > 400+len(value) || strings.ContainsAny(err.Error(), "\n\x1b") {
+				t.Fatalf("%q is not one line", err)
+			}
+			return
+		}
+		if !slices.Contains(versions, got.APIVersion) {
+			t.Fatalf("%+v", got)
+		}
+		if value != "" && strings.TrimSpace(value) != "" && !json.Valid([]byte(value)) {
+			t.Fatal("took what is no JSON")
+		}
+	})
+}

@@ -1,0 +1,145 @@
+package token
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+)
+
+// A token that must not be seen, though it verifies nowhere: header, claims and signature as Entra ID's are.
+const secretToken = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsxIn0.eyJhdWQiOiJhIiwiZXhwIjoxODkzNTAwMDAwLCJzdWIiOiJzIn0." +
+	"c2lnbmF0dXJlU0lHTkFUVVJFMTIzNDU2c2lnbmF0dXJlU0lHTkFUVVJFMTIzNDU2c2lnbmF0dXJl"
+
+// presentable fails when text is nothing to show to people, or shows the token or its signature.
+func presentable(t *testing.T, text string) {
+	t.Helper()
+	for _, secret := range strings.Split(secretToken, ".") {
+		if strings.Contains(text, secret) {
+			t.Fatalf("%q shows the token", text)
+		}
+	}
+	if !utf8.ValidString(text) || strings.IndexFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f || (c >= 0x80 && c < 0xa0) }) >= 0 {
+		t.Fatalf("%q is nothing for a terminal", text)
+	}
+	if len(text) > 2000 {
+		t.Fatalf("%d bytes are nothing for a log line", len(text))
+	}
+}
+
+func FuzzFederatedToken(f *testing.F) {
+	for _, s := range []string{secretToken, " " + secretToken + "\r\n", "", "..", "a.b.c", secretToken + ".x", strings.Repeat("a", maxFederatedToken+1),
+		`{"access_token":"x"}`, "eyJhbGciOiJub25lIn0.e30.", "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOlsiYSIsImIiXX0.AA", "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOjF9.AA"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		got, err := parseFederatedToken(raw)
+		if err != nil {
+			presentable(t, err.Error())
+			if len(raw) > 12 && strings.Contains(err.Error(), string(raw)) {
+				t.Fatalf("%q repeats the file", err)
+			}
+			return
+		}
+		if !bytes.Equal(got, bytes.TrimSpace(raw)) || len(got) > maxFederatedToken || !plain(string(got), "-_.") {
+			t.Fatalf("%q is no token, from %q", got, raw)
+		}
+		for name, value := range assertionFacts(string(got)) {
+			presentable(t, name+value)
+		}
+	})
+}
+
+// answers is a network in which every request is answered alike.
+type answers struct {
+	status int
+	body   []byte
+	header http.Header
+}
+
+func (a answers) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: a.status, Status: "x", Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)), Request: req, ProtoMajor: 1}, nil
+}
+
+func FuzzAnswer(f *testing.F) {
+	f.Add(200, []byte(`{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"`+secretToken+`"}`))
+	f.Add(200, []byte(`{"token_type":"Bearer","expires_in":"3599","refresh_in":1800,"access_token":"abc"}`))
+	f.Add(200, []byte(`{"token_type":"Bearer","expires_in":3599,"expires_on":1,"access_token":"abc"}`))
+	f.Add(200, []byte(`{"token_type":"Bearer","expires_in":3599,"refresh_in":-5,"scope":"other","access_token":"abc"}`))
+	f.Add(200, []byte(`{"token_type":"Bearer","expires_in":1e3,"access_token":"`+secretToken+`"}`))
+	f.Add(200, []byte(`<html>`+secretToken))
+	f.Add(307, []byte(secretToken))
+	f.Add(400, []byte(`{"error":"invalid_client","error_description":"AADSTS700016: `+secretToken+`\r\nTrace ID: x","error_codes":[700016],"correlation_id":"`+secretToken+`"}`))
+	f.Add(400, []byte(`{"error":["x"],"error_codes":["y"],"access_token":"`+secretToken+`"}`))
+	f.Add(407, []byte(``))
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		if status < 200 || status > 499 || status == 408 || status == 429 { // what is tried again takes time
+			t.Skip()
+		}
+		r := Request{Login: workloadIdentityName, TenantID: "t", ClientID: "c"}
+		w := World{Now: time.Now}.orDefaults()
+		wr, err := newWire(r, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wr.network = answers{status, body, http.Header{"Location": {"https://elsewhere.example/" + secretToken}}}
+		login := Login{Credential: func(o azcore.ClientOptions, wr wire) (azcore.TokenCredential, error) {
+			return assertionCredential(r, o, wr, func(context.Context) (string, error) { return "a.b.c", nil })
+		}}
+		tok, err := ask(t.Context(), r, w, login, wr)
+		if err != nil {
+			e := Explain(&exchangeError{r, facts(r, w, login, wr), err})
+			presentable(t, e.Text)
+			presentable(t, e.Hint)
+			return
+		}
+		now := time.Now()
+		if !plain(tok.Value, "-._~+/=") || !tok.works(now) || tok.life() > maxLife || !tok.Until(now).After(now) {
+			t.Fatalf("%+v", tok)
+		}
+	})
+}
+
+func FuzzExplain(f *testing.F) {
+	f.Add("AADSTS90002: no tenant", "said so", 0)
+	f.Add("\x1b[31mred\n\u202e", "\xff\xfe", 12)
+	f.Add(strings.Repeat("long ", 500), "x", 3)
+	f.Fuzz(func(t *testing.T, before, after string, at int) {
+		text := before + " " + secretToken + " " + after
+		if at > 0 { // and without the blanks, where that does not make another word of it
+			text = before + "'" + secretToken + "'" + after
+		}
+		refusal := &Refusal{HTTPStatus: 400}
+		body, err := json.Marshal(map[string]any{"error": text, "error_description": text, "correlation_id": text, "error_codes": []int{at}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parseRefusal(body, refusal)
+		request := Request{Login: workloadIdentityName, ClientID: "c", TenantID: "t"}
+		for _, err := range []error{
+			errors.New(text), fmt.Errorf("login: %w", errors.New(text)), final("%s", text), refusal,
+			&url.Error{Op: "Post", URL: "https://x/", Err: errors.New(text)},
+			fmt.Errorf("%w; the last try ended so: %w", context.DeadlineExceeded, errors.New(text)),
+			&waitError{errors.New(text)},
+		} {
+			for _, err := range []error{err, &exchangeError{request, map[string]string{"authority": "https://a/"}, err}} {
+				e := Explain(err)
+				presentable(t, e.Text)
+				presentable(t, e.Hint)
+				if e.Text == "" {
+					t.Fatal("nothing said")
+				}
+			}
+		}
+	})
+}

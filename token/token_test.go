@@ -1,0 +1,196 @@
+package token
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func lasting(life, left time.Duration) Token {
+	return Token{Value: "t", Obtained: noon.Add(left - life), Expires: noon.Add(left)}
+}
+
+func TestFresh(t *testing.T) {
+	for name, c := range map[string]struct {
+		token        Token
+		fresh, works bool
+	}{
+		"none":                       {Token{}, false, false},
+		"new":                        {lasting(time.Hour, time.Hour), true, true},
+		"more than ten minutes left": {lasting(time.Hour, 10*time.Minute+time.Second), true, true},
+		"ten minutes left":           {lasting(time.Hour, 10*time.Minute), false, true},
+		"last second":                {lasting(time.Hour, time.Second), false, true},
+		"over":                       {lasting(time.Hour, 0), false, false},
+		"short, a fifth left":        {lasting(10*time.Minute, 2*time.Minute), false, true},
+		"short, more than that":      {lasting(10*time.Minute, 2*time.Minute+time.Second), true, true},
+		"long, ten minutes left":     {lasting(24*time.Hour, 10*time.Minute), false, true},
+		"from the future":            {lasting(time.Hour, 2*time.Hour), false, false},
+		"clock a little behind":      {lasting(time.Hour, time.Hour+30*time.Second), true, true},
+	} {
+		if fresh, works := c.token.fresh(noon), c.token.works(noon); fresh != c.fresh || works != c.works {
+			t.Errorf("%s: fresh %v works %v, want %v %v", name, fresh, works, c.fresh, c.works)
+		}
+	}
+}
+
+func TestUntil(t *testing.T) {
+	for name, c := range map[string]struct {
+		token Token
+		want  time.Duration
+	}{
+		"a minute early":             {lasting(time.Hour, time.Hour), 59 * time.Minute},
+		"a tenth early":              {lasting(5*time.Minute, 5*time.Minute), 270 * time.Second},
+		"whole seconds":              {lasting(time.Hour, time.Hour+500*time.Millisecond), 59 * time.Minute},
+		"the end, once that is past": {lasting(time.Hour, 30*time.Second), 30 * time.Second},
+		"not in the past":            {lasting(time.Hour, 300*time.Millisecond), time.Second},
+	} {
+		if got := c.token.Until(noon).Sub(noon); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+// Every flag is read from its sources in the contract's order, whichever they are.
+func TestResolveOrder(t *testing.T) {
+	fields := reflect.TypeFor[Request]()
+	for i := range fields.NumField() {
+		tag, flag := fields.Field(i).Tag, fields.Field(i).Tag.Get("name")
+		if flag == "" || fields.Field(i).Type.Kind() != reflect.String {
+			continue
+		}
+		variables := Variables(tag.Get)
+		strongest := slices.IndexFunc(variables, func(v Variable) bool { return !v.Overrides })
+		if strongest < 0 {
+			strongest = len(variables)
+		}
+		// Sources from the weakest to the strongest; each is added to the ones before.
+		env := map[string]string{}
+		typed := func(string) bool { return false }
+		r := Request{Login: "azurepipelines", UseAzureRMEnvVars: true} // a method that all variables count for
+		reflect.ValueOf(&r).Elem().Field(i).SetZero()
+		if flag != "login" {
+			env["AAD_LOGIN_METHOD"] = "azurepipelines"
+		}
+		check := func(want, from string) {
+			t.Helper()
+			got, err := r.Resolve(typed, func(name string) string { return env[name] })
+			if value := reflect.ValueOf(got).Field(i).String(); err != nil || value != want || got.From[flag] != from {
+				t.Errorf("--%s: %q from %q, %v; want %q from %q", flag, value, got.From[flag], err, want, from)
+			}
+		}
+		if otherwise := tag.Get("otherwise"); otherwise != "" {
+			check(otherwise, theDefault)
+		} else if flag != "login" {
+			check("", "")
+		}
+		fromVariable := func(v Variable) {
+			env[v.Name] = ""
+			env[v.Name] = "of-" + v.Name
+			check("of-"+v.Name, "$"+v.Name)
+		}
+		for _, v := range slices.Backward(variables[strongest:]) {
+			fromVariable(v)
+		}
+		typed = func(name string) bool { return name == flag }
+		reflect.ValueOf(&r).Elem().Field(i).SetString("typed")
+		check("typed", "--"+flag)
+		r.DisableEnvironmentOverride = true
+		for _, v := range slices.Backward(variables[:strongest]) {
+			env[v.Name] = "of-" + v.Name
+			if flag != "login" {
+				env["AAD_LOGIN_METHOD"] = ""
+			}
+			check("typed", "--"+flag)
+		}
+		r.DisableEnvironmentOverride = false
+		for _, v := range variables[:strongest] {
+			delete(env, v.Name)
+		}
+		if flag != "login" {
+			env["AAD_LOGIN_METHOD"] = "azurepipelines"
+		}
+		for _, v := range slices.Backward(variables[:strongest]) {
+			fromVariable(v)
+		}
+		for _, v := range variables { // empty is unset
+			env[v.Name] = ""
+		}
+		check("typed", "--"+flag)
+	}
+}
+
+func TestMethodsNameRealFlags(t *testing.T) {
+	for _, m := range Methods {
+		for _, flag := range slices.Concat(m.Needs, m.Uses, m.Own) {
+			flagField(flag) // panics
+		}
+		for _, flag := range m.Own {
+			if m.Open != nil && !slices.Contains(slices.Concat(m.Needs, m.Uses), flag) {
+				t.Errorf("%s owns --%s but neither needs nor uses it", m.Name, flag)
+			}
+		}
+	}
+}
+
+func TestHintsUseKnownFacts(t *testing.T) {
+	known := map[string]string{}
+	for _, name := range []string{"client", "tenant", "audience", "authority", "source", "issuer", "subject", "assertion-audience", "expires", "now", "via"} {
+		known[name] = "X"
+	}
+	for code, hint := range aadstsHints {
+		if filled := fillIn(hint, known); strings.ContainsAny(filled, "{}") {
+			t.Errorf("%d: %s", code, filled)
+		}
+	}
+}
+
+func TestKnownHostsAreTheClouds(t *testing.T) {
+	for _, e := range environments {
+		wr, err := newWire(Request{Environment: e.names[0], TenantID: "t"}, World{}.orDefaults())
+		if err != nil || !wr.oneRequest {
+			t.Errorf("%s: %+v, %v", e.names[0], wr, err)
+		}
+	}
+}
+
+func TestRegionIsLeftToMSAL(t *testing.T) {
+	w := World{Getenv: func(name string) string {
+		return map[string]string{"AZURE_REGIONAL_AUTHORITY_NAME": "westeurope"}[name]
+	}}.orDefaults()
+	wr, err := newWire(Request{}, w)
+	if err != nil || wr.oneRequest || wr.region != "westeurope" {
+		t.Errorf("%+v, %v", wr, err)
+	}
+}
+
+func TestLongNamesAreNotSecrets(t *testing.T) {
+	for _, text := range []string{
+		"AADSTS700213: No matching federated identity record found for presented assertion subject 'system:serviceaccount:astronomer-shining-nebula-1234:shining-nebula-1234-worker-serviceaccount'.",
+		"https://eastus.oic.prod-aks.azure.com/11111111-aaaa-4444-8888-000000000001/22222222-bbbb-4444-8888-000000000001/",
+		"/var/run/secrets/azure/tokens/azure-identity-token",
+	} {
+		if got := clean(text); got != text {
+			t.Errorf("%s became %s", text, got)
+		}
+	}
+}
+
+func TestExplainOwnErrors(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{usage("x"), WrongUsage},
+		{errors.New("x"), LoginFailed},
+		{&failure{Told: Explanation{"x", "", NeedsPerson}}, NeedsPerson},
+	} {
+		if got := Explain(c.err); got.Exit != c.want || got.Text != "x" {
+			t.Errorf("%+v", got)
+		}
+	}
+}
