@@ -28,7 +28,15 @@ import (
 // The test binary is the program: as "akslogin" it is run, with a clock that $LATER moves and a shorter pace.
 func TestMain(m *testing.M) {
 	program := func() { os.Exit(run(os.Args[1:], testWorld())) }
-	testscript.Main(m, map[string]func(){"akslogin": program, "kubelogin": program})
+	testscript.Main(cleaning{m}, map[string]func(){"akslogin": program, "kubelogin": program})
+}
+
+// cleaning removes what tests share and cannot remove themselves.
+type cleaning struct{ *testing.M }
+
+func (c cleaning) Run() int {
+	defer func() { os.RemoveAll(shipped) }()
+	return c.M.Run()
 }
 
 func testWorld() world {

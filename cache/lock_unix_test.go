@@ -4,6 +4,7 @@ package cache
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -19,7 +20,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("CACHE_TEST_HOLD"); dir != "" {
 		e, err := Dir{Path: dir}.Entry([]byte("secret"))
 		if err == nil {
-			_, err = e.Lock(nil, false)
+			_, err = e.Lock(context.Background(), false)
 		}
 		fmt.Println(err)
 		select {}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"time"
 
@@ -140,10 +141,11 @@ func parseRefusal(body []byte, into *Refusal) {
 	}
 	_ = json.Unmarshal(body, &said) // what does not fit stays empty, and the status still says something
 	into.Name, into.CorrelationID = clean(said.Name), clean(said.CorrelationID)
-	code, sentence := said.Description, said.Description
+	sentence := said.Description
 	if rest, found := strings.CutPrefix(said.Description, "AADSTS"); found {
+		var code string
 		code, sentence, _ = strings.Cut(rest, ":")
-		_, _ = fmt.Sscanf(code, "%d", &into.AADSTS)
+		into.AADSTS, _ = strconv.Atoi(code)
 	}
 	if into.AADSTS == 0 && len(said.Codes) > 0 {
 		into.AADSTS = said.Codes[0]

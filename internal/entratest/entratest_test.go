@@ -246,7 +246,7 @@ func TestExchange(t *testing.T) {
 func TestAssertionsDiffer(t *testing.T) {
 	s := start(t)
 	c := entratest.Claims{Subject: subject, Expires: time.Now().Add(time.Minute)}
-	if s.Assertion(c) == s.Assertion(c) {
+	if first, second := s.Assertion(c), s.Assertion(c); first == second {
 		t.Error("two assertions are the same")
 	}
 }

@@ -1,0 +1,237 @@
+// Demo shows the program at work without an Azure account: it starts an emulated Entra ID behind the public cloud's names and runs the exec
+// stanza of examples/kubeconfig.yaml through the real binary: cold, warm, and twenty at once.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	clientauthentication "k8s.io/client-go/pkg/apis/clientauthentication/v1beta1"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/akslogin/akslogin/internal/entratest"
+)
+
+const (
+	tenant  = "11111111-aaaa-4444-8888-000000000001"
+	client  = "22222222-bbbb-4444-8888-000000000001"
+	subject = "system:serviceaccount:airflow:worker"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: demo PROGRAM")
+		os.Exit(2)
+	}
+	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
+		fmt.Fprintln(os.Stderr, "demo: it makes the program trust the emulator by SSL_CERT_FILE, which Go does not read on "+runtime.GOOS+"; run it on Linux")
+		os.Exit(1)
+	}
+	tb := &demo{}
+	err := tb.run(os.Args[1])
+	tb.clean()
+	if err == nil {
+		err = errors.Join(tb.unexpected...)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+// stanza is the command that a client would run.
+type stanza struct {
+	program string
+	args    []string
+	env     []string
+}
+
+func (d *demo) run(program string) error {
+	entra := entratest.New(d)
+	entra.Register(entratest.App{Tenant: tenant, ClientID: client, Federated: []entratest.FederatedCredential{{Issuer: entra.Issuer, Subject: subject}}})
+	s, err := d.stanza(program, entra)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("The exec stanza of examples/kubeconfig.yaml, with the blanks filled in:\n\n  akslogin %s\n\n", strings.Join(s.args, " "))
+
+	cold, coldTime, err := s.times(1)
+	if err != nil {
+		return err
+	}
+	shown, err := shorten(cold[0])
+	if err != nil {
+		return err
+	}
+	fmt.Printf("kubectl would get:\n\n%s\n\n", shown)
+	report := func(what string, runs int, took time.Duration) {
+		fmt.Printf("%-24s %3d runs  %8s  %d token requests, %d connections to Entra ID\n", what, runs, took.Round(100*time.Microsecond), len(entra.Requests()), entra.Connections())
+	}
+	report("cold", 1, coldTime)
+	fmt.Printf("%24s %s\n", "", strings.Join(entra.Requests(), "\n"))
+	if err := want(entra, 1); err != nil {
+		return err
+	}
+
+	entra.ResetCounters()
+	warm, warmTime, err := s.times(1)
+	if err != nil {
+		return err
+	}
+	report("warm", 1, warmTime)
+	if !bytes.Equal(warm[0], cold[0]) {
+		return errors.New("the warm answer is not the cold one")
+	}
+	if err := want(entra, 0); err != nil {
+		return err
+	}
+
+	if out, err := s.command("cache", "clear").CombinedOutput(); err != nil {
+		return fmt.Errorf("cache clear: %w\n%s", err, out)
+	}
+	entra.ResetCounters()
+	all, allTime, err := s.times(20)
+	if err != nil {
+		return err
+	}
+	report("twenty at once, cold", 20, allTime)
+	for _, one := range all {
+		if !bytes.Equal(one, all[0]) {
+			return errors.New("twenty at once got different answers")
+		}
+	}
+	if err := want(entra, 1); err != nil {
+		return err
+	}
+
+	list, err := s.command("cache", "list").Output()
+	fmt.Printf("\nThe cache, sealed with the federated token:\n\n%s", list)
+	return err
+}
+
+func want(entra *entratest.Server, requests int) error {
+	if got := len(entra.Requests()); got != requests {
+		return fmt.Errorf("%d requests, expected %d", got, requests)
+	}
+	return nil
+}
+
+// stanza takes the command from the example and gives it the emulator's values.
+func (d *demo) stanza(program string, entra *entratest.Server) (*stanza, error) {
+	program, err := filepath.Abs(program)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := os.ReadFile(filepath.Join("examples", "kubeconfig.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	home := d.TempDir()
+	federated := filepath.Join(home, "azure-identity-token")
+	if err := os.WriteFile(federated, []byte(entra.Assertion(entratest.Claims{Subject: subject})), 0o600); err != nil {
+		return nil, err
+	}
+	config, err := clientcmd.Load([]byte(strings.NewReplacer(
+		"<tenant ID>", tenant, "<client ID of the managed identity>", client,
+		"/var/run/secrets/azure/tokens/azure-identity-token", federated,
+		"<the cluster's CA certificate, PEM in base64>", "",
+	).Replace(string(raw))))
+	if err != nil {
+		return nil, err
+	}
+	return &stanza{
+		program: program,
+		args:    config.AuthInfos["workload"].Exec.Args,
+		env: []string{
+			"PATH=" + os.Getenv("PATH"), "HOME=" + home, // nothing else of the caller's: it may be in a pod of its own
+			"HTTPS_PROXY=" + entra.ProxyURL, "SSL_CERT_FILE=" + entra.CAFile,
+		},
+	}, nil
+}
+
+func (s *stanza) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(s.program, args...)
+	cmd.Env = s.env
+	return cmd
+}
+
+// times runs the stanza n times at once.
+func (s *stanza) times(n int) (outputs [][]byte, took time.Duration, err error) {
+	outputs = make([][]byte, n)
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	began := time.Now()
+	for i := range n {
+		all.Go(func() {
+			cmd := s.command(s.args...)
+			var words bytes.Buffer
+			cmd.Stderr = &words
+			if outputs[i], errs[i] = cmd.Output(); errs[i] != nil {
+				errs[i] = fmt.Errorf("%w\n%s", errs[i], words.String())
+			}
+		})
+	}
+	all.Wait()
+	return outputs, time.Since(began), errors.Join(errs...)
+}
+
+// shorten makes an ExecCredential readable, and its token unusable.
+func shorten(raw []byte) (string, error) {
+	var c clientauthentication.ExecCredential
+	if err := json.Unmarshal(raw, &c); err != nil {
+		return "", err
+	}
+	if len(c.Status.Token) < 100 {
+		return "", errors.New("that is no token")
+	}
+	c.Status.Token = c.Status.Token[:24] + "..."
+	out, err := json.MarshalIndent(c, "  ", "  ")
+	return "  " + string(out), err
+}
+
+// demo is what the emulator takes for a test.
+type demo struct {
+	cleanups   []func()
+	unexpected []error
+	mu         sync.Mutex
+}
+
+func (d *demo) Errorf(format string, args ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unexpected = append(d.unexpected, fmt.Errorf(format, args...))
+}
+
+func (d *demo) Fatalf(format string, args ...any) {
+	d.clean()
+	fmt.Fprintf(os.Stderr, "demo: "+format+"\n", args...)
+	os.Exit(1)
+}
+
+func (d *demo) Cleanup(f func()) { d.cleanups = append(d.cleanups, f) }
+
+func (d *demo) TempDir() string {
+	dir, err := os.MkdirTemp("", "akslogin-demo")
+	if err != nil {
+		d.Fatalf("%v", err)
+	}
+	d.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func (d *demo) clean() {
+	for len(d.cleanups) > 0 {
+		last := d.cleanups[len(d.cleanups)-1]
+		d.cleanups = d.cleanups[:len(d.cleanups)-1]
+		last()
+	}
+}
