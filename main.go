@@ -73,10 +73,14 @@ func store(dir cache.Dir, secret []byte, inputs []string) token.Store {
 	return entry
 }
 
+// logOrigins says which values the request has and where they came from.
 func logOrigins(log *slog.Logger, r token.Request) {
-	for _, flag := range []string{"login", "tenant-id", "client-id", "server-id", "environment", "authority-host", "federated-token-file"} {
-		if from := r.From[flag]; from != "" {
-			log.Debug("value", "of", flag, "from", from)
+	for _, v := range []struct{ flag, value string }{
+		{"login", r.Login}, {"tenant-id", r.TenantID}, {"client-id", r.ClientID}, {"server-id", r.ServerID},
+		{"environment", r.Environment}, {"authority-host", r.AuthorityHost}, {"federated-token-file", r.FederatedTokenFile},
+	} {
+		if from := r.From[v.flag]; from != "" {
+			log.Debug(v.flag, "value", v.value, "from", from)
 		}
 	}
 }

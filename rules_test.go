@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/akslogin/akslogin/token"
+)
+
+type goPackage struct {
+	ImportPath, Doc, Name string
+	Imports               []string
+}
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Doc,Name,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []goPackage
+	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := decoder.Decode(&p); err == io.EOF {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+const module = "github.com/akslogin/akslogin"
+
+// Imports form a star, so that cycles cannot arise: main knows token, cache and kube, and these know nothing of ours.
+func TestImportsFormAStar(t *testing.T) {
+	allowed := map[string][]string{
+		module:                    {module + "/cache", module + "/kube", module + "/token"},
+		module + "/internal/demo": {module + "/internal/entratest"},
+	}
+	for _, p := range packages(t) {
+		for _, imported := range p.Imports {
+			if strings.HasPrefix(imported, module) && !slices.Contains(allowed[p.ImportPath], imported) {
+				t.Errorf("%s imports %s", p.ImportPath, imported)
+			}
+			if strings.HasSuffix(p.ImportPath, "/cache") && (strings.Contains(imported, "Azure") || strings.Contains(imported, "k8s.io")) {
+				t.Errorf("cache imports %s: it knows bytes, not tokens", imported)
+			}
+		}
+	}
+}
+
+func TestEveryPackageHasADoc(t *testing.T) {
+	for _, p := range packages(t) {
+		if !strings.HasPrefix(p.Doc, "Package "+p.Name+" ") && p.Name != "main" || p.Doc == "" {
+			t.Errorf("%s: %q", p.ImportPath, p.Doc)
+		}
+	}
+}
+
+func model(t *testing.T) *kong.Application {
+	t.Helper()
+	parser, err := newParser(&grammar{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parser.Model
+}
+
+func getTokenFlags(t *testing.T) map[string]*kong.Flag {
+	t.Helper()
+	flags := map[string]*kong.Flag{}
+	for _, command := range model(t).Leaves(false) {
+		if command.Name != "get-token" {
+			continue
+		}
+		for _, group := range command.AllFlags(false) {
+			for _, f := range group {
+				for _, name := range append(f.Aliases, f.Name) {
+					flags[name] = f
+				}
+			}
+		}
+	}
+	return flags
+}
+
+// kubelogin 0.2.19's get-token --help, its hidden flag included: name and short form.
+var incumbentFlags = map[string]string{
+	"authority-host": "", "azure-pipelines-service-connection-id": "", "cache-dir": "", "client-certificate": "", "client-certificate-password": "",
+	"client-id": "", "client-secret": "", "disable-environment-override": "", "disable-instance-discovery": "", "environment": "e",
+	"federated-token-file": "", "help": "h", "identity-resource-id": "", "legacy": "", "login": "l", "login-hint": "", "password": "",
+	"pop-claims": "", "pop-enabled": "", "redirect-url": "", "server-id": "", "subscription": "s", "tenant-id": "t", "timeout": "",
+	"use-azurerm-env-vars": "", "username": "", "token-cache-dir": "", "logtostderr": "", "v": "v",
+}
+
+func TestEveryIncumbentFlagIsKnown(t *testing.T) {
+	flags := getTokenFlags(t)
+	for name, short := range incumbentFlags {
+		f := flags[name]
+		if f == nil {
+			t.Errorf("no flag --%s", name)
+		} else if short != "" && string(f.Short) != short {
+			t.Errorf("--%s has the short form %q, want %q", name, f.Short, short)
+		}
+	}
+}
+
+// README's table of flags is the grammar's. UPDATE=1 writes it anew.
+func TestReadmeFlags(t *testing.T) {
+	const begin, end = "<!-- flags: written by UPDATE=1 go test -run TestReadmeFlags . -->\n", "<!-- end of flags -->"
+	var table strings.Builder
+	table.WriteString("| flag | variables | default |\n|---|---|---|\n")
+	for _, command := range model(t).Leaves(false) {
+		if command.Name != "get-token" {
+			continue
+		}
+		for _, f := range command.Flags {
+			if f.Hidden {
+				continue
+			}
+			name := "`--" + f.Name + "`"
+			if f.Short != 0 {
+				name += ", `-" + string(f.Short) + "`"
+			}
+			var variables []string
+			for _, v := range token.Variables(f.Tag.Get) {
+				mark := map[bool]string{true: "**!**"}[v.Overrides]
+				variables = append(variables, "`"+v.Name+"`"+mark)
+			}
+			fmt.Fprintf(&table, "| %s | %s | %s |\n", name, strings.Join(variables, " "), f.Tag.Get("otherwise"))
+		}
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(readme), begin)
+	old, after, foundEnd := strings.Cut(rest, end)
+	if !found || !foundEnd {
+		t.Fatal("README.md has no place for the table")
+	}
+	if old == table.String() {
+		return
+	}
+	if os.Getenv("UPDATE") == "" {
+		t.Fatalf("README.md's table is not the grammar's; UPDATE=1 go test -run TestReadmeFlags . writes\n%s", table.String())
+	}
+	if err := os.WriteFile("README.md", []byte(before+begin+table.String()+end+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Every kubeconfig among the examples loads, and its stanza is one that this program's grammar takes.
+func TestExamples(t *testing.T) {
+	seen := 0
+	err := filepath.WalkDir("examples", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".yaml" {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		config, err := clientcmd.Load([]byte(strings.ReplaceAll(string(raw), "certificate-authority-data: <", "tls-server-name: <")))
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		for name, user := range config.AuthInfos {
+			seen++
+			if user.Exec.Command != "akslogin" || user.Exec.InteractiveMode == "" || user.Exec.InstallHint == "" {
+				t.Errorf("%s: user %s: %+v", path, name, user.Exec)
+			}
+			line, err := parse(user.Exec.Args)
+			if err != nil || line.Command() != "get-token" {
+				t.Errorf("%s: user %s: %v", path, name, err)
+			}
+		}
+		return nil
+	})
+	if err != nil || seen == 0 {
+		t.Errorf("%d stanzas, %v", seen, err)
+	}
+}
