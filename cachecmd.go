@@ -62,8 +62,8 @@ func (c *cacheClear) Run(w world) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("removed %d cached entries from %s\n", n, dir.Path)
-	return nil
+	_, err = fmt.Printf("removed %d cached entries from %s\n", n, dir.Path)
+	return err
 }
 
 type cachePath struct{ cacheFlags }

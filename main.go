@@ -52,6 +52,9 @@ func (g *GetToken) Run(line *commandLine, w world, log *slog.Logger) error {
 		return err
 	}
 	logOrigins(log, request)
+	if len(line.ignored) > 0 {
+		log.Debug("words after get-token are ignored", "number", len(line.ignored))
+	}
 	ctx, done := context.WithTimeout(context.Background(), request.Timeout)
 	defer done()
 	dir := g.dir(w)
@@ -97,7 +100,7 @@ func complain(e token.Explanation) (exit int) {
 }
 
 // logger speaks to standard error when asked to with -v.
-func logger(v verbosity) *slog.Logger {
+func logger(v int) *slog.Logger {
 	if v == 0 {
 		return slog.New(slog.DiscardHandler)
 	}

@@ -109,10 +109,9 @@ func setup(env *testscript.Env) error {
 		"HOME": home, "TOKEN": federated, "TENANT": tenant, "OTHER_TENANT": otherTenant, "CLIENT": client, "OTHER_CLIENT": otherClient,
 		"SERVER_ID": entratest.AKSServerID, "OTHER_SERVER_ID": otherServerID, "SUBJECT": subject, "GITHUB_SUBJECT": gitHubSubject,
 		"CACHE": filepath.Join(home, ".cache", "akslogin"), "ENTRA": s.URL, "ISSUER": s.Issuer,
-		"HTTPS_PROXY": s.ProxyURL, "SSL_CERT_FILE": s.CAFile,
+		"HTTPS_PROXY": s.ProxyURL, "ENTRA_PROXY": s.ProxyURL, "SSL_CERT_FILE": s.CAFile,
 		"TOKEN_PROXY": s.TokenProxyURL(), "TOKEN_PROXY_CA": s.TokenProxyCAFile,
-		"EVIL":   "a\x1b[31m\nb\r\u202ec",
-		"STANZA": "get-token --login workloadidentity --tenant-id " + tenant + " --client-id " + client,
+		"EVIL": "a\x1b[31m\nb\r\u202ec",
 	} {
 		env.Setenv(name, value)
 	}
@@ -160,11 +159,11 @@ var entraVerbs = map[string]func(ts *testscript.TestScript, s *entratest.Server,
 		}
 	},
 	"reset": func(ts *testscript.TestScript, s *entratest.Server, args []string) { s.ResetCounters() },
-	"life":  func(ts *testscript.TestScript, s *entratest.Server, args []string) { s.SetLife(duration(ts, args)) },
+	"life":  func(ts *testscript.TestScript, s *entratest.Server, args []string) { s.SetLife(argDuration(ts, args)) },
 	"refresh-in": func(ts *testscript.TestScript, s *entratest.Server, args []string) {
-		s.SetRefreshIn(duration(ts, args))
+		s.SetRefreshIn(argDuration(ts, args))
 	},
-	"delay":      func(ts *testscript.TestScript, s *entratest.Server, args []string) { s.SetDelay(duration(ts, args)) },
+	"delay":      func(ts *testscript.TestScript, s *entratest.Server, args []string) { s.SetDelay(argDuration(ts, args)) },
 	"hold":       func(ts *testscript.TestScript, s *entratest.Server, args []string) { s.Hold() },
 	"release":    func(ts *testscript.TestScript, s *entratest.Server, args []string) { s.Release() },
 	"proxy-down": func(ts *testscript.TestScript, s *entratest.Server, args []string) { s.SetProxyDown(args[0] == "true") },
@@ -205,7 +204,7 @@ func number(ts *testscript.TestScript, s string) int {
 	return n
 }
 
-func duration(ts *testscript.TestScript, args []string) time.Duration {
+func argDuration(ts *testscript.TestScript, args []string) time.Duration {
 	d, err := time.ParseDuration(args[0])
 	ts.Check(err)
 	return d

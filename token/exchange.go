@@ -40,7 +40,7 @@ func (r *Refusal) Error() string {
 	case r.AADSTS != 0:
 		return fmt.Sprintf("AADSTS%d: %s (correlation ID %s)", r.AADSTS, r.Sentence, r.CorrelationID)
 	case r.Name != "":
-		return fmt.Sprintf("HTTP status %d, %s: %s", r.HTTPStatus, r.Name, r.Sentence)
+		return strings.TrimSuffix(fmt.Sprintf("HTTP status %d, %s: %s", r.HTTPStatus, r.Name, r.Sentence), ": ")
 	}
 	return fmt.Sprintf("HTTP status %d, and not in Entra ID's form", r.HTTPStatus)
 }
@@ -164,8 +164,13 @@ func facts(r Request, w World, login Login, wr wire) map[string]string {
 	all["tenant"] = r.TenantID + r.from("tenant-id")
 	all["audience"] = r.audience() + r.from("server-id")
 	all["authority"] = wr.authority
+	all["asked"] = wr.last.asked
 	if wr.proxy.url != nil {
-		all["authority"] = wr.proxy.url.String() + " ($" + proxyVariable + ")"
+		all["proxy"] = address(wr.proxy.url.String()) + " ($" + proxyVariable + ")"
+		all["authority"] = all["proxy"]
+	}
+	if !wr.oneRequest && !r.DisableInstanceDiscovery && wr.last.asked != wr.authority && knownHosts[strings.TrimSuffix(strings.TrimPrefix(wr.last.asked, "https://"), "/")] {
+		all["vouching"] = "Microsoft's"
 	}
 	all["via"] = ", or $HTTPS_PROXY set"
 	if w.Getenv("HTTPS_PROXY") != "" || w.Getenv("https_proxy") != "" {

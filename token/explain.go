@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -39,18 +40,27 @@ func Explain(err error) Explanation {
 		wrong    *UsageError
 		file     *fileError
 		exchange *exchangeError
+		wait     *waitError
 	)
 	switch {
 	case errors.As(err, &told):
 		return told.Told
 	case errors.As(err, &wrong):
-		return Explanation{printable(wrong.Text), printable(wrong.Hint), WrongUsage}
+		return explanation(wrong.Text, wrong.Hint, WrongUsage)
 	case errors.As(err, &file):
-		return Explanation{printable(file.Error()), fileHint(file), LoginFailed}
+		return explanation(file.Error(), file.hint(), LoginFailed)
 	case errors.As(err, &exchange):
-		return Explanation{printable(exchange.text()), printable(exchange.hint()), LoginFailed}
+		return explanation(exchange.text(), exchange.hint(), LoginFailed)
 	}
-	return Explanation{clean(err.Error()), causeHint(err, map[string]string{}), LoginFailed}
+	if errors.As(err, &wait) {
+		return explanation(err.Error(), "Entra ID may be slow or out of reach; --timeout gives it more time", LoginFailed)
+	}
+	return explanation(err.Error(), "", LoginFailed)
+}
+
+// explanation is where every text passes that is shown, whoever wrote it: a token can stand in a flag's place too.
+func explanation(text, hint string, exit int) Explanation {
+	return Explanation{presentable(text, maxText), presentable(hint, maxText), exit}
 }
 
 // text is the error's own, but for causes that come from outside and are cleaned.
@@ -60,21 +70,22 @@ func (e *exchangeError) text() string {
 		return e.Error()
 	}
 	cause := *e
-	cause.err = errors.New(clean(causeText(e.err)))
+	cause.err = errors.New(clean(e.cause()))
 	return cause.Error()
 }
 
-func causeText(err error) string {
+func (e *exchangeError) cause() string {
+	err := e.err
 	var request *url.Error
 	if errors.As(err, &request) && request == err {
 		err = request.Err // the address is in the sentence already
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		text := "no answer in time"
-		if rest, found := strings.CutPrefix(err.Error(), context.DeadlineExceeded.Error()); found {
-			text += rest
-		}
-		return text
+	rest, found := strings.CutPrefix(err.Error(), context.DeadlineExceeded.Error())
+	switch {
+	case found && e.request.Timeout > 0:
+		return fmt.Sprintf("no answer within %s%s%s", e.request.Timeout, e.request.from("timeout"), rest)
+	case found:
+		return "no answer in time" + rest
 	}
 	return err.Error()
 }
@@ -86,21 +97,25 @@ func (e *exchangeError) hint() string {
 	}
 	hint := aadstsHints[refusal.AADSTS]
 	switch {
+	case slices.Contains(noFederatedCredential, refusal.AADSTS) && e.facts["elsewhere"] != "":
+		hint = e.facts["elsewhere"]
+	case refusal.AADSTS == assertionOutOfTime && e.facts["expires"] > e.facts["now"]: // both RFC 3339 in UTC
+		hint = "the federated token from {source} is good until {expires} and it is {now} here: this machine's clock or its issuer's is wrong"
 	case hint != "":
 	case refusal.HTTPStatus == 429 && refusal.RetryAfter > 0:
-		hint = fmt.Sprintf("Entra ID wants to be left alone for %s: too many tokens are asked for; a cache folder that works saves most of them (akslogin cache path)", refusal.RetryAfter)
+		hint = fmt.Sprintf("Entra ID asks for no more requests for %s: too many tokens are asked for. A cache folder that works saves most of them (akslogin cache path)", refusal.RetryAfter)
 	case refusal.HTTPStatus == 429:
-		hint = "too many tokens are asked for; a cache folder that works saves most of them (akslogin cache path)"
+		hint = "too many tokens are asked for. A cache folder that works saves most of them (akslogin cache path)"
 	case refusal.HTTPStatus >= 500:
 		hint = "Entra ID has trouble; it was tried several times. See https://status.azure.com if it lasts"
 	case refusal.Name == "":
-		hint = "something else than Entra ID answered at {authority}: a proxy, a firewall's page, or the wrong address"
+		hint = "something else than Entra ID answered at {asked}: a proxy, a firewall's page, or the wrong address"
 	}
 	return fillIn(hint, e.facts)
 }
 
 const matchHint = "{client} needs a federated credential with exactly issuer {issuer} , subject {subject} and audience {assertion-audience} , as the federated token from {source} has them " +
-	"(a slash at the issuer's end counts); one just made takes some minutes to work"
+	"(a slash at the issuer's end counts); scheduler, worker and triggerer need one each; a new one takes some minutes to work"
 
 // aadstsHints say what to do, by AADSTS code. In braces are facts: see Login.Facts and facts.
 // https://learn.microsoft.com/entra/identity-platform/reference-error-codes
@@ -109,17 +124,15 @@ var aadstsHints = map[int]string{
 	700211:  matchHint,
 	700212:  matchHint,
 	700213:  matchHint,
-	700024:  "the federated token from {source} was good until {expires} and it is {now} here: whoever writes the file must renew it (the kubelet does for a pod), or this clock is off",
+	700024:  "the federated token from {source} was good until {expires} and it is {now} here: whoever writes it must renew it (the kubelet does for a pod), or this machine's clock is wrong",
 	70023:   "the federated token from {source} lives too long to be exchanged: use the one projected for api://AzureADTokenExchange, not the service account's default token",
 	700016:  "client ID {client} is no managed identity or application of tenant {tenant}: compare both IDs with the identity's properties; the tenant must be the identity's own",
 	700021:  "the federated token from {source} is not for client ID {client}",
 	700027:  "the signature of the federated token from {source} is not one of issuer {issuer} : the issuer's keys have changed, or the token is from another cluster",
-	700223:  "{tenant} does not trust the issuer {issuer}",
+	700223:  "an administrator of tenant {tenant} has to allow the issuer {issuer}",
 	7000112: "client ID {client} is switched off in tenant {tenant}: an administrator has to enable it",
-	7000113: "client ID {client} may not do this",
-	50027:   "Entra ID cannot read the federated token from {source}: compare it with the issuer's",
-	50013:   "Entra ID cannot verify the federated token from {source}: its issuer must be reachable from the internet",
-	50034:   "there is no such user in tenant {tenant}",
+	50027:   "Entra ID cannot read the federated token from {source}: compare it with what its issuer gave",
+	50013:   "Entra ID cannot verify the federated token from {source}: its issuer {issuer} must be reachable from the internet",
 	50049:   "Microsoft does not know {authority}: if it is a private cloud's and you trust it, give --disable-instance-discovery",
 	53003:   "a Conditional Access policy of tenant {tenant} for workload identities refuses client ID {client}",
 	70011:   "server ID {audience} is not one that a token can be had for; leave --server-id out for AKS",
@@ -128,35 +141,47 @@ var aadstsHints = map[int]string{
 	90002:   "there is no tenant {tenant} at {authority} : check the ID, and --environment for another cloud than Azure's public one",
 	900023:  "{tenant} is neither a tenant's ID nor one of its domain names",
 	90033:   "Entra ID has trouble; it was tried several times",
-	65001:   "client ID {client} has no consent for server ID {audience}",
 }
 
 // causeHint is for failures that are not Entra ID's answer.
 func causeHint(err error, facts map[string]string) string {
 	var (
+		proxy       *proxyRefusal
 		certificate *tls.CertificateVerificationError
 		dns         *net.DNSError
 		op          *net.OpError
 		request     *url.Error
+		refused     *finalError
 	)
 	hint := ""
 	switch {
-	case errors.As(err, &certificate):
-		hint = "the certificate shown for {authority} is not trusted here: a proxy that opens TLS needs its CA in the file that $SSL_CERT_FILE names; an image without CA certificates needs the package ca-certificates"
-	case errors.As(err, &dns):
-		hint = "the name has to be resolvable{via}: {authority} is the only address that is asked"
+	case errors.As(err, &proxy):
+		hint = "the proxy that $HTTPS_PROXY names has to let this machine through to {asked} ; a user and password that it wants go into that variable"
 	case errors.As(err, &op) && op.Op == "proxyconnect":
-		hint = "the proxy that $HTTPS_PROXY names could not be reached"
+		hint = "the proxy that $HTTPS_PROXY names has to be reachable from here"
+	case errors.As(err, &certificate) && facts["proxy"] != "":
+		hint = "the certificate shown by {asked} is not of the CA that $AZURE_KUBERNETES_CA_FILE or $AZURE_KUBERNETES_CA_DATA gives, or not for the name in $AZURE_KUBERNETES_SNI_NAME"
+	case errors.As(err, &certificate):
+		hint = "the certificate shown by {asked} is not trusted here: a proxy that opens TLS needs its CA in the file that $SSL_CERT_FILE names; an image without CA certificates needs the package ca-certificates"
+	case errors.As(err, &refused):
+		hint = "see what answers at {asked} : a proxy's or firewall's page, or a wrong address"
+	case facts["vouching"] != "":
+		hint = "Microsoft is asked whether it knows {authority}, at {asked}, which cannot be reached: if it is a private cloud's authority and you trust it, give --disable-instance-discovery"
+	case errors.As(err, &dns):
+		hint = "the name of {asked} has to be resolvable from here{via}"
 	case errors.As(err, &request), errors.Is(err, context.DeadlineExceeded):
-		hint = "{authority} has to be reachable from here by HTTPS{via}; it is the only address that is asked"
+		hint = "{asked} has to be reachable from here by HTTPS{via}"
 	}
 	return fillIn(hint, facts)
 }
 
-func fileHint(e *fileError) string {
+func (e *fileError) hint() string {
 	switch {
+	case e.todo != "":
+		return e.todo
 	case errors.Is(e.err, fs.ErrNotExist):
-		return "in a pod, the Azure workload identity webhook mounts it when the pod was made with the label azure.workload.identity/use: \"true\" ; pods that were not have to be made anew. Elsewhere name the file with --federated-token-file"
+		return `in a pod, the Azure workload identity webhook mounts it if the pod was created with the label azure.workload.identity/use: "true" ; other pods must be recreated. ` +
+			"On Astro, authorise the Deployment's workload identity. Elsewhere name the file with --federated-token-file"
 	case errors.Is(e.err, fs.ErrPermission):
 		return "this user has to be able to read it: in a pod, set securityContext.fsGroup"
 	}
@@ -173,27 +198,31 @@ func fillIn(hint string, facts map[string]string) string {
 }
 
 const (
-	maxClean = 600
+	maxClean = 500
+	maxText  = 900 // hosts show one line, of bounded length
 	redacted = "[redacted]"
 )
 
-// clean makes foreign text fit for a terminal, a log and a ticket: one line, no control characters, of bounded length, and without
+// clean makes foreign text fit for a sentence.
+func clean(s string) string { return presentable(s, maxClean) }
+
+// presentable makes text fit for a terminal, a log and a ticket: one line, no control characters, of at most so many bytes, and without
 // anything that looks like a token (see secretive).
-func clean(s string) string {
-	s = s[:min(len(s), 16*maxClean)]
+func presentable(s string, atMost int) string {
+	s = s[:min(len(s), 16*atMost)]
 	var out strings.Builder
 	for word := range words(s) {
 		if secretive(word) {
 			word = redacted
 		}
 		out.WriteString(word)
-		if out.Len() > maxClean {
+		if out.Len() > 2*atMost {
 			break
 		}
 	}
 	text := printable(out.String())
-	if len(text) > maxClean {
-		text = strings.ToValidUTF8(text[:maxClean], "") + "…"
+	if len(text) > atMost {
+		text = strings.ToValidUTF8(text[:atMost], "") + "…"
 	}
 	return text
 }

@@ -21,8 +21,8 @@ import (
 const secretToken = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsxIn0.eyJhdWQiOiJhIiwiZXhwIjoxODkzNTAwMDAwLCJzdWIiOiJzIn0." +
 	"c2lnbmF0dXJlU0lHTkFUVVJFMTIzNDU2c2lnbmF0dXJlU0lHTkFUVVJFMTIzNDU2c2lnbmF0dXJl"
 
-// presentable fails when text is nothing to show to people, or shows the token or its signature.
-func presentable(t *testing.T, text string) {
+// wantPresentable fails when text is nothing to show to people, or shows the token or its signature.
+func wantPresentable(t *testing.T, text string) {
 	t.Helper()
 	for _, secret := range strings.Split(secretToken, ".") {
 		if strings.Contains(text, secret) {
@@ -45,7 +45,7 @@ func FuzzFederatedToken(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		got, err := parseFederatedToken(raw)
 		if err != nil {
-			presentable(t, err.Error())
+			wantPresentable(t, err.Error())
 			if len(raw) > 12 && strings.Contains(err.Error(), string(raw)) {
 				t.Fatalf("%q repeats the file", err)
 			}
@@ -54,8 +54,8 @@ func FuzzFederatedToken(f *testing.F) {
 		if !bytes.Equal(got, bytes.TrimSpace(raw)) || len(got) > maxFederatedToken || !plain(string(got), "-_.") {
 			t.Fatalf("%q is no token, from %q", got, raw)
 		}
-		for name, value := range assertionFacts(string(got)) {
-			presentable(t, name+value)
+		for name, value := range assertionFacts(string(got), Request{}) {
+			wantPresentable(t, name+value)
 		}
 	})
 }
@@ -86,7 +86,7 @@ func FuzzAnswer(f *testing.F) {
 		if status < 200 || status > 499 || status == 408 || status == 429 { // what is tried again takes time
 			t.Skip()
 		}
-		r := Request{Login: workloadIdentityName, TenantID: "t", ClientID: "c"}
+		r := Request{Login: workloadIdentityName, TenantID: "contoso.example", ClientID: "c"}
 		w := World{Now: time.Now}.orDefaults()
 		wr, err := newWire(r, w)
 		if err != nil {
@@ -99,8 +99,8 @@ func FuzzAnswer(f *testing.F) {
 		tok, err := ask(t.Context(), r, w, login, wr)
 		if err != nil {
 			e := Explain(&exchangeError{r, facts(r, w, login, wr), err})
-			presentable(t, e.Text)
-			presentable(t, e.Hint)
+			wantPresentable(t, e.Text)
+			wantPresentable(t, e.Hint)
 			return
 		}
 		now := time.Now()
@@ -125,7 +125,7 @@ func FuzzExplain(f *testing.F) {
 			t.Fatal(err)
 		}
 		parseRefusal(body, refusal)
-		request := Request{Login: workloadIdentityName, ClientID: "c", TenantID: "t"}
+		request := Request{Login: workloadIdentityName, ClientID: "c", TenantID: "contoso.example"}
 		for _, err := range []error{
 			errors.New(text), fmt.Errorf("login: %w", errors.New(text)), final("%s", text), refusal,
 			&url.Error{Op: "Post", URL: "https://x/", Err: errors.New(text)},
@@ -134,8 +134,8 @@ func FuzzExplain(f *testing.F) {
 		} {
 			for _, err := range []error{err, &exchangeError{request, map[string]string{"authority": "https://a/"}, err}} {
 				e := Explain(err)
-				presentable(t, e.Text)
-				presentable(t, e.Hint)
+				wantPresentable(t, e.Text)
+				wantPresentable(t, e.Hint)
 				if e.Text == "" {
 					t.Fatal("nothing said")
 				}

@@ -23,12 +23,20 @@ func onGitHub(getenv func(string) string) bool {
 	return getenv(gitHubURLVariable) != "" && getenv(gitHubTokenVariable) != ""
 }
 
+// halfOnGitHub is what to do where a job's leave to ask for federated tokens is not whole; "" where it is, or is none.
+func halfOnGitHub(r Request, getenv func(string) string) string {
+	if r.FederatedTokenFile == "" && (getenv(gitHubURLVariable) == "") != (getenv(gitHubTokenVariable) == "") {
+		return "of $" + gitHubURLVariable + " and $" + gitHubTokenVariable + " only one is set: on GitHub Actions both are, in a job with the permission id-token: write"
+	}
+	return ""
+}
+
 // gitHubLogin seals with the token that the job asks with: GitHub makes a new federated token at every question.
 func gitHubLogin(login Login, r Request, w World) (Login, error) {
 	source := gitHub{address: w.Getenv(gitHubURLVariable), bearer: w.Getenv(gitHubTokenVariable), audience: r.exchangeAudience()}
 	u, err := url.Parse(source.address)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return Login{}, usage("$%s is %q: it must be https://HOST/PATH", gitHubURLVariable, clean(source.address))
+		return Login{}, usage("$%s is %q: it must be https://HOST/PATH", gitHubURLVariable, address(source.address))
 	}
 	if !plain(source.bearer, "-._~+/=") {
 		return Login{}, usage("$%s is not a token", gitHubTokenVariable)
@@ -44,7 +52,7 @@ func gitHubLogin(login Login, r Request, w World) (Login, error) {
 		})
 	}
 	login.Facts = func() map[string]string {
-		facts := assertionFacts(assertion)
+		facts := assertionFacts(assertion, r)
 		facts["source"] = "GitHub Actions ($" + gitHubURLVariable + ")"
 		return facts
 	}
@@ -87,7 +95,11 @@ func (g gitHub) federatedToken(ctx context.Context, wr wire) (string, error) {
 		return "", fmt.Errorf("ask GitHub Actions for a federated token: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return "", final("ask GitHub Actions for a federated token: HTTP status %d; the job needs the permission id-token: write, and may ask only while it runs", resp.StatusCode)
+		todo := ""
+		if resp.StatusCode < 500 {
+			todo = "; the job needs the permission id-token: write, and may ask only while it runs"
+		}
+		return "", final("ask GitHub Actions for a federated token: HTTP status %d%s", resp.StatusCode, todo)
 	}
 	body, err := runtime.Payload(resp)
 	if err != nil {

@@ -47,19 +47,11 @@ var Methods = []Method{
 	{Name: "azurepipelines", Own: []string{"client-id"}},
 }
 
-// MethodNames returns the names of all methods, also of those that are not built yet.
-func MethodNames() []string {
+// MethodNames returns the names of the methods that are built, or of the others.
+func MethodNames(built bool) []string {
 	var names []string
 	for _, m := range Methods {
-		names = append(names, m.Name)
-	}
-	return names
-}
-
-func built() []string {
-	var names []string
-	for _, m := range Methods {
-		if m.Open != nil {
+		if (m.Open != nil) == built {
 			names = append(names, m.Name)
 		}
 	}

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/url"
 	"os"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 )
 
 // Request says which token is wanted and how to log in. Each field is a flag of the command line, once: its tags are the
@@ -20,13 +23,13 @@ import (
 //
 // Programs that fill a Request themselves need ClientID and TenantID, and mostly no more.
 type Request struct {
-	Login       string `name:"login" short:"l" group:"login" placeholder:"METHOD" overrides:"AAD_LOGIN_METHOD" help:"Login method: ${methods}. Without it a federated token means workloadidentity, else devicecode."`
+	Login       string `name:"login" short:"l" group:"login" placeholder:"METHOD" overrides:"AAD_LOGIN_METHOD" help:"Login method: {methods}. Known, but not supported by this version: {planned}. Without the flag it is workloadidentity where a federated token is found, else devicecode."`
 	TenantID    string `name:"tenant-id" short:"t" group:"login" placeholder:"ID" azurerm:"ARM_TENANT_ID" ambient:"AZURE_TENANT_ID,azurepipelines:AZURESUBSCRIPTION_TENANT_ID" help:"Entra tenant: its ID or one of its domain names."`
 	ClientID    string `name:"client-id" group:"login" placeholder:"ID" azurerm:"ARM_CLIENT_ID" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_ID" ambient:"AZURE_CLIENT_ID,azurepipelines:AZURESUBSCRIPTION_CLIENT_ID" help:"Client ID of the managed identity or application to log in as."`
 	ServerID    string `name:"server-id" group:"login" placeholder:"ID" otherwise:"6dae42f8-4368-4678-94ff-3960e28e3630" help:"Application that the token is for: the cluster's audience. AKS has the same one everywhere."`
-	Environment string `name:"environment" short:"e" group:"login" placeholder:"CLOUD" otherwise:"AzurePublicCloud" help:"Azure cloud: ${environments}."`
+	Environment string `name:"environment" short:"e" group:"login" placeholder:"CLOUD" otherwise:"AzurePublicCloud" help:"Azure cloud: {environments}."`
 
-	FederatedTokenFile string `name:"federated-token-file" group:"workloadidentity" placeholder:"FILE" ambient:"AZURE_FEDERATED_TOKEN_FILE" help:"File with the federated token. Where none is named: GitHub Actions' token if the job has leave to ask for one, else ${token_file}."`
+	FederatedTokenFile string `name:"federated-token-file" group:"workloadidentity" placeholder:"FILE" ambient:"AZURE_FEDERATED_TOKEN_FILE" help:"File with the federated token. Where none is named: GitHub Actions' token if the job may ask for one, else {token_file}."`
 	AzureTokenProxy    string `name:"azure-token-proxy" group:"workloadidentity" placeholder:"auto|on|off" otherwise:"auto" help:"Ask through the cluster's token proxy (AKS identity bindings): auto means where AZURE_KUBERNETES_TOKEN_PROXY names one."`
 	AuthorityHost      string `name:"authority-host" group:"workloadidentity" placeholder:"URL" ambient:"AZURE_AUTHORITY_HOST" help:"Entra ID's address where it is not the environment's, https://HOST/."`
 
@@ -52,6 +55,8 @@ type Request struct {
 
 	// From says where a value came from, by flag name: "--client-id", "$AZURE_CLIENT_ID" or "the default".
 	From map[string]string `kong:"-"`
+
+	typedPublic bool // the public client ID was given, and counts as none
 }
 
 const (
@@ -74,12 +79,12 @@ type environment struct {
 	exchange  string // audience of a federated token that is to be exchanged there
 }
 
-// https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
+// The addresses are the Azure SDK's, as kubelogin's were: firewalls are open for them.
 // https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations (audiences)
 var environments = []environment{
-	{[]string{"AzurePublicCloud", "AzurePublic", "AzureCloud"}, "https://login.microsoftonline.com/", "api://AzureADTokenExchange"},
-	{[]string{"AzureUSGovernmentCloud", "AzureUSGovernment"}, "https://login.microsoftonline.us/", "api://AzureADTokenExchangeUSGov"},
-	{[]string{"AzureChinaCloud"}, "https://login.partner.microsoftonline.cn/", "api://AzureADTokenExchangeChina"},
+	{[]string{"AzurePublicCloud", "AzurePublic", "AzureCloud"}, cloud.AzurePublic.ActiveDirectoryAuthorityHost, "api://AzureADTokenExchange"},
+	{[]string{"AzureUSGovernmentCloud", "AzureUSGovernment"}, cloud.AzureGovernment.ActiveDirectoryAuthorityHost, "api://AzureADTokenExchangeUSGov"},
+	{[]string{"AzureChinaCloud"}, cloud.AzureChina.ActiveDirectoryAuthorityHost, "api://AzureADTokenExchangeChina"},
 }
 
 // Environments returns the clouds by the first of their names.
@@ -138,6 +143,12 @@ func (r Request) Resolve(typed func(flag string) bool, getenv func(string) strin
 			r.Login, r.From["login"] = r.guess(getenv), theDefault
 		}
 	}
+	// An authority host that is just in the air yields to an environment that somebody wrote down
+	// (https://github.com/Azure/kubelogin/issues/507).
+	if r.From["environment"] == "--environment" && strings.HasPrefix(r.From["authority-host"], "$") {
+		r.AuthorityHost = ""
+		r.From["authority-host"] += ", ignored because of --environment"
+	}
 	return r, nil
 }
 
@@ -168,7 +179,7 @@ func (r *Request) fill(only string, typed func(string) bool, getenv func(string)
 			continue
 		}
 		if err := set(fields.Field(i), value); err != nil {
-			return &UsageError{Text: fmt.Sprintf("%s of %s is not a %s", clean(value), from, fields.Field(i).Type()), Hint: "correct or unset it, or give --" + flag}
+			return &UsageError{Text: fmt.Sprintf("%v (%s)", err, from), Hint: "correct or unset it, or give --" + flag}
 		}
 	}
 	return nil
@@ -177,7 +188,11 @@ func (r *Request) fill(only string, typed func(string) bool, getenv func(string)
 // choose returns the strongest source of a flag's value that has one. from is "" where there is none.
 func (r *Request) choose(flag string, tag reflect.StructTag, field reflect.Value, typed func(string) bool, getenv func(string) string) (value, from string) {
 	counts := func(value string) bool {
-		return value != "" && !(flag == "client-id" && strings.EqualFold(value, publicClient) && r.needsOwnClient())
+		if flag == "client-id" && strings.EqualFold(value, publicClient) && r.needsOwnClient() {
+			r.typedPublic = true
+			return false
+		}
+		return value != ""
 	}
 	variables := Variables(tag.Get)
 	lookup := func(overriding bool) (string, string) {
@@ -218,9 +233,18 @@ func set(field reflect.Value, value string) error {
 		field.SetString(value)
 		return nil
 	}
-	d, err := time.ParseDuration(value)
+	d, err := ParseTime(value)
 	field.Set(reflect.ValueOf(d))
 	return err
+}
+
+// ParseTime reads a length of time as Go writes them, for a person who may not know how.
+func ParseTime(value string) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no length of time: it needs a number and a unit, as 90s or 2m", value)
+	}
+	return d, nil
 }
 
 // from is where a value came from, in brackets for a sentence, or "" where nobody knows.
@@ -236,14 +260,14 @@ func (r Request) Check() (Method, error) {
 	m, known := method(r.Login)
 	switch {
 	case !known:
-		return m, usage("unknown login method %q%s: this program knows %s", r.Login, r.from("login"), strings.Join(MethodNames(), ", "))
+		return m, usage("unknown login method %q%s: this program knows %s", r.Login, r.from("login"), strings.Join(slices.Concat(MethodNames(true), MethodNames(false)), ", "))
 	case m.Open == nil && r.From["login"] == theDefault:
 		return m, &UsageError{
-			Text: "no federated token is in reach, and without one the login method is " + m.Name + ", which is not there yet",
-			Hint: "name the token's file with --federated-token-file or $AZURE_FEDERATED_TOKEN_FILE; a pod has it at " + WellKnownTokenFile + " when the Azure workload identity webhook saw it",
+			Text: "no federated token was found, and without one the login method would be " + m.Name + ", which this version does not support",
+			Hint: "name the token's file with --federated-token-file or $AZURE_FEDERATED_TOKEN_FILE; the Azure workload identity webhook mounts it in a pod at " + WellKnownTokenFile,
 		}
 	case m.Open == nil:
-		return m, usage("login method %s%s is not there yet: this version has %s", m.Name, r.from("login"), strings.Join(built(), ", "))
+		return m, usage("this version does not support the login method %s%s; it supports %s", m.Name, r.from("login"), strings.Join(MethodNames(true), ", "))
 	}
 	for _, flag := range m.Needs {
 		if reflect.ValueOf(r).FieldByName(flagField(flag)).IsZero() {
@@ -266,6 +290,12 @@ func (r Request) missing(m Method, flag string) error {
 			sources = append(sources, "$"+v.Name)
 		}
 	}
+	if flag == "client-id" && r.typedPublic {
+		return &UsageError{
+			Text: fmt.Sprintf("login %s needs a client ID of its own: %s is the public client that az writes into every kubeconfig", m.Name, publicClient),
+			Hint: "give the client ID of the managed identity in one of " + strings.Join(sources, ", "),
+		}
+	}
 	return &UsageError{
 		Text: fmt.Sprintf("login %s needs --%s, and it is in none of %s", m.Name, flag, strings.Join(sources, ", ")),
 		Hint: m.Missing,
@@ -274,38 +304,65 @@ func (r Request) missing(m Method, flag string) error {
 
 func (r Request) checkIDs() error {
 	switch {
-	case r.TenantID != "" && !plain(r.TenantID, ".-"):
-		return usage("tenant %q%s is no tenant ID and no domain name", r.TenantID, r.from("tenant-id"))
 	case slices.Contains([]string{"common", "organizations", "consumers"}, strings.ToLower(r.TenantID)):
 		return usage("tenant %q%s stands for many tenants: a workload logs in to one, give its ID", r.TenantID, r.from("tenant-id"))
-	case r.ClientID != "" && !plain(r.ClientID, ".-_"):
-		return usage("client ID %q%s has characters that no client ID has", r.ClientID, r.from("client-id"))
-	case !plain(r.audience(), ".-_:/"):
-		return usage("server ID %q%s has characters that no application ID has", r.ServerID, r.from("server-id"))
+	case r.TenantID != "" && !isTenant(r.TenantID):
+		return usage("tenant %q%s is no tenant ID and no domain name", r.TenantID, r.from("tenant-id"))
+	case r.ClientID != "" && !isID(r.ClientID, ".-_"):
+		return usage("client ID %q%s is none: it is the ID that a managed identity or application has beside its name", r.ClientID, r.from("client-id"))
+	case !isID(r.audience(), ".-_:/"):
+		return usage("server ID %q%s is no application ID", r.ServerID, r.from("server-id"))
 	}
 	return nil
 }
+
+// isTenant tells whether s is a GUID or a domain name; "adfs" is what AD FS has in a tenant's place.
+func isTenant(s string) bool {
+	if len(s) > 253 || !plain(s, ".-") || secretive(s) {
+		return false
+	}
+	labels := strings.Split(s, ".")
+	if len(labels) == 1 {
+		return isGUID(s) || strings.EqualFold(s, "adfs")
+	}
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+			return false
+		}
+	}
+	return true
+}
+
+func isGUID(s string) bool {
+	parts := strings.Split(s, "-")
+	lengths := []int{8, 4, 4, 4, 12}
+	return len(parts) == len(lengths) && !slices.ContainsFunc(parts, func(part string) bool {
+		_, err := hex.DecodeString(part)
+		return err != nil
+	}) && slices.EqualFunc(parts, lengths, func(part string, n int) bool { return len(part) == n })
+}
+
+// isID tells whether s can be an application's ID, and is not a token that got into the wrong place.
+func isID(s, more string) bool { return len(s) <= 200 && plain(s, more) && !secretive(s) }
 
 func (r Request) checkModes() error {
 	switch {
-	case r.Legacy:
-		return usage("--legacy is not there: it was for the AKS integration that Microsoft ended in 2023; leave it out")
 	case r.PoPClaims != "" && !r.PoPEnabled:
 		return usage("--pop-claims goes with --pop-enabled")
 	case r.PoPEnabled:
-		return usage("--pop-enabled: proof-of-possession tokens are not there yet")
+		return usage("this version does not support --pop-enabled (proof-of-possession tokens)")
 	case !slices.Contains([]string{"", "auto", "on", "off"}, r.AzureTokenProxy):
 		return usage("--azure-token-proxy is %q: it can be auto, on or off", r.AzureTokenProxy)
 	case r.Timeout < 0 || (r.Timeout == 0 && r.From["timeout"] != ""):
-		return usage("timeout %s%s is no time to do anything in", r.Timeout, r.from("timeout"))
+		return usage("timeout %s%s must be more than nothing", r.Timeout, r.from("timeout"))
 	}
 	return nil
 }
 
-// audience is the application that the token is for.
+// audience is the application that the token is for. Like kubelogin's, a server ID may be written as the scope that it becomes.
 func (r Request) audience() string {
-	if r.ServerID != "" {
-		return r.ServerID
+	if id := strings.TrimRight(strings.TrimSuffix(strings.TrimRight(r.ServerID, "/"), "/.default"), "/"); id != "" {
+		return id
 	}
 	field, _ := reflect.TypeFor[Request]().FieldByName("ServerID")
 	return field.Tag.Get("otherwise")
@@ -323,25 +380,36 @@ func (r Request) environment() (environment, error) {
 	return environment{}, usage("unknown environment %q%s: this program knows %s; any other cloud is named by its --authority-host", r.Environment, r.from("environment"), strings.Join(Environments(), ", "))
 }
 
-// authority is Entra ID's address: https, a host, and a single slash. An authority host that is just in the air yields to an
-// environment that somebody wrote down (https://github.com/Azure/kubelogin/issues/507).
+// authority is Entra ID's address: https, a host, and a single slash. Errors repeat no more of an address than its host: there
+// may be a password in it.
 func (r Request) authority() (string, error) {
 	c, err := r.environment()
 	if err != nil {
 		return "", err
 	}
-	written := r.From["environment"] == "--environment" && r.From["authority-host"] != "--authority-host"
-	if r.AuthorityHost == "" || written {
+	if r.AuthorityHost == "" {
 		return c.authority, nil
 	}
 	u, err := url.Parse(r.AuthorityHost)
-	if err != nil || u.Scheme != "https" || u.Host == "" {
-		return "", usage("authority host %q%s is no https:// address", r.AuthorityHost, r.from("authority-host"))
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" {
+		return "", usage("authority host %q%s is no https:// address", address(r.AuthorityHost), r.from("authority-host"))
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
-		return "", usage("authority host %q%s must be https://HOST/ and no more; the tenant is given by --tenant-id", r.AuthorityHost, r.from("authority-host"))
+		return "", usage("authority host %q%s must be https://HOST/ and no more; the tenant is given by --tenant-id", address(r.AuthorityHost), r.from("authority-host"))
 	}
-	return "https://" + strings.ToLower(u.Host) + "/", nil
+	return "https://" + strings.TrimSuffix(strings.ToLower(u.Host), ":443") + "/", nil
+}
+
+// address is what may be shown of a URL: scheme and host.
+func address(raw string) string {
+	if u, err := url.Parse(raw); err == nil && u.Host != "" {
+		return u.Scheme + "://" + u.Host + "/"
+	}
+	before, _, _ := strings.Cut(raw, "@")
+	if before != raw {
+		return "...@..."
+	}
+	return raw
 }
 
 // flagField is the name of the field that carries a flag.

@@ -178,6 +178,6 @@ func route(w World) string {
 type waitError struct{ err error }
 
 func (e *waitError) Error() string {
-	return "waiting for another process that asks Entra ID for the same token: " + e.err.Error()
+	return "another process is asking Entra ID for the same token, and its answer did not come in time"
 }
 func (e *waitError) Unwrap() error { return e.err }

@@ -70,6 +70,9 @@ func Get(ctx context.Context, r Request, w World) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
+	if r.Legacy {
+		w.Log.Debug("--legacy has no meaning for this login method and is ignored")
+	}
 	for first := true; ; first = false {
 		login, err := m.Open(r, w)
 		if err != nil {

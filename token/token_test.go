@@ -139,7 +139,7 @@ func TestMethodsNameRealFlags(t *testing.T) {
 
 func TestHintsUseKnownFacts(t *testing.T) {
 	known := map[string]string{}
-	for _, name := range []string{"client", "tenant", "audience", "authority", "source", "issuer", "subject", "assertion-audience", "expires", "now", "via"} {
+	for _, name := range []string{"client", "tenant", "audience", "authority", "source", "issuer", "subject", "assertion-audience", "expires", "now", "via", "asked"} {
 		known[name] = "X"
 	}
 	for code, hint := range aadstsHints {

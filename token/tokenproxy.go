@@ -30,13 +30,13 @@ const (
 // tokenProxyFrom reads the variables that the identity binding's webhook sets, with azidentity's rules for them
 // (WorkloadIdentityCredentialOptions.EnableAzureProxy).
 func tokenProxyFrom(r Request, getenv func(string) string) (tokenProxy, error) {
-	address := getenv(proxyVariable)
+	raw := getenv(proxyVariable)
 	switch {
 	case r.AzureTokenProxy == "off":
 		return tokenProxy{}, nil
-	case address == "" && r.AzureTokenProxy == "on":
+	case raw == "" && r.AzureTokenProxy == "on":
 		return tokenProxy{}, usage("--azure-token-proxy=on needs $%s, and it is not set", proxyVariable)
-	case address == "":
+	case raw == "":
 		for _, companion := range []string{sniVariable, caFileVariable, caDataVariable} {
 			if getenv(companion) != "" {
 				return tokenProxy{}, usage("$%s is set, but not $%s that it belongs to (--azure-token-proxy=off ignores both)", companion, proxyVariable)
@@ -44,9 +44,9 @@ func tokenProxyFrom(r Request, getenv func(string) string) (tokenProxy, error) {
 		}
 		return tokenProxy{}, nil
 	}
-	u, err := url.Parse(address)
+	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return tokenProxy{}, usage("$%s is %q: it must be https://HOST/PATH without user, query or fragment", proxyVariable, clean(address))
+		return tokenProxy{}, usage("$%s is %q: it must be https://HOST/PATH without user, query or fragment", proxyVariable, address(raw))
 	}
 	p := tokenProxy{url: u, sniName: getenv(sniVariable)}
 	switch file, data := getenv(caFileVariable), getenv(caDataVariable); {

@@ -41,9 +41,10 @@ type wire struct {
 	network    http.RoundTripper // nil: the real one
 }
 
-// outcome is how a request ended: with an answer, or with an error. It is reset by each request.
+// outcome is how the last request ended: with an answer, or with an error.
 type outcome struct {
-	err error
+	asked string // https://HOST/
+	err   error
 }
 
 // knownHosts are Entra ID's own, where the token endpoint is https://HOST/TENANT/oauth2/v2.0/token. For these, discovery documents say
@@ -144,6 +145,12 @@ func (wr wire) transport() *transport {
 func (wr wire) connections() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone() // proxy variables, timeouts of dialling and handshake
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+		if resp.StatusCode == http.StatusOK {
+			return nil
+		}
+		return &proxyRefusal{resp.StatusCode}
+	}
 	wr.proxy.configure(t)
 	if wr.proxy.ca == nil {
 		go x509.SystemCertPool() // reading a hundred files takes longer than the way to the server: do both at once
@@ -164,6 +171,7 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 	}
 	sent := req.Clone(req.Context())
 	t.proxy.redirect(sent)
+	t.last.asked = "https://" + sent.URL.Host + "/"
 	resp, err := t.client.Do(sent)
 	if err != nil {
 		return nil, err
@@ -248,9 +256,13 @@ func shouldRetry(ctx context.Context, resp *http.Response, err error) bool {
 func isFinal(err error) bool {
 	var (
 		finalErr    *finalError
+		proxy       *proxyRefusal
 		certificate *tls.CertificateVerificationError
 		dns         *net.DNSError
 	)
+	if errors.As(err, &proxy) {
+		return proxy.status < 500
+	}
 	return errors.As(err, &finalErr) || errors.As(err, &certificate) || (errors.As(err, &dns) && dns.IsNotFound)
 }
 
@@ -264,6 +276,13 @@ func retryAfter(resp *http.Response) time.Duration {
 		return time.Until(at)
 	}
 	return 0
+}
+
+// proxyRefusal is the answer of a proxy that does not connect.
+type proxyRefusal struct{ status int }
+
+func (e *proxyRefusal) Error() string {
+	return fmt.Sprintf("the proxy that $HTTPS_PROXY names refused to connect: HTTP status %d", e.status)
 }
 
 // finalError ends the tries.

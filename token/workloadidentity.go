@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -51,17 +52,23 @@ func openWorkloadIdentity(r Request, w World) (Login, error) {
 	if r.FederatedTokenFile == "" && onGitHub(w.Getenv) {
 		return gitHubLogin(login, r, w)
 	}
-	return fileLogin(login, r)
+	return fileLogin(login, r, w.Getenv)
 }
 
-func fileLogin(login Login, r Request) (Login, error) {
+func fileLogin(login Login, r Request, getenv func(string) string) (Login, error) {
 	file := r.FederatedTokenFile
 	if file == "" {
 		file = WellKnownTokenFile
 	}
+	if _, err := claimsOf(strings.TrimSpace(file)); err == nil {
+		return Login{}, &UsageError{
+			Text: "the federated token itself stands where the name of its file should" + r.from("federated-token-file"),
+			Hint: "write the token to a file that only you can read, and name that; it may have been logged where it stood",
+		}
+	}
 	assertion, err := readFederatedToken(file)
 	if err != nil {
-		return Login{}, &fileError{file: file, from: r.from("federated-token-file"), err: err}
+		return Login{}, &fileError{file: file, from: r.from("federated-token-file"), err: err, todo: halfOnGitHub(r, getenv)}
 	}
 	login.Secret = assertion
 	login.Inputs = append(login.Inputs, "source=file")
@@ -73,7 +80,7 @@ func fileLogin(login Login, r Request) (Login, error) {
 		return err == nil && !bytes.Equal(now, assertion)
 	}
 	login.Facts = func() map[string]string {
-		facts := assertionFacts(string(assertion))
+		facts := assertionFacts(string(assertion), r)
 		facts["source"] = file + r.from("federated-token-file")
 		return facts
 	}
@@ -138,6 +145,7 @@ func bare(err error) error {
 type fileError struct {
 	file, from string
 	err        error
+	todo       string // where more is known than the error tells
 }
 
 func (e *fileError) Error() string {
@@ -146,7 +154,7 @@ func (e *fileError) Error() string {
 func (e *fileError) Unwrap() error { return e.err }
 
 // assertionFacts are the claims that Entra ID compares with the federated credential.
-func assertionFacts(assertion string) map[string]string {
+func assertionFacts(assertion string, r Request) map[string]string {
 	c, err := claimsOf(assertion)
 	if err != nil {
 		return map[string]string{}
@@ -154,6 +162,14 @@ func assertionFacts(assertion string) map[string]string {
 	facts := map[string]string{"issuer": clean(c.Issuer), "subject": clean(c.Subject), "assertion-audience": clean(c.Audience.String())}
 	if c.Expires > 0 {
 		facts["expires"] = time.Unix(int64(c.Expires), 0).UTC().Format(time.RFC3339)
+	}
+	wanted := r.exchangeAudience()
+	switch {
+	case strings.HasPrefix(c.Issuer, "https://kubernetes.default") || !strings.HasPrefix(c.Issuer, "https://"):
+		facts["elsewhere"] = "the issuer {issuer} of the federated token from {source} is one that only its cluster can reach: the cluster needs an OIDC issuer on the internet (az aks update --enable-oidc-issuer)"
+	case !strings.HasPrefix(c.Audience.String(), "api://"):
+		facts["elsewhere"] = "the federated token from {source} is for audience {assertion-audience} , and Entra ID wants " + wanted +
+			" unless the federated credential names another: use the token projected for it (" + WellKnownTokenFile + "), not the service account's default one"
 	}
 	return facts
 }
