@@ -27,7 +27,7 @@ type grammar struct {
 	RemoveCacheDir cacheClear    `cmd:"" hidden:"" help:"The same as cache clear, by the name that kubelogin has for it."`
 	RemoveTokens   cacheClear    `cmd:"" hidden:"" help:"The same as cache clear, by an older name."`
 
-	Verbosity   int         `name:"v" short:"v" group:"general" placeholder:"LEVEL" help:"Say on standard error what is done. Any level says everything; none of it is secret."`
+	Verbosity   int         `name:"v" short:"v" placeholder:"LEVEL" help:"Say on standard error what is done. Any level says everything; none of it is secret."`
 	LogToStderr bool        `name:"logtostderr" hidden:"" help:"Accepted, for kubelogin's sake."`
 	Version     versionFlag `name:"version" help:"Print version, commit and Go version."`
 }
@@ -40,12 +40,21 @@ var groups = []kong.Group{
 	{Key: "general", Title: "General:"},
 }
 
-const description = `An exec credential plugin for AKS: exchanges a federated token at Microsoft Entra ID for the cluster's token.
+const description = "An exec credential plugin for AKS: exchanges a federated token at Microsoft Entra ID for the cluster's token."
 
-A variable with ! wins over the flag, the others yield to it; an empty variable is an unset one. Besides those named with the flags
-these are read: KUBERNETES_EXEC_INFO; ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN (GitHub Actions);
-AZURE_KUBERNETES_TOKEN_PROXY, AZURE_KUBERNETES_SNI_NAME, AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_CA_DATA (AKS identity bindings);
-AZURE_REGIONAL_AUTHORITY_NAME and MSAL_FORCE_REGION (Entra ID's regional addresses); HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.`
+// Help is what get-token --help says before the flags.
+func (*GetToken) Help() string {
+	return `A variable with ! wins over the flag, the others yield to it; an empty variable is an unset one. Besides those named with the flags, these are read:
+
+    KUBERNETES_EXEC_INFO
+    ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN       (GitHub Actions)
+    AZURE_KUBERNETES_TOKEN_PROXY, AZURE_KUBERNETES_SNI_NAME,
+    AZURE_KUBERNETES_CA_FILE, AZURE_KUBERNETES_CA_DATA                 (AKS identity bindings)
+    AZURE_REGIONAL_AUTHORITY_NAME, MSAL_FORCE_REGION                   (Entra ID's regional addresses)
+    HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR
+
+Exit status: 1 the login failed, 2 wrong usage, 3 a person is needed.`
+}
 
 func newParser(g *grammar) (*kong.Kong, error) {
 	return kong.New(g,
