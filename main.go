@@ -4,10 +4,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	stdlog "log"
 	"log/slog"
 	"os"
 	"time"
+
+	azlog "github.com/Azure/azure-sdk-for-go/sdk/azcore/log"
 
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/kube"
@@ -25,6 +30,7 @@ type world struct {
 
 // run is the whole program but for its exit.
 func run(args []string, w world) (exit int) {
+	stdlog.SetOutput(io.Discard) // net/http would quote an answer that comes twice, token and all
 	line, err := parse(args)
 	if err == nil {
 		err = line.Run(w, logger(line.verbosity))
@@ -57,6 +63,8 @@ func (g *GetToken) Run(line *commandLine, w world, log *slog.Logger) error {
 	}
 	ctx, done := context.WithTimeout(context.Background(), request.Timeout)
 	defer done()
+	defer lastResort(request.Timeout).Stop()
+	listenToSDK(log)
 	dir := g.dir(w)
 	answer, err := token.Get(ctx, request, token.World{
 		Now: w.now, Log: log, Pace: w.pace,
@@ -86,6 +94,24 @@ func logOrigins(log *slog.Logger, r token.Request) {
 			log.Debug(v.flag, "value", v.value, "from", from)
 		}
 	}
+}
+
+// lastResort ends the program when what it waits for cannot be told to stop, as a disk that does not answer.
+func lastResort(timeout time.Duration) *time.Timer {
+	return time.AfterFunc(max(timeout, 0)+timeout.Abs()/10+time.Second, func() {
+		os.Exit(complain(token.Explanation{Text: fmt.Sprintf("no end after %s: a disk or a file does not answer", timeout), Exit: token.LoginFailed}))
+	})
+}
+
+// listenToSDK lets the SDK's own words about retries through at -v, and not to standard error wherever AZURE_SDK_GO_LOGGING asks for that.
+// They hold no secrets: headers are redacted and bodies left out.
+func listenToSDK(log *slog.Logger) {
+	if !log.Enabled(context.Background(), slog.LevelDebug) {
+		azlog.SetListener(nil)
+		return
+	}
+	azlog.SetEvents(azlog.EventRetryPolicy)
+	azlog.SetListener(func(_ azlog.Event, message string) { log.Debug("SDK", "says", token.Explain(errors.New(message)).Text) })
 }
 
 // complain speaks to people: lower case, one line for what happened and one for what to do, since hosts show no more than that.

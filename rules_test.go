@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -192,5 +193,14 @@ func TestExamples(t *testing.T) {
 	})
 	if err != nil || seen == 0 {
 		t.Errorf("%d stanzas, %v", seen, err)
+	}
+}
+
+// The standard logger would print what net/http finds odd in an answer, token and all.
+func TestStandardLogIsSilent(t *testing.T) {
+	log.SetOutput(os.Stderr)
+	run([]string{"cache", "path"}, world{})
+	if log.Writer() != io.Discard {
+		t.Error("the standard logger is on")
 	}
 }

@@ -224,11 +224,12 @@ func pairs(ts *testscript.TestScript, args []string, set map[string]func(value s
 func failureFrom(ts *testscript.TestScript, args []string) (f entratest.Failure) {
 	f.Header = http.Header{}
 	pairs(ts, args, map[string]func(string){
-		"aadsts":      func(v string) { f.AADSTS = number(ts, v) },
-		"status":      func(v string) { f.Status = number(ts, v) },
-		"body":        func(v string) { f.Body = ts.ReadFile(v) },
-		"redirect":    func(v string) { f.Redirect = v },
-		"retry-after": func(v string) { f.Header.Set("Retry-After", v) },
+		"aadsts":         func(v string) { f.AADSTS = number(ts, v) },
+		"status":         func(v string) { f.Status = number(ts, v) },
+		"body":           func(v string) { f.Body = ts.ReadFile(v) },
+		"redirect":       func(v string) { f.Redirect = v },
+		"retry-after":    func(v string) { f.Header.Set("Retry-After", v) },
+		"retry-after-ms": func(v string) { f.Header.Set("Retry-After-Ms", v) },
 		"break": func(v string) {
 			f.Break = map[string]entratest.Break{"connection": entratest.BreakConnection, "body": entratest.BreakBody}[v]
 		},

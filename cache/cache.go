@@ -11,7 +11,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -23,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rogpeppe/go-internal/robustio"
@@ -57,6 +57,8 @@ type Entry struct {
 	name   string
 	inputs []string
 	seal   func() (cipher.AEAD, error)
+
+	unstored atomic.Bool // a Put failed
 }
 
 // Entry returns the entry that belongs to secret and inputs, whether it exists or not; nothing is read yet.
@@ -81,7 +83,7 @@ func (d Dir) Entry(secret []byte, inputs ...string) (*Entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		return cipher.NewGCM(block)
+		return cipher.NewGCMWithRandomNonce(block)
 	})
 	return &Entry{dir: d, name: hex.EncodeToString(name), inputs: inputs, seal: seal}, nil
 }
@@ -121,10 +123,7 @@ func (e *Entry) Get() ([]byte, error) {
 	if err != nil {
 		return nil, miss(err)
 	}
-	if len(sealed) < aead.NonceSize() {
-		return nil, miss(errors.New("cut short"))
-	}
-	data, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], head)
+	data, err := aead.Open(nil, nil, sealed, head)
 	if err != nil {
 		return nil, miss(errors.New("damaged, or not sealed with this secret"))
 	}
@@ -135,6 +134,12 @@ func (e *Entry) Get() ([]byte, error) {
 // process is killed half-way. holds is a word for List ("token"); expires is when the entry becomes worthless
 // and may be swept. Now and then Put also sweeps what has expired in the folder.
 func (e *Entry) Put(data []byte, holds string, expires time.Time) error {
+	err := e.put(data, holds, expires)
+	e.unstored.Store(err != nil)
+	return err
+}
+
+func (e *Entry) put(data []byte, holds string, expires time.Time) error {
 	aead, err := e.seal()
 	if err != nil {
 		return err
@@ -146,10 +151,7 @@ func (e *Entry) Put(data []byte, holds string, expires time.Time) error {
 	}
 	entry := append([]byte(magic), head...)
 	entry = append(entry, '\n')
-	additional := entry[:len(entry):len(entry)]
-	nonce := make([]byte, aead.NonceSize())
-	rand.Read(nonce) // never fails, says its documentation
-	entry = aead.Seal(append(entry, nonce...), nonce, data, additional)
+	entry = aead.Seal(entry, nil, data, bytes.Clone(entry))
 	if len(entry) > maxEntry {
 		return fmt.Errorf("%d bytes are more than an entry may have", len(entry))
 	}

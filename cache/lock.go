@@ -5,11 +5,15 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"sync"
 	"time"
 )
 
 // ErrHeld says that somebody else holds the lock, or did until patience ended.
 var ErrHeld = errors.New("another process holds the lock")
+
+// ErrFutile says that who held the lock could not store what he did there: there is nothing to wait for in this folder.
+var ErrFutile = errors.New("the process that held the lock could not store its result")
 
 // lockSuffixes name the locks of an entry. The second is for the day on which the first one's holder was stopped:
 // whoever lost patience with it queues there, so that still one at a time works.
@@ -22,19 +26,23 @@ const (
 	beats           = 5 // how often in that time a holder shows life
 )
 
-// Lock waits until nobody else holds the entry's lock and takes it; unlock gives it back. A holder shows that he is alive by
+// rounds bounds how often a lock is taken anew because its file was removed meanwhile.
+const rounds = 10
+
+// Lock waits until nobody else holds the entry's lock and takes it; unlock gives it back, once. A holder shows that he is alive by
 // touching the lock file; one that shows no sign of life for Dir.Patience is passed by. When he dies the
 // kernel frees his lock at once.
 //
 // With wait false it does not wait and returns ErrHeld where it would have to. It also returns ErrHeld when no lock could be
-// had with patience, and ctx's error when that ends first. Any other error says why locking is impossible here.
+// had with patience, ErrFutile when waiting turned out to be of no use, and ctx's error when that ends first: then a thread and
+// a descriptor go on waiting until the holder ends. Any other error says why locking is impossible here.
 // It is not for mutual exclusion that correctness rests on: it saves work.
 func (e *Entry) Lock(ctx context.Context, wait bool) (unlock func(), err error) {
 	if err := e.dir.make(); err != nil {
 		return nil, err
 	}
 	for _, suffix := range lockSuffixes {
-		unlock, err = e.dir.lock(ctx, e.path(suffix), wait)
+		unlock, err = e.lock(ctx, e.path(suffix), wait)
 		if !wait || !errors.Is(err, ErrHeld) {
 			break
 		}
@@ -42,9 +50,9 @@ func (e *Entry) Lock(ctx context.Context, wait bool) (unlock func(), err error) 
 	return unlock, err
 }
 
-func (d Dir) lock(ctx context.Context, path string, wait bool) (unlock func(), err error) {
-	for {
-		f, err := d.acquire(ctx, path, wait)
+func (e *Entry) lock(ctx context.Context, path string, wait bool) (unlock func(), err error) {
+	for range rounds {
+		f, err := e.dir.acquire(ctx, path, wait)
 		if err != nil {
 			return nil, err
 		}
@@ -52,10 +60,20 @@ func (d Dir) lock(ctx context.Context, path string, wait bool) (unlock func(), e
 			f.Close()
 			continue
 		}
-		stop := d.showLife(path)
-		return func() { stop(); f.Close() }, nil // closing frees the lock
+		stop := e.dir.showLife(f)
+		return sync.OnceFunc(func() {
+			stop()
+			if e.unstored.Load() {
+				setTime(f, futile)
+			}
+			f.Close() // frees the lock
+		}), nil
 	}
+	return nil, errors.New("the lock file does not stay where it is")
 }
+
+// futile is the time that a holder leaves on the lock file when he could not store his result: that works on a full disk too.
+var futile = time.Unix(1, 0)
 
 // acquire returns the open and locked file.
 func (d Dir) acquire(ctx context.Context, path string, wait bool) (*os.File, error) {
@@ -63,16 +81,13 @@ func (d Dir) acquire(ctx context.Context, path string, wait bool) (*os.File, err
 	if err != nil {
 		return nil, err
 	}
-	switch err := lockFile(f, false); {
-	case err == nil:
+	err = lockFile(f, false)
+	if !wait || !errors.Is(err, ErrHeld) {
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
 		return f, nil
-	case !errors.Is(err, ErrHeld) || !wait:
-		f.Close()
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		f.Close()
-		return nil, err
 	}
 	ctx, done := context.WithCancel(ctx)
 	defer done()
@@ -80,6 +95,9 @@ func (d Dir) acquire(ctx context.Context, path string, wait bool) (*os.File, err
 	go func() { locked <- lockFile(f, true) }()
 	select {
 	case err = <-locked:
+		if err == nil && touched(f).Equal(futile) {
+			err = ErrFutile
+		}
 		if err != nil {
 			f.Close()
 			return nil, err
@@ -87,7 +105,7 @@ func (d Dir) acquire(ctx context.Context, path string, wait bool) (*os.File, err
 		return f, nil
 	case <-ctx.Done():
 		err = ctx.Err()
-	case <-d.silence(ctx, path):
+	case <-d.silence(ctx, f):
 		err = ErrHeld
 	}
 	// The kernel cannot be told to stop waiting; the lock goes back the moment it comes.
@@ -97,20 +115,20 @@ func (d Dir) acquire(ctx context.Context, path string, wait bool) (*os.File, err
 
 // silence is closed when the lock file has not been touched for as long as patience lasts. It is counted in ticks of this process
 // and not in time: one that was suspended itself has not been watching.
-func (d Dir) silence(ctx context.Context, path string) <-chan struct{} {
+func (d Dir) silence(ctx context.Context, f *os.File) <-chan struct{} {
 	silent := make(chan struct{})
 	go func() {
 		tick := time.NewTicker(d.patience() / beats)
 		defer tick.Stop()
-		seen := touched(path)
-		for quiet := 0; quiet <= beats; quiet++ {
+		seen := touched(f)
+		for quiet := 0; quiet < beats; quiet++ {
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
 			}
-			if t := touched(path); !t.Equal(seen) {
-				seen, quiet = t, 0
+			if t := touched(f); !t.Equal(seen) {
+				seen, quiet = t, -1
 			}
 		}
 		close(silent)
@@ -118,12 +136,13 @@ func (d Dir) silence(ctx context.Context, path string) <-chan struct{} {
 	return silent
 }
 
-// showLife touches the lock file now and at intervals until stop is called.
-func (d Dir) showLife(path string) (stop func()) {
-	touch := func() { now := time.Now(); os.Chtimes(path, now, now) }
-	touch()
-	done := make(chan struct{})
+// showLife touches the lock file now and at intervals until stop is called. It does so by the open file: another may stand at its
+// path by now.
+func (d Dir) showLife(f *os.File) (stop func()) {
+	setTime(f, time.Now())
+	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(ended)
 		tick := time.NewTicker(d.patience() / beats)
 		defer tick.Stop()
 		for {
@@ -131,11 +150,11 @@ func (d Dir) showLife(path string) (stop func()) {
 			case <-done:
 				return
 			case <-tick.C:
-				touch()
+				setTime(f, time.Now())
 			}
 		}
 	}()
-	return func() { close(done) }
+	return func() { close(done); <-ended }
 }
 
 func (d Dir) patience() time.Duration {
@@ -145,8 +164,8 @@ func (d Dir) patience() time.Duration {
 	return defaultPatience
 }
 
-func touched(path string) time.Time {
-	fi, err := os.Lstat(path)
+func touched(f *os.File) time.Time {
+	fi, err := f.Stat()
 	if err != nil {
 		return time.Time{}
 	}
@@ -168,9 +187,9 @@ func removeFree(path string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
 	if err := lockFile(f, false); err != nil {
+		f.Close()
 		return err
 	}
-	return os.Remove(path)
+	return removeLocked(f)
 }

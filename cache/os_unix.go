@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+	"time"
 )
 
 // noFollow refuses a link in the file's place, and does not wait for the other end of a pipe.
@@ -22,6 +23,18 @@ func private(fi fs.FileInfo) error {
 		return fmt.Errorf("others can write to it (mode %04o)", fi.Mode().Perm())
 	}
 	return nil
+}
+
+// setTime sets a file's time of change; trouble with it is left.
+func setTime(f *os.File, t time.Time) {
+	tv := syscall.NsecToTimeval(t.UnixNano())
+	_ = syscall.Futimes(int(f.Fd()), []syscall.Timeval{tv, tv})
+}
+
+// removeLocked removes a lock file while its lock is held, so that who waits for it sees that it is gone, and closes it.
+func removeLocked(f *os.File) error {
+	defer f.Close()
+	return os.Remove(f.Name())
 }
 
 // lockFile takes an advisory lock that ends with the open file. Without wait it returns ErrHeld at once.

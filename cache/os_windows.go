@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
@@ -12,8 +13,21 @@ import (
 // noFollow: Go opens the link's target here; a folder in the user's profile is writable by that user only.
 const noFollow = 0
 
-// private: the permission bits say nothing on Windows, where the profile's access list protects its folders.
+// private: the permission bits say nothing on Windows, where the profile's access list protects its folders. A folder elsewhere is used as it
+// is; what others could do there is damage entries, which then miss.
 func private(fs.FileInfo) error { return nil }
+
+// setTime sets a file's time of change; trouble with it is left.
+func setTime(f *os.File, t time.Time) {
+	ft := windows.NsecToFiletime(t.UnixNano())
+	_ = windows.SetFileTime(windows.Handle(f.Fd()), nil, &ft, &ft)
+}
+
+// removeLocked closes a lock file and removes it, which fails when somebody else has opened it.
+func removeLocked(f *os.File) error {
+	f.Close()
+	return os.Remove(f.Name())
+}
 
 // lockFile takes a lock that ends with the open file. Without wait it returns ErrHeld at once.
 func lockFile(f *os.File, wait bool) error {

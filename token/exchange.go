@@ -27,12 +27,12 @@ const matchTries = 3
 
 // Refusal is Entra ID's own answer to a request that it did not grant (RFC 6749, section 5.2, with Entra's additions).
 type Refusal struct {
-	HTTPStatus    int
-	AADSTS        int    // 0: the answer has none
-	Name          string // OAuth's word, as "invalid_client"
-	Sentence      string // Entra's own, without the code and the IDs at its end
-	CorrelationID string
-	RetryAfter    time.Duration
+	HTTPStatus    int           `json:"status"`
+	AADSTS        int           `json:"aadsts"`   // 0: the answer has none
+	Name          string        `json:"name"`     // OAuth's word, as "invalid_client"
+	Sentence      string        `json:"sentence"` // Entra's own, without the code and the IDs at its end
+	CorrelationID string        `json:"correlation_id"`
+	RetryAfter    time.Duration `json:"-"`
 }
 
 func (r *Refusal) Error() string {
@@ -60,12 +60,10 @@ func (e *exchangeError) Error() string {
 func (e *exchangeError) Unwrap() error { return e.err }
 
 // exchange asks Entra ID. Beyond what the transport tries again, it gives a federated credential that Entra ID does not find two more chances.
-func exchange(ctx context.Context, r Request, w World, login Login) (Token, error) {
-	wr, err := newWire(r, w)
-	if err != nil {
-		return Token{}, err
-	}
-	logTo(w.Log)
+func exchange(ctx context.Context, r Request, w World, login Login, wr wire) (Token, error) {
+	connections := wr.connections()
+	defer connections.CloseIdleConnections()
+	wr.network = connections
 	w.Log.Debug("asking Entra ID", "authority", wr.authority, "tenant", r.TenantID, "client", r.ClientID, "audience", r.audience())
 	tok, err := ask(ctx, r, w, login, wr)
 	for try := 1; try < matchTries && refusedWith(err, noFederatedCredential...); try++ {

@@ -10,13 +10,14 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Explanation is an error for people. Text and Hint are a line each, without control characters and without secrets.
 type Explanation struct {
-	Text string `json:"text"`           // what was tried, with which value from where, and what came of it
-	Hint string `json:"hint,omitempty"` // what to do; may be empty
-	Exit int    `json:"exit"`           // status for the process: LoginFailed, WrongUsage or NeedsPerson
+	Text string // what was tried, with which value from where, and what came of it
+	Hint string // what to do; may be empty
+	Exit int    // status for the process: LoginFailed, WrongUsage or NeedsPerson
 }
 
 // Exit statuses.
@@ -36,24 +37,17 @@ func usage(format string, args ...any) error { return &UsageError{Text: fmt.Spri
 // Explain puts an error into words. It is the only place that speaks to people.
 func Explain(err error) Explanation {
 	var (
-		told     *failure
 		wrong    *UsageError
 		file     *fileError
 		exchange *exchangeError
-		wait     *waitError
 	)
 	switch {
-	case errors.As(err, &told):
-		return told.Told
 	case errors.As(err, &wrong):
 		return explanation(wrong.Text, wrong.Hint, WrongUsage)
 	case errors.As(err, &file):
 		return explanation(file.Error(), file.hint(), LoginFailed)
 	case errors.As(err, &exchange):
 		return explanation(exchange.text(), exchange.hint(), LoginFailed)
-	}
-	if errors.As(err, &wait) {
-		return explanation(err.Error(), "Entra ID may be slow or out of reach; --timeout gives it more time", LoginFailed)
 	}
 	return explanation(err.Error(), "", LoginFailed)
 }
@@ -190,11 +184,21 @@ func (e *fileError) hint() string {
 
 // fillIn replaces {name} by the fact of that name.
 func fillIn(hint string, facts map[string]string) string {
-	pairs := make([]string, 0, 2*len(facts))
-	for name, value := range facts {
-		pairs = append(pairs, "{"+name+"}", value)
+	var out strings.Builder
+	for {
+		before, rest, found := strings.Cut(hint, "{")
+		name, after, closed := strings.Cut(rest, "}")
+		out.WriteString(before)
+		if !found || !closed {
+			return out.String()
+		}
+		fact, known := facts[name]
+		if !known {
+			fact = "(unknown)"
+		}
+		out.WriteString(fact)
+		hint = after
 	}
-	return strings.NewReplacer(pairs...).Replace(hint)
 }
 
 const (
@@ -263,7 +267,7 @@ func printable(s string) string {
 	fields := strings.FieldsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f || (c >= 0x80 && c < 0xa0) })
 	return strings.ToValidUTF8(strings.Map(func(c rune) rune {
 		switch {
-		case c >= 0x200b && c <= 0x200f, c >= 0x2028 && c <= 0x202e, c >= 0x2060 && c <= 0x206f, c == 0xfeff:
+		case unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp): // invisible ones, and those that turn the direction
 			return -1
 		}
 		return c

@@ -130,7 +130,6 @@ func FuzzExplain(f *testing.F) {
 			errors.New(text), fmt.Errorf("login: %w", errors.New(text)), final("%s", text), refusal,
 			&url.Error{Op: "Post", URL: "https://x/", Err: errors.New(text)},
 			fmt.Errorf("%w; the last try ended so: %w", context.DeadlineExceeded, errors.New(text)),
-			&waitError{errors.New(text)},
 		} {
 			for _, err := range []error{err, &exchangeError{request, map[string]string{"authority": "https://a/"}, err}} {
 				e := Explain(err)

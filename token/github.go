@@ -75,7 +75,13 @@ type gitHub struct{ address, bearer, audience string }
 
 // federatedToken asks for a new one. What GitHub answers is not repeated in errors.
 func (g gitHub) federatedToken(ctx context.Context, wr wire) (string, error) {
-	wr.proxy, wr.oneRequest = tokenProxy{}, false // GitHub is reached as Entra ID is, but for these
+	wr.oneRequest = false
+	if wr.proxy.url != nil { // it is for Entra ID alone
+		wr.proxy = tokenProxy{}
+		connections := wr.connections()
+		defer connections.CloseIdleConnections()
+		wr.network = connections
+	}
 	u, err := url.Parse(g.address)
 	if err != nil {
 		return "", final("%w", err)

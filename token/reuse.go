@@ -5,6 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -20,11 +24,19 @@ const (
 	// margin is what a fresh token has left at least: Python clients ask again five minutes before the end.
 	margin = 10 * time.Minute
 
-	// renewal bounds the attempt to renew a token that still works.
-	renewal = 15 * time.Second
+	// A token that works gets so long to be renewed: little while it is fresh, more when its end is near.
+	renewFresh = 5 * time.Second
+	renewStale = 15 * time.Second
 
-	// rest is how long after a failed renewal nobody tries another, while the token still works.
+	// rest is how long after a failed renewal nobody tries another, while the token has more than twice that left.
 	rest = 30 * time.Second
+
+	// queue is the longest wait for another process's result, and half of what is left of a run's time the longest in any case:
+	// the other half is for asking oneself.
+	queue = 20 * time.Second
+
+	// diskTime is the longest that the store may take for reading or writing: a network's file system may never answer.
+	diskTime = 3 * time.Second
 )
 
 // record is what a Store holds: the last token, and the last failure if it came later.
@@ -33,66 +45,110 @@ type record struct {
 	Failure *failure `json:"failure,omitempty"`
 }
 
-// failure is the outcome of an exchange for those who waited for it.
+// failure is an exchange that did not yield a token.
 type failure struct {
-	At    time.Time   `json:"at"`
-	Route string      `json:"route"` // the way it took: it says nothing about other ways
-	Told  Explanation `json:"told"`
+	At      time.Time         `json:"at"`
+	Route   string            `json:"route"`             // the way it took: it says nothing about other ways
+	Refusal *Refusal          `json:"refusal,omitempty"` // nil: asking again may end otherwise
+	Facts   map[string]string `json:"facts,omitempty"`
 }
 
-func (f *failure) Error() string { return f.Told.Text }
+// reuser answers one request from a store, or sees to it that one process asks while the others wait.
+type reuser struct {
+	World
+	store  Store
+	route  string
+	ask    func(context.Context) (Token, error)
+	retell func(*failure) error // another process's refusal, in words for this request
+}
 
-// reuse answers with the stored token where that is fresh. Where it is not, one process asks while the others wait for its result,
-// good or bad. A token past its RefreshOn but otherwise fresh is renewed by one and served to the others meanwhile; a token
-// that works still is served when renewing fails.
-func reuse(ctx context.Context, store Store, w World, ask func(context.Context) (Token, error)) (Token, error) {
-	if store == nil {
-		return ask(ctx)
+// token answers with the stored token where that is fresh. Where it is not, one process asks while the others wait for its result, be it
+// a token or Entra ID's final word. A token past its RefreshOn but otherwise fresh is renewed by one and served to the others
+// meanwhile; a token that works still is served when renewing fails.
+func (u reuser) token(ctx context.Context) (Token, error) {
+	if u.store == nil {
+		return u.ask(ctx)
 	}
-	began := w.Now()
-	have := load(store, w)
+	began := u.Now()
+	have := u.load()
+	fresh := have.Token.fresh(began)
 	switch {
-	case have.Token.fresh(began) && !have.Token.due(began):
-		w.Log.Debug("answered from the cache", "expires", have.Token.Expires)
-		return have.Token, nil
-	case have.Token.works(began) && have.failedWithin(rest, began, w):
-		w.Log.Debug("the last renewal failed just now; the cached token is served", "expires", have.Token.Expires)
-		return have.Token, nil
+	case fresh && !have.Token.due(began):
+		return u.serve(have.Token, "answered from the cache")
+	case have.resting(began, u.route):
+		return u.serve(have.Token, "the last renewal failed just now; the cached token is served")
 	}
+	run := ctx
 	if have.Token.works(began) {
 		var done context.CancelFunc
-		ctx, done = context.WithTimeout(ctx, renewal)
+		ctx, done = context.WithTimeout(ctx, map[bool]time.Duration{true: renewFresh, false: renewStale}[fresh])
 		defer done()
 	}
-	unlock, err := store.Lock(ctx, !have.Token.fresh(began))
+	unlock, err := u.lock(ctx, !fresh)
 	switch {
 	case err == nil:
 		defer unlock()
-	case have.Token.fresh(began):
-		w.Log.Debug("another process renews; the cached token is served", "expires", have.Token.Expires)
-		return have.Token, nil
-	case ctx.Err() != nil:
-		return have.orError(w, &waitError{err})
+	case fresh:
+		u.Log.Debug("the token is not renewed here", "reason", err)
+		return u.serve(have.Token, "the cached token is served")
 	default:
-		w.Log.Debug("no lock could be had, going on without", "error", err)
+		u.Log.Debug("going on without a lock", "reason", err)
 	}
-	have = load(store, w)
-	now := w.Now()
-	switch {
-	case have.Token.fresh(now) && !have.Token.due(now):
-		w.Log.Debug("another process has just asked; its token is served", "expires", have.Token.Expires)
-		return have.Token, nil
-	case have.Failure != nil && have.Failure.At.After(began) && have.Failure.Route == route(w):
-		return have.orError(w, have.Failure)
+	if again := u.load(); again.Token.works(u.Now()) || !have.Token.works(u.Now()) {
+		have = again
 	}
-	tok, err := ask(ctx)
-	if err != nil {
-		have.noteFailure(ctx, store, w, err)
-		return have.orError(w, err)
+	switch now := u.Now(); {
+	case have.newer(began, now), have.Token.fresh(now) && !have.Token.due(now):
+		return u.serve(have.Token, "another process has just asked; its token is served")
+	case have.Failure.final(began, now, u.route):
+		return u.orServe(have.Token, u.retell(have.Failure))
 	}
-	have = record{Token: tok}
-	have.save(store, w)
-	return tok, nil
+	tok, err := u.ask(ctx)
+	if err == nil {
+		u.save(record{Token: tok})
+		return tok, nil
+	}
+	// Whoever passed this process by may have stored a better token meanwhile.
+	if again := u.load(); again.Token.works(u.Now()) {
+		have = again
+	}
+	if have.newer(began, u.Now()) {
+		return u.serve(have.Token, "another process has a token by now; it is served")
+	}
+	if run.Err() == nil { // a run that is out of its own time says nothing about others'
+		have.Failure = u.failed(err)
+		u.save(have)
+	}
+	return u.orServe(have.Token, err)
+}
+
+// lock waits no longer than it leaves time to go on without.
+func (u reuser) lock(ctx context.Context, wait bool) (unlock func(), err error) {
+	atMost := queue
+	if deadline, bounded := ctx.Deadline(); bounded {
+		atMost = min(atMost, time.Until(deadline)/2)
+	}
+	ctx, done := context.WithTimeout(ctx, atMost)
+	defer done()
+	unlock, err, inTime := within(atMost+diskTime, func() (func(), error) { return u.store.Lock(ctx, wait) })
+	if !inTime {
+		return nil, errSlow
+	}
+	return unlock, err
+}
+
+func (u reuser) serve(t Token, why string) (Token, error) {
+	u.Log.Debug(why, "expires", t.Expires)
+	return t, nil
+}
+
+// orServe serves a token that still works in an error's place.
+func (u reuser) orServe(t Token, err error) (Token, error) {
+	if !t.works(u.Now()) {
+		return Token{}, err
+	}
+	u.Log.Debug("renewing failed", "error", Explain(err).Text)
+	return u.serve(t, "the cached token still works and is served")
 }
 
 // fresh tells whether the token has enough left to be handed out without trying to renew it first.
@@ -109,54 +165,69 @@ func (t Token) works(now time.Time) bool {
 	return t.Value != "" && now.Before(t.Expires) && !now.Before(t.Obtained.Add(-time.Minute))
 }
 
-func (r record) orError(w World, err error) (Token, error) {
-	if now := w.Now(); r.Token.works(now) {
-		w.Log.Debug("renewing failed; the cached token still works and is served", "expires", r.Token.Expires, "error", Explain(err).Text)
-		return r.Token, nil
-	}
-	return Token{}, err
+// newer tells whether the token came while this process waited or asked.
+func (r record) newer(began, now time.Time) bool {
+	return r.Token.works(now) && r.Token.Obtained.After(began)
 }
 
-func (r record) failedWithin(d time.Duration, now time.Time, w World) bool {
-	if r.Failure == nil || r.Failure.Route != route(w) {
+// resting tells whether the token is good for a while and renewing it has just failed.
+func (r record) resting(now time.Time, route string) bool {
+	if r.Failure == nil || r.Failure.Route != route || !r.Token.works(now) || r.Token.Expires.Sub(now) <= 2*rest {
 		return false
 	}
 	age := now.Sub(r.Failure.At)
-	return age >= 0 && age < d
+	return age >= 0 && age < rest
 }
 
-// noteFailure leaves word for the processes that wait. A run that was out of its own time says nothing about theirs,
-// unless it was a renewal's.
-func (r record) noteFailure(ctx context.Context, store Store, w World, err error) {
-	if ctx.Err() != nil && !r.Token.works(w.Now()) {
-		return
+// final tells whether the failure came while this process waited, on the way that it would have taken, and is Entra ID's last word.
+func (f *failure) final(began, now time.Time, route string) bool {
+	return f != nil && f.Refusal != nil && f.Route == route && f.At.After(began) && !f.At.After(now)
+}
+
+func (u reuser) failed(err error) *failure {
+	f := &failure{At: u.Now(), Route: u.route}
+	var refusal *Refusal
+	var tried *exchangeError
+	if errors.As(err, &refusal) && refusal.final() && errors.As(err, &tried) {
+		f.Refusal, f.Facts = refusal, tried.facts
 	}
-	r.Failure = &failure{At: w.Now(), Route: route(w), Told: Explain(err)}
-	r.save(store, w)
+	return f
 }
 
-func (r record) save(store Store, w World) {
+// final tells whether Entra ID would say the same to the same question a moment later. An assertion out of its time may be replaced by then.
+func (r *Refusal) final() bool {
+	return r.AADSTS != 0 && r.AADSTS != assertionOutOfTime && r.HTTPStatus >= 400 && r.HTTPStatus < 500 &&
+		r.HTTPStatus != http.StatusRequestTimeout && r.HTTPStatus != http.StatusTooManyRequests
+}
+
+func (u reuser) save(r record) {
 	holds, expires := "token", r.Token.Expires
 	if r.Token.Value == "" {
 		holds, expires = "failure", r.Failure.At.Add(rest)
 	}
 	data, err := json.Marshal(r)
 	if err == nil {
-		err = store.Put(data, holds, expires)
+		var inTime bool
+		if _, err, inTime = within(diskTime, func() (struct{}, error) { return struct{}{}, u.store.Put(data, holds, expires) }); !inTime {
+			err = errSlow
+		}
 	}
 	if err != nil {
-		w.Log.Debug("could not write to the cache", "error", err)
+		u.Log.Debug("could not write to the cache", "error", err)
 	}
 }
 
-func load(store Store, w World) record {
+func (u reuser) load() record {
 	var r record
-	data, err := store.Get()
+	data, err, inTime := within(diskTime, u.store.Get)
+	if !inTime {
+		err = errSlow
+	}
 	if err == nil {
 		err = json.Unmarshal(data, &r)
 	}
 	if err != nil {
-		w.Log.Debug("nothing in the cache", "reason", err)
+		u.Log.Debug("nothing in the cache", "reason", err)
 		return record{}
 	}
 	if !plain(r.Token.Value, "-._~+/=") { // never another's, as the entry is sealed; but it is printed
@@ -165,19 +236,44 @@ func load(store Store, w World) record {
 	return r
 }
 
-// route stands for everything beside the request that decides whether Entra ID can be reached. Proxies may hold passwords: it is a hash.
-func route(w World) string {
+var errSlow = errors.New("the cache's disk does not answer")
+
+// within runs f and does not wait longer than d for it. A call that hangs is left alone with what it has.
+func within[T any](d time.Duration, f func() (T, error)) (result T, err error, inTime bool) {
+	type outcome struct {
+		result T
+		err    error
+	}
+	ended := make(chan outcome, 1)
+	go func() {
+		result, err := f()
+		ended <- outcome{result, err}
+	}()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case o := <-ended:
+		return o.result, o.err, true
+	case <-timer.C:
+		return result, nil, false
+	}
+}
+
+// route stands for everything beside the inputs of an entry that decides how a request ends. Proxies may hold passwords: it is a hash.
+func route(r Request, w World) string {
 	h := sha256.New()
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
 		h.Write([]byte(name + "=" + w.Getenv(name) + "\n"))
 	}
+	h.Write([]byte(strconv.FormatBool(r.DisableInstanceDiscovery)))
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// waitError says that a run's time ended while another process was asking.
-type waitError struct{ err error }
-
-func (e *waitError) Error() string {
-	return "another process is asking Entra ID for the same token, and its answer did not come in time"
+// retold is another process's refusal as the answer to this request: what the federated token says is what the other one saw, where each
+// value came from is this one's.
+func retold(f *failure, r Request, w World, login Login, wr wire) error {
+	all := maps.Clone(f.Facts)
+	maps.Copy(all, facts(r, w, login, wr))
+	all["asked"] = f.Facts["asked"]
+	return &exchangeError{r, all, f.Refusal}
 }
-func (e *waitError) Unwrap() error { return e.err }

@@ -25,11 +25,13 @@ type Token struct {
 // the real one, because client-go uses a token to the very second that it was told. It lies in the future as
 // long as the token does; the result is in UTC and whole seconds.
 func (t Token) Until(now time.Time) time.Time {
-	until := t.Expires.Add(-min(time.Minute, t.life()/10)).UTC().Truncate(time.Second)
-	if until.After(now) {
-		return until
+	end := t.Expires.UTC()
+	for _, until := range []time.Time{end.Add(-min(time.Minute, t.life()/10)), end} {
+		if until = until.Truncate(time.Second); until.After(now) {
+			return until
+		}
 	}
-	return t.Expires.UTC().Add(time.Second - 1).Truncate(time.Second)
+	return end.Add(time.Second - 1).Truncate(time.Second)
 }
 
 func (t Token) life() time.Duration { return t.Expires.Sub(t.Obtained) }
@@ -78,9 +80,16 @@ func Get(ctx context.Context, r Request, w World) (Token, error) {
 		if err != nil {
 			return Token{}, err
 		}
-		tok, err := reuse(ctx, w.keep(login), w, func(ctx context.Context) (Token, error) {
-			return exchange(ctx, r, w, login)
-		})
+		wr, err := newWire(r, w)
+		if err != nil {
+			return Token{}, err
+		}
+		u := reuser{
+			World: w, store: w.keep(login), route: route(r, w),
+			ask:    func(ctx context.Context) (Token, error) { return exchange(ctx, r, w, login, wr) },
+			retell: func(f *failure) error { return retold(f, r, w, login, wr) },
+		}
+		tok, err := u.token(ctx)
 		// A rotated token is another secret, and has an entry of its own in the store: begin again with it.
 		if first && refusedWith(err, assertionOutOfTime) && login.Replaced != nil && login.Replaced() {
 			w.Log.Debug("the federated token was replaced meanwhile, trying again with the new one")

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 )
 
@@ -25,6 +24,8 @@ const (
 	sniVariable    = "AZURE_KUBERNETES_SNI_NAME"
 	caFileVariable = "AZURE_KUBERNETES_CA_FILE"
 	caDataVariable = "AZURE_KUBERNETES_CA_DATA"
+
+	maxCA = 1 << 20
 )
 
 // tokenProxyFrom reads the variables that the identity binding's webhook sets, with azidentity's rules for them
@@ -53,8 +54,8 @@ func tokenProxyFrom(r Request, getenv func(string) string) (tokenProxy, error) {
 	case file != "" && data != "":
 		return p, usage("both $%s and $%s are set: only one may be", caFileVariable, caDataVariable)
 	case file != "":
-		if p.ca, err = os.ReadFile(file); err != nil {
-			return p, fmt.Errorf("read the token proxy's CA in %q ($%s): %w", file, caFileVariable, bare(err))
+		if p.ca, err = readRegular(file, maxCA); err != nil {
+			return p, fmt.Errorf("read the token proxy's CA in %q ($%s): %w", file, caFileVariable, err)
 		}
 	case data != "":
 		p.ca = []byte(data)

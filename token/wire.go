@@ -9,17 +9,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
-	azlog "github.com/Azure/azure-sdk-for-go/sdk/azcore/log"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
@@ -38,7 +37,7 @@ type wire struct {
 	proxy      tokenProxy
 	pace       time.Duration
 	last       *outcome
-	network    http.RoundTripper // nil: the real one
+	network    http.RoundTripper // connections, of one exchange
 }
 
 // outcome is how the last request ended: with an answer, or with an error.
@@ -133,15 +132,13 @@ type transport struct {
 }
 
 func (wr wire) transport() *transport {
-	if wr.network == nil {
-		wr.network = wr.connections()
-	}
 	return &transport{wr, &http.Client{
 		Transport:     wr.network,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
+// connections are the real network.
 func (wr wire) connections() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone() // proxy variables, timeouts of dialling and handshake
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
@@ -185,11 +182,12 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 		return nil, final("the answer has more than %d bytes", maxAnswer)
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		return nil, final("the answer is a redirect (%d) to %s, and a credential is not sent to a second address", resp.StatusCode, clean(redirectHost(resp)))
-	case resp.StatusCode == http.StatusOK && req.Method == http.MethodPost:
-		if err := checkAnswer(body); err != nil {
+	case resp.StatusCode < 300 && req.Method == http.MethodPost:
+		if body, err = checkAnswer(body); err != nil {
 			return nil, final("%w", err)
 		}
 	}
+	plainRetryAfter(resp)
 	return answer(req, resp, body), nil
 }
 
@@ -199,8 +197,12 @@ func (t *transport) allowed(u *url.URL, method string) error {
 	if err != nil {
 		return final("%w", err)
 	}
-	regional := t.region != "" && strings.HasSuffix(u.Host, ".login.microsoft.com")
-	if u.Scheme != "https" || (method != http.MethodGet && !strings.EqualFold(u.Host, home.Host) && !regional) {
+	homes := []string{home.Host}
+	if t.region != "" {
+		homes = append(homes, t.region+".login.microsoft.com", t.region+"."+home.Host)
+	}
+	isHome := slices.ContainsFunc(homes, func(host string) bool { return strings.EqualFold(host, u.Host) })
+	if u.Scheme != "https" || (method != http.MethodGet && !isHome) {
 		return final("discovery at %s named the token endpoint %s://%s, and a credential is not sent to a second address", t.authority, clean(u.Scheme), clean(u.Host))
 	}
 	return nil
@@ -214,30 +216,41 @@ func redirectHost(resp *http.Response) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// checkAnswer looks at a granted token request (RFC 6749, section 5.1; RFC 6750, section 2.1). Its errors do not repeat any of it.
-func checkAnswer(body []byte) error {
+// checkAnswer looks at a granted token request (RFC 6749, section 5.1; RFC 6750, section 2.1) and returns what MSAL needs of it, and no
+// more. Its errors do not repeat any of it.
+func checkAnswer(body []byte) ([]byte, error) {
 	var a struct {
-		Token   *string     `json:"access_token"`
-		Type    string      `json:"token_type"`
-		Expires json.Number `json:"expires_in"`
+		Token   string          `json:"access_token"`
+		Type    string          `json:"token_type"`
+		Expires json.RawMessage `json:"expires_in"`
+		Refresh json.RawMessage `json:"refresh_in"`
 	}
 	if err := json.Unmarshal(body, &a); err != nil {
-		return errors.New("the answer is no token: not the JSON that Entra ID sends")
+		return nil, errors.New("the answer is no token: not the JSON that Entra ID sends")
 	}
-	life, err := strconv.ParseInt(string(a.Expires), 10, 64)
+	life, err := seconds(a.Expires)
 	switch {
-	case a.Token == nil || !plain(*a.Token, "-._~+/="):
-		return errors.New("the answer has no access token, or one that cannot stand in a header")
+	case !plain(a.Token, "-._~+/="):
+		return nil, errors.New("the answer has no access token, or one that cannot stand in a header")
 	case !strings.EqualFold(a.Type, "Bearer"):
-		return errors.New("the answer has a token that is not a bearer token")
+		return nil, errors.New("the answer has a token that is not a bearer token")
 	case err != nil:
-		return errors.New("the answer does not say in whole seconds how long its token lives")
+		return nil, errors.New("the answer does not say in whole seconds how long its token lives")
 	case life <= 0:
-		return errors.New("the answer has a token that is already over")
+		return nil, errors.New("the answer has a token that is already over")
 	case life > int64(100*365*24*time.Hour/time.Second): // MSAL's arithmetic would overflow further on
-		return errors.New("the answer has a token with an impossible life")
+		return nil, errors.New("the answer has a token with an impossible life")
 	}
-	return nil
+	needed := map[string]any{"access_token": a.Token, "token_type": "Bearer", "expires_in": life}
+	if refresh, err := seconds(a.Refresh); err == nil && refresh > 0 && refresh < life {
+		needed["refresh_in"] = refresh
+	}
+	return json.Marshal(needed)
+}
+
+// seconds reads a whole number, which some of Entra ID's endpoints put into quotes.
+func seconds(raw json.RawMessage) (int64, error) {
+	return strconv.ParseInt(strings.Trim(string(raw), `"`), 10, 64)
 }
 
 // shouldRetry is azcore's question after every request. A request that was refused for good, or that will not do better a second later,
@@ -266,16 +279,36 @@ func isFinal(err error) bool {
 	return errors.As(err, &finalErr) || errors.As(err, &certificate) || (errors.As(err, &dns) && dns.IsNotFound)
 }
 
-// retryAfter is how long the server wants to be left alone (RFC 9110, section 10.2.3).
+// retryHeaders are the forms in which a server says how long it wants to be left alone (RFC 9110, section 10.2.3; Azure's own), with their units.
+var retryHeaders = []struct {
+	name string
+	unit time.Duration
+}{{"Retry-After-Ms", time.Millisecond}, {"X-Ms-Retry-After-Ms", time.Millisecond}, {"Retry-After", time.Second}}
+
+// retryAfter is the length of time that the answer asks for; 0 where it does not.
 func retryAfter(resp *http.Response) time.Duration {
-	value := resp.Header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return time.Until(at)
+	const longest = 24 * time.Hour
+	for _, h := range retryHeaders {
+		value := resp.Header.Get(h.name)
+		if n, err := strconv.ParseUint(value, 10, 64); err == nil {
+			return time.Duration(min(n, uint64(longest/h.unit))) * h.unit
+		}
+		if at, err := http.ParseTime(value); err == nil {
+			return min(max(time.Until(at), 0), longest)
+		}
 	}
 	return 0
+}
+
+// plainRetryAfter puts the one form that azcore reads without error in the place of all.
+func plainRetryAfter(resp *http.Response) {
+	d := retryAfter(resp)
+	for _, h := range retryHeaders {
+		resp.Header.Del(h.name)
+	}
+	if d > 0 {
+		resp.Header.Set("Retry-After", strconv.Itoa(int((d+time.Second-1)/time.Second)))
+	}
 }
 
 // proxyRefusal is the answer of a proxy that does not connect.
@@ -294,14 +327,3 @@ func (e *finalError) Unwrap() error { return e.error }
 
 // NonRetriable implements azcore's marker for its retry policy.
 func (*finalError) NonRetriable() {}
-
-// logTo lets the SDK's own words about requests and retries through to log, instead of to standard error where
-// AZURE_SDK_GO_LOGGING asks for that. They hold no secrets: headers are redacted and bodies left out.
-func logTo(log *slog.Logger) {
-	if !log.Enabled(context.Background(), slog.LevelDebug) {
-		azlog.SetListener(nil)
-		return
-	}
-	azlog.SetEvents(azlog.EventRetryPolicy, azlog.EventResponseError)
-	azlog.SetListener(func(event azlog.Event, message string) { log.Debug(clean(message), "sdk", string(event)) })
-}

@@ -99,6 +99,15 @@ func assertionCredential(r Request, o azcore.ClientOptions, wr wire, assertion f
 // readFederatedToken reads the token in file without the white space around it. What is not a JWT is an error that does not
 // repeat it, as is more than 64 KiB.
 func readFederatedToken(file string) ([]byte, error) {
+	raw, err := readRegular(file, maxFederatedToken+1)
+	if err != nil {
+		return nil, err
+	}
+	return parseFederatedToken(raw)
+}
+
+// readRegular reads at most so many bytes of a regular file. Its errors leave out the path, which the sentence around them names.
+func readRegular(file string, atMost int64) ([]byte, error) {
 	fi, err := os.Stat(file) // follows the links that Kubernetes mounts tokens with
 	if err != nil {
 		return nil, bare(err)
@@ -111,11 +120,8 @@ func readFederatedToken(file string) ([]byte, error) {
 		return nil, bare(err)
 	}
 	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxFederatedToken+1))
-	if err != nil {
-		return nil, bare(err)
-	}
-	return parseFederatedToken(raw)
+	raw, err := io.ReadAll(io.LimitReader(f, atMost))
+	return raw, bare(err)
 }
 
 func parseFederatedToken(raw []byte) ([]byte, error) {

@@ -1,0 +1,78 @@
+package token_test
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/internal/entratest"
+	"github.com/akslogin/akslogin/token"
+)
+
+const (
+	tenant  = "11111111-aaaa-4444-8888-000000000001"
+	client  = "22222222-bbbb-4444-8888-000000000001"
+	subject = "system:serviceaccount:airflow:worker"
+)
+
+// A program may use the package instead of running the plugin: from many goroutines, again and again, and nothing piles up.
+func TestLibrary(t *testing.T) {
+	s := entratest.New(t)
+	s.Register(entratest.App{Tenant: tenant, ClientID: client, Federated: []entratest.FederatedCredential{{Issuer: s.Issuer, Subject: subject}}})
+	federated := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(federated, []byte(s.Assertion(entratest.Claims{Subject: subject})), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The token proxy has a CA of its own that can be named without touching the process's roots.
+	env := map[string]string{"AZURE_KUBERNETES_TOKEN_PROXY": s.TokenProxyURL(), "AZURE_KUBERNETES_CA_FILE": s.TokenProxyCAFile}
+	dir := cache.Dir{Path: filepath.Join(t.TempDir(), "cache")}
+	w := token.World{
+		Getenv: func(name string) string { return env[name] },
+		Store: func(secret []byte, inputs []string) token.Store {
+			entry, err := dir.Entry(secret, inputs...)
+			if err != nil {
+				t.Error(err)
+			}
+			return entry
+		},
+	}
+	r := token.Request{Login: "workloadidentity", TenantID: tenant, ClientID: client, FederatedTokenFile: federated}
+	get := func() string {
+		tok, err := token.Get(t.Context(), r, w)
+		if err != nil {
+			t.Errorf("%+v", token.Explain(err))
+		}
+		return tok.Value
+	}
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() { get() })
+	}
+	all.Wait()
+	if s.TokenRequests() != 1 {
+		t.Errorf("%d token requests, want 1", s.TokenRequests())
+	}
+	first := get()
+	if _, err := s.Verify(first, entratest.AKSServerID); err != nil {
+		t.Error(err)
+	}
+	w.Store = nil
+	get() // what is made once is made
+	before := runtime.NumGoroutine()
+	for range 20 {
+		if get() == first {
+			t.Error("without a store the same token came twice")
+		}
+	}
+	for range 500 { // the server's ends of the connections need a moment
+		if runtime.NumGoroutine() <= before+5 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("%d goroutines were left by 20 exchanges", runtime.NumGoroutine()-before)
+}
