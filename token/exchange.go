@@ -84,12 +84,11 @@ func ask(ctx context.Context, r Request, w World, login Login, wr wire) (Token, 
 	if err != nil {
 		return Token{}, err
 	}
-	now := w.Now()
 	got, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{r.audience() + "/.default"}})
 	if err != nil {
 		return Token{}, why(ctx, err, wr.last.err)
 	}
-	// azidentity counts by the system's clock, and so by w.Now's unless a test moved that.
+	now := w.Now() // by the system's clock, by which azidentity counts, unless a test moved it
 	life := min(time.Until(got.ExpiresOn), maxLife)
 	if life <= 0 || got.Token == "" {
 		return Token{}, errors.New("the answer has no token, or one that is already over")

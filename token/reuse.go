@@ -78,13 +78,17 @@ func (u reuser) token(ctx context.Context) (Token, error) {
 	case have.resting(began, u.route):
 		return u.serve(have.Token, "the last renewal failed just now; the cached token is served")
 	}
-	run := ctx
+	patient := ctx
 	if have.Token.works(began) {
+		atMost := renewStale
+		if fresh {
+			atMost = renewFresh
+		}
 		var done context.CancelFunc
-		ctx, done = context.WithTimeout(ctx, map[bool]time.Duration{true: renewFresh, false: renewStale}[fresh])
+		patient, done = context.WithTimeout(ctx, atMost)
 		defer done()
 	}
-	unlock, err := u.lock(ctx, !fresh)
+	unlock, err := u.lock(patient, !fresh)
 	switch {
 	case err == nil:
 		defer unlock()
@@ -94,28 +98,23 @@ func (u reuser) token(ctx context.Context) (Token, error) {
 	default:
 		u.Log.Debug("going on without a lock", "reason", err)
 	}
-	if again := u.load(); again.Token.works(u.Now()) || !have.Token.works(u.Now()) {
-		have = again
-	}
+	have = u.reload(have)
 	switch now := u.Now(); {
 	case have.newer(began, now), have.Token.fresh(now) && !have.Token.due(now):
 		return u.serve(have.Token, "another process has just asked; its token is served")
 	case have.Failure.final(began, now, u.route):
 		return u.orServe(have.Token, u.retell(have.Failure))
 	}
-	tok, err := u.ask(ctx)
+	tok, err := u.ask(patient)
 	if err == nil {
 		u.save(record{Token: tok})
 		return tok, nil
 	}
-	// Whoever passed this process by may have stored a better token meanwhile.
-	if again := u.load(); again.Token.works(u.Now()) {
-		have = again
-	}
+	have = u.reload(have) // whoever passed this process by may have stored a better token meanwhile
 	if have.newer(began, u.Now()) {
 		return u.serve(have.Token, "another process has a token by now; it is served")
 	}
-	if run.Err() == nil { // a run that is out of its own time says nothing about others'
+	if ctx.Err() == nil { // a run that is out of its own time says nothing about others'
 		have.Failure = u.failed(err)
 		u.save(have)
 	}
@@ -130,11 +129,11 @@ func (u reuser) lock(ctx context.Context, wait bool) (unlock func(), err error) 
 	}
 	ctx, done := context.WithTimeout(ctx, atMost)
 	defer done()
-	unlock, err, inTime := within(atMost+diskTime, func() (func(), error) { return u.store.Lock(ctx, wait) })
-	if !inTime {
-		return nil, errSlow
-	}
-	return unlock, err
+	return within(atMost+diskTime, func() (func(), error) { return u.store.Lock(ctx, wait) }, func(unlock func()) {
+		if unlock != nil {
+			unlock()
+		}
+	})
 }
 
 func (u reuser) serve(t Token, why string) (Token, error) {
@@ -207,10 +206,7 @@ func (u reuser) save(r record) {
 	}
 	data, err := json.Marshal(r)
 	if err == nil {
-		var inTime bool
-		if _, err, inTime = within(diskTime, func() (struct{}, error) { return struct{}{}, u.store.Put(data, holds, expires) }); !inTime {
-			err = errSlow
-		}
+		_, err = within(diskTime, func() (struct{}, error) { return struct{}{}, u.store.Put(data, holds, expires) }, nil)
 	}
 	if err != nil {
 		u.Log.Debug("could not write to the cache", "error", err)
@@ -219,10 +215,7 @@ func (u reuser) save(r record) {
 
 func (u reuser) load() record {
 	var r record
-	data, err, inTime := within(diskTime, u.store.Get)
-	if !inTime {
-		err = errSlow
-	}
+	data, err := within(diskTime, u.store.Get, nil)
 	if err == nil {
 		err = json.Unmarshal(data, &r)
 	}
@@ -236,10 +229,19 @@ func (u reuser) load() record {
 	return r
 }
 
+// reload returns what the store has by now, unless that is no token and the one at hand still works.
+func (u reuser) reload(have record) record {
+	again, now := u.load(), u.Now()
+	if !again.Token.works(now) && have.Token.works(now) {
+		return have
+	}
+	return again
+}
+
 var errSlow = errors.New("the cache's disk does not answer")
 
-// within runs f and does not wait longer than d for it. A call that hangs is left alone with what it has.
-func within[T any](d time.Duration, f func() (T, error)) (result T, err error, inTime bool) {
+// within runs f and waits no longer than d for it: then it returns errSlow, and late, if not nil, gets what f still returns.
+func within[T any](d time.Duration, f func() (T, error), late func(T)) (T, error) {
 	type outcome struct {
 		result T
 		err    error
@@ -253,10 +255,14 @@ func within[T any](d time.Duration, f func() (T, error)) (result T, err error, i
 	defer timer.Stop()
 	select {
 	case o := <-ended:
-		return o.result, o.err, true
+		return o.result, o.err
 	case <-timer.C:
-		return result, nil, false
 	}
+	if late != nil {
+		go func() { late((<-ended).result) }()
+	}
+	var none T
+	return none, errSlow
 }
 
 // route stands for everything beside the inputs of an entry that decides how a request ends. Proxies may hold passwords: it is a hash.
