@@ -109,7 +109,7 @@ func (line *commandLine) typed(flag string) bool {
 // stood; every flag as --name=value, whether it was -x=value, -xvalue, -x value or --name value; a value may begin with a dash. It returns
 // the words that kubelogin ignores after get-token. Its errors do not repeat what may be a secret.
 func normalise(args []string, model *kong.Application) (normal, ignored []string, err error) {
-	var words, flags []string
+	var words, flags, rest []string
 	long, short := flagsOf(model)
 	for len(args) > 0 {
 		arg := args[0]
@@ -119,7 +119,7 @@ func normalise(args []string, model *kong.Application) (normal, ignored []string
 		var attached bool
 		switch {
 		case arg == "--":
-			words, args = append(words, args...), nil
+			rest, args = args, nil
 			continue
 		case strings.HasPrefix(arg, "--"):
 			var name string
@@ -157,12 +157,17 @@ func normalise(args []string, model *kong.Application) (normal, ignored []string
 			return nil, nil, &token.UsageError{Text: "--" + f.Name + " needs a value, and the command line ends there"}
 		case !attached:
 			value, args = args[0], args[1:]
+			if name, _, _ := strings.Cut(strings.TrimPrefix(value, "--"), "="); len(name)+2 <= len(value) && long[name] != nil && strings.HasPrefix(value, "--") {
+				return nil, nil, &token.UsageError{Text: "--" + f.Name + " needs a value, and the flag --" + name + " follows it"}
+			}
 		}
-		if f.IsBool() && value == "true" { // kong's own --help and --version take no value
+		switch {
+		case f.IsBool() && value == "true": // kong's own --help and --version take no value
 			flags = append(flags, "--"+f.Name)
-			continue
+		case f.IsBool() && (f.Name == "help" || f.Name == "version"):
+		default:
+			flags = append(flags, "--"+f.Name+"="+value)
 		}
-		flags = append(flags, "--"+f.Name+"="+value)
 	}
 	if name := first(words); name != "" && !slices.ContainsFunc(model.Children, func(n *kong.Node) bool { return n.Name == name }) && name != "help" {
 		return nil, nil, &token.UsageError{Text: "unknown command " + name, Hint: seeHelp}
@@ -171,9 +176,13 @@ func normalise(args []string, model *kong.Application) (normal, ignored []string
 	case "help":
 		words, flags = words[1:], append(flags, "--help")
 	case "get-token":
-		words, ignored = words[:1], words[1:]
+		words, ignored, rest = words[:1], append(words[1:], rest...), nil
 	}
-	return append(words, flags...), ignored, nil
+	normal = append(words, flags...)
+	if len(rest) > 0 {
+		normal = append(append(normal, "--"), rest...)
+	}
+	return normal, ignored, nil
 }
 
 func first(words []string) string {

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	stdlog "log"
@@ -61,9 +60,10 @@ func (g *GetToken) Run(line *commandLine, w world, log *slog.Logger) error {
 	if len(line.ignored) > 0 {
 		log.Debug("words after get-token are ignored", "number", len(line.ignored))
 	}
-	ctx, done := context.WithTimeout(context.Background(), request.Timeout)
+	timeout := min(request.Timeout, 24*time.Hour)
+	ctx, done := context.WithTimeout(context.Background(), timeout)
 	defer done()
-	defer lastResort(request.Timeout).Stop()
+	defer lastResort(timeout).Stop()
 	listenToSDK(log)
 	dir := g.dir(w)
 	answer, err := token.Get(ctx, request, token.World{
@@ -111,7 +111,7 @@ func listenToSDK(log *slog.Logger) {
 		return
 	}
 	azlog.SetEvents(azlog.EventRetryPolicy)
-	azlog.SetListener(func(_ azlog.Event, message string) { log.Debug("SDK", "says", token.Explain(errors.New(message)).Text) })
+	azlog.SetListener(func(_ azlog.Event, message string) { log.Debug("SDK", "says", message) })
 }
 
 // complain speaks to people: lower case, one line for what happened and one for what to do, since hosts show no more than that.
@@ -130,5 +130,10 @@ func logger(v int) *slog.Logger {
 	if v == 0 {
 		return slog.New(slog.DiscardHandler)
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{
+		Level: slog.LevelDebug,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr { // a secret may stand where another value should
+			return slog.String(a.Key, token.Clean(a.Value.String()))
+		},
+	}))
 }

@@ -134,6 +134,7 @@ func (e *Entry) Get() ([]byte, error) {
 // process is killed half-way. holds is a word for List ("token"); expires is when the entry becomes worthless
 // and may be swept. Now and then Put also sweeps what has expired in the folder.
 func (e *Entry) Put(data []byte, holds string, expires time.Time) error {
+	e.unstored.Store(true) // until it is; a disk may never answer
 	err := e.put(data, holds, expires)
 	e.unstored.Store(err != nil)
 	return err

@@ -56,6 +56,10 @@ func (e *Entry) lock(ctx context.Context, path string, wait bool) (unlock func()
 		if err != nil {
 			return nil, err
 		}
+		if err := ctx.Err(); err != nil && wait { // it came too late
+			f.Close()
+			return nil, err
+		}
 		if !stillAt(f, path) { // swept or cleared while we waited: others lock a newer file
 			f.Close()
 			continue

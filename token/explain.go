@@ -207,6 +207,10 @@ const (
 	redacted = "[redacted]"
 )
 
+// Clean makes text that may hold anything fit for a log: on one line, of bounded length, without control characters and without
+// what looks like a token or secret.
+func Clean(s string) string { return presentable(s, maxText) }
+
 // clean makes foreign text fit for a sentence.
 func clean(s string) string { return presentable(s, maxClean) }
 
@@ -248,18 +252,53 @@ func words(s string) func(yield func(string) bool) {
 	}
 }
 
-// secretive tells whether a word may be a token or a piece of one: it begins as a JWT's parts do, or is long and mixes capitals, small
-// letters and digits. A GUID has 36 characters, a host name has dots, and names in Kubernetes have no capitals.
+// secretive tells whether a word may be a token, a secret or a piece of one: a part of it begins as a JWT's parts do, or it is long and
+// changes between capitals, small letters, digits and others at every other character, as chance does. GUIDs and hashes have
+// letters of one kind, names have syllables.
 func secretive(word string) bool {
-	if len(word) >= 12 && strings.Contains(word, "eyJ") {
-		return true
-	}
-	for part := range strings.SplitSeq(word, ".") {
-		if len(part) >= 40 && strings.ToLower(part) != part && strings.ToUpper(part) != part && strings.ContainsAny(part, "0123456789") {
+	for i := 0; i < len(word); i++ {
+		at := strings.Index(word[i:], "eyJ")
+		if at < 0 {
+			break
+		}
+		i += at
+		begins := i == 0 || kind(word[i-1]) == other || (i >= 3 && word[i-3] == '%')
+		if begins && len(word)-i >= 16 {
 			return true
 		}
 	}
-	return false
+	if len(word) < 32 {
+		return false
+	}
+	changes, seen := 0, map[charKind]bool{}
+	for i := range len(word) {
+		seen[kind(word[i])] = true
+		if i > 0 && kind(word[i]) != kind(word[i-1]) {
+			changes++
+		}
+	}
+	return seen[capital] && seen[small] && changes*5 >= len(word)*2
+}
+
+type charKind int
+
+const (
+	other charKind = iota
+	capital
+	small
+	digit
+)
+
+func kind(c byte) charKind {
+	switch {
+	case 'A' <= c && c <= 'Z':
+		return capital
+	case 'a' <= c && c <= 'z':
+		return small
+	case '0' <= c && c <= '9':
+		return digit
+	}
+	return other
 }
 
 // printable puts text on one line without control characters and other invisible ones.

@@ -1,9 +1,17 @@
 package token_test
 
 import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -75,4 +83,46 @@ func TestLibrary(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Errorf("%d goroutines were left by 20 exchanges", runtime.NumGoroutine()-before)
+}
+
+// A server that answers twice is quoted by net/http in the standard log, token and all, where its connection is kept.
+func TestAnswerTwice(t *testing.T) {
+	const secret = "aaa.bbb.ccc"
+	answered := make(chan struct{})
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer close(answered)
+		defer conn.Close()
+		body := `{"token_type":"Bearer","expires_in":3600,"access_token":"` + secret + `"}`
+		answer := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		io.WriteString(conn, answer+answer)
+		io.Copy(io.Discard, conn) // until the client hangs up
+	}))
+	defer server.Close()
+	var logged bytes.Buffer
+	log.SetOutput(&logged)
+	defer log.SetOutput(os.Stderr)
+
+	s := entratest.New(t)
+	federated := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(federated, []byte(s.Assertion(entratest.Claims{})), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{
+		"AZURE_KUBERNETES_TOKEN_PROXY": server.URL, "AZURE_KUBERNETES_SNI_NAME": "example.com",
+		"AZURE_KUBERNETES_CA_DATA": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})),
+	}
+	tok, err := token.Get(t.Context(), token.Request{Login: "workloadidentity", TenantID: tenant, ClientID: client, FederatedTokenFile: federated},
+		token.World{Getenv: func(name string) string { return env[name] }})
+	if err != nil || tok.Value != secret {
+		t.Fatalf("%+v, %v", tok, err)
+	}
+	<-answered
+	if strings.Contains(logged.String(), secret) {
+		t.Errorf("logged: %s", logged.String())
+	}
 }

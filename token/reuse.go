@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
@@ -60,12 +61,13 @@ type reuser struct {
 	route  string
 	ask    func(context.Context) (Token, error)
 	retell func(*failure) error // another process's refusal, in words for this request
+	hung   bool                 // the store did not answer once, and is not asked again
 }
 
 // token answers with the stored token where that is fresh. Where it is not, one process asks while the others wait for its result, be it
 // a token or Entra ID's final word. A token past its RefreshOn but otherwise fresh is renewed by one and served to the others
 // meanwhile; a token that works still is served when renewing fails.
-func (u reuser) token(ctx context.Context) (Token, error) {
+func (u *reuser) token(ctx context.Context) (Token, error) {
 	if u.store == nil {
 		return u.ask(ctx)
 	}
@@ -89,20 +91,20 @@ func (u reuser) token(ctx context.Context) (Token, error) {
 		defer done()
 	}
 	unlock, err := u.lock(patient, !fresh)
-	switch {
-	case err == nil:
-		defer unlock()
-	case fresh:
-		u.Log.Debug("the token is not renewed here", "reason", err)
-		return u.serve(have.Token, "the cached token is served")
-	default:
-		u.Log.Debug("going on without a lock", "reason", err)
-	}
+	defer unlock()
 	have = u.reload(have)
 	switch now := u.Now(); {
 	case have.newer(began, now), have.Token.fresh(now) && !have.Token.due(now):
 		return u.serve(have.Token, "another process has just asked; its token is served")
-	case have.Failure.final(began, now, u.route):
+	case have.resting(now, u.route):
+		return u.serve(have.Token, "another process could not renew just now; the cached token is served")
+	case err != nil && have.Token.fresh(now), errors.Is(err, context.DeadlineExceeded) && have.Token.works(now) && have.Token.Expires.Sub(now) > 2*rest:
+		u.Log.Debug("the token is not renewed here", "reason", err)
+		return u.serve(have.Token, "the cached token is served")
+	case err != nil:
+		u.Log.Debug("going on without a lock", "reason", err)
+	}
+	if have.Failure.final(began, u.Now(), u.route) {
 		return u.orServe(have.Token, u.retell(have.Failure))
 	}
 	tok, err := u.ask(patient)
@@ -121,28 +123,38 @@ func (u reuser) token(ctx context.Context) (Token, error) {
 	return u.orServe(have.Token, err)
 }
 
-// lock waits no longer than it leaves time to go on without.
-func (u reuser) lock(ctx context.Context, wait bool) (unlock func(), err error) {
+// lock waits no longer than it leaves time to go on without, and not all processes wait equally long. unlock is never nil.
+func (u *reuser) lock(ctx context.Context, wait bool) (unlock func(), err error) {
+	if u.hung {
+		return func() {}, errSlow
+	}
 	atMost := queue
 	if deadline, bounded := ctx.Deadline(); bounded {
-		atMost = min(atMost, time.Until(deadline)/2)
+		atMost = max(min(atMost, time.Until(deadline)/2), 0)
 	}
+	atMost -= rand.N(atMost/2 + 1)
 	ctx, done := context.WithTimeout(ctx, atMost)
 	defer done()
-	return within(atMost+diskTime, func() (func(), error) { return u.store.Lock(ctx, wait) }, func(unlock func()) {
-		if unlock != nil {
-			unlock()
+	give, err := within(u, atMost+diskTime, func() (func(), error) { return u.store.Lock(ctx, wait) }, func(give func()) {
+		if give != nil {
+			give()
 		}
 	})
+	if err != nil {
+		return func() {}, err
+	}
+	return func() {
+		_, _ = within(u, diskTime, func() (struct{}, error) { give(); return struct{}{}, nil }, nil)
+	}, nil
 }
 
-func (u reuser) serve(t Token, why string) (Token, error) {
+func (u *reuser) serve(t Token, why string) (Token, error) {
 	u.Log.Debug(why, "expires", t.Expires)
 	return t, nil
 }
 
 // orServe serves a token that still works in an error's place.
-func (u reuser) orServe(t Token, err error) (Token, error) {
+func (u *reuser) orServe(t Token, err error) (Token, error) {
 	if !t.works(u.Now()) {
 		return Token{}, err
 	}
@@ -183,7 +195,7 @@ func (f *failure) final(began, now time.Time, route string) bool {
 	return f != nil && f.Refusal != nil && f.Route == route && f.At.After(began) && !f.At.After(now)
 }
 
-func (u reuser) failed(err error) *failure {
+func (u *reuser) failed(err error) *failure {
 	f := &failure{At: u.Now(), Route: u.route}
 	var refusal *Refusal
 	var tried *exchangeError
@@ -199,23 +211,32 @@ func (r *Refusal) final() bool {
 		r.HTTPStatus != http.StatusRequestTimeout && r.HTTPStatus != http.StatusTooManyRequests
 }
 
-func (u reuser) save(r record) {
+func (u *reuser) save(r record) {
+	if u.hung {
+		return
+	}
 	holds, expires := "token", r.Token.Expires
 	if r.Token.Value == "" {
-		holds, expires = "failure", r.Failure.At.Add(rest)
+		holds = "failure"
+	}
+	if r.Failure != nil && r.Failure.At.Add(rest).After(expires) {
+		expires = r.Failure.At.Add(rest)
 	}
 	data, err := json.Marshal(r)
 	if err == nil {
-		_, err = within(diskTime, func() (struct{}, error) { return struct{}{}, u.store.Put(data, holds, expires) }, nil)
+		_, err = within(u, diskTime, func() (struct{}, error) { return struct{}{}, u.store.Put(data, holds, expires) }, nil)
 	}
 	if err != nil {
 		u.Log.Debug("could not write to the cache", "error", err)
 	}
 }
 
-func (u reuser) load() record {
+func (u *reuser) load() record {
 	var r record
-	data, err := within(diskTime, u.store.Get, nil)
+	if u.hung {
+		return r
+	}
+	data, err := within(u, diskTime, u.store.Get, nil)
 	if err == nil {
 		err = json.Unmarshal(data, &r)
 	}
@@ -230,7 +251,7 @@ func (u reuser) load() record {
 }
 
 // reload returns what the store has by now, unless that is no token and the one at hand still works.
-func (u reuser) reload(have record) record {
+func (u *reuser) reload(have record) record {
 	again, now := u.load(), u.Now()
 	if !again.Token.works(now) && have.Token.works(now) {
 		return have
@@ -240,8 +261,9 @@ func (u reuser) reload(have record) record {
 
 var errSlow = errors.New("the cache's disk does not answer")
 
-// within runs f and waits no longer than d for it: then it returns errSlow, and late, if not nil, gets what f still returns.
-func within[T any](d time.Duration, f func() (T, error), late func(T)) (T, error) {
+// within runs f, which uses u's store, and waits no longer than d for it. Then it returns errSlow and u does without the store from there on;
+// late, if not nil, gets what f still returns.
+func within[T any](u *reuser, d time.Duration, f func() (T, error), late func(T)) (T, error) {
 	type outcome struct {
 		result T
 		err    error
@@ -258,6 +280,7 @@ func within[T any](d time.Duration, f func() (T, error), late func(T)) (T, error
 		return o.result, o.err
 	case <-timer.C:
 	}
+	u.hung = true
 	if late != nil {
 		go func() { late((<-ended).result) }()
 	}

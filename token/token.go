@@ -84,7 +84,7 @@ func Get(ctx context.Context, r Request, w World) (Token, error) {
 		if err != nil {
 			return Token{}, err
 		}
-		u := reuser{
+		u := &reuser{
 			World: w, store: w.keep(login), route: route(r, w),
 			ask:    func(ctx context.Context) (Token, error) { return exchange(ctx, r, w, login, wr) },
 			retell: func(f *failure) error { return retold(f, r, w, login, wr) },

@@ -1,7 +1,9 @@
 package token
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -247,16 +249,55 @@ func TestRouteDiffers(t *testing.T) {
 // A disk that does not answer is waited for a while and no longer; what comes late is not lost.
 func TestWithin(t *testing.T) {
 	hanging, late := make(chan int), make(chan int)
-	if _, err := within(time.Millisecond, func() (int, error) { return <-hanging, nil }, func(n int) { late <- n }); err != errSlow {
+	u := &reuser{}
+	if n, err := within(u, time.Hour, func() (int, error) { return 7, errSlow }, nil); n != 7 || err != errSlow || u.hung {
+		t.Errorf("%d, %v, %v", n, err, u.hung)
+	}
+	if _, err := within(u, time.Millisecond, func() (int, error) { return <-hanging, nil }, func(n int) { late <- n }); err != errSlow || !u.hung {
 		t.Errorf("a call that hangs ended with %v", err)
 	}
 	hanging <- 7
 	if n := <-late; n != 7 {
 		t.Errorf("%d came late", n)
 	}
-	failed := errors.New("failed")
-	if n, err := within(time.Hour, func() (int, error) { return 7, failed }, nil); n != 7 || err != failed {
-		t.Errorf("%d, %v", n, err)
+}
+
+// hungStore answers nothing until it is let go, but for what is named.
+type hungStore struct {
+	answers string
+	release chan struct{}
+}
+
+func (h hungStore) Get() ([]byte, error)                { h.hang("get"); return nil, errors.New("nothing here") }
+func (h hungStore) Put([]byte, string, time.Time) error { h.hang("put"); return nil }
+func (h hungStore) Lock(context.Context, bool) (func(), error) {
+	h.hang("lock")
+	return func() { h.hang("unlock") }, nil
+}
+
+func (h hungStore) hang(call string) {
+	if !strings.Contains(h.answers, call+" ") {
+		<-h.release
+	}
+}
+
+// A login outlives a disk that stops answering, whenever it does.
+func TestHungStore(t *testing.T) {
+	for _, answers := range []string{"", "get ", "get lock ", "get lock put "} {
+		t.Run(answers, func(t *testing.T) {
+			t.Parallel()
+			store := hungStore{answers, make(chan struct{})}
+			defer close(store.release)
+			u := &reuser{
+				World: World{}.orDefaults(), store: store,
+				ask: func(context.Context) (Token, error) { return lasting(time.Hour, time.Hour), nil },
+			}
+			ctx, done := context.WithTimeout(t.Context(), 8*time.Second)
+			defer done()
+			if tok, err := u.token(ctx); err != nil || tok.Value == "" || !u.hung {
+				t.Errorf("%+v, %v, hung %v", tok, err, u.hung)
+			}
+		})
 	}
 }
 
@@ -265,9 +306,27 @@ func TestLongNamesAreNotSecrets(t *testing.T) {
 		"AADSTS700213: No matching federated identity record found for presented assertion subject 'system:serviceaccount:astronomer-shining-nebula-1234:shining-nebula-1234-worker-serviceaccount'.",
 		"https://eastus.oic.prod-aks.azure.com/11111111-aaaa-4444-8888-000000000001/22222222-bbbb-4444-8888-000000000001/",
 		"/var/run/secrets/azure/tokens/azure-identity-token",
+		"/secrets/googleServiceAccountKeyJson/tok", "repo:Octo-Org/HoneyJar-Service:ref:refs/heads/main",
+		"MC_MyResourceGroup-Production_MyCluster01_westeurope", "StanleyJones.onmicrosoft.com",
+		"6DAE42F8-4368-4678-94FF-3960E28E3630", "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12",
+		"https://mycluster-dns-1a2b3c4d.privatelink.9f8e7d6c-5b4a-3210-fedc-ba9876543210.eastus2.azmk8s.io:443/",
 	} {
 		if got := clean(text); got != text {
 			t.Errorf("%s became %s", text, got)
+		}
+	}
+}
+
+func TestSecretsAreNotShown(t *testing.T) {
+	for _, secret := range []string{
+		"7bV8Q~aBcDeFgHiJkLmN.oPqRsTuVwXyZ0123_45", "q1W8Q~xY2zA3bC4dE5fG6hI7jK8lM9nO0pQ1rS2t",
+		"eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.c2ln", "eyJhbGciOiJSUzI1NiJ9",
+		strings.Split(secretToken, ".")[2],
+	} {
+		for _, around := range []string{"%s", "got '%s' here", "client_assertion=%s&x=y", "a%%3D%s", "(%s)", "https://x/%s/y", "AADSTS1: %s."} {
+			if text := fmt.Sprintf(around, secret); strings.Contains(clean(text), secret) {
+				t.Errorf("%s shows it", clean(text))
+			}
 		}
 	}
 }

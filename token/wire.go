@@ -71,12 +71,29 @@ func newWire(r Request, w World) (wire, error) {
 	if err != nil {
 		return wire{}, err
 	}
+	if err := checkProxy(w.Getenv); err != nil {
+		return wire{}, err
+	}
 	region := regionFrom(w.Getenv)
 	host := strings.TrimSuffix(strings.TrimPrefix(authority, "https://"), "/")
 	return wire{
 		authority: authority, proxy: proxy, region: region, pace: w.Pace, last: &outcome{},
 		oneRequest: knownHosts[host] && region == "" && !strings.EqualFold(r.TenantID, "adfs"),
 	}, nil
+}
+
+// checkProxy refuses a proxy that cannot be one: net/http would go on without it.
+func checkProxy(getenv func(string) string) error {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
+		value := getenv(name)
+		if u, err := url.Parse(value); value == "" || err == nil && u.Host != "" {
+			continue
+		}
+		if u, err := url.Parse("http://" + value); err != nil || u.Hostname() == "" {
+			return usage("$%s is no proxy's address: it must be http://HOST:PORT", name)
+		}
+	}
+	return nil
 }
 
 // options are azcore's, with our transport and our patience.
@@ -142,6 +159,7 @@ func (wr wire) transport() *transport {
 func (wr wire) connections() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone() // proxy variables, timeouts of dialling and handshake
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	t.DisableKeepAlives = wr.oneRequest // what a server sends after its answer would go to the standard log
 	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 		if resp.StatusCode == http.StatusOK {
 			return nil
