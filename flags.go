@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -8,8 +9,6 @@ import (
 	"reflect"
 	"runtime"
 	"runtime/debug"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -105,124 +104,6 @@ func (line *commandLine) typed(flag string) bool {
 	return false
 }
 
-// normalise writes a command line that pflag would take, as kubelogin does, so that kong reads the same in it: the command first, wherever it
-// stood; every flag as --name=value, whether it was -x=value, -xvalue, -x value or --name value; a value may begin with a dash. It returns
-// the words that kubelogin ignores after get-token. Its errors do not repeat what may be a secret.
-func normalise(args []string, model *kong.Application) (normal, ignored []string, err error) {
-	var words, flags, rest []string
-	long, short := flagsOf(model)
-	for len(args) > 0 {
-		arg := args[0]
-		args = args[1:]
-		var f *kong.Flag
-		var value string
-		var attached bool
-		switch {
-		case arg == "--":
-			rest, args = args, nil
-			continue
-		case strings.HasPrefix(arg, "--"):
-			var name string
-			name, value, attached = strings.Cut(arg[2:], "=")
-			if f = long[name]; f == nil {
-				return nil, nil, unknownFlag(arg, long)
-			}
-		case len(arg) > 1 && arg[0] == '-':
-			if name, _, _ := strings.Cut(arg[1:], "="); len(name) > 1 && long[name] != nil {
-				return nil, nil, &token.UsageError{Text: "unknown flag -" + name, Hint: "it is --" + name + ", with two dashes"}
-			}
-			if f = short[rune(arg[1])]; f == nil {
-				return nil, nil, unknownFlag(arg, long)
-			}
-			value, attached = strings.TrimPrefix(arg[2:], "="), len(arg) > 2
-		default:
-			words = append(words, arg)
-			continue
-		}
-		switch {
-		case f.IsBool() && !attached:
-			value = "true"
-		case f.IsBool():
-			on, err := strconv.ParseBool(value)
-			if err != nil {
-				return nil, nil, &token.UsageError{Text: "--" + f.Name + " is either true or false"}
-			}
-			value = strconv.FormatBool(on)
-		case f.Name == "v" && !attached: // the level may be left out
-			value = "1"
-			if _, err := strconv.Atoi(first(args)); err == nil {
-				value, args = args[0], args[1:]
-			}
-		case !attached && len(args) == 0:
-			return nil, nil, &token.UsageError{Text: "--" + f.Name + " needs a value, and the command line ends there"}
-		case !attached:
-			value, args = args[0], args[1:]
-			if name, _, _ := strings.Cut(strings.TrimPrefix(value, "--"), "="); len(name)+2 <= len(value) && long[name] != nil && strings.HasPrefix(value, "--") {
-				return nil, nil, &token.UsageError{Text: "--" + f.Name + " needs a value, and the flag --" + name + " follows it"}
-			}
-		}
-		switch {
-		case f.IsBool() && value == "true": // kong's own --help and --version take no value
-			flags = append(flags, "--"+f.Name)
-		case f.IsBool() && (f.Name == "help" || f.Name == "version"):
-		default:
-			flags = append(flags, "--"+f.Name+"="+value)
-		}
-	}
-	if name := first(words); name != "" && !slices.ContainsFunc(model.Children, func(n *kong.Node) bool { return n.Name == name }) && name != "help" {
-		return nil, nil, &token.UsageError{Text: "unknown command " + name, Hint: seeHelp}
-	}
-	switch first(words) {
-	case "help":
-		words, flags = words[1:], append(flags, "--help")
-	case "get-token":
-		words, ignored, rest = words[:1], append(words[1:], rest...), nil
-	}
-	normal = append(words, flags...)
-	if len(rest) > 0 {
-		normal = append(append(normal, "--"), rest...)
-	}
-	return normal, ignored, nil
-}
-
-func first(words []string) string {
-	if len(words) == 0 {
-		return ""
-	}
-	return words[0]
-}
-
-// flagsOf returns all flags of all commands by their names, and by their short forms.
-func flagsOf(model *kong.Application) (long map[string]*kong.Flag, short map[rune]*kong.Flag) {
-	long, short = map[string]*kong.Flag{}, map[rune]*kong.Flag{}
-	_ = kong.Visit(model, func(node kong.Visitable, next kong.Next) error {
-		if f, ok := node.(*kong.Flag); ok {
-			for _, name := range append(f.Aliases, f.Name) {
-				long[name] = f
-			}
-			if f.Short != 0 {
-				short[f.Short] = f
-			}
-		}
-		return next(nil)
-	})
-	return long, short
-}
-
-// unknownFlag names the flag, and leaves out what follows the name: it may be a value that was meant for a flag.
-func unknownFlag(arg string, long map[string]*kong.Flag) error {
-	name := arg
-	if end := strings.IndexFunc(arg, func(c rune) bool {
-		return c != '-' && !('a' <= c && c <= 'z') && !('A' <= c && c <= 'Z') && !('0' <= c && c <= '9')
-	}); end >= 0 {
-		name = arg[:end]
-	}
-	if long[strings.TrimPrefix(name, "--")] != nil {
-		return &token.UsageError{Text: "one argument holds the flag " + name + " and more", Hint: "flag and value are two arguments, or one as " + name + "=VALUE"}
-	}
-	return &token.UsageError{Text: "unknown flag " + name, Hint: seeHelp}
-}
-
 // duration reads a flag's time in words for people.
 func duration(ctx *kong.DecodeContext, target reflect.Value) error {
 	var value string
@@ -306,13 +187,16 @@ func (c cacheFlags) dir(w world) cache.Dir {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	for _, named := range []string{c.CacheDir, os.Getenv("AKSLOGIN_CACHE_DIR"), os.Getenv("KUBECACHEDIR")} {
-		if named != "" {
-			d.Path = absolute(named)
-			return d
-		}
+	named := c.CacheDir
+	field, _ := reflect.TypeFor[cacheFlags]().FieldByName("CacheDir")
+	for _, v := range token.Variables(field.Tag.Get) {
+		named = cmp.Or(named, os.Getenv(v.Name))
 	}
-	d.Path = filepath.Join(xdg.CacheHome, "akslogin")
+	if named != "" {
+		d.Path = absolute(named)
+	} else {
+		d.Path = filepath.Join(xdg.CacheHome, "akslogin")
+	}
 	return d
 }
 

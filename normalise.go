@@ -1,0 +1,153 @@
+package main
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/akslogin/akslogin/token"
+)
+
+// normalise writes a command line that pflag would take, as kubelogin does, so that kong reads the same in it: the command first, wherever it
+// stood; every flag as --name=value, whether it was -x=value, -xvalue, -x value or --name value; a value may begin with a dash. It returns
+// the words that kubelogin ignores after get-token. Its errors do not repeat what may be a secret.
+func normalise(args []string, model *kong.Application) (normal, ignored []string, err error) {
+	known := flagsOf(model)
+	var words, flags, rest []string
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		if arg == "--" {
+			rest = args
+			break
+		}
+		if len(arg) < 2 || arg[0] != '-' {
+			words = append(words, arg)
+			continue
+		}
+		f, value, attached, err := known.find(arg)
+		if err == nil && !attached {
+			value, args, err = known.following(f, args)
+		}
+		if err == nil {
+			flags, err = written(flags, f, value)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	switch name := first(words); {
+	case name == "help":
+		words, flags = words[1:], append(flags, "--help")
+	case name == "get-token":
+		words, ignored, rest = words[:1], slices.Concat(words[1:], rest), nil
+	case name != "" && !slices.ContainsFunc(model.Children, func(n *kong.Node) bool { return n.Name == name }):
+		return nil, nil, &token.UsageError{Text: "unknown command " + name, Hint: seeHelp}
+	}
+	if len(rest) > 0 {
+		flags = slices.Concat(flags, []string{"--"}, rest)
+	}
+	return slices.Concat(words, flags), ignored, nil
+}
+
+func first(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return words[0]
+}
+
+// knownFlags are all flags of all commands, by their names and by their short forms.
+type knownFlags struct {
+	long  map[string]*kong.Flag
+	short map[rune]*kong.Flag
+}
+
+func flagsOf(model *kong.Application) knownFlags {
+	known := knownFlags{map[string]*kong.Flag{}, map[rune]*kong.Flag{}}
+	_ = kong.Visit(model, func(node kong.Visitable, next kong.Next) error {
+		if f, ok := node.(*kong.Flag); ok {
+			for _, name := range append(f.Aliases, f.Name) {
+				known.long[name] = f
+			}
+			if f.Short != 0 {
+				known.short[f.Short] = f
+			}
+		}
+		return next(nil)
+	})
+	return known
+}
+
+// find tells which flag arg is, and its value where that is attached to it.
+func (known knownFlags) find(arg string) (f *kong.Flag, value string, attached bool, err error) {
+	if strings.HasPrefix(arg, "--") {
+		name, value, attached := strings.Cut(arg[2:], "=")
+		if f = known.long[name]; f == nil {
+			return nil, "", false, known.unknown(arg)
+		}
+		return f, value, attached, nil
+	}
+	if name, _, _ := strings.Cut(arg[1:], "="); len(name) > 1 && known.long[name] != nil {
+		return nil, "", false, &token.UsageError{Text: "unknown flag -" + name, Hint: "it is --" + name + ", with two dashes"}
+	}
+	if f = known.short[rune(arg[1])]; f == nil {
+		return nil, "", false, known.unknown(arg)
+	}
+	return f, strings.TrimPrefix(arg[2:], "="), len(arg) > 2, nil
+}
+
+// following takes a flag's value from the arguments behind it.
+func (known knownFlags) following(f *kong.Flag, args []string) (value string, rest []string, err error) {
+	next := first(args)
+	switch {
+	case f.IsBool():
+		return "true", args, nil
+	case f.Name == "v": // the level may be left out
+		if _, err := strconv.Atoi(next); err != nil {
+			return "1", args, nil
+		}
+	case len(args) == 0:
+		return "", nil, &token.UsageError{Text: "--" + f.Name + " needs a value, and the command line ends there"}
+	}
+	if name, isFlag := strings.CutPrefix(next, "--"); isFlag {
+		if name, _, _ = strings.Cut(name, "="); known.long[name] != nil {
+			return "", nil, &token.UsageError{Text: "--" + f.Name + " needs a value, and the flag --" + name + " follows it"}
+		}
+	}
+	return next, args[1:], nil
+}
+
+// written adds a flag with its value as kong reads it. Kong's own --help and --version take no value.
+func written(flags []string, f *kong.Flag, value string) ([]string, error) {
+	if !f.IsBool() {
+		return append(flags, "--"+f.Name+"="+value), nil
+	}
+	on, err := strconv.ParseBool(value)
+	switch {
+	case err != nil:
+		return nil, &token.UsageError{Text: "--" + f.Name + " is either true or false"}
+	case on:
+		return append(flags, "--"+f.Name), nil
+	case f.Name == "help" || f.Name == "version":
+		return flags, nil
+	}
+	return append(flags, "--"+f.Name+"=false"), nil
+}
+
+// unknown names a flag, and leaves out what follows the name: it may be a value that was meant for a flag.
+func (known knownFlags) unknown(arg string) error {
+	name := arg
+	end := strings.IndexFunc(arg, func(c rune) bool {
+		return c != '-' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9')
+	})
+	if end >= 0 {
+		name = arg[:end]
+	}
+	if known.long[strings.TrimPrefix(name, "--")] != nil {
+		return &token.UsageError{Text: "one argument holds the flag " + name + " and more", Hint: "flag and value are two arguments, or one as " + name + "=VALUE"}
+	}
+	return &token.UsageError{Text: "unknown flag " + name, Hint: seeHelp}
+}
