@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/token"
 )
 
 type cacheCommands struct {
@@ -27,7 +28,7 @@ func (c *cacheList) Run(w world) error {
 	if err != nil {
 		return err
 	}
-	entries = slices.DeleteFunc(entries, func(e cache.Listing) bool { return e.Holds != "token" })
+	entries = slices.DeleteFunc(entries, func(e cache.Listing) bool { return e.Holds != token.Kept })
 	slices.SortFunc(entries, func(a, b cache.Listing) int { return a.Stored.Compare(b.Stored) })
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "METHOD\tCLIENT\tTENANT\tAUDIENCE\tAUTHORITY\tAGE\tLIFE LEFT")
@@ -62,7 +63,7 @@ func (c *cacheClear) Run(w world) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Printf("removed %d cached entries from %s\n", n, dir.Path)
+	_, err = fmt.Printf("cached entries removed from %s: %d\n", dir.Path, n)
 	return err
 }
 

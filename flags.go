@@ -43,16 +43,23 @@ const description = "An exec credential plugin for AKS: exchanges a federated to
 
 // Help is what get-token --help says before the flags.
 func (*GetToken) Help() string {
-	return `A variable with ! wins over the flag, the others yield to it; an empty variable is an unset one. Besides those named with the flags, these are read:
+	help := "A variable with ! wins over the flag, the others yield to it; an empty variable is an unset one. Besides those named with the flags, these are read:\n\n"
+	for _, v := range otherVariables {
+		help += "    " + strings.Join(v.names, " ") + "\n      " + v.about + "\n"
+	}
+	return help + "\nExit status: 1 the login failed, 2 wrong usage; 3 is kept for login methods that need a person."
+}
 
-    KUBERNETES_EXEC_INFO
-    ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN       (GitHub Actions)
-    AZURE_KUBERNETES_TOKEN_PROXY, AZURE_KUBERNETES_SNI_NAME,
-    AZURE_KUBERNETES_CA_FILE, AZURE_KUBERNETES_CA_DATA                 (AKS identity bindings)
-    AZURE_REGIONAL_AUTHORITY_NAME, MSAL_FORCE_REGION                   (Entra ID's regional addresses)
-    HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR
-
-Exit status: 1 the login failed, 2 wrong usage, 3 a person is needed.`
+// otherVariables are read besides those in the flags' tags. README.md has them too.
+var otherVariables = []struct {
+	names []string
+	about string
+}{
+	{[]string{"KUBERNETES_EXEC_INFO"}, "what the client wants: the answer's version, v1 or v1beta1"},
+	{[]string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}, "GitHub Actions"},
+	{[]string{"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"}, "AKS identity bindings"},
+	{[]string{"AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION"}, "a regional address of Entra ID"},
+	{[]string{"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}, "the way there"},
 }
 
 func newParser(g *grammar) (*kong.Kong, error) {

@@ -56,7 +56,6 @@ func (g *GetToken) Run(line *commandLine, w world, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	logOrigins(log, request)
 	if len(line.ignored) > 0 {
 		log.Debug("words after get-token are ignored", "number", len(line.ignored))
 	}
@@ -84,22 +83,10 @@ func store(dir cache.Dir, secret []byte, inputs []string) token.Store {
 	return entry
 }
 
-// logOrigins says which values the request has and where they came from.
-func logOrigins(log *slog.Logger, r token.Request) {
-	for _, v := range []struct{ flag, value string }{
-		{"login", r.Login}, {"tenant-id", r.TenantID}, {"client-id", r.ClientID}, {"server-id", r.ServerID},
-		{"environment", r.Environment}, {"authority-host", r.AuthorityHost}, {"federated-token-file", r.FederatedTokenFile},
-	} {
-		if from := r.From[v.flag]; from != "" {
-			log.Debug(v.flag, "value", v.value, "from", from)
-		}
-	}
-}
-
 // lastResort ends the program when what it waits for cannot be told to stop, as a disk that does not answer.
 func lastResort(timeout time.Duration) *time.Timer {
 	return time.AfterFunc(max(timeout, 0)+timeout.Abs()/10+time.Second, func() {
-		os.Exit(complain(token.Explanation{Text: fmt.Sprintf("no end after %s: a disk or a file does not answer", timeout), Exit: token.LoginFailed}))
+		os.Exit(complain(token.Explain(fmt.Errorf("still running after %s: a disk or a file does not answer", timeout))))
 	})
 }
 

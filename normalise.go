@@ -122,6 +122,9 @@ func (known knownFlags) following(f *kong.Flag, args []string) (value string, re
 
 // written adds a flag with its value as kong reads it. Kong's own --help and --version take no value.
 func written(flags []string, f *kong.Flag, value string) ([]string, error) {
+	if _, err := strconv.Atoi(value); f.Name == "v" && err != nil {
+		return nil, &token.UsageError{Text: "--v needs a whole number"}
+	}
 	if !f.IsBool() {
 		return append(flags, "--"+f.Name+"="+value), nil
 	}
@@ -140,10 +143,13 @@ func written(flags []string, f *kong.Flag, value string) ([]string, error) {
 // unknown names a flag, and leaves out what follows the name: it may be a value that was meant for a flag.
 func (known knownFlags) unknown(arg string) error {
 	name := arg
+	if !strings.HasPrefix(arg, "--") { // the rest of a short one is its value
+		name = string([]rune(arg)[:2])
+	}
 	end := strings.IndexFunc(arg, func(c rune) bool {
 		return c != '-' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9')
 	})
-	if end >= 0 {
+	if 0 <= end && end < len(name) {
 		name = arg[:end]
 	}
 	if known.long[strings.TrimPrefix(name, "--")] != nil {

@@ -149,6 +149,13 @@ func TestReadmeFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, rest, found := strings.Cut(string(readme), begin)
+	for _, v := range otherVariables {
+		for _, name := range v.names {
+			if !strings.Contains(rest, "`"+name+"`") {
+				t.Errorf("README.md does not name $%s", name)
+			}
+		}
+	}
 	old, after, foundEnd := strings.Cut(rest, end)
 	if !found || !foundEnd {
 		t.Fatal("README.md has no place for the table")

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -367,7 +366,7 @@ func TestLockWithoutAFolder(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	os.WriteFile(file, nil, 0o600)
 	e := newEntry(t, Dir{Path: filepath.Join(file, "cache")}, "secret")
-	if _, err := e.Lock(t.Context(), true); !errors.Is(err, syscall.ENOTDIR) && err == nil {
+	if _, err := e.Lock(t.Context(), true); err == nil {
 		t.Error("got a lock from nowhere")
 	}
 }

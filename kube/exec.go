@@ -34,7 +34,7 @@ type ExecInfo struct {
 
 // ReadExecInfo reads the value of KUBERNETES_EXEC_INFO. Empty means that there was none, and so does an empty apiVersion:
 // the answer is then v1beta1. Cluster information is not looked at. A value that is not an ExecCredential or is one
-// of a version that cannot be answered is an error, which does not repeat the value.
+// of a version that cannot be answered is an error, which repeats no more of it than apiVersion and kind.
 func ReadExecInfo(value string) (ExecInfo, error) {
 	var said struct {
 		APIVersion string `json:"apiVersion"`

@@ -91,7 +91,7 @@ func ask(ctx context.Context, r Request, w World, login Login, wr wire) (Token, 
 	now := w.Now() // by the system's clock, by which azidentity counts, unless a test moved it
 	life := min(time.Until(got.ExpiresOn), maxLife)
 	if life <= 0 || got.Token == "" {
-		return Token{}, errors.New("the answer has no token, or one that is already over")
+		return Token{}, errors.New("the answer has no token, or one that is already expired")
 	}
 	tok := Token{Value: got.Token, Obtained: now, Expires: now.Add(life)}
 	if !got.RefreshOn.IsZero() {
@@ -161,7 +161,7 @@ func facts(r Request, w World, login Login, wr wire) map[string]string {
 	all["tenant"] = r.TenantID + r.from("tenant-id")
 	all["audience"] = r.audience() + r.from("server-id")
 	all["authority"] = wr.authority
-	all["asked"] = wr.last.asked
+	all["asked"], all["wanted"] = wr.last.asked, r.exchangeAudience()
 	if wr.proxy.url != nil {
 		all["proxy"] = address(wr.proxy.url.String()) + " ($" + proxyVariable + ")"
 		all["authority"] = all["proxy"]

@@ -17,14 +17,13 @@ import (
 type Explanation struct {
 	Text string // what was tried, with which value from where, and what came of it
 	Hint string // what to do; may be empty
-	Exit int    // status for the process: LoginFailed, WrongUsage or NeedsPerson
+	Exit int    // status for the process: LoginFailed or WrongUsage
 }
 
 // Exit statuses.
 const (
 	LoginFailed = 1
-	WrongUsage  = 2
-	NeedsPerson = 3
+	WrongUsage  = 2 // 3 is kept for methods that ask a person, where nobody can answer
 )
 
 // UsageError is a request that cannot work, found before anything was sent. Text and Hint may hold the person's own values, quoted.
@@ -97,9 +96,9 @@ func (e *exchangeError) hint() string {
 		hint = "the federated token from {source} is good until {expires} and it is {now} here: this machine's clock or its issuer's is wrong"
 	case hint != "":
 	case refusal.HTTPStatus == 429 && refusal.RetryAfter > 0:
-		hint = fmt.Sprintf("Entra ID asks for no more requests for %s: too many tokens are asked for. A cache folder that works saves most of them (akslogin cache path)", refusal.RetryAfter)
+		hint = fmt.Sprintf("Entra ID asks for no more requests for %s: ", refusal.RetryAfter) + throttledHint
 	case refusal.HTTPStatus == 429:
-		hint = "too many tokens are asked for. A cache folder that works saves most of them (akslogin cache path)"
+		hint = throttledHint
 	case refusal.HTTPStatus >= 500:
 		hint = "Entra ID has trouble; it was tried several times. See https://status.azure.com if it lasts"
 	case refusal.Name == "":
@@ -107,6 +106,11 @@ func (e *exchangeError) hint() string {
 	}
 	return fillIn(hint, e.facts)
 }
+
+const (
+	throttledHint = "too many tokens are asked for. A cache folder that works saves most of them (akslogin cache path)"
+	serverIDHint  = "server ID {audience} is not one that a token can be had for; leave --server-id out for AKS"
+)
 
 const matchHint = "{client} needs a federated credential with exactly issuer {issuer} , subject {subject} and audience {assertion-audience} , as the federated token from {source} has them " +
 	"(a slash at the issuer's end counts); scheduler, worker and triggerer need one each; a new one takes some minutes to work"
@@ -119,7 +123,7 @@ var aadstsHints = map[int]string{
 	700212:  matchHint,
 	700213:  matchHint,
 	700024:  "the federated token from {source} was good until {expires} and it is {now} here: whoever writes it must renew it (the kubelet does for a pod), or this machine's clock is wrong",
-	70023:   "the federated token from {source} lives too long to be exchanged: use the one projected for api://AzureADTokenExchange, not the service account's default token",
+	70023:   "the federated token from {source} lives too long to be exchanged: use the one projected for {wanted} , not the service account's default token",
 	700016:  "client ID {client} is no managed identity or application of tenant {tenant}: compare both IDs with the identity's properties; the tenant must be the identity's own",
 	700021:  "the federated token from {source} is not for client ID {client}",
 	700027:  "the signature of the federated token from {source} is not one of issuer {issuer} : the issuer's keys have changed, or the token is from another cluster",
@@ -129,9 +133,9 @@ var aadstsHints = map[int]string{
 	50013:   "Entra ID cannot verify the federated token from {source}: its issuer {issuer} must be reachable from the internet",
 	50049:   "Microsoft does not know {authority}: if it is a private cloud's and you trust it, give --disable-instance-discovery",
 	53003:   "a Conditional Access policy of tenant {tenant} for workload identities refuses client ID {client}",
-	70011:   "server ID {audience} is not one that a token can be had for; leave --server-id out for AKS",
+	70011:   serverIDHint,
 	500011:  "server ID {audience} is not known in tenant {tenant}: leave --server-id out for AKS, and see that the tenant is the cluster's",
-	1002012: "server ID {audience} is not one that a token can be had for; leave --server-id out for AKS",
+	1002012: serverIDHint,
 	90002:   "there is no tenant {tenant} at {authority} : check the ID, and --environment for another cloud than Azure's public one",
 	900023:  "{tenant} is neither a tenant's ID nor one of its domain names",
 	90033:   "Entra ID has trouble; it was tried several times",
@@ -182,6 +186,8 @@ func (e *fileError) hint() string {
 	return "it has to hold the token that the cluster or CI system issued, and nothing else"
 }
 
+const unknownFact = "(unknown)"
+
 // fillIn replaces {name} by the fact of that name.
 func fillIn(hint string, facts map[string]string) string {
 	var out strings.Builder
@@ -194,7 +200,7 @@ func fillIn(hint string, facts map[string]string) string {
 		}
 		fact, known := facts[name]
 		if !known {
-			fact = "(unknown)"
+			fact = unknownFact
 		}
 		out.WriteString(fact)
 		hint = after
@@ -305,8 +311,7 @@ func kind(c byte) charKind {
 func printable(s string) string {
 	fields := strings.FieldsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f || (c >= 0x80 && c < 0xa0) })
 	return strings.ToValidUTF8(strings.Map(func(c rune) rune {
-		switch {
-		case unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp): // invisible ones, and those that turn the direction
+		if unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) { // invisible ones, and those that turn the direction
 			return -1
 		}
 		return c

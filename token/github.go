@@ -46,9 +46,9 @@ func gitHubLogin(login Login, r Request, w World) (Login, error) {
 	login.Inputs = append(login.Inputs, "source="+u.Scheme+"://"+u.Host+u.Path)
 	login.Credential = func(o azcore.ClientOptions, wr wire) (azcore.TokenCredential, error) {
 		return assertionCredential(r, o, wr, func(ctx context.Context) (string, error) {
-			assertion, err = source.federatedToken(ctx, wr)
-			wr.last.err = err
-			return assertion, err
+			given, err := source.federatedToken(ctx, wr)
+			assertion, wr.last.err = given, err
+			return given, err
 		})
 	}
 	login.Facts = func() map[string]string {
@@ -115,8 +115,9 @@ func (g gitHub) federatedToken(ctx context.Context, wr wire) (string, error) {
 	if err := json.Unmarshal(body, &given); err != nil {
 		return "", final("ask GitHub Actions for a federated token: the answer is not the JSON that it sends")
 	}
-	if _, err := parseFederatedToken([]byte(given.Value)); err != nil {
+	federated, err := parseFederatedToken([]byte(given.Value))
+	if err != nil {
 		return "", final("GitHub Actions' answer has no federated token: %w", err)
 	}
-	return given.Value, nil
+	return string(federated), nil
 }

@@ -87,9 +87,19 @@ func TestLibrary(t *testing.T) {
 
 // A server that answers twice is quoted by net/http in the standard log, token and all, where its connection is kept.
 func TestAnswerTwice(t *testing.T) {
+	for _, authority := range []string{"https://login.microsoftonline.com/", "https://private.example/"} {
+		t.Run(authority, func(t *testing.T) { answerTwice(t, authority) })
+	}
+}
+
+func answerTwice(t *testing.T, authority string) {
 	const secret = "aaa.bbb.ccc"
 	answered := make(chan struct{})
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet { // discovery
+			fmt.Fprintf(w, `{"authorization_endpoint":"%[1]st/authorize","token_endpoint":"%[1]st/token","issuer":"%[1]st/v2.0"}`, authority)
+			return
+		}
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -116,7 +126,7 @@ func TestAnswerTwice(t *testing.T) {
 		"AZURE_KUBERNETES_TOKEN_PROXY": server.URL, "AZURE_KUBERNETES_SNI_NAME": "example.com",
 		"AZURE_KUBERNETES_CA_DATA": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})),
 	}
-	tok, err := token.Get(t.Context(), token.Request{Login: "workloadidentity", TenantID: tenant, ClientID: client, FederatedTokenFile: federated},
+	tok, err := token.Get(t.Context(), token.Request{Login: "workloadidentity", TenantID: tenant, ClientID: client, FederatedTokenFile: federated, AuthorityHost: authority, DisableInstanceDiscovery: true},
 		token.World{Getenv: func(name string) string { return env[name] }})
 	if err != nil || tok.Value != secret {
 		t.Fatalf("%+v, %v", tok, err)

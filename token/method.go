@@ -6,17 +6,16 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 )
 
-// Method is a way to log in. Needs, Uses and Own hold names of flags; the command line, its help, the kubeconfig converter and the
-// README all read them here.
+// Method is a way to log in. Needs, Uses and Own hold names of flags.
 type Method struct {
 	Name    string
 	Needs   []string // without these it cannot begin
 	Uses    []string // these it reads if given
-	Own     []string // of both, those that name the login itself and are not inherited from another method's
+	Own     []string // of both, those that name the login itself: what az writes for everybody does not count
 	Missing string   // what to do where one of Needs is missing; may be ""
 
 	// Open reads what the method presents; it does not use the network. nil: the method is not built yet.
-	Open func(Request, World) (Login, error)
+	Open func(Request, World, wire) (Login, error)
 }
 
 // Login is a method made ready: what it presents, and the credential that presents it.

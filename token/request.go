@@ -21,7 +21,7 @@ import (
 //	ambient    the Azure SDKs' own, weaker than the flag; "method:VARIABLE" counts for that method only
 //	otherwise  the default
 //
-// Programs that fill a Request themselves need ClientID and TenantID, and mostly no more.
+// Programs that fill a Request themselves need Login, ClientID and TenantID, and mostly no more.
 type Request struct {
 	Login       string `name:"login" short:"l" group:"login" placeholder:"METHOD" overrides:"AAD_LOGIN_METHOD" help:"Login method: {methods}. Known, but not supported by this version: {planned}. Without the flag it is workloadidentity where a federated token is found, else devicecode."`
 	TenantID    string `name:"tenant-id" short:"t" group:"login" placeholder:"ID" azurerm:"ARM_TENANT_ID" ambient:"AZURE_TENANT_ID,azurepipelines:AZURESUBSCRIPTION_TENANT_ID" help:"Entra tenant: its ID or one of its domain names."`
@@ -51,12 +51,12 @@ type Request struct {
 
 	Timeout                    time.Duration `name:"timeout" group:"general" placeholder:"TIME" ambient:"AZURE_CLI_TIMEOUT" otherwise:"1m0s" help:"Time for the whole run."`
 	UseAzureRMEnvVars          bool          `name:"use-azurerm-env-vars" group:"general" help:"Read the variables of Terraform's Azure provider (ARM_*) too, before others."`
-	DisableEnvironmentOverride bool          `name:"disable-environment-override" group:"general" help:"Let no variable win over a flag. Without it AAD_* and ARM_* do."`
+	DisableEnvironmentOverride bool          `name:"disable-environment-override" group:"general" help:"Do not read the variables that would win over a flag (AAD_*, ARM_*)."`
 
 	// From says where a value came from, by flag name: "--client-id", "$AZURE_CLIENT_ID" or "the default".
 	From map[string]string `kong:"-"`
 
-	typedPublic bool // the public client ID was given, and counts as none
+	publicGiven bool // the public client ID was given, and counts as none
 }
 
 const (
@@ -189,7 +189,7 @@ func (r *Request) fill(only string, typed func(string) bool, getenv func(string)
 func (r *Request) choose(flag string, tag reflect.StructTag, field reflect.Value, typed func(string) bool, getenv func(string) string) (value, from string) {
 	counts := func(value string) bool {
 		if flag == "client-id" && strings.EqualFold(value, publicClient) && r.needsOwnClient() {
-			r.typedPublic = true
+			r.publicGiven = true
 			return false
 		}
 		return value != ""
@@ -197,19 +197,16 @@ func (r *Request) choose(flag string, tag reflect.StructTag, field reflect.Value
 	variables := Variables(tag.Get)
 	lookup := func(overriding bool) (string, string) {
 		for _, v := range variables {
-			if v.Overrides != overriding || (v.AzureRM && !r.UseAzureRMEnvVars) || (v.Method != "" && v.Method != r.Login) {
-				continue
-			}
-			if value := getenv(v.Name); counts(value) {
-				return value, "$" + v.Name
+			if v.Overrides == overriding && r.reads(v) {
+				if value := getenv(v.Name); counts(value) {
+					return value, "$" + v.Name
+				}
 			}
 		}
 		return "", ""
 	}
-	if !r.DisableEnvironmentOverride {
-		if value, from = lookup(true); from != "" {
-			return value, from
-		}
+	if value, from = lookup(true); from != "" {
+		return value, from
 	}
 	if typed(flag) && (field.Kind() != reflect.String || counts(field.String())) {
 		return "", "--" + flag
@@ -221,6 +218,11 @@ func (r *Request) choose(flag string, tag reflect.StructTag, field reflect.Value
 		return value, theDefault
 	}
 	return "", ""
+}
+
+// reads tells whether a variable counts for this request.
+func (r *Request) reads(v Variable) bool {
+	return (!v.Overrides || !r.DisableEnvironmentOverride) && (!v.AzureRM || r.UseAzureRMEnvVars) && (v.Method == "" || v.Method == r.Login)
 }
 
 func (r *Request) needsOwnClient() bool {
@@ -242,7 +244,7 @@ func set(field reflect.Value, value string) error {
 func ParseTime(value string) (time.Duration, error) {
 	d, err := time.ParseDuration(value)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no length of time: it needs a number and a unit, as 90s or 2m", value)
+		return 0, fmt.Errorf("%q is not a length of time: it needs a number and a unit, as 90s or 2m", value)
 	}
 	return d, nil
 }
@@ -270,7 +272,7 @@ func (r Request) Check() (Method, error) {
 		return m, usage("this version does not support the login method %s%s; it supports %s", m.Name, r.from("login"), strings.Join(MethodNames(true), ", "))
 	}
 	for _, flag := range m.Needs {
-		if reflect.ValueOf(r).FieldByName(flagField(flag)).IsZero() {
+		if reflect.ValueOf(r.value(flag)).IsZero() {
 			return m, r.missing(m, flag)
 		}
 	}
@@ -286,18 +288,18 @@ func (r Request) missing(m Method, flag string) error {
 	field, _ := reflect.TypeFor[Request]().FieldByName(flagField(flag))
 	sources := []string{"--" + flag}
 	for _, v := range Variables(field.Tag.Get) {
-		if (v.Method == "" || v.Method == m.Name) && (!v.AzureRM || r.UseAzureRMEnvVars) {
+		if r.reads(v) {
 			sources = append(sources, "$"+v.Name)
 		}
 	}
-	if flag == "client-id" && r.typedPublic {
+	if flag == "client-id" && r.publicGiven {
 		return &UsageError{
 			Text: fmt.Sprintf("login %s needs a client ID of its own: %s is the public client that az writes into every kubeconfig", m.Name, publicClient),
 			Hint: "give the client ID of the managed identity in one of " + strings.Join(sources, ", "),
 		}
 	}
 	return &UsageError{
-		Text: fmt.Sprintf("login %s needs --%s, and it is in none of %s", m.Name, flag, strings.Join(sources, ", ")),
+		Text: fmt.Sprintf("login %s needs --%s; none of these is set: %s", m.Name, flag, strings.Join(sources, ", ")),
 		Hint: m.Missing,
 	}
 }
@@ -307,11 +309,11 @@ func (r Request) checkIDs() error {
 	case slices.Contains([]string{"common", "organizations", "consumers"}, strings.ToLower(r.TenantID)):
 		return usage("tenant %q%s stands for many tenants: a workload logs in to one, give its ID", r.TenantID, r.from("tenant-id"))
 	case r.TenantID != "" && !isTenant(r.TenantID):
-		return usage("tenant %q%s is no tenant ID and no domain name", r.TenantID, r.from("tenant-id"))
+		return usage("tenant %q%s is not a tenant ID and not a domain name", r.TenantID, r.from("tenant-id"))
 	case r.ClientID != "" && !isID(r.ClientID, ".-_"):
-		return usage("client ID %q%s is none: it is the ID that a managed identity or application has beside its name", r.ClientID, r.from("client-id"))
+		return usage("client ID %q%s is not valid: copy it from the properties of the managed identity or application", r.ClientID, r.from("client-id"))
 	case !isID(r.audience(), ".-_:/"):
-		return usage("server ID %q%s is no application ID", r.ServerID, r.from("server-id"))
+		return usage("server ID %q%s is not an application ID", r.ServerID, r.from("server-id"))
 	}
 	return nil
 }
@@ -354,7 +356,7 @@ func (r Request) checkModes() error {
 	case !slices.Contains([]string{"", "auto", "on", "off"}, r.AzureTokenProxy):
 		return usage("--azure-token-proxy is %q: it can be auto, on or off", r.AzureTokenProxy)
 	case r.Timeout < 0 || (r.Timeout == 0 && r.From["timeout"] != ""):
-		return usage("timeout %s%s must be more than nothing", r.Timeout, r.from("timeout"))
+		return usage("timeout %s%s must be greater than zero", r.Timeout, r.from("timeout"))
 	}
 	return nil
 }
@@ -392,7 +394,7 @@ func (r Request) authority() (string, error) {
 	}
 	u, err := url.Parse(r.AuthorityHost)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" {
-		return "", usage("authority host %q%s is no https:// address", address(r.AuthorityHost), r.from("authority-host"))
+		return "", usage("authority host %q%s is not an https:// address", address(r.AuthorityHost), r.from("authority-host"))
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return "", usage("authority host %q%s must be https://HOST/ and no more; the tenant is given by --tenant-id", address(r.AuthorityHost), r.from("authority-host"))
@@ -410,6 +412,11 @@ func address(raw string) string {
 		return "...@..."
 	}
 	return raw
+}
+
+// value is a flag's.
+func (r Request) value(flag string) any {
+	return reflect.ValueOf(r).FieldByName(flagField(flag)).Interface()
 }
 
 // flagField is the name of the field that carries a flag.

@@ -21,6 +21,9 @@ type Store interface {
 	Lock(ctx context.Context, wait bool) (unlock func(), err error) // wait false: at once or not at all
 }
 
+// Kept is what a Store's Put is told that an entry with a token holds.
+const Kept = "token"
+
 const (
 	// margin is what a fresh token has left at least: Python clients ask again five minutes before the end.
 	margin = 10 * time.Minute
@@ -32,8 +35,7 @@ const (
 	// rest is how long after a failed renewal nobody tries another, while the token has more than twice that left.
 	rest = 30 * time.Second
 
-	// queue is the longest wait for another process's result, and half of what is left of a run's time the longest in any case:
-	// the other half is for asking oneself.
+	// queue is the longest wait for another process's result; never more than half of the time left, so that the other half remains for asking.
 	queue = 20 * time.Second
 
 	// diskTime is the longest that the store may take for reading or writing: a network's file system may never answer.
@@ -90,22 +92,28 @@ func (u *reuser) token(ctx context.Context) (Token, error) {
 		patient, done = context.WithTimeout(ctx, atMost)
 		defer done()
 	}
-	unlock, err := u.lock(patient, !fresh)
+	return u.renew(ctx, patient, have, began)
+}
+
+// renew takes this process's turn: it looks again for what came meanwhile, asks within patient, and stores what came of it.
+func (u *reuser) renew(ctx, patient context.Context, have record, began time.Time) (Token, error) {
+	unlock, err := u.lock(patient, !have.Token.fresh(began))
 	defer unlock()
 	have = u.reload(have)
-	switch now := u.Now(); {
+	now := u.Now()
+	inTime := !errors.Is(err, context.DeadlineExceeded)
+	switch {
 	case have.newer(began, now), have.Token.fresh(now) && !have.Token.due(now):
 		return u.serve(have.Token, "another process has just asked; its token is served")
 	case have.resting(now, u.route):
 		return u.serve(have.Token, "another process could not renew just now; the cached token is served")
-	case err != nil && have.Token.fresh(now), errors.Is(err, context.DeadlineExceeded) && have.Token.works(now) && have.Token.Expires.Sub(now) > 2*rest:
+	case err != nil && have.Token.fresh(now), !inTime && have.Token.lasts(2*rest, now):
 		u.Log.Debug("the token is not renewed here", "reason", err)
 		return u.serve(have.Token, "the cached token is served")
+	case have.Failure.final(began, now, u.route):
+		return u.orServe(have.Token, u.retell(have.Failure))
 	case err != nil:
 		u.Log.Debug("going on without a lock", "reason", err)
-	}
-	if have.Failure.final(began, u.Now(), u.route) {
-		return u.orServe(have.Token, u.retell(have.Failure))
 	}
 	tok, err := u.ask(patient)
 	if err == nil {
@@ -176,6 +184,11 @@ func (t Token) works(now time.Time) bool {
 	return t.Value != "" && now.Before(t.Expires) && !now.Before(t.Obtained.Add(-time.Minute))
 }
 
+// lasts tells whether the token works for longer than d.
+func (t Token) lasts(d time.Duration, now time.Time) bool {
+	return t.works(now) && t.Expires.Sub(now) > d
+}
+
 // newer tells whether the token came while this process waited or asked.
 func (r record) newer(began, now time.Time) bool {
 	return r.Token.works(now) && r.Token.Obtained.After(began)
@@ -183,7 +196,7 @@ func (r record) newer(began, now time.Time) bool {
 
 // resting tells whether the token is good for a while and renewing it has just failed.
 func (r record) resting(now time.Time, route string) bool {
-	if r.Failure == nil || r.Failure.Route != route || !r.Token.works(now) || r.Token.Expires.Sub(now) <= 2*rest {
+	if r.Failure == nil || r.Failure.Route != route || !r.Token.lasts(2*rest, now) {
 		return false
 	}
 	age := now.Sub(r.Failure.At)
@@ -215,7 +228,7 @@ func (u *reuser) save(r record) {
 	if u.hung {
 		return
 	}
-	holds, expires := "token", r.Token.Expires
+	holds, expires := Kept, r.Token.Expires
 	if r.Token.Value == "" {
 		holds = "failure"
 	}

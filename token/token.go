@@ -6,9 +6,9 @@ package token
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,7 +16,7 @@ import (
 // Token is an access token as Entra ID issued it. Times are by this machine's clock.
 type Token struct {
 	Value     string    `json:"value"`               // goes into "Authorization: Bearer"; secret
-	Obtained  time.Time `json:"obtained"`            // when it was asked for
+	Obtained  time.Time `json:"obtained"`            // when it came
 	Expires   time.Time `json:"expires"`             // when Entra ID says it ends
 	RefreshOn time.Time `json:"refresh_on,omitzero"` // from when Entra ID wants it renewed; zero: it did not say
 }
@@ -55,7 +55,7 @@ func (w World) orDefaults() World {
 		w.Now = time.Now
 	}
 	if w.Log == nil {
-		w.Log = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1}))
+		w.Log = slog.New(slog.DiscardHandler)
 	}
 	if w.Pace == 0 {
 		w.Pace = defaultPace
@@ -63,7 +63,7 @@ func (w World) orDefaults() World {
 	return w
 }
 
-// Get answers r: from the store, or by asking Entra ID within ctx. Give ctx a deadline; r.Timeout is not looked at here.
+// Get answers r: from the store, or by asking Entra ID within ctx. Give ctx a deadline: r.Timeout only names it in words.
 // A request that cannot work is refused with a *UsageError before anything leaves the machine. Explain puts
 // any error that Get returns into words.
 func Get(ctx context.Context, r Request, w World) (Token, error) {
@@ -72,15 +72,20 @@ func Get(ctx context.Context, r Request, w World) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
+	for _, flag := range slices.Concat([]string{"login"}, m.Needs, m.Uses) {
+		if from := r.From[flag]; from != "" {
+			w.Log.Debug(flag, "value", r.value(flag), "from", from)
+		}
+	}
 	if r.Legacy {
 		w.Log.Debug("--legacy has no meaning for this login method and is ignored")
 	}
 	for first := true; ; first = false {
-		login, err := m.Open(r, w)
+		wr, err := newWire(r, w)
 		if err != nil {
 			return Token{}, err
 		}
-		wr, err := newWire(r, w)
+		login, err := m.Open(r, w, wr)
 		if err != nil {
 			return Token{}, err
 		}
@@ -108,15 +113,7 @@ func (w World) keep(l Login) Store {
 
 func refusedWith(err error, codes ...int) bool {
 	var r *Refusal
-	if !errors.As(err, &r) {
-		return false
-	}
-	for _, code := range codes {
-		if r.AADSTS == code {
-			return true
-		}
-	}
-	return false
+	return errors.As(err, &r) && slices.Contains(codes, r.AADSTS)
 }
 
 // plain tells whether s is made of ASCII letters, digits and the characters in more, and not empty: it can then stand in

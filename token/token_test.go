@@ -144,11 +144,11 @@ func TestMethodsNameRealFlags(t *testing.T) {
 
 func TestHintsUseKnownFacts(t *testing.T) {
 	known := map[string]string{}
-	for _, name := range []string{"client", "tenant", "audience", "authority", "source", "issuer", "subject", "assertion-audience", "expires", "now", "via", "asked"} {
+	for _, name := range []string{"client", "tenant", "audience", "authority", "source", "issuer", "subject", "assertion-audience", "expires", "now", "via", "asked", "wanted"} {
 		known[name] = "X"
 	}
 	for code, hint := range aadstsHints {
-		if filled := fillIn(hint, known); strings.ContainsAny(filled, "{}") {
+		if filled := fillIn(hint, known); strings.ContainsAny(filled, "{}") || strings.Contains(filled, unknownFact) {
 			t.Errorf("%d: %s", code, filled)
 		}
 	}

@@ -54,7 +54,11 @@ func tokenProxyFrom(r Request, getenv func(string) string) (tokenProxy, error) {
 	case file != "" && data != "":
 		return p, usage("both $%s and $%s are set: only one may be", caFileVariable, caDataVariable)
 	case file != "":
-		if p.ca, err = readRegular(file, maxCA); err != nil {
+		p.ca, err = readRegular(file, maxCA+1)
+		if err == nil && len(p.ca) > maxCA {
+			err = fmt.Errorf("it has more than %d bytes", maxCA)
+		}
+		if err != nil {
 			return p, fmt.Errorf("read the token proxy's CA in %q ($%s): %w", file, caFileVariable, err)
 		}
 	case data != "":

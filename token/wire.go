@@ -159,7 +159,6 @@ func (wr wire) transport() *transport {
 func (wr wire) connections() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone() // proxy variables, timeouts of dialling and handshake
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	t.DisableKeepAlives = wr.oneRequest // what a server sends after its answer would go to the standard log
 	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 		if resp.StatusCode == http.StatusOK {
 			return nil
@@ -186,6 +185,8 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 	}
 	sent := req.Clone(req.Context())
 	t.proxy.redirect(sent)
+	// What a server sends after its answer to a kept connection goes to the standard log, and may hold a token.
+	sent.Close = req.Method == http.MethodPost || req.Header.Get("Authorization") != ""
 	t.last.asked = "https://" + sent.URL.Host + "/"
 	resp, err := t.client.Do(sent)
 	if err != nil {
@@ -255,7 +256,7 @@ func checkAnswer(body []byte) ([]byte, error) {
 	case err != nil:
 		return nil, errors.New("the answer does not say in whole seconds how long its token lives")
 	case life <= 0:
-		return nil, errors.New("the answer has a token that is already over")
+		return nil, errors.New("the answer has a token that is already expired")
 	case life > int64(100*365*24*time.Hour/time.Second): // MSAL's arithmetic would overflow further on
 		return nil, errors.New("the answer has a token with an impossible life")
 	}

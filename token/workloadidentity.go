@@ -22,8 +22,8 @@ const workloadIdentityName = "workloadidentity"
 var workloadIdentity = Method{
 	Name:  workloadIdentityName,
 	Needs: []string{"client-id", "tenant-id"},
-	Uses:  []string{"server-id", "environment", "authority-host", "federated-token-file", "azure-token-proxy", "disable-instance-discovery"},
-	Own:   []string{"client-id", "federated-token-file"},
+	Uses:  []string{"server-id", "environment", "authority-host", "federated-token-file", "azure-token-proxy", "disable-instance-discovery", "timeout"},
+	Own:   []string{"client-id"},
 	Missing: "give it in the kubeconfig's args; in a pod the Azure workload identity webhook sets the variables when the pod has the label " +
 		`azure.workload.identity/use: "true" and its service account the annotation azure.workload.identity/client-id`,
 	Open: openWorkloadIdentity,
@@ -34,19 +34,11 @@ const maxFederatedToken = 64 << 10
 
 // openWorkloadIdentity takes the federated token from the file that somebody named, else from GitHub Actions where a job may ask for
 // one, else from the file that the AKS webhook mounts.
-func openWorkloadIdentity(r Request, w World) (Login, error) {
-	proxy, err := tokenProxyFrom(r, w.Getenv)
-	if err != nil {
-		return Login{}, err
-	}
-	authority, err := r.authority()
-	if err != nil {
-		return Login{}, err
-	}
+func openWorkloadIdentity(r Request, w World, wr wire) (Login, error) {
 	login := Login{
 		Inputs: []string{
-			"method=" + workloadIdentityName, "authority=" + authority, "tenant=" + r.TenantID, "client=" + r.ClientID,
-			"audience=" + r.audience(), "region=" + regionFrom(w.Getenv), "proxy=" + proxy.identity(),
+			"method=" + workloadIdentityName, "authority=" + wr.authority, "tenant=" + r.TenantID, "client=" + r.ClientID,
+			"audience=" + r.audience(), "region=" + wr.region, "proxy=" + wr.proxy.identity(),
 		},
 	}
 	if r.FederatedTokenFile == "" && onGitHub(w.Getenv) {
@@ -169,13 +161,12 @@ func assertionFacts(assertion string, r Request) map[string]string {
 	if c.Expires > 0 {
 		facts["expires"] = time.Unix(int64(c.Expires), 0).UTC().Format(time.RFC3339)
 	}
-	wanted := r.exchangeAudience()
 	switch {
 	case strings.HasPrefix(c.Issuer, "https://kubernetes.default") || !strings.HasPrefix(c.Issuer, "https://"):
 		facts["elsewhere"] = "the issuer {issuer} of the federated token from {source} is one that only its cluster can reach: the cluster needs an OIDC issuer on the internet (az aks update --enable-oidc-issuer)"
 	case !strings.HasPrefix(c.Audience.String(), "api://"):
-		facts["elsewhere"] = "the federated token from {source} is for audience {assertion-audience} , and Entra ID wants " + wanted +
-			" unless the federated credential names another: use the token projected for it (" + WellKnownTokenFile + "), not the service account's default one"
+		facts["elsewhere"] = "the federated token from {source} is for audience {assertion-audience} , and Entra ID wants {wanted} " +
+			"unless the federated credential names another: use the token projected for it (" + WellKnownTokenFile + "), not the service account's default one"
 	}
 	return facts
 }

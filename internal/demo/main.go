@@ -64,65 +64,67 @@ func (d *demo) run(program string) error {
 	}
 	fmt.Printf("The exec stanza of examples/kubeconfig.yaml, with the blanks filled in:\n\n  akslogin %s\n\n", strings.Join(s.args, " "))
 
-	cold, coldTime, err := s.times(1)
-	if err != nil {
-		return err
-	}
-	shown, err := shorten(cold[0])
-	if err != nil {
-		return err
-	}
-	fmt.Printf("kubectl would get:\n\n%s\n\n", shown)
-	report := func(what string, runs int, took time.Duration) {
-		fmt.Printf("%-24s %3d runs  %8s  %d token requests, %d connections to Entra ID\n", what, runs, took.Round(100*time.Microsecond), len(entra.Requests()), entra.Connections())
-	}
-	report("cold", 1, coldTime)
-	fmt.Printf("%24s %s\n", "", strings.Join(entra.Requests(), "\n"))
-	if err := want(entra, 1); err != nil {
-		return err
-	}
-
-	entra.ResetCounters()
-	warm, warmTime, err := s.times(1)
-	if err != nil {
-		return err
-	}
-	report("warm", 1, warmTime)
-	if !bytes.Equal(warm[0], cold[0]) {
-		return errors.New("the warm answer is not the cold one")
-	}
-	if err := want(entra, 0); err != nil {
-		return err
-	}
-
-	if out, err := s.command("cache", "clear").CombinedOutput(); err != nil {
-		return fmt.Errorf("cache clear: %w\n%s", err, out)
-	}
-	entra.ResetCounters()
-	all, allTime, err := s.times(20)
-	if err != nil {
-		return err
-	}
-	report("twenty at once, cold", 20, allTime)
-	for _, one := range all {
-		if !bytes.Equal(one, all[0]) {
-			return errors.New("twenty at once got different answers")
+	var before []byte
+	for _, step := range steps {
+		if before, err = s.show(entra, step, before); err != nil {
+			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
-	if err := want(entra, 1); err != nil {
-		return err
-	}
-
 	list, err := s.command("cache", "list").Output()
 	fmt.Printf("\nThe cache, sealed with the federated token:\n\n%s", list)
 	return err
 }
 
-func want(entra *entratest.Server, requests int) error {
-	if got := len(entra.Requests()); got != requests {
-		return fmt.Errorf("%d requests, expected %d", got, requests)
+// step is a number of runs at once and the number of requests that they may cost.
+type step struct {
+	what           string
+	runs, requests int
+	forget         bool // what is cached, before it
+}
+
+var steps = []step{
+	{what: "cold", runs: 1, requests: 1},
+	{what: "warm", runs: 1, requests: 0},
+	{what: "twenty at once, cold", runs: 20, requests: 1, forget: true},
+}
+
+// show runs a step and prints what it cost. All runs must give one answer, and without forgetting the one from before.
+func (s *stanza) show(entra *entratest.Server, step step, before []byte) (answer []byte, err error) {
+	if step.forget {
+		before = nil
+		if out, err := s.command("cache", "clear").CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("cache clear: %w\n%s", err, out)
+		}
 	}
-	return nil
+	entra.ResetCounters()
+	answers, took, err := s.times(step.runs)
+	if err != nil {
+		return nil, err
+	}
+	if before == nil && step.runs == 1 {
+		shown, err := shorten(answers[0])
+		if err != nil {
+			return nil, err
+		}
+		fmt.Printf("kubectl would get:\n\n%s\n\n", shown)
+	}
+	requests := entra.Requests()
+	fmt.Printf("%-22s %2d runs %9s, %d requests and %d connections to Entra ID\n", step.what, step.runs, took.Round(100*time.Microsecond), len(requests), entra.Connections())
+	for _, request := range requests {
+		fmt.Printf("%-22s %s\n", "", request)
+	}
+	if len(requests) != step.requests {
+		return nil, fmt.Errorf("%d requests, expected %d", len(requests), step.requests)
+	}
+	if before == nil {
+		before = answers[0]
+	}
+	for _, one := range answers {
+		if !bytes.Equal(one, before) {
+			return nil, errors.New("the answers differ")
+		}
+	}
+	return before, nil
 }
 
 // stanza takes the command from the example and gives it the emulator's values.
