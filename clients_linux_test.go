@@ -45,6 +45,13 @@ func binary(t *testing.T) string {
 	return filepath.Join(shipped, "akslogin")
 }
 
+// peers are those that a client and its plugin talk to.
+func peers(t *testing.T) (*entratest.Server, *httptest.Server) {
+	s := entratest.New(t)
+	populate(s)
+	return s, apiServer(t, s)
+}
+
 // apiServer lets in whoever shows a token of the emulated tenant for the AKS audience, and tells him who he is.
 func apiServer(t *testing.T, s *entratest.Server) *httptest.Server {
 	api := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -108,9 +115,7 @@ var stanzas = map[string]func(*clientcmdapi.ExecConfig){
 func TestClientGo(t *testing.T) {
 	for name, change := range stanzas {
 		t.Run(name, func(t *testing.T) {
-			s := entratest.New(t)
-			populate(s)
-			api := apiServer(t, s)
+			s, api := peers(t)
 			config, err := clientcmd.NewDefaultClientConfig(*kubeconfig(t, s, api, change), nil).ClientConfig()
 			if err != nil {
 				t.Fatal(err)
@@ -144,9 +149,7 @@ func TestKubectl(t *testing.T) {
 	}
 	for name, change := range stanzas {
 		t.Run(name, func(t *testing.T) {
-			s := entratest.New(t)
-			populate(s)
-			api := apiServer(t, s)
+			s, api := peers(t)
 			file := filepath.Join(t.TempDir(), "config")
 			if err := clientcmd.WriteToFile(*kubeconfig(t, s, api, change), file); err != nil {
 				t.Fatal(err)
@@ -170,11 +173,10 @@ func TestKubectlShowsWhy(t *testing.T) {
 	if err != nil {
 		t.Skip("no kubectl here")
 	}
-	s := entratest.New(t)
-	populate(s)
+	s, api := peers(t)
 	s.Register(entratest.App{Tenant: tenant, ClientID: client}) // trusts nobody
 	file := filepath.Join(t.TempDir(), "config")
-	if err := clientcmd.WriteToFile(*kubeconfig(t, s, apiServer(t, s), stanzas["as it is"]), file); err != nil {
+	if err := clientcmd.WriteToFile(*kubeconfig(t, s, api, stanzas["as it is"]), file); err != nil {
 		t.Fatal(err)
 	}
 	out, err := exec.Command(kubectl, "--kubeconfig", file, "get", "--raw", "/whoami").CombinedOutput()

@@ -166,7 +166,7 @@ func facts(r Request, w World, login Login, wr wire) map[string]string {
 		all["proxy"] = address(wr.proxy.url.String()) + " ($" + proxyVariable + ")"
 		all["authority"] = all["proxy"]
 	}
-	if !wr.oneRequest && !r.DisableInstanceDiscovery && wr.last.asked != wr.authority && knownHosts[strings.TrimSuffix(strings.TrimPrefix(wr.last.asked, "https://"), "/")] {
+	if !wr.oneRequest && !r.DisableInstanceDiscovery && wr.last.asked != wr.authority && isKnown(wr.last.asked) {
 		all["vouching"] = "Microsoft's"
 	}
 	all["via"] = ", or $HTTPS_PROXY set"

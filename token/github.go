@@ -38,7 +38,7 @@ func gitHubLogin(login Login, r Request, w World) (Login, error) {
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
 		return Login{}, usage("$%s is %q: it must be https://HOST/PATH", gitHubURLVariable, address(source.address))
 	}
-	if !plain(source.bearer, "-._~+/=") {
+	if !isBearer(source.bearer) {
 		return Login{}, usage("$%s is not a token", gitHubTokenVariable)
 	}
 	var assertion string

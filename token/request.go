@@ -336,12 +336,11 @@ func isTenant(s string) bool {
 }
 
 func isGUID(s string) bool {
-	parts := strings.Split(s, "-")
-	lengths := []int{8, 4, 4, 4, 12}
-	return len(parts) == len(lengths) && !slices.ContainsFunc(parts, func(part string) bool {
-		_, err := hex.DecodeString(part)
-		return err != nil
-	}) && slices.EqualFunc(parts, lengths, func(part string, n int) bool { return len(part) == n })
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return false
+	}
+	raw, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
+	return err == nil && len(raw) == 16
 }
 
 // isID tells whether s can be an application's ID, and is not a token that got into the wrong place.

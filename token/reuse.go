@@ -8,7 +8,6 @@ import (
 	"errors"
 	"maps"
 	"math/rand/v2"
-	"net/http"
 	"strconv"
 	"time"
 )
@@ -220,8 +219,7 @@ func (u *reuser) failed(err error) *failure {
 
 // final tells whether Entra ID would say the same to the same question a moment later. An assertion out of its time may be replaced by then.
 func (r *Refusal) final() bool {
-	return r.AADSTS != 0 && r.AADSTS != assertionOutOfTime && r.HTTPStatus >= 400 && r.HTTPStatus < 500 &&
-		r.HTTPStatus != http.StatusRequestTimeout && r.HTTPStatus != http.StatusTooManyRequests
+	return r.AADSTS != 0 && r.AADSTS != assertionOutOfTime && r.HTTPStatus >= 400 && !mayPass(r.HTTPStatus)
 }
 
 func (u *reuser) save(r record) {
@@ -257,7 +255,7 @@ func (u *reuser) load() record {
 		u.Log.Debug("nothing in the cache", "reason", err)
 		return record{}
 	}
-	if !plain(r.Token.Value, "-._~+/=") { // never another's, as the entry is sealed; but it is printed
+	if !isBearer(r.Token.Value) { // never another's, as the entry is sealed; but it is printed
 		r.Token = Token{}
 	}
 	return r

@@ -94,7 +94,6 @@ func TestResolveOrder(t *testing.T) {
 			check("", "")
 		}
 		fromVariable := func(v Variable) {
-			env[v.Name] = ""
 			env[v.Name] = "of-" + v.Name
 			check("of-"+v.Name, "$"+v.Name)
 		}
@@ -298,6 +297,21 @@ func TestHungStore(t *testing.T) {
 				t.Errorf("%+v, %v, hung %v", tok, err, u.hung)
 			}
 		})
+	}
+}
+
+func TestIsTenant(t *testing.T) {
+	for s, want := range map[string]bool{
+		"6dae42f8-4368-4678-94ff-3960e28e3630": true, "6DAE42F8-4368-4678-94FF-3960E28E3630": true,
+		"contoso.example": true, "StanleyJones.onmicrosoft.com": true, "a-b.c": true, "adfs": true,
+		"": false, "..": false, "a..b": false, "-a.b": false, "a.b-": false, "12345": false, "contoso": false,
+		"6dae42f8-4368-4678-94ff-3960e28e363": false, "6dae42f84368-4678-94ff-3960e28e36300-": false,
+		"6dae42f8-4368-4678-94ff-3960e28e363g": false, "6dae42f8-4368-4678-94ff--960e28e36303": false,
+		strings.Repeat("a", 64) + ".b": false, strings.Repeat("a.", 130) + "b": false, secretToken: false,
+	} {
+		if isTenant(s) != want {
+			t.Errorf("%q: %v", s, !want)
+		}
 	}
 }
 

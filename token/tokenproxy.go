@@ -2,7 +2,6 @@ package token
 
 import (
 	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
@@ -16,7 +15,8 @@ import (
 type tokenProxy struct {
 	url     *url.URL
 	sniName string
-	ca      []byte // PEM; takes the system's roots' place. nil: system roots
+	ca      []byte         // PEM, as it was given
+	roots   *x509.CertPool // ca read; takes the system's roots' place. nil: system roots
 }
 
 const (
@@ -64,7 +64,11 @@ func tokenProxyFrom(r Request, getenv func(string) string) (tokenProxy, error) {
 	case data != "":
 		p.ca = []byte(data)
 	}
-	if p.ca != nil && !x509.NewCertPool().AppendCertsFromPEM(p.ca) {
+	if p.ca == nil {
+		return p, nil
+	}
+	p.roots = x509.NewCertPool()
+	if !p.roots.AppendCertsFromPEM(p.ca) {
 		return p, usage("the token proxy's CA ($%s or $%s) has no certificate in PEM form", caFileVariable, caDataVariable)
 	}
 	return p, nil
@@ -79,15 +83,12 @@ func (p tokenProxy) identity() string {
 	return p.url.String() + " " + p.sniName + " " + hex.EncodeToString(ca[:8])
 }
 
+// configure makes t, which has a TLSClientConfig of its own, expect the proxy's certificate.
 func (p tokenProxy) configure(t *http.Transport) {
 	if p.url == nil {
 		return
 	}
-	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: p.sniName}
-	if p.ca != nil {
-		t.TLSClientConfig.RootCAs = x509.NewCertPool()
-		t.TLSClientConfig.RootCAs.AppendCertsFromPEM(p.ca)
-	}
+	t.TLSClientConfig.ServerName, t.TLSClientConfig.RootCAs = p.sniName, p.roots
 }
 
 // redirect sends a request for Entra ID to the proxy. The Host header still says where it is meant for.

@@ -54,6 +54,11 @@ var knownHosts = map[string]bool{
 	"login.partner.microsoftonline.cn": true, "login.chinacloudapi.cn": true,
 }
 
+// isKnown tells whether an https://HOST/ is one of Entra ID's own.
+func isKnown(address string) bool {
+	return knownHosts[strings.TrimSuffix(strings.TrimPrefix(address, "https://"), "/")]
+}
+
 // regionFrom is the regional endpoint that azidentity and MSAL would choose on their own.
 func regionFrom(getenv func(string) string) string {
 	if region := getenv("AZURE_REGIONAL_AUTHORITY_NAME"); region != "" {
@@ -75,10 +80,9 @@ func newWire(r Request, w World) (wire, error) {
 		return wire{}, err
 	}
 	region := regionFrom(w.Getenv)
-	host := strings.TrimSuffix(strings.TrimPrefix(authority, "https://"), "/")
 	return wire{
 		authority: authority, proxy: proxy, region: region, pace: w.Pace, last: &outcome{},
-		oneRequest: knownHosts[host] && region == "" && !strings.EqualFold(r.TenantID, "adfs"),
+		oneRequest: isKnown(authority) && region == "" && !strings.EqualFold(r.TenantID, "adfs"),
 	}, nil
 }
 
@@ -166,7 +170,7 @@ func (wr wire) connections() *http.Transport {
 		return &proxyRefusal{resp.StatusCode}
 	}
 	wr.proxy.configure(t)
-	if wr.proxy.ca == nil {
+	if wr.proxy.roots == nil {
 		go x509.SystemCertPool() // reading a hundred files takes longer than the way to the server: do both at once
 	}
 	return t
@@ -249,7 +253,7 @@ func checkAnswer(body []byte) ([]byte, error) {
 	}
 	life, err := seconds(a.Expires)
 	switch {
-	case !plain(a.Token, "-._~+/="):
+	case !isBearer(a.Token):
 		return nil, errors.New("the answer has no access token, or one that cannot stand in a header")
 	case !strings.EqualFold(a.Type, "Bearer"):
 		return nil, errors.New("the answer has a token that is not a bearer token")
@@ -267,6 +271,9 @@ func checkAnswer(body []byte) ([]byte, error) {
 	return json.Marshal(needed)
 }
 
+// isBearer tells whether a token can stand in an Authorization header (RFC 6750, section 2.1: b64token).
+func isBearer(token string) bool { return plain(token, "-._~+/=") }
+
 // seconds reads a whole number, which some of Entra ID's endpoints put into quotes.
 func seconds(raw json.RawMessage) (int64, error) {
 	return strconv.ParseInt(strings.Trim(string(raw), `"`), 10, 64)
@@ -278,11 +285,16 @@ func shouldRetry(ctx context.Context, resp *http.Response, err error) bool {
 	if err != nil {
 		return !isFinal(err)
 	}
-	if resp.StatusCode != http.StatusRequestTimeout && resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode < 500 {
+	if !mayPass(resp.StatusCode) {
 		return false
 	}
 	deadline, bounded := ctx.Deadline()
 	return !bounded || time.Until(deadline) > retryAfter(resp)
+}
+
+// mayPass tells whether the same request may be answered otherwise a moment later.
+func mayPass(status int) bool {
+	return status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status >= 500
 }
 
 func isFinal(err error) bool {
