@@ -1,0 +1,207 @@
+package kube
+
+import (
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// reader takes nodes for what they should be. Its first error stays; from then on everything is empty.
+type reader struct {
+	path  string
+	err   error
+	steps int
+}
+
+const (
+	maxSteps = 1 << 20 // far more than a file without aliases needs; a few lines of aliases could need any number
+	maxDepth = 100     // of a cluster's fields
+)
+
+// field is a member of a mapping, or of one that is merged into it ("<<").
+type field struct {
+	key, value *yaml.Node
+	merged     bool
+}
+
+type fields []field
+
+func (f fields) find(name string) *field {
+	if i := slices.IndexFunc(f, func(f field) bool { return f.key.Value == name }); i >= 0 {
+		return &f[i]
+	}
+	return nil
+}
+
+// get returns a field's value, nil if there is none.
+func (f fields) get(name string) *yaml.Node {
+	if found := f.find(name); found != nil {
+		return found.value
+	}
+	return nil
+}
+
+func resolve(n *yaml.Node) *yaml.Node {
+	if n != nil && n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
+
+// empty says whether a field that has this value could as well be absent.
+func empty(n *yaml.Node) bool {
+	return n == nil || isNull(n) || n.Kind == yaml.ScalarNode && n.Value == "" || n.Kind != yaml.ScalarNode && len(n.Content) == 0
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+
+func (r *reader) fail(n *yaml.Node, what string) {
+	if r.err == nil {
+		r.err = lineError(r.path, n.Line, "%s", what)
+	}
+}
+
+// goOn counts the nodes that are looked at.
+func (r *reader) goOn(n *yaml.Node) bool {
+	if r.steps += 1 + len(n.Content); r.steps > maxSteps {
+		r.fail(n, "too many entries, or aliases")
+	}
+	return r.err == nil
+}
+
+// fields are the members of a mapping in the file's order, then those merged into it; null and nil have none.
+func (r *reader) fields(n *yaml.Node, what string) fields {
+	n = resolve(n)
+	if n == nil || isNull(n) {
+		return nil
+	}
+	return r.merge(nil, n, what, map[*yaml.Node]bool{})
+}
+
+// merge adds a mapping's members that are not yet there. A mapping that is merged again (done) would add nothing.
+func (r *reader) merge(all fields, n *yaml.Node, what string, done map[*yaml.Node]bool) fields {
+	if n.Kind != yaml.MappingNode {
+		r.fail(n, what+" is not a mapping")
+	}
+	if done[n] || !r.goOn(n) {
+		return all
+	}
+	merged := len(done) > 0
+	done[n] = true
+	above := map[string]bool{}
+	for _, f := range all {
+		above[f.key.Value] = true
+	}
+	here := map[string]bool{}
+	var bases []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if key.Kind != yaml.ScalarNode {
+			r.fail(key, "a key that is not a string")
+			return nil
+		}
+		if here[key.Value] {
+			r.fail(key, "a key that stands above already in the same mapping")
+			return nil
+		}
+		here[key.Value] = true
+		switch {
+		case key.ShortTag() == "!!merge":
+			bases = append(bases, value)
+		case !above[key.Value]:
+			all = append(all, field{key, value, merged})
+		}
+	}
+	for _, base := range bases {
+		list := []*yaml.Node{base}
+		if resolve(base).Kind == yaml.SequenceNode {
+			list = resolve(base).Content
+		}
+		for _, b := range list {
+			all = r.merge(all, resolve(b), "what is merged ('<<')", done)
+		}
+	}
+	return all
+}
+
+// items are the items of a list; null and nil have none.
+func (r *reader) items(n *yaml.Node, what string) []*yaml.Node {
+	n = resolve(n)
+	if n == nil || isNull(n) {
+		return nil
+	}
+	if n.Kind != yaml.SequenceNode {
+		r.fail(n, what+" is not a list")
+	}
+	if !r.goOn(n) {
+		return nil
+	}
+	return n.Content
+}
+
+// text is the text of any scalar; that of null and nil is empty.
+func (r *reader) text(n *yaml.Node, what string) string {
+	n = resolve(n)
+	if n == nil || isNull(n) {
+		return ""
+	}
+	if n.Kind != yaml.ScalarNode || n.ShortTag() == "!!binary" {
+		r.fail(n, what+" is not a string")
+	}
+	if !r.goOn(n) {
+		return ""
+	}
+	return n.Value
+}
+
+// bools are those of the YAML that clients speak, 1.1.
+var bools = map[string]bool{
+	"true": true, "True": true, "TRUE": true, "yes": true, "Yes": true, "YES": true, "on": true, "On": true, "ON": true,
+	"false": false, "False": false, "FALSE": false, "no": false, "No": false, "NO": false, "off": false, "Off": false, "OFF": false,
+}
+
+func (r *reader) bool(n *yaml.Node, what string) *bool {
+	n = resolve(n)
+	if n == nil || isNull(n) {
+		return nil
+	}
+	value, ok := bools[n.Value]
+	if !ok || n.Kind != yaml.ScalarNode || quoted(n) {
+		r.fail(n, what+" is neither true nor false")
+	}
+	return &value
+}
+
+func quoted(n *yaml.Node) bool { return n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 }
+
+// plain is a value in Go's own types, those of JSON.
+func (r *reader) plain(n *yaml.Node, depth int) any {
+	n = resolve(n)
+	if depth > maxDepth {
+		r.fail(n, "too deeply nested")
+	}
+	if !r.goOn(n) {
+		return nil
+	}
+	switch n.Kind {
+	case yaml.SequenceNode:
+		list := []any{}
+		for _, item := range n.Content {
+			list = append(list, r.plain(item, depth+1))
+		}
+		return list
+	case yaml.MappingNode:
+		mapping := map[string]any{}
+		for _, f := range r.fields(n, "a value") {
+			mapping[f.key.Value] = r.plain(f.value, depth+1)
+		}
+		return mapping
+	}
+	var value any = n.Value
+	if slices.Contains([]string{"!!bool", "!!int", "!!float", "!!null"}, n.ShortTag()) {
+		if err := n.Decode(&value); err != nil { // its words may quote the value
+			r.fail(n, "a value that is not what its tag says")
+		}
+	}
+	return value
+}
