@@ -169,12 +169,17 @@ func facts(r Request, w World, login Login, wr wire) map[string]string {
 	if !wr.oneRequest && !r.DisableInstanceDiscovery && wr.last.asked != wr.authority && isKnown(wr.last.asked) {
 		all["vouching"] = "Microsoft's"
 	}
-	all["via"] = ", or $HTTPS_PROXY set"
-	if w.Getenv("HTTPS_PROXY") != "" || w.Getenv("https_proxy") != "" {
-		all["via"] = ", through the proxy that $HTTPS_PROXY names"
-	}
+	all["via"] = via(w.Getenv)
 	all["now"] = w.Now().UTC().Format(time.RFC3339)
 	return all
+}
+
+// via ends a sentence about a host that has to be reachable.
+func via(getenv func(string) string) string {
+	if getenv("HTTPS_PROXY") != "" || getenv("https_proxy") != "" {
+		return ", through the proxy that $HTTPS_PROXY names"
+	}
+	return ", or $HTTPS_PROXY set"
 }
 
 // pause waits d or a little less, so that many processes do not come back at once. It returns false when ctx ends first.

@@ -33,12 +33,19 @@ func (e *UsageError) Error() string { return e.Text }
 
 func usage(format string, args ...any) error { return &UsageError{Text: fmt.Sprintf(format, args...)} }
 
+// FailedError is something that was tried and did not succeed, in words already. Text and Hint may hold foreign text.
+type FailedError struct{ Text, Hint string }
+
+func (e *FailedError) Error() string { return e.Text }
+
 // Explain puts an error into words. It is the only place that speaks to people.
 func Explain(err error) Explanation {
 	var (
 		wrong    *UsageError
 		file     *fileError
 		exchange *exchangeError
+		send     *sendError
+		failed   *FailedError
 	)
 	switch {
 	case errors.As(err, &wrong):
@@ -47,6 +54,10 @@ func Explain(err error) Explanation {
 		return explanation(file.Error(), file.hint(), LoginFailed)
 	case errors.As(err, &exchange):
 		return explanation(exchange.text(), exchange.hint(), LoginFailed)
+	case errors.As(err, &send):
+		return explanation(send.text(), causeHint(send.err, send.facts), LoginFailed)
+	case errors.As(err, &failed):
+		return explanation(failed.Text, failed.Hint, LoginFailed)
 	}
 	return explanation(err.Error(), "", LoginFailed)
 }
@@ -62,21 +73,21 @@ func (e *exchangeError) text() string {
 	if errors.As(e.err, &refusal) {
 		return e.Error()
 	}
-	cause := *e
-	cause.err = errors.New(clean(e.cause()))
-	return cause.Error()
+	cleaned := *e
+	cleaned.err = errors.New(clean(cause(e.err, e.request)))
+	return cleaned.Error()
 }
 
-func (e *exchangeError) cause() string {
-	err := e.err
+// cause is what an error says of r's requests, without what the sentence around it says already.
+func cause(err error, r Request) string {
 	var request *url.Error
 	if errors.As(err, &request) && request == err {
 		err = request.Err // the address is in the sentence already
 	}
 	rest, found := strings.CutPrefix(err.Error(), context.DeadlineExceeded.Error())
 	switch {
-	case found && e.request.Timeout > 0:
-		return fmt.Sprintf("no answer within %s%s%s", e.request.Timeout, e.request.from("timeout"), rest)
+	case found && r.Timeout > 0:
+		return fmt.Sprintf("no answer within %s%s%s", r.Timeout, r.from("timeout"), rest)
 	case found:
 		return "no answer in time" + rest
 	}

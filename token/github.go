@@ -8,7 +8,6 @@ import (
 	"net/url"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 )
 
@@ -62,12 +61,11 @@ func gitHubLogin(login Login, r Request, w World) (Login, error) {
 // exchangeAudience is the audience that a federated token must have to be exchanged in the request's cloud.
 func (r Request) exchangeAudience() string {
 	authority, _ := r.authority() // Check has seen it
-	for _, e := range environments {
-		if e.authority == authority {
-			return e.exchange
-		}
+	e, known := environmentAt(authority)
+	if !known {
+		e = environments[0]
 	}
-	return environments[0].exchange
+	return e.exchange
 }
 
 // gitHub is a job's leave to ask for federated tokens.
@@ -75,7 +73,6 @@ type gitHub struct{ address, bearer, audience string }
 
 // federatedToken asks for a new one. What GitHub answers is not repeated in errors.
 func (g gitHub) federatedToken(ctx context.Context, wr wire) (string, error) {
-	wr.oneRequest = false
 	if wr.proxy.url != nil { // it is for Entra ID alone
 		wr.proxy = tokenProxy{}
 		connections := wr.connections()
@@ -89,14 +86,7 @@ func (g gitHub) federatedToken(ctx context.Context, wr wire) (string, error) {
 	query := u.Query()
 	query.Set("audience", g.audience)
 	u.RawQuery = query.Encode()
-	req, err := runtime.NewRequest(ctx, http.MethodGet, u.String())
-	if err != nil {
-		return "", final("%w", err)
-	}
-	req.Raw().Header.Set("Authorization", "Bearer "+g.bearer)
-	req.Raw().Header.Set("Accept", "application/json; api-version=2.0")
-	options := policy.ClientOptions(wr.options(ctx, ""))
-	resp, err := runtime.NewPipeline("akslogin", "", runtime.PipelineOptions{}, &options).Do(req)
+	resp, err := wr.send(ctx, http.MethodGet, u.String(), g.bearer, "application/json; api-version=2.0")
 	if err != nil {
 		return "", fmt.Errorf("ask GitHub Actions for a federated token: %w", err)
 	}

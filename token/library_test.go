@@ -136,3 +136,19 @@ func answerTwice(t *testing.T, authority string) {
 		t.Errorf("logged: %s", logged.String())
 	}
 }
+
+// A token is given to the address that was named, over TLS, and to no other.
+func TestPostStaysThere(t *testing.T) {
+	asked := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked <- r.Host }))
+	defer server.Close()
+	w := token.World{Pace: time.Millisecond}
+	for _, address := range []string{server.URL, "https:///x", "management.azure.com", "\x7f"} {
+		if _, err := token.Post(t.Context(), address, token.Request{}, token.Token{Value: "secret"}, w); err == nil {
+			t.Errorf("%q was sent a token", address)
+		}
+	}
+	if len(asked) > 0 {
+		t.Errorf("%s was asked", <-asked)
+	}
+}

@@ -3,6 +3,7 @@ package token
 import (
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"reflect"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	_ "github.com/Azure/azure-sdk-for-go/sdk/azcore/arm/runtime" // writes Azure Resource Manager's addresses into the clouds' configurations
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 )
 
@@ -20,6 +22,7 @@ import (
 //	azurerm    the same, under --use-azurerm-env-vars
 //	ambient    the Azure SDKs' own, weaker than the flag; "method:VARIABLE" counts for that method only
 //	otherwise  the default
+//	secret     its value is not shown
 //
 // Programs that fill a Request themselves need Login, ClientID and TenantID, and mostly no more.
 type Request struct {
@@ -35,11 +38,11 @@ type Request struct {
 
 	DisableInstanceDiscovery bool `name:"disable-instance-discovery" group:"workloadidentity" help:"Trust an --authority-host that Microsoft does not know, as in a private cloud, without asking Microsoft about it."`
 
-	ClientSecret                      string `name:"client-secret" group:"other" placeholder:"SECRET" azurerm:"ARM_CLIENT_SECRET" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_SECRET" ambient:"AZURE_CLIENT_SECRET" help:"spn: the application's secret. Better given in a variable."`
+	ClientSecret                      string `name:"client-secret" secret:"true" group:"other" placeholder:"SECRET" azurerm:"ARM_CLIENT_SECRET" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_SECRET" ambient:"AZURE_CLIENT_SECRET" help:"spn: the application's secret. Better given in a variable."`
 	ClientCertificate                 string `name:"client-certificate" group:"other" placeholder:"FILE" azurerm:"ARM_CLIENT_CERTIFICATE_PATH" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE" ambient:"AZURE_CLIENT_CERTIFICATE_PATH" help:"spn: the application's certificate with its key, PEM or PFX."`
-	ClientCertificatePassword         string `name:"client-certificate-password" group:"other" placeholder:"PASSWORD" azurerm:"ARM_CLIENT_CERTIFICATE_PASSWORD" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE_PASSWORD" ambient:"AZURE_CLIENT_CERTIFICATE_PASSWORD" help:"spn: password of a PFX file."`
+	ClientCertificatePassword         string `name:"client-certificate-password" secret:"true" group:"other" placeholder:"PASSWORD" azurerm:"ARM_CLIENT_CERTIFICATE_PASSWORD" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE_PASSWORD" ambient:"AZURE_CLIENT_CERTIFICATE_PASSWORD" help:"spn: password of a PFX file."`
 	Username                          string `name:"username" group:"other" placeholder:"NAME" overrides:"AAD_USER_PRINCIPAL_NAME" ambient:"AZURE_USERNAME" help:"ropc: user name."`
-	Password                          string `name:"password" group:"other" placeholder:"PASSWORD" overrides:"AAD_USER_PRINCIPAL_PASSWORD" ambient:"AZURE_PASSWORD" help:"ropc: password. Better given in a variable."`
+	Password                          string `name:"password" secret:"true" group:"other" placeholder:"PASSWORD" overrides:"AAD_USER_PRINCIPAL_PASSWORD" ambient:"AZURE_PASSWORD" help:"ropc: password. Better given in a variable."`
 	IdentityResourceID                string `name:"identity-resource-id" group:"other" placeholder:"ID" help:"msi: resource ID of the managed identity, instead of its client ID."`
 	Subscription                      string `name:"subscription" short:"s" group:"other" placeholder:"ID" help:"azurecli: subscription, by ID or name."`
 	AzurePipelinesServiceConnectionID string `name:"azure-pipelines-service-connection-id" group:"other" placeholder:"ID" ambient:"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID" help:"azurepipelines: resource ID of the service connection."`
@@ -67,24 +70,38 @@ const (
 	// theDefault is where a value came from that nobody gave.
 	theDefault = "the default"
 
-	// publicClient is the client ID that `az aks get-credentials` writes into every kubeconfig: a public client for
+	// PublicClient is the client ID that `az aks get-credentials` writes into every kubeconfig: a public client for
 	// people, which never is a workload's or a service principal's own.
-	publicClient = "80faf920-1908-4b52-b5ef-a8e7bedfc67a"
+	PublicClient = "80faf920-1908-4b52-b5ef-a8e7bedfc67a"
 )
 
 // environment is an Azure cloud by its names in --environment (any case).
 type environment struct {
-	names     []string
-	authority string
-	exchange  string // audience of a federated token that is to be exchanged there
+	names               []string
+	cloud.Configuration          // addresses: the Azure SDK's, as kubelogin's were, so firewalls are open for them
+	hosts               []string // all of Entra ID's own
+	exchange            string   // audience of a federated token that is to be exchanged there
 }
 
-// The addresses are the Azure SDK's, as kubelogin's were: firewalls are open for them.
 // https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations (audiences)
+// https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/440 (hosts)
 var environments = []environment{
-	{[]string{"AzurePublicCloud", "AzurePublic", "AzureCloud"}, cloud.AzurePublic.ActiveDirectoryAuthorityHost, "api://AzureADTokenExchange"},
-	{[]string{"AzureUSGovernmentCloud", "AzureUSGovernment"}, cloud.AzureGovernment.ActiveDirectoryAuthorityHost, "api://AzureADTokenExchangeUSGov"},
-	{[]string{"AzureChinaCloud"}, cloud.AzureChina.ActiveDirectoryAuthorityHost, "api://AzureADTokenExchangeChina"},
+	{[]string{"AzurePublicCloud", "AzurePublic", "AzureCloud"}, cloud.AzurePublic,
+		[]string{"login.microsoftonline.com", "login.microsoft.com", "login.windows.net", "sts.windows.net"}, "api://AzureADTokenExchange"},
+	{[]string{"AzureUSGovernmentCloud", "AzureUSGovernment"}, cloud.AzureGovernment,
+		[]string{"login.microsoftonline.us", "login-us.microsoftonline.com"}, "api://AzureADTokenExchangeUSGov"},
+	{[]string{"AzureChinaCloud"}, cloud.AzureChina,
+		[]string{"login.partner.microsoftonline.cn", "login.chinacloudapi.cn"}, "api://AzureADTokenExchangeChina"},
+}
+
+// environmentAt is the cloud whose Entra ID answers at an https://HOST/; known is false where that is no cloud's of the table.
+func environmentAt(authority string) (e environment, known bool) {
+	host := strings.TrimSuffix(strings.TrimPrefix(authority, "https://"), "/")
+	i := slices.IndexFunc(environments, func(e environment) bool { return slices.Contains(e.hosts, host) })
+	if i < 0 {
+		return environment{}, false
+	}
+	return environments[i], true
 }
 
 // Environments returns the clouds by the first of their names.
@@ -188,7 +205,7 @@ func (r *Request) fill(only string, typed func(string) bool, getenv func(string)
 // choose returns the strongest source of a flag's value that has one. from is "" where there is none.
 func (r *Request) choose(flag string, tag reflect.StructTag, field reflect.Value, typed func(string) bool, getenv func(string) string) (value, from string) {
 	counts := func(value string) bool {
-		if flag == "client-id" && strings.EqualFold(value, publicClient) && r.needsOwnClient() {
+		if flag == "client-id" && strings.EqualFold(value, PublicClient) && r.needsOwnClient() {
 			r.publicGiven = true
 			return false
 		}
@@ -276,7 +293,7 @@ func (r Request) Check() (Method, error) {
 			return m, r.missing(m, flag)
 		}
 	}
-	for _, check := range []func() error{r.checkIDs, r.checkModes, func() error { _, err := r.authority(); return err }} {
+	for _, check := range []func() error{r.checkIDs, r.checkPoP, r.CheckValues} {
 		if err := check(); err != nil {
 			return m, err
 		}
@@ -294,7 +311,7 @@ func (r Request) missing(m Method, flag string) error {
 	}
 	if flag == "client-id" && r.publicGiven {
 		return &UsageError{
-			Text: fmt.Sprintf("login %s needs a client ID of its own: %s is the public client that az writes into every kubeconfig", m.Name, publicClient),
+			Text: fmt.Sprintf("login %s needs a client ID of its own: %s is the public client that az writes into every kubeconfig", m.Name, PublicClient),
 			Hint: "give the client ID of the managed identity in one of " + strings.Join(sources, ", "),
 		}
 	}
@@ -325,7 +342,7 @@ func isTenant(s string) bool {
 	}
 	labels := strings.Split(s, ".")
 	if len(labels) == 1 {
-		return isGUID(s) || strings.EqualFold(s, "adfs")
+		return IsGUID(s) || strings.EqualFold(s, "adfs")
 	}
 	for _, label := range labels {
 		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
@@ -335,7 +352,8 @@ func isTenant(s string) bool {
 	return true
 }
 
-func isGUID(s string) bool {
+// IsGUID tells whether s is a GUID as Azure writes its IDs.
+func IsGUID(s string) bool {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return false
 	}
@@ -346,18 +364,26 @@ func isGUID(s string) bool {
 // isID tells whether s can be an application's ID, and is not a token that got into the wrong place.
 func isID(s, more string) bool { return len(s) <= 200 && plain(s, more) && !secretive(s) }
 
-func (r Request) checkModes() error {
+func (r Request) checkPoP() error {
 	switch {
 	case r.PoPClaims != "" && !r.PoPEnabled:
 		return usage("--pop-claims goes with --pop-enabled")
 	case r.PoPEnabled:
 		return usage("this version does not support --pop-enabled (proof-of-possession tokens)")
+	}
+	return nil
+}
+
+// CheckValues refuses, with a *UsageError, values that are wrong whatever the login method is.
+func (r Request) CheckValues() error {
+	switch {
 	case !slices.Contains([]string{"", "auto", "on", "off"}, r.AzureTokenProxy):
 		return usage("--azure-token-proxy is %q: it can be auto, on or off", r.AzureTokenProxy)
 	case r.Timeout < 0 || (r.Timeout == 0 && r.From["timeout"] != ""):
 		return usage("timeout %s%s must be greater than zero", r.Timeout, r.from("timeout"))
 	}
-	return nil
+	_, err := r.authority()
+	return err
 }
 
 // audience is the application that the token is for. Like kubelogin's, a server ID may be written as the scope that it becomes.
@@ -389,7 +415,7 @@ func (r Request) authority() (string, error) {
 		return "", err
 	}
 	if r.AuthorityHost == "" {
-		return c.authority, nil
+		return c.ActiveDirectoryAuthorityHost, nil
 	}
 	u, err := url.Parse(r.AuthorityHost)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" {
@@ -399,6 +425,26 @@ func (r Request) authority() (string, error) {
 		return "", usage("authority host %q%s must be https://HOST/ and no more; the tenant is given by --tenant-id", address(r.AuthorityHost), r.from("authority-host"))
 	}
 	return "https://" + strings.TrimSuffix(strings.ToLower(u.Host), ":443") + "/", nil
+}
+
+// ResourceManager returns the request for a token of Azure Resource Manager by the same login, and Azure Resource Manager's address,
+// https://HOST. The cloud is the authority's: where that is a private one's, there is no address and an error.
+func (r Request) ResourceManager() (_ Request, endpoint string, err error) {
+	authority, err := r.authority()
+	if err != nil {
+		return r, "", err
+	}
+	e, known := environmentAt(authority)
+	if !known {
+		return r, "", usage("authority host %q%s is none of %s: where Azure Resource Manager is in that cloud is not known", address(authority), r.from("authority-host"), strings.Join(Environments(), ", "))
+	}
+	manager := e.Services[cloud.ResourceManager]
+	r.From = maps.Clone(r.From)
+	if r.From == nil {
+		r.From = map[string]string{}
+	}
+	r.ServerID, r.From["server-id"] = manager.Audience, "Azure Resource Manager"
+	return r, manager.Endpoint, nil
 }
 
 // address is what may be shown of a URL: scheme and host.

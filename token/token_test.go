@@ -162,6 +162,43 @@ func TestKnownHostsAreTheClouds(t *testing.T) {
 	}
 }
 
+// Azure Resource Manager is the authority's cloud's, whatever says which that is.
+func TestResourceManager(t *testing.T) {
+	for _, c := range []struct{ environment, authority, endpoint, audience string }{
+		{"", "", "https://management.azure.com", "https://management.core.windows.net"},
+		{"azurechinacloud", "", "https://management.chinacloudapi.cn", "https://management.core.chinacloudapi.cn"},
+		{"AzureUSGovernment", "", "https://management.usgovcloudapi.net", "https://management.core.usgovcloudapi.net"},
+		{"", "https://LOGIN.microsoftonline.us", "https://management.usgovcloudapi.net", "https://management.core.usgovcloudapi.net"},
+		{"", "https://login.partner.microsoftonline.cn/", "https://management.chinacloudapi.cn", "https://management.core.chinacloudapi.cn"},
+		{"", "https://sts.windows.net:443/", "https://management.azure.com", "https://management.core.windows.net"},
+		{"AzureUSGovernment", "https://login.windows.net/", "https://management.azure.com", "https://management.core.windows.net"},
+		{"AzurePublicCloud", "https://private.example/", "", ""},
+		{"AzureMoonCloud", "", "", ""},
+	} {
+		r := Request{
+			Login: workloadIdentityName, TenantID: "contoso.example", ClientID: "c", Environment: c.environment, AuthorityHost: c.authority,
+			ServerID: "other", From: map[string]string{"server-id": "--server-id"},
+		}
+		got, endpoint, err := r.ResourceManager()
+		if c.endpoint == "" {
+			var wrong *UsageError
+			if !errors.As(err, &wrong) {
+				t.Errorf("%+v: %q, %v", c, endpoint, err)
+			}
+			continue
+		}
+		if err != nil || endpoint != c.endpoint || got.audience() != c.audience {
+			t.Errorf("%+v: %q for %q, %v", c, endpoint, got.audience(), err)
+		}
+		if _, err := got.Check(); err != nil {
+			t.Error(err)
+		}
+		if r.From["server-id"] != "--server-id" || got.From["server-id"] != "Azure Resource Manager" {
+			t.Errorf("from %q, was from %q", got.From, r.From)
+		}
+	}
+}
+
 func TestRegionIsLeftToMSAL(t *testing.T) {
 	w := World{Getenv: func(name string) string {
 		return map[string]string{"AZURE_REGIONAL_AUTHORITY_NAME": "westeurope"}[name]
@@ -352,6 +389,7 @@ func TestExplainOwnErrors(t *testing.T) {
 	}{
 		{usage("x"), WrongUsage},
 		{errors.New("x"), LoginFailed},
+		{fmt.Errorf("y: %w", &FailedError{Text: "x"}), LoginFailed},
 	} {
 		if got := Explain(c.err); got.Exit != c.want || got.Text != "x" {
 			t.Errorf("%+v", got)

@@ -29,15 +29,18 @@ const (
 	maxLife    = 48 * time.Hour   // Entra ID's longest is 28 hours; what says more is not believed
 )
 
-// wire is the way to Entra ID for one exchange. It remembers how the last request ended, which azidentity's errors do not tell.
+// wire is the way to Entra ID for one exchange, or to a service for one request that carries a token. It remembers how the last request
+// ended, which azidentity's errors do not tell.
 type wire struct {
-	authority  string // https://HOST/
+	authority  string // https://HOST/, the only one that is given what is secret
 	oneRequest bool   // the token endpoint's address is known and nobody needs to be asked for it
 	region     string
 	proxy      tokenProxy
 	pace       time.Duration
 	last       *outcome
 	network    http.RoundTripper // connections, of one exchange
+
+	granted func(body []byte) ([]byte, error) // looks at the answer to a POST that succeeded before anybody else does; nil: nobody
 }
 
 // outcome is how the last request ended: with an answer, or with an error.
@@ -46,17 +49,11 @@ type outcome struct {
 	err   error
 }
 
-// knownHosts are Entra ID's own, where the token endpoint is https://HOST/TENANT/oauth2/v2.0/token. For these, discovery documents say
-// nothing that is not known (https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/440).
-var knownHosts = map[string]bool{
-	"login.microsoftonline.com": true, "login.microsoft.com": true, "login.windows.net": true, "sts.windows.net": true,
-	"login.microsoftonline.us": true, "login-us.microsoftonline.com": true,
-	"login.partner.microsoftonline.cn": true, "login.chinacloudapi.cn": true,
-}
-
-// isKnown tells whether an https://HOST/ is one of Entra ID's own.
+// isKnown tells whether an https://HOST/ is one of Entra ID's own, where the token endpoint is https://HOST/TENANT/oauth2/v2.0/token: discovery
+// documents say nothing there that is not known.
 func isKnown(address string) bool {
-	return knownHosts[strings.TrimSuffix(strings.TrimPrefix(address, "https://"), "/")]
+	_, known := environmentAt(address)
+	return known
 }
 
 // regionFrom is the regional endpoint that azidentity and MSAL would choose on their own.
@@ -81,7 +78,7 @@ func newWire(r Request, w World) (wire, error) {
 	}
 	region := regionFrom(w.Getenv)
 	return wire{
-		authority: authority, proxy: proxy, region: region, pace: w.Pace, last: &outcome{},
+		authority: authority, proxy: proxy, region: region, pace: w.Pace, last: &outcome{}, granted: checkAnswer,
 		oneRequest: isKnown(authority) && region == "" && !strings.EqualFold(r.TenantID, "adfs"),
 	}, nil
 }
@@ -205,8 +202,8 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 		return nil, final("the answer has more than %d bytes", maxAnswer)
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		return nil, final("the answer is a redirect (%d) to %s, and a credential is not sent to a second address", resp.StatusCode, clean(redirectHost(resp)))
-	case resp.StatusCode < 300 && req.Method == http.MethodPost:
-		if body, err = checkAnswer(body); err != nil {
+	case resp.StatusCode < 300 && req.Method == http.MethodPost && t.granted != nil:
+		if body, err = t.granted(body); err != nil {
 			return nil, final("%w", err)
 		}
 	}

@@ -26,7 +26,8 @@ var workloadIdentity = Method{
 	Own:   []string{"client-id"},
 	Missing: "give it in the kubeconfig's args; in a pod the Azure workload identity webhook sets the variables when the pod has the label " +
 		`azure.workload.identity/use: "true" and its service account the annotation azure.workload.identity/client-id`,
-	Open: openWorkloadIdentity,
+	Stanza: Stanza{Writes: []string{"client-id", "tenant-id", "authority-host", "federated-token-file"}},
+	Open:   openWorkloadIdentity,
 }
 
 // maxFederatedToken is many times the size of any federated token.

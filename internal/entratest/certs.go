@@ -89,9 +89,9 @@ func (a *authority) certificate(name string) (*tls.Certificate, error) {
 	return a.minted[name], nil
 }
 
-// mainCertificate knows Entra's names, GitHub's, and the loopback ones; a client without SNI asked for the address.
+// mainCertificate knows the names behind the proxy and the loopback ones; a client without SNI asked for the address.
 func (s *Server) mainCertificate(a *authority) certificates {
-	known := append([]string{"localhost", gitHubHost}, wellKnown...)
+	known := append(hosts(), "localhost")
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		switch name := hello.ServerName; {
 		case name == "":

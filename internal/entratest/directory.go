@@ -1,11 +1,13 @@
 package entratest
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
 
-// AKSServerID is the application id of the AKS Entra server, the audience of a cluster's tokens. Every tenant knows it.
+// AKSServerID is the application id of the AKS Entra server, the audience of a cluster's tokens. Every tenant knows it,
+// and Azure Resource Manager.
 const AKSServerID = "6dae42f8-4368-4678-94ff-3960e28e3630"
 
 // An App is an application or a managed identity known in a tenant; on the wire the two are alike.
@@ -82,7 +84,11 @@ func (s *Server) tenant(id string) *tenant {
 	}
 	key := strings.ToLower(id)
 	if s.tenants[key] == nil {
-		s.tenants[key] = &tenant{id: key, apps: map[string]App{}, resources: map[string]string{AKSServerID: AKSServerID}}
+		resources := map[string]string{AKSServerID: AKSServerID}
+		for _, audience := range audiences(slices.Collect(maps.Keys(resourceManagers))...) {
+			resources[audience] = audience
+		}
+		s.tenants[key] = &tenant{id: key, apps: map[string]App{}, resources: resources}
 	}
 	return s.tenants[key]
 }

@@ -66,14 +66,15 @@ func (s *Server) requiredSNI() string {
 
 // counters is what happened so far. Guarded by Server.mu.
 type counters struct {
-	tokenRequests        int
-	proxiedTokenRequests int
-	gitHubRequests       int
-	issued               int
-	connections          int
-	requests             []string
-	connects             []string
-	arrived              chan struct{} // closed, and replaced, when a token request arrives
+	tokenRequests           int
+	proxiedTokenRequests    int
+	gitHubRequests          int
+	issued                  int
+	resourceManagerRequests int
+	connections             int
+	requests                []string
+	connects                []string
+	arrived                 chan struct{} // closed, and replaced, when a token request arrives
 
 	// never reset:
 	serial     int // makes identifiers that differ and yet are the same in every run
@@ -99,6 +100,11 @@ func (s *Server) ProxiedTokenRequests() int {
 // GitHubRequests counts the requests to GitHub's ID-token endpoint, whatever became of them.
 func (s *Server) GitHubRequests() int {
 	return get(s, func(c *counters) int { return c.gitHubRequests })
+}
+
+// ResourceManagerRequests counts the requests to Azure Resource Manager for a cluster's credentials, whatever became of them.
+func (s *Server) ResourceManagerRequests() int {
+	return get(s, func(c *counters) int { return c.resourceManagerRequests })
 }
 
 // Issued counts the access tokens given out.

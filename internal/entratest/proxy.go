@@ -58,7 +58,7 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request) {
 	s.connects = append(s.connects, r.Host)
 	s.mu.Unlock()
 	host, port, err := net.SplitHostPort(r.Host)
-	if err != nil || port != "443" || !slices.Contains(append([]string{gitHubHost}, wellKnown...), host) {
+	if err != nil || port != "443" || !slices.Contains(hosts(), host) {
 		s.unexpected("proxy: CONNECT %s: unknown", r.Host)
 		http.Error(w, "unknown host", http.StatusForbidden)
 		return

@@ -11,11 +11,13 @@ import (
 	"crypto/tls"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -28,9 +30,9 @@ type TB interface {
 	TempDir() string
 }
 
-// A Server is one Entra ID with all its tenants, the OIDC issuer of one workload cluster, GitHub's issuer, a
-// CONNECT proxy and an AKS token proxy. Its exported fields are set by [New] and not changed afterwards; its
-// methods may be called at any time, from any goroutine.
+// A Server is one Entra ID with all its tenants, the OIDC issuer of one workload cluster, GitHub's issuer, Azure
+// Resource Manager, a CONNECT proxy and an AKS token proxy. Its exported fields are set by [New] and not changed
+// afterwards; its methods may be called at any time, from any goroutine.
 type Server struct {
 	URL      string // https://127.0.0.1:port, usable as an authority host; HTTP/2 and HTTP/1.1
 	ProxyURL string // http://127.0.0.1:port, a CONNECT proxy through which the real host names lead here
@@ -55,6 +57,7 @@ type Server struct {
 	counters
 	directory
 	github gitHubIssuer
+	arm    resourceManager
 	proxy  connectProxy
 }
 
@@ -66,6 +69,11 @@ var wellKnown = []string{
 	"login.chinacloudapi.cn",
 	"login.windows.net",
 	"sts.windows.net", // tokens name it as their issuer, so API servers read its documents
+}
+
+// hosts are all names behind the CONNECT proxy.
+func hosts() []string {
+	return slices.Concat(wellKnown, []string{gitHubHost}, slices.Sorted(maps.Keys(resourceManagers)))
 }
 
 // New starts a server that knows no application yet. It is stopped, and waited for, by tb.Cleanup.
@@ -191,13 +199,20 @@ func (s *Server) newSites() map[string]http.Handler {
 	s.routeGitHub(github)
 	s.routeGitHub(all)
 	sites := map[string]http.Handler{gitHubHost: github}
+	muxes := []*http.ServeMux{entra, github, all}
+	for host := range resourceManagers {
+		arm := http.NewServeMux()
+		s.routeResourceManager(arm, audiences(host))
+		sites[host], muxes = arm, append(muxes, arm)
+	}
+	s.routeResourceManager(all, audiences(slices.Sorted(maps.Keys(resourceManagers))...))
 	for _, host := range wellKnown {
 		sites[host] = entra
 	}
 	for _, host := range s.loopback {
 		sites[host] = all
 	}
-	for _, mux := range []*http.ServeMux{entra, github, all} {
+	for _, mux := range muxes {
 		mux.HandleFunc("/", s.serveUnknown)
 	}
 	return sites
