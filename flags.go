@@ -21,10 +21,17 @@ import (
 
 // grammar is the command line.
 type grammar struct {
-	GetToken       GetToken      `cmd:"" help:"Print a token as an ExecCredential: the command for a kubeconfig's exec stanza."`
-	Cache          cacheCommands `cmd:"" help:"Look at the cached tokens, or forget them."`
-	RemoveCacheDir cacheClear    `cmd:"" hidden:"" help:"The same as cache clear, by the name that kubelogin has for it."`
-	RemoveTokens   cacheClear    `cmd:"" hidden:"" help:"The same as cache clear, by an older name."`
+	pluginGrammar
+	Convert        convertCommand    `cmd:"" name:"convert-kubeconfig" help:"Make kubeconfigs run this program, those written for kubelogin or older."`
+	Kubeconfig     kubeconfigCommand `cmd:"" help:"Write a whole kubeconfig for one cluster, or an Airflow connection that holds it."`
+	Cache          cacheCommands     `cmd:"" help:"Look at the cached tokens, or forget them."`
+	RemoveCacheDir cacheClear        `cmd:"" hidden:"" help:"The same as cache clear, by the name that kubelogin has for it."`
+	RemoveTokens   cacheClear        `cmd:"" hidden:"" help:"The same as cache clear, by an older name."`
+}
+
+// pluginGrammar is all that is built when a client runs the program as its plugin, since each command costs every start some time.
+type pluginGrammar struct {
+	GetToken GetToken `cmd:"" help:"Print a token as an ExecCredential: the command for a kubeconfig's exec stanza."`
 
 	Verbosity   int         `name:"v" short:"v" placeholder:"LEVEL" help:"Say on standard error what is done. Any level says everything; none of it is secret."`
 	LogToStderr bool        `name:"logtostderr" hidden:"" help:"Accepted, for kubelogin's sake."`
@@ -32,6 +39,8 @@ type grammar struct {
 }
 
 var groups = []kong.Group{
+	{Key: "cluster", Title: "Cluster, one way to it:"},
+	{Key: "kubeconfig", Title: "Kubeconfig:"},
 	{Key: "login", Title: "Login:"},
 	{Key: "workloadidentity", Title: "Login with a federated token (workloadidentity):"},
 	{Key: "other", Title: "Other login methods (accepted; not built yet):"},
@@ -62,8 +71,8 @@ var otherVariables = []struct {
 	{[]string{"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}, "the way there"},
 }
 
-func newParser(g *grammar) (*kong.Kong, error) {
-	return kong.New(g,
+func newParser(grammar any) (*kong.Kong, error) {
+	return kong.New(grammar,
 		kong.Name("akslogin"), kong.Description(description),
 		kong.ExplicitGroups(groups), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.ValueFormatter(helpWithVariables),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(duration)),
@@ -81,7 +90,11 @@ type commandLine struct {
 // parse reads a command line as kubeconfigs in the field have it, those written for kubelogin among them.
 func parse(args []string) (*commandLine, error) {
 	var g grammar
-	parser, err := newParser(&g)
+	var root any = &g
+	if first(args) == "get-token" {
+		root = &g.pluginGrammar
+	}
+	parser, err := newParser(root)
 	if err != nil {
 		return nil, err
 	}

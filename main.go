@@ -25,6 +25,8 @@ type world struct {
 	now      func() time.Time
 	pace     time.Duration // see token.World
 	patience time.Duration // see cache.Dir
+
+	lockPatience time.Duration // 0: lockPatience
 }
 
 // run is the whole program but for its exit.
@@ -59,20 +61,26 @@ func (g *GetToken) Run(line *commandLine, w world, log *slog.Logger) error {
 	if len(line.ignored) > 0 {
 		log.Debug("words after get-token are ignored", "number", len(line.ignored))
 	}
-	timeout := min(request.Timeout, 24*time.Hour)
-	ctx, done := context.WithTimeout(context.Background(), timeout)
-	defer done()
-	defer lastResort(timeout).Stop()
-	listenToSDK(log)
 	dir := g.dir(w)
-	answer, err := token.Get(ctx, request, token.World{
-		Now: w.now, Log: log, Pace: w.pace,
-		Store: func(secret []byte, inputs []string) token.Store { return store(dir, secret, inputs) },
-	})
+	ctx, surroundings, end := begin(request, dir, w, log)
+	defer end()
+	answer, err := token.Get(ctx, request, surroundings)
 	if err != nil {
 		return err
 	}
 	return kube.WriteExecCredential(os.Stdout, asked.APIVersion, answer.Value, answer.Until(dir.Now()))
+}
+
+// begin bounds a run by the request's timeout, and gives it what a login needs of its surroundings. end is to be called when it is over.
+func begin(request token.Request, dir cache.Dir, w world, log *slog.Logger) (ctx context.Context, surroundings token.World, end func()) {
+	timeout := min(request.Timeout, 24*time.Hour)
+	ctx, done := context.WithTimeout(context.Background(), timeout)
+	timer := lastResort(timeout)
+	listenToSDK(log)
+	return ctx, token.World{
+		Now: w.now, Log: log, Pace: w.pace,
+		Store: func(secret []byte, inputs []string) token.Store { return store(dir, secret, inputs) },
+	}, func() { done(); timer.Stop() }
 }
 
 func store(dir cache.Dir, secret []byte, inputs []string) token.Store {
