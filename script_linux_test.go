@@ -49,6 +49,8 @@ func testWorld() world {
 		now:      func() time.Time { return time.Now().Add(later) },
 		pace:     5 * time.Millisecond,
 		patience: duration("PATIENCE"),
+
+		lockPatience: duration("LOCK_PATIENCE"),
 	}
 }
 
@@ -75,6 +77,9 @@ func populate(s *entratest.Server) {
 		}
 		s.RegisterResource(t, otherServerID)
 	}
+	s.RegisterCluster(entratest.Cluster{
+		Tenant: tenant, ID: clusterID, Users: []string{client}, Kubeconfig: fmt.Sprintf(aksKubeconfig, "private"), PublicKubeconfig: fmt.Sprintf(aksKubeconfig, "public"),
+	})
 }
 
 func TestScript(t *testing.T) {
@@ -82,6 +87,7 @@ func TestScript(t *testing.T) {
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("UPDATE") != "",
 		Setup:               setup,
 		Condition: func(name string) (bool, error) {
 			switch name {
@@ -107,7 +113,7 @@ func setup(env *testscript.Env) error {
 	federated := filepath.Join(env.WorkDir, "federated-token")
 	for name, value := range map[string]string{
 		"HOME": home, "TOKEN": federated, "TENANT": tenant, "OTHER_TENANT": otherTenant, "CLIENT": client, "OTHER_CLIENT": otherClient,
-		"SERVER_ID": entratest.AKSServerID, "OTHER_SERVER_ID": otherServerID, "SUBJECT": subject, "GITHUB_SUBJECT": gitHubSubject,
+		"CLUSTER": clusterID, "SERVER_ID": entratest.AKSServerID, "OTHER_SERVER_ID": otherServerID, "SUBJECT": subject, "GITHUB_SUBJECT": gitHubSubject,
 		"CACHE": filepath.Join(home, ".cache", "akslogin"), "ENTRA": s.URL, "ISSUER": s.Issuer,
 		"HTTPS_PROXY": s.ProxyURL, "ENTRA_PROXY": s.ProxyURL, "SSL_CERT_FILE": s.CAFile,
 		"TOKEN_PROXY": s.TokenProxyURL(), "TOKEN_PROXY_CA": s.TokenProxyCAFile,
@@ -175,6 +181,12 @@ var entraVerbs = map[string]func(ts *testscript.TestScript, s *entratest.Server,
 	},
 	"fail": func(ts *testscript.TestScript, s *entratest.Server, args []string) {
 		s.FailNext(number(ts, args[0]), failureFrom(ts, args[1:]))
+	},
+	"arm": func(ts *testscript.TestScript, s *entratest.Server, args []string) {
+		wantCount(ts, "requests to Azure Resource Manager", s.ResourceManagerRequests(), args)
+	},
+	"fail-arm": func(ts *testscript.TestScript, s *entratest.Server, args []string) {
+		s.FailResourceManager(number(ts, args[0]), failureFrom(ts, args[1:]))
 	},
 	"fail-github": func(ts *testscript.TestScript, s *entratest.Server, args []string) {
 		s.FailGitHub(number(ts, args[0]), failureFrom(ts, args[1:]))
