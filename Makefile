@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint cross fuzz
+.PHONY: help build demo test clients lint cross fuzz
 
 BIN  ?= bin
 GO   ?= go
@@ -23,6 +23,15 @@ demo: build ## Run the kubeconfig stanza against an emulated Entra ID: cold, war
 
 test: ## Run all tests; needs Go, and no Azure account
 	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) ./...
+
+# Where tests look for what is not Go's: outside of the repository, and kept.
+DEPS ?= $(or $(AKSLOGIN_TEST_DEPS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/akslogin-test)
+
+clients: ## Install the JavaScript client that some tests run the program with; needs npm
+	@mkdir -p '$(DEPS)/javascript'
+	@cmp -s testdata/javascript/package-lock.json '$(DEPS)/javascript/package-lock.json' || { \
+		cp testdata/javascript/package*.json '$(DEPS)/javascript' && cd '$(DEPS)/javascript' && \
+		{ npm ci --ignore-scripts --no-audit --no-fund || { rm package-lock.json; exit 1; }; }; }
 
 lint: ## gofmt, vet, staticcheck, tidy
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
