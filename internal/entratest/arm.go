@@ -189,7 +189,7 @@ func (s *Server) findCluster(r *http.Request, id, client, tenant string) (Cluste
 			"' associated with this subscription. Please use the authority (URL) 'https://login.windows.net/" + right + "' to get the token. Note, if the subscription is transferred to another tenant there is no impact to the services, " +
 			"but information about new tenant could take time to propagate (up to an hour). If you just transferred your subscription and see this error message, please try back later."}
 	case len(found) > 0 && !reads(found[0]), !slices.ContainsFunc(inSubscription, reads):
-		return Cluster{}, &armRefusal{403, "AuthorizationFailed", "The client '" + client + "' with object id '" + guid("object of "+strings.ToLower(client), 0) + "' does not have authorization to perform action " +
+		return Cluster{}, &armRefusal{403, "AuthorizationFailed", "The client '" + client + "' with object id '" + objectID(client) + "' does not have authorization to perform action " +
 			"'Microsoft.ContainerService/managedClusters/listClusterUserCredential/action' over scope '" + id + "' or the scope is invalid. If access was recently granted, please refresh your credentials."}
 	case len(inGroup) == 0:
 		return Cluster{}, &armRefusal{404, "ResourceGroupNotFound", "Resource group '" + group + "' could not be found."}

@@ -1,6 +1,7 @@
 package entratest
 
 import (
+	"crypto/x509"
 	"maps"
 	"slices"
 	"strings"
@@ -17,7 +18,10 @@ type App struct {
 	ClientID     string
 	ObjectID     string // the service principal's; derived from ClientID when empty
 	Federated    []FederatedCredential
-	Groups       []string // object ids, for the token's groups claim; none, no claim
+	Secrets      []string            // client secrets, any of which will do
+	Certificates []*x509.Certificate // with RSA keys, whose assertions are accepted
+	Public       bool                // a public client: people sign in to it, from http://localhost with any port (RFC 8252 section 7.3)
+	Groups       []string            // object ids, for the token's groups claim; none, no claim
 }
 
 // A FederatedCredential is matched exactly and case-sensitively, trailing slashes included, as Entra does.
@@ -51,6 +55,8 @@ func (t *tenant) name() string {
 // Register adds an application to its tenant, or replaces the one with the same client id. It keeps a copy.
 func (s *Server) Register(a App) {
 	a.Federated = slices.Clone(a.Federated)
+	a.Secrets = slices.Clone(a.Secrets)
+	a.Certificates = slices.Clone(a.Certificates)
 	a.Groups = slices.Clone(a.Groups)
 	for i := range a.Federated {
 		if a.Federated[i].Audience == "" {
@@ -58,7 +64,7 @@ func (s *Server) Register(a App) {
 		}
 	}
 	if a.ObjectID == "" {
-		a.ObjectID = guid("object of "+strings.ToLower(a.ClientID), 0)
+		a.ObjectID = objectID(a.ClientID)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,12 +111,43 @@ func (s *Server) findTenant(asked string) (id, name string, ok bool) {
 	return "", "", false
 }
 
+// knownClients are Microsoft's public clients, which every tenant knows, each with the family whose refresh tokens it
+// may use as well; "" for none.
+var knownClients = map[string]string{
+	"80faf920-1908-4b52-b5ef-a8e7bedfc67a": "",  // AKS, in every kubeconfig of az aks get-credentials
+	"04b07795-8ddb-461a-bbee-02f9e1bf7b46": "1", // the Azure CLI; the Azure Developer CLI uses it too
+}
+
 func (s *Server) findApp(tenant, clientID string) (App, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a, ok := s.tenant(tenant).apps[strings.ToLower(clientID)]
-	return a, ok
+	clientID = strings.ToLower(clientID)
+	if a, ok := s.tenant(tenant).apps[clientID]; ok {
+		return a, true
+	}
+	_, ok := knownClients[clientID]
+	return App{Tenant: tenant, ClientID: clientID, ObjectID: objectID(clientID), Public: true}, ok
 }
+
+// findSharedApp finds an application at an endpoint that all tenants share. It is multi-tenant when Microsoft made it
+// or more than one tenant knows it.
+func (s *Server) findSharedApp(clientID string) (a App, multiTenant, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clientID = strings.ToLower(clientID)
+	if _, known := knownClients[clientID]; known {
+		return App{ClientID: clientID, Public: true}, true, true
+	}
+	for _, t := range s.tenants {
+		if found, there := t.apps[clientID]; there {
+			a, multiTenant, ok = found, ok, true
+		}
+	}
+	return a, multiTenant, ok
+}
+
+// objectID is that of the service principal of an application that has not got another one.
+func objectID(clientID string) string { return guid("object of "+strings.ToLower(clientID), 0) }
 
 func (s *Server) findResource(tenant, asked string) (appID string, ok bool) {
 	s.mu.Lock()

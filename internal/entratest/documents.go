@@ -37,15 +37,15 @@ func (s *Server) serveInstance(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serveConfigurationV2(w http.ResponseWriter, r *http.Request) {
-	if id, ok := s.documentTenant(w, r); ok {
-		base := "https://" + r.Host + "/" + id
-		s.writeConfiguration(w, r, base+"/v2.0", base, "/v2.0")
+	if id, name, ok := s.documentTenant(w, r); ok {
+		host := "https://" + r.Host + "/"
+		s.writeConfiguration(w, r, host+id+"/v2.0", host+name, "/v2.0")
 	}
 }
 
 func (s *Server) serveConfigurationV1(w http.ResponseWriter, r *http.Request) {
-	if id, ok := s.documentTenant(w, r); ok {
-		s.writeConfiguration(w, r, tokenIssuer(id), "https://"+r.Host+"/"+id, "")
+	if id, name, ok := s.documentTenant(w, r); ok {
+		s.writeConfiguration(w, r, tokenIssuer(id), "https://"+r.Host+"/"+name, "")
 	}
 }
 
@@ -71,28 +71,31 @@ func (s *Server) writeConfiguration(w http.ResponseWriter, r *http.Request, issu
 }
 
 func (s *Server) serveKeys(w http.ResponseWriter, r *http.Request) {
-	if _, ok := s.documentTenant(w, r); ok {
+	if _, _, ok := s.documentTenant(w, r); ok {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		w.Write(s.JWKS()) // fails only when the client is gone
 	}
 }
 
-// documentTenant is the GUID of the tenant whose document is asked for. "common" has documents although it is no
-// tenant; its issuer has a placeholder.
-func (s *Server) documentTenant(w http.ResponseWriter, r *http.Request) (id string, ok bool) {
+// documentTenant is the GUID of the tenant whose document is asked for, and its name in the endpoints. "common" has
+// documents although it is no tenant; its issuer has a placeholder.
+func (s *Server) documentTenant(w http.ResponseWriter, r *http.Request) (id, name string, ok bool) {
 	if !s.onlyParameters(w, r, r.URL.Query()) {
-		return "", false
+		return "", "", false
 	}
 	asked := r.PathValue("tenant")
-	if asked == "common" || asked == "organizations" {
-		return "{tenantid}", true
+	if shared(asked) {
+		return "{tenantid}", asked, true
 	}
 	id, _, ok = s.findTenant(asked)
 	if !ok {
 		s.refuse(w, r, 90002, 0, map[string]string{"tenant": asked})
 	}
-	return id, ok
+	return id, id, ok
 }
+
+// shared is whether people of every tenant sign in there.
+func shared(tenant string) bool { return tenant == "common" || tenant == "organizations" }
 
 // onlyParameters reports and refuses parameters that are unknown or there twice.
 func (s *Server) onlyParameters(w http.ResponseWriter, r *http.Request, got url.Values, known ...string) bool {

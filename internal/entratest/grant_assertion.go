@@ -10,30 +10,18 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// clientAssertion is client_credentials with a federated client_assertion, RFC 7523 section 2.2.
-var clientAssertion = grant{
-	parameters: []string{"client_assertion", "client_assertion_type", "client_id", "client_info", "grant_type", "scope"},
-	check: func(s *Server, t *tokenRequest) int {
-		for _, check := range assertionChecks {
-			if code := check(s, t); code != 0 {
-				return code
-			}
-		}
-		return 0
-	},
-}
+// federated is a client's proof by a federated client_assertion, RFC 7523 section 2.2. Its checks are in the order in
+// which Entra reports what is wrong.
+var federated = []func(*Server, *tokenRequest) int{checkWellFormed, checkFederated, checkSignature, checkValidity}
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
-// assertionChecks are in the order in which Entra reports what is wrong.
-var assertionChecks = []func(*Server, *tokenRequest) int{
-	checkPresent, checkClient, checkWellFormed, checkFederated, checkSignature, checkValidity, checkScope,
-}
 
 // An assertion is a federated token as it was received, read but not yet believed.
 type assertion struct {
 	raw                string
-	ok                 bool // it is a JWT with what Entra wants in it
+	ok                 bool // it is a JWT with what Entra wants in a federated one
+	header             map[string]any
+	id                 string // jti
 	issuer, subject    string
 	audience           []string
 	kid                string
@@ -68,6 +56,7 @@ func readAssertion(raw string) assertion {
 	if err != nil {
 		return a
 	}
+	a.header, a.id = t.Header, claims.ID
 	a.kid, _ = t.Header["kid"].(string)
 	a.issuer, a.subject, a.audience = claims.Issuer, claims.Subject, claims.Audience
 	if claims.ExpiresAt != nil {
@@ -83,31 +72,6 @@ func readAssertion(raw string) assertion {
 	a.ok = t.Method == jwt.SigningMethodRS256 && a.issuer != "" && a.subject != "" && len(a.audience) == 1 &&
 		claims.ExpiresAt != nil && claims.IssuedAt != nil
 	return a
-}
-
-func checkPresent(s *Server, t *tokenRequest) int {
-	switch {
-	case t.form.Get("client_id") == "":
-		t.facts["parameter"] = "client_id"
-		return 900144
-	case t.form.Get("client_assertion") == "":
-		return 7000218
-	case t.form.Get("client_assertion_type") != assertionType:
-		s.unexpected("token request with client_assertion_type %q", t.form.Get("client_assertion_type"))
-		return 9002313
-	case t.form.Get("scope") == "":
-		t.facts["parameter"] = "scope"
-		return 90014
-	}
-	return 0
-}
-
-func checkClient(s *Server, t *tokenRequest) (code int) {
-	var ok bool
-	if t.app, ok = s.findApp(t.tenant, t.form.Get("client_id")); !ok {
-		return 700016
-	}
-	return 0
 }
 
 func checkWellFormed(_ *Server, t *tokenRequest) int {
@@ -146,10 +110,15 @@ func checkSignature(s *Server, t *tokenRequest) int {
 		t.facts["reason"] = "The key was not found."
 		return 700027
 	}
+	return checkSigned(t, jwt.SigningMethodRS256, key.Public())
+}
+
+// checkSigned verifies an assertion with a key.
+func checkSigned(t *tokenRequest, method jwt.SigningMethod, key any) int {
 	signed, signature, _ := cutLast(t.assertion.raw, ".")
 	sig, err := base64.RawURLEncoding.DecodeString(signature)
 	if err == nil {
-		err = jwt.SigningMethodRS256.Verify(signed, sig, key.Public())
+		err = method.Verify(signed, sig, key)
 	}
 	if err != nil {
 		t.facts["reason"] = "The provided signature value did not match the expected signature value."
@@ -179,29 +148,6 @@ func checkValidity(_ *Server, t *tokenRequest) int {
 		return 700024
 	}
 	return 0
-}
-
-func checkScope(s *Server, t *tokenRequest) (code int) {
-	scopes := resourceScopes(t.form.Get("scope"))
-	if len(scopes) != 1 {
-		t.facts["scope"] = t.form.Get("scope")
-		return 70011
-	}
-	resource, ok := strings.CutSuffix(scopes[0], "/.default")
-	if !ok {
-		return 1002012
-	}
-	if t.resource, ok = s.findResource(t.tenant, resource); !ok {
-		return 500011
-	}
-	return 0
-}
-
-// resourceScopes are the words of a scope without OpenID Connect's own.
-func resourceScopes(scope string) []string {
-	return slices.DeleteFunc(strings.Fields(scope), func(word string) bool {
-		return slices.Contains([]string{"openid", "offline_access", "profile"}, word)
-	})
 }
 
 // ticks writes a time as Entra's texts do.

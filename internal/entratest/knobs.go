@@ -72,14 +72,19 @@ type counters struct {
 	issued                  int
 	resourceManagerRequests int
 	connections             int
+	deviceRequests          int
+	pending                 int
+	authorizations          int
+	sent                    []SentRequest
 	requests                []string
 	connects                []string
-	arrived                 chan struct{} // closed, and replaced, when a token request arrives
+	arrived                 chan struct{} // closed, and replaced, when something arrives that is waited for
 
 	// never reset:
 	serial     int // makes identifiers that differ and yet are the same in every run
 	assertions []string
 	tokens     []string
+	secrets    []string
 }
 
 // get reads a counter under the lock.
@@ -139,18 +144,23 @@ func (s *Server) IssuedTokens() []string {
 func (s *Server) ResetCounters() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.counters = counters{arrived: s.arrived, serial: s.serial, assertions: s.assertions, tokens: s.tokens}
+	s.counters = counters{arrived: s.arrived, serial: s.serial, assertions: s.assertions, tokens: s.tokens, secrets: s.secrets}
 }
 
 // WaitTokenRequests blocks until n token requests have arrived since the last reset; false when atMost was over first.
 func (s *Server) WaitTokenRequests(n int, atMost time.Duration) bool {
+	return s.waitUntil(atMost, func() bool { return s.tokenRequests >= n })
+}
+
+// waitUntil blocks until there is what is waited for; false when atMost was over first. there is called with mu held.
+func (s *Server) waitUntil(atMost time.Duration, there func() bool) bool {
 	timeout := time.NewTimer(atMost)
 	defer timeout.Stop()
 	for {
 		s.mu.Lock()
-		count, arrived := s.tokenRequests, s.arrived
+		done, arrived := there(), s.arrived
 		s.mu.Unlock()
-		if count >= n {
+		if done {
 			return true
 		}
 		select {
@@ -159,6 +169,12 @@ func (s *Server) WaitTokenRequests(n int, atMost time.Duration) bool {
 			return false
 		}
 	}
+}
+
+// wake lets those who wait look again. Called with mu held.
+func (s *Server) wake() {
+	close(s.arrived)
+	s.arrived = make(chan struct{})
 }
 
 func (s *Server) countConnection() {
@@ -185,8 +201,7 @@ func (s *Server) arrive(viaTokenProxy bool) (held <-chan struct{}, delay time.Du
 	if viaTokenProxy {
 		s.proxiedTokenRequests++
 	}
-	close(s.arrived)
-	s.arrived = make(chan struct{})
+	s.wake()
 	return s.held, s.delay, next(&s.failures)
 }
 

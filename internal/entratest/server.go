@@ -56,6 +56,7 @@ type Server struct {
 	knobs
 	counters
 	directory
+	people
 	github gitHubIssuer
 	arm    resourceManager
 	proxy  connectProxy
@@ -83,7 +84,7 @@ func New(tb TB) *Server {
 		Issuer: "https://oidc.example/cluster-a/",
 		closed: make(chan struct{}),
 		knobs:  defaultKnobs(),
-		grants: map[string]grant{"client_credentials": clientAssertion},
+		grants: grants(),
 	}
 	s.counters.arrived = make(chan struct{})
 	main, aks := newAuthority(tb, "entratest CA"), newAuthority(tb, "entratest token proxy CA")
@@ -225,6 +226,7 @@ func (s *Server) routeEntra(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{tenant}/discovery/v2.0/keys", s.serveKeys)
 	mux.HandleFunc("GET /{tenant}/discovery/keys", s.serveKeys)
 	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", s.serveToken)
+	s.routePeople(mux)
 }
 
 func (s *Server) serveMain(w http.ResponseWriter, r *http.Request) {

@@ -1,9 +1,11 @@
 package entratest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -16,6 +18,7 @@ import (
 // A grant is one way to a token. Its file declares it, and [New] puts it under its grant_type.
 type grant struct {
 	parameters []string // that may be in the form, grant_type included
+	shared     bool     // people of every tenant may use it, at the shared endpoints too
 	// check looks at the request as Entra does and fills in its app and resource; the code of a refusal, or 0.
 	check func(*Server, *tokenRequest) int
 }
@@ -23,10 +26,14 @@ type grant struct {
 // A tokenRequest is one POST to a token endpoint and what is found out about it on the way.
 type tokenRequest struct {
 	form      url.Values
+	host      string // that was asked
 	asked     string // the tenant as the path names it
-	tenant    string // its GUID
+	tenant    string // its GUID; "" at a shared endpoint until the person is known
 	app       App
-	resource  string // the audience of the token
+	proof     string         // how the app proved itself, as appidacr says it: "1" with a secret, "2", which "" means too, with a key
+	user      *User          // whom the token is for; nil: for the app itself
+	resource  string         // the audience of the token
+	key       map[string]any // the cnf claim of a PoP token; nil for a bearer token
 	assertion assertion
 	facts     map[string]string // words for the texts of refusals
 }
@@ -56,8 +63,9 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	// Read before anything waits: only then does net/http notice a client that goes away.
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 	formErr := r.ParseForm()
-	t := newTokenRequest(r)
+	t := newTokenRequest(r, r.PostForm)
 	s.seeAssertions(t.form["client_assertion"])
+	s.record(t, "token")
 	if !s.wait(r, held, delay) {
 		panic(http.ErrAbortHandler)
 	}
@@ -70,13 +78,11 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 		failure.send(w, r, refuse)
 		return
 	}
-	if code := s.checkTenant(t); code != 0 {
-		refuse(code, 0)
-		return
-	}
-	if code := g.check(s, t); code != 0 {
-		refuse(code, 0)
-		return
+	for _, check := range []func(*Server, *tokenRequest) int{tenantCheck(g.shared), checkKey, g.check} {
+		if code := check(s, t); code != 0 {
+			refuse(code, 0)
+			return
+		}
 	}
 	s.answer(w, t)
 }
@@ -104,12 +110,15 @@ func (s *Server) wait(r *http.Request, held <-chan struct{}, delay time.Duration
 	return true
 }
 
-func newTokenRequest(r *http.Request) *tokenRequest {
-	form := r.PostForm
-	t := &tokenRequest{form: form, asked: r.PathValue("tenant")}
+func newTokenRequest(r *http.Request, form url.Values) *tokenRequest {
+	t := &tokenRequest{form: form, host: r.Host, asked: r.PathValue("tenant")}
 	t.facts = map[string]string{
 		"parameter": "client_id",
+		"signature": "Client assertion failed signature validation.",
 		"reason":    "The key was not found.",
+		"keys":      "",
+		"redirect":  form.Get("redirect_uri"),
+		"issued":    ticks(time.Now().Add(-time.Hour)),
 		"resource":  "",
 		"tenant":    t.asked,
 		"client":    form.Get("client_id"),
@@ -119,7 +128,7 @@ func newTokenRequest(r *http.Request) *tokenRequest {
 	}
 	if scope := resourceScopes(form.Get("scope")); len(scope) > 0 {
 		t.facts["scope"] = scope[0]
-		t.facts["resource"] = strings.TrimSuffix(scope[0], "/.default")
+		t.facts["resource"], _, _ = cutLast(scope[0], "/")
 	}
 	t.setAssertion(form.Get("client_assertion"))
 	return t
@@ -150,19 +159,24 @@ func (s *Server) wellFormed(w http.ResponseWriter, r *http.Request, t *tokenRequ
 	return g, s.onlyParameters(w, r, r.URL.Query()) && s.onlyParameters(w, r, t.form, g.parameters...)
 }
 
-// checkTenant fills in the tenant. The shared endpoints are no tenants: an app-only token always belongs to one.
-func (s *Server) checkTenant(t *tokenRequest) int {
-	switch t.asked {
-	case "common", "organizations", "consumers":
-		return 50059
+// tenantCheck fills in the tenant. The shared endpoints are no tenants: an app-only token always belongs to one, and a
+// person's to his own.
+func tenantCheck(people bool) func(*Server, *tokenRequest) int {
+	return func(s *Server, t *tokenRequest) int {
+		switch {
+		case people && shared(t.asked):
+			return 0
+		case shared(t.asked), t.asked == "consumers":
+			return 50059
+		}
+		id, name, ok := s.findTenant(t.asked)
+		if !ok {
+			return 90002
+		}
+		t.tenant = id
+		t.facts["tenant"] = name
+		return 0
 	}
-	id, name, ok := s.findTenant(t.asked)
-	if !ok {
-		return 90002
-	}
-	t.tenant = id
-	t.facts["tenant"] = name
-	return 0
 }
 
 // answer issues an access token for the app and resource of a request that passed.
@@ -177,6 +191,12 @@ func (s *Server) answer(w http.ResponseWriter, t *tokenRequest) {
 		"ext_expires_in": int64(life / time.Second),
 		"access_token":   token,
 	}
+	if t.key != nil {
+		body["token_type"] = "pop"
+	}
+	if t.user != nil {
+		maps.Copy(body, s.personal(t, life))
+	}
 	if refreshIn != 0 {
 		body["refresh_in"] = int64(refreshIn / time.Second)
 	}
@@ -188,19 +208,30 @@ func (s *Server) answer(w http.ResponseWriter, t *tokenRequest) {
 	writeJSON(w, http.StatusOK, body)
 }
 
-// accessToken signs an app-only token of version 1.0, the version that AKS asks for. Like Entra's it is valid from
-// five minutes ago, for API servers whose clock is behind.
+// accessToken signs a token of version 1.0, the version that AKS asks for. Like Entra's it is valid from five minutes
+// ago, for API servers whose clock is behind.
 func (s *Server) accessToken(t *tokenRequest, life time.Duration) string {
 	k, n, now := entraKey(), s.nextSerial(), time.Now()
 	claims := map[string]any{
-		"aud": t.resource, "iss": tokenIssuer(t.tenant), "idp": tokenIssuer(t.tenant),
+		"aud": t.resource, "iss": tokenIssuer(t.tenant),
 		"iat": now.Add(-5 * time.Minute).Unix(), "nbf": now.Add(-5 * time.Minute).Unix(), "exp": now.Add(life).Unix(),
-		"aio": opaque("aio", n), "appid": t.app.ClientID, "appidacr": "2", "idtyp": "app",
-		"oid": t.app.ObjectID, "sub": t.app.ObjectID, "tid": t.tenant,
+		"aio": opaque("aio", n), "appid": t.app.ClientID, "tid": t.tenant,
 		"rh": "1." + opaque("rh "+t.tenant, 0), "uti": opaque("uti", n), "ver": "1.0",
 	}
-	if len(t.app.Groups) > 0 {
-		claims["groups"] = t.app.Groups
+	groups := t.app.Groups
+	if t.user != nil {
+		groups = t.user.Groups
+		maps.Copy(claims, t.user.accessClaims(t))
+	} else {
+		claims["appidacr"] = cmp.Or(t.proof, "2")
+		claims["idp"], claims["idtyp"] = claims["iss"], "app"
+		claims["oid"], claims["sub"] = t.app.ObjectID, t.app.ObjectID
+	}
+	if len(groups) > 0 {
+		claims["groups"] = groups
+	}
+	if t.key != nil {
+		claims["cnf"] = t.key
 	}
 	return s.sign(k.key, map[string]any{"typ": "JWT", "kid": k.kid, "x5t": k.kid}, claims)
 }

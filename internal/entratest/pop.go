@@ -1,0 +1,114 @@
+package entratest
+
+import (
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// checkKey fills in the key that a PoP token is to be bound to.
+func checkKey(s *Server, t *tokenRequest) int {
+	if !t.form.Has("token_type") && !t.form.Has("req_cnf") {
+		return 0
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(t.form.Get("req_cnf"))
+	var cnf map[string]any
+	if err == nil {
+		err = json.Unmarshal(raw, &cnf)
+	}
+	kid, _ := cnf["kid"].(string)
+	if print, kidErr := base64.RawURLEncoding.DecodeString(kid); err == nil && (kidErr != nil || len(print) != sha256.Size) {
+		err = fmt.Errorf("kid %q is no SHA-256 thumbprint", kid)
+	}
+	if t.form.Get("token_type") != "pop" || err != nil {
+		s.unexpected("token request with token_type %q and req_cnf %q: %v", t.form.Get("token_type"), raw, err)
+		return 9002313
+	}
+	t.key = cnf
+	return 0
+}
+
+// popLife is how long after its ts a PoP token is taken.
+const popLife = 15 * time.Minute
+
+// VerifyPoP checks a signed PoP token for a cluster, u being its ID in Azure Resource Manager, as the cluster's server
+// side does: the signature by the key in cnf.jwk, the names of that key, u, ts, and the access token within, which must
+// be for audience and bound to the same key. It returns the claims of the access token.
+func (s *Server) VerifyPoP(signed, audience, u string) (map[string]any, error) {
+	var claims struct {
+		AccessToken string `json:"at"`
+		Time        int64  `json:"ts"`
+		U           string `json:"u"`
+		Nonce       string `json:"nonce"`
+		Key         struct {
+			JWK jwk `json:"jwk"`
+		} `json:"cnf"`
+		jwt.RegisteredClaims
+	}
+	header := map[string]any{}
+	_, err := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithStrictDecoding()).ParseWithClaims(signed, &claims, func(t *jwt.Token) (any, error) {
+		header = t.Header
+		return claims.Key.JWK.public()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("PoP token: %w", err)
+	}
+	age := time.Since(time.Unix(claims.Time, 0))
+	thumbprint := claims.Key.JWK.thumbprint()
+	switch {
+	case !strings.EqualFold(fmt.Sprint(header["typ"]), "pop"):
+		return nil, fmt.Errorf("PoP token: typ %v", header["typ"])
+	case header["kid"] != thumbprint:
+		return nil, fmt.Errorf("PoP token: kid %v, and the thumbprint of its key is %s", header["kid"], thumbprint)
+	case !strings.EqualFold(claims.U, u):
+		return nil, fmt.Errorf("PoP token: u %q, not %q", claims.U, u)
+	case age > popLife, age < -time.Minute:
+		return nil, fmt.Errorf("PoP token: ts %d is %v ago", claims.Time, age)
+	case claims.Nonce == "":
+		return nil, errors.New("PoP token: no nonce")
+	}
+	inner, err := s.Verify(claims.AccessToken, audience)
+	if err != nil {
+		return nil, fmt.Errorf("PoP token: %w", err)
+	}
+	if cnf, _ := inner["cnf"].(map[string]any); cnf["kid"] != thumbprint {
+		return nil, fmt.Errorf("PoP token: its access token is bound to %v, not to %s", cnf["kid"], thumbprint)
+	}
+	return inner, nil
+}
+
+// A jwk is an RSA key as RFC 7517 writes it.
+type jwk struct {
+	Type     string `json:"kty"`
+	Modulus  string `json:"n"`
+	Exponent string `json:"e"`
+}
+
+func (k jwk) public() (*rsa.PublicKey, error) {
+	n, err := base64.RawURLEncoding.Strict().DecodeString(k.Modulus)
+	if err != nil {
+		return nil, err
+	}
+	e, err := base64.RawURLEncoding.Strict().DecodeString(k.Exponent)
+	if err != nil {
+		return nil, err
+	}
+	if k.Type != "RSA" || len(n) < 256 || len(e) == 0 || len(e) > 4 {
+		return nil, fmt.Errorf("%s key of %d bytes", k.Type, len(n))
+	}
+	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}, nil
+}
+
+// thumbprint is that of RFC 7638.
+func (k jwk) thumbprint() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, `{"e":"%s","kty":"RSA","n":"%s"}`, k.Exponent, k.Modulus))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
