@@ -743,7 +743,7 @@ func TestUnexpected(t *testing.T) {
 			return tokenRequest(s.URL, tenantID, f)
 		}, 400},
 		"grant": {direct, func(f url.Values) *http.Request {
-			f.Set("grant_type", "password")
+			f.Set("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")
 			return tokenRequest(s.URL, tenantID, f)
 		}, 400},
 		"assertion type": {direct, func(f url.Values) *http.Request {

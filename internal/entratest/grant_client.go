@@ -11,7 +11,9 @@ func grants() map[string]grant {
 		"client_credentials": clientCredentials,
 		"device_code":        deviceCode, // so MSAL calls it, after Entra's older endpoint
 		"urn:ietf:params:oauth:grant-type:device_code": deviceCode,
-		"refresh_token": refreshToken,
+		"refresh_token":      refreshToken,
+		"password":           password,
+		"authorization_code": authorizationCode,
 	}
 }
 

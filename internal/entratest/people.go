@@ -26,6 +26,8 @@ type people struct {
 	realms        map[string]string
 	devices       []*device // in order
 	deviceKnobs   deviceKnobs
+	signIns       map[string]*signIn        // by flow token
+	codes         map[string]*authorization // by authorization code
 	refreshTokens map[string]*session
 }
 
@@ -245,6 +247,8 @@ func (s *Server) SetRealm(domain, metadataURL string) {
 func (s *Server) routePeople(mux *http.ServeMux) {
 	mux.HandleFunc("GET /common/UserRealm/{user}", s.serveUserRealm)
 	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/devicecode", s.serveDeviceCode)
+	mux.HandleFunc("GET /{tenant}/oauth2/v2.0/authorize", s.serveAuthorize)
+	mux.HandleFunc("POST /{tenant}/login", s.serveLogin)
 }
 
 // serveUserRealm says whether Entra itself checks the passwords of a domain. MSAL asks before it sends one.

@@ -1,0 +1,217 @@
+package entratest
+
+import (
+	"cmp"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// A signIn is a person's sign-in in a browser, from the authorize endpoint to the redirect.
+type signIn struct {
+	t *tokenRequest
+
+	// What the pages show of it:
+	Title  string
+	Tenant string
+	Flow   string // names it in the form
+	Hint   string
+	Error  string
+	Code   int // of Error
+}
+
+// authorizeParameters are those of https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
+var authorizeParameters = []string{
+	"client_id", "client_info", "code_challenge", "code_challenge_method", "domain_hint", "login_hint", "prompt", "redirect_uri", "response_mode",
+	"response_type", "scope", "state",
+}
+
+// serveAuthorize is the authorization endpoint, RFC 6749 section 3.1: it shows the form. No browser stays signed in.
+func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
+	t := newTokenRequest(r, r.URL.Query())
+	s.mu.Lock()
+	s.authorizations++
+	s.wake()
+	s.mu.Unlock()
+	s.record(t, "authorize")
+	if !s.onlyParameters(w, r, t.form, authorizeParameters...) {
+		return
+	}
+	for _, check := range (checks{tenantCheck(true), checkPublicClient, checkRedirect, checkAuthorization, checkDelegatedScope}) {
+		if code := check(s, t); code != 0 {
+			s.refusePage(w, t, code)
+			return
+		}
+	}
+	flow := &signIn{t: t, Title: "Sign in to your account", Tenant: t.asked, Hint: t.form.Get("login_hint")}
+	switch t.form.Get("prompt") {
+	case "", "login", "select_account", "consent":
+		s.begin(flow)
+		writePage(w, http.StatusOK, signInPage, flow)
+	case "none":
+		s.redirect(w, r, flow, s.refusedResponse(t, 50058))
+	default:
+		s.refusePage(w, t, 90023)
+	}
+}
+
+// checkRedirect lets public clients have answers sent to this machine only: RFC 8252 section 7.3.
+func checkRedirect(_ *Server, t *tokenRequest) int {
+	u, err := url.Parse(t.form.Get("redirect_uri"))
+	if err != nil || u.Scheme != "http" || u.Hostname() != "localhost" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return 50011
+	}
+	return 0
+}
+
+// checkAuthorization reports what no careful client sends.
+func checkAuthorization(s *Server, t *tokenRequest) int {
+	f := t.form
+	for name, known := range map[string][]string{
+		"response_type": {"code"}, "response_mode": {"", "query", "fragment", "form_post"}, "code_challenge_method": {"S256"}, "client_info": {"", "1"},
+	} {
+		if !slices.Contains(known, f.Get(name)) {
+			s.unexpected("authorize with %s %q", name, f.Get(name))
+			return 9002313
+		}
+	}
+	if len(f.Get("code_challenge")) != 43 || f.Get("state") == "" {
+		s.unexpected("authorize with code_challenge %q and state %q", f.Get("code_challenge"), f.Get("state"))
+		return 9002313
+	}
+	return 0
+}
+
+func (s *Server) begin(flow *signIn) {
+	flow.Flow = "A" + opaque("flow", s.nextSerial())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.signIns == nil {
+		s.signIns, s.codes = map[string]*signIn{}, map[string]*authorization{}
+	}
+	s.signIns[flow.Flow] = flow
+}
+
+// serveLogin takes what a person has put into the form. A wrong password brings the form again, with Entra's words.
+func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+	if err := r.ParseForm(); err != nil {
+		s.unexpected("sign-in form: %v", err)
+	}
+	f := r.PostForm
+	s.seeSecrets(f["passwd"]...)
+	if !s.onlyParameters(w, r, r.URL.Query()) || !s.onlyParameters(w, r, f, "action", "flow", "login", "passwd") {
+		return
+	}
+	s.mu.Lock()
+	flow := s.signIns[f.Get("flow")]
+	s.mu.Unlock()
+	if flow == nil || flow.t.asked != r.PathValue("tenant") {
+		s.refusePage(w, newTokenRequest(r, f), 50089)
+		return
+	}
+	t := *flow.t // a person may try more than once
+	if f.Get("action") == "cancel" {
+		s.end(flow)
+		s.redirect(w, r, flow, url.Values{"error": {"access_denied"}, "error_subcode": {"cancel"}, "error_description": {"the user canceled the authentication"}})
+		return
+	}
+	if code := s.setUserByPassword(&t, strings.TrimSpace(f.Get("login")), f.Get("passwd")); code != 0 {
+		again := *flow
+		again.Hint, again.Code, again.Error = f.Get("login"), code, cmp.Or(signInWords[code], fill(refusals[code].text, t.facts))
+		writePage(w, http.StatusOK, signInPage, &again)
+		return
+	}
+	if !s.end(flow) {
+		s.refusePage(w, &t, 50089)
+		return
+	}
+	code := s.newCode(&authorization{
+		user: t.user.Name, client: strings.ToLower(t.app.ClientID), redirect: t.form.Get("redirect_uri"), challenge: t.form.Get("code_challenge"),
+	})
+	answer := url.Values{"code": {code}, "session_state": {guid("session of "+flow.Flow, 0)}}
+	if t.form.Get("client_info") == "1" {
+		answer.Set("client_info", t.user.clientInfo())
+	}
+	s.redirect(w, r, flow, answer)
+}
+
+// end makes the form of a sign-in useless; false when it was so before.
+func (s *Server) end(flow *signIn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, open := s.signIns[flow.Flow]
+	delete(s.signIns, flow.Flow)
+	return open
+}
+
+// signInWords is what Entra's form says in place of the text of a refusal.
+var signInWords = map[int]string{
+	50034: "This username may be incorrect. Make sure you typed it correctly. Otherwise, contact your admin.",
+	50053: "Your account is temporarily locked to prevent unauthorized use. Try again later, and if you still have trouble, contact your admin.",
+	50057: "Your account has been locked. Contact your support person to unlock it, then try again.",
+	50126: "Your account or password is incorrect. If you don't remember your password, reset it now.",
+}
+
+// refusedResponse is the error response of RFC 6749 section 4.1.2.1.
+func (s *Server) refusedResponse(t *tokenRequest, code int) url.Values {
+	e := refusals[code]
+	return url.Values{"error": {e.name}, "error_description": {fmt.Sprintf("AADSTS%d: %s", code, fill(e.text, t.facts))}}
+}
+
+// redirect sends the browser back to the client with an answer, in the way that the client wanted.
+func (s *Server) redirect(w http.ResponseWriter, r *http.Request, flow *signIn, answer url.Values) {
+	f := flow.t.form
+	answer.Set("state", f.Get("state"))
+	target := f.Get("redirect_uri")
+	switch f.Get("response_mode") {
+	case "form_post":
+		writePage(w, http.StatusOK, formPostPage, map[string]any{"Target": target, "Answer": answer})
+	case "fragment":
+		http.Redirect(w, r, target+"#"+answer.Encode(), http.StatusFound)
+	default:
+		http.Redirect(w, r, target+"?"+answer.Encode(), http.StatusFound)
+	}
+}
+
+// refusePage is what Entra shows where it cannot trust the client's address.
+func (s *Server) refusePage(w http.ResponseWriter, t *tokenRequest, code int) {
+	w.Header().Set("x-ms-request-id", guid("trace", s.nextSerial()))
+	writePage(w, http.StatusBadRequest, refusalPage, &signIn{Title: "Sorry, but we’re having trouble signing you in.", Code: code, Error: fill(refusals[code].text, t.facts)})
+}
+
+// pages are as small as they can be: no scripts but the one that a form_post needs, and nothing to load, an icon neither.
+var pages = template.Must(template.New("").Parse(`{{define "head"}}<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{{.}}</title><link rel="icon" href="data:,"></head><body>
+{{end}}{{define "signIn"}}{{template "head" .Title}}<h1>{{.Title}}</h1>
+<form id="form" method="post" action="/{{.Tenant}}/login">
+<input type="hidden" name="flow" value="{{.Flow}}">
+{{with .Error}}<p id="error" role="alert" data-code="{{$.Code}}">{{.}}</p>
+{{end}}<p><input id="username" name="login" type="email" autocomplete="username" value="{{.Hint}}"></p>
+<p><input id="password" name="passwd" type="password" autocomplete="current-password"></p>
+<p><button id="cancel" name="action" value="cancel" type="submit" formnovalidate>Cancel</button>
+<button id="signin" name="action" value="signin" type="submit">Sign in</button></p>
+</form></body></html>
+{{end}}{{define "formPost"}}{{template "head" "Working..."}}<form id="form" method="post" action="{{.Target}}">
+{{range $name, $values := .Answer}}<input type="hidden" name="{{$name}}" value="{{index $values 0}}">
+{{end}}<noscript><p>Script is disabled. Click Submit to continue.</p><button id="submit" type="submit">Submit</button></noscript>
+</form><script>document.forms[0].submit()</script></body></html>
+{{end}}{{define "refusal"}}{{template "head" .Title}}<h1>{{.Title}}</h1>
+<p id="error" role="alert" data-code="{{.Code}}">AADSTS{{.Code}}: {{.Error}}</p></body></html>
+{{end}}`))
+
+const (
+	signInPage   = "signIn"
+	formPostPage = "formPost"
+	refusalPage  = "refusal"
+)
+
+func writePage(w http.ResponseWriter, status int, page string, data any) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store, no-cache")
+	w.WriteHeader(status)
+	pages.ExecuteTemplate(w, page, data) // fails only when the client is gone
+}

@@ -1,0 +1,92 @@
+package entratest
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+	"strings"
+	"time"
+)
+
+// authorizationCode is the grant of RFC 6749 section 4.1 with the proof key of RFC 7636, which Entra demands of public
+// clients.
+var authorizationCode = grant{
+	parameters: slices.Concat([]string{"client_id", "client_info", "code", "code_verifier", "grant_type", "redirect_uri", "scope"}, popParameters),
+	shared:     true,
+	check: func(s *Server, t *tokenRequest) int {
+		for _, check := range (checks{checkPublicClient, checkCode, checkDelegatedScope}) {
+			if code := check(s, t); code != 0 {
+				return code
+			}
+		}
+		return 0
+	},
+}
+
+// codeLife is how long a person's sign-in may wait to be used.
+const codeLife = 10 * time.Minute
+
+// An authorization is what a code stands for.
+type authorization struct {
+	user, client string
+	redirect     string
+	challenge    string
+	expires      time.Time
+	redeemed     bool
+}
+
+func (s *Server) newCode(a *authorization) string {
+	n := s.nextSerial()
+	code := "1.A" + opaque("code", n) + opaque("of "+a.user, n)
+	a.expires = time.Now().Add(codeLife)
+	s.mu.Lock()
+	s.codes[code] = a
+	s.mu.Unlock()
+	s.seeSecrets(code)
+	return code
+}
+
+// checkCode spends a code, once.
+func checkCode(s *Server, t *tokenRequest) int {
+	for _, name := range []string{"code", "redirect_uri"} {
+		if t.form.Get(name) == "" {
+			t.facts["parameter"] = name
+			return 900144
+		}
+	}
+	s.mu.Lock()
+	a := s.codes[t.form.Get("code")]
+	if a == nil {
+		s.mu.Unlock()
+		return 70000
+	}
+	t.facts["reply"] = a.redirect
+	code := a.refusal(t)
+	a.redeemed = a.redeemed || code == 0
+	name := a.user
+	s.mu.Unlock()
+	if code != 0 {
+		return code
+	}
+	return s.setUser(t, name)
+}
+
+// refusal is what stands against the use of a code. Called with mu held.
+func (a *authorization) refusal(t *tokenRequest) int {
+	challenge := sha256.Sum256([]byte(t.form.Get("code_verifier")))
+	switch {
+	case a.client != strings.ToLower(t.app.ClientID):
+		return 70000
+	case a.redeemed:
+		return 54005
+	case !time.Now().Before(a.expires):
+		return 70008
+	case a.redirect != t.form.Get("redirect_uri"):
+		return 500112
+	case t.form.Get("code_verifier") == "":
+		return 50148
+	case base64.RawURLEncoding.EncodeToString(challenge[:]) != a.challenge:
+		return 501481
+	}
+	return 0
+}
