@@ -12,7 +12,7 @@ import (
 
 // federated is a client's proof by a federated client_assertion, RFC 7523 section 2.2. Its checks are in the order in
 // which Entra reports what is wrong.
-var federated = []func(*Server, *tokenRequest) int{checkWellFormed, checkFederated, checkSignature, checkValidity}
+var federated = []func(*Server, *tokenRequest) int{checkWellFormed, checkFederated, checkSignature, checkLife, checkInTime}
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -138,13 +138,16 @@ func cutLast(s, sep string) (before, after string, found bool) {
 // longestLife is how long Entra lets a federated token live: a day and an hour.
 const longestLife = 25 * time.Hour
 
-// checkValidity gives no leeway: client and server share a clock here.
-func checkValidity(_ *Server, t *tokenRequest) int {
-	now, a := time.Now(), t.assertion
-	switch {
-	case a.expires.Sub(a.issuedAt) > longestLife:
+func checkLife(_ *Server, t *tokenRequest) int {
+	if t.assertion.expires.Sub(t.assertion.issuedAt) > longestLife {
 		return 70023
-	case now.Before(a.validFrom) || !now.Before(a.expires):
+	}
+	return 0
+}
+
+// checkInTime gives no leeway: client and server share a clock here.
+func checkInTime(_ *Server, t *tokenRequest) int {
+	if now, a := time.Now(), t.assertion; now.Before(a.validFrom) || !now.Before(a.expires) {
 		return 700024
 	}
 	return 0

@@ -88,8 +88,7 @@ func anyBase64(value any) []byte {
 	return b
 }
 
-// checkCertificateClaims gives no leeway: client and server share a clock here. A jti may come again, since a request
-// that failed may be repeated as it is.
+// checkCertificateClaims lets a jti come again, since a request that failed may be repeated as it is.
 func checkCertificateClaims(s *Server, t *tokenRequest) int {
 	a := t.assertion
 	switch {
@@ -98,7 +97,7 @@ func checkCertificateClaims(s *Server, t *tokenRequest) int {
 	case !slices.Contains(s.endpointsOf(t), strings.ToLower(a.audience[0])):
 		return 700023
 	}
-	return checkValidity(s, t)
+	return checkInTime(s, t)
 }
 
 // endpointsOf are the audiences of an assertion for a request, in lower case: the token endpoint under all names of

@@ -118,6 +118,7 @@ func newTokenRequest(r *http.Request, form url.Values) *tokenRequest {
 		"reason":    "The key was not found.",
 		"keys":      "",
 		"redirect":  form.Get("redirect_uri"),
+		"state":     "unmanaged",
 		"issued":    ticks(time.Now().Add(-time.Hour)),
 		"resource":  "",
 		"tenant":    t.asked,
