@@ -33,7 +33,7 @@ func audiences(hosts ...string) []string {
 type Cluster struct {
 	Tenant string   // of its subscription: the tenant's GUID
 	ID     string   // /subscriptions/GUID/resourceGroups/NAME/providers/Microsoft.ContainerService/managedClusters/NAME
-	Users  []string // client IDs with the role "Azure Kubernetes Service Cluster User Role" on it
+	Users  []string // client IDs, or names of people, with the role "Azure Kubernetes Service Cluster User Role" on it
 
 	Kubeconfig       string
 	PublicKubeconfig string // what server-fqdn=public gives; empty: Kubeconfig
@@ -144,7 +144,7 @@ func (s *Server) clusterUser(r *http.Request, allowed []string) (string, *armRef
 	return c.Kubeconfig, nil
 }
 
-// caller is whom a request's token was issued to, and where.
+// caller is whom a request's token was issued for, a client's ID or a person's name, and where.
 func (s *Server) caller(r *http.Request, allowed []string) (client, tenant string, refusal *armRefusal) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	err := errors.New("no bearer token")
@@ -163,7 +163,11 @@ func (s *Server) caller(r *http.Request, allowed []string) (client, tenant strin
 	case err != nil:
 		return "", "", &armRefusal{401, "InvalidAuthenticationToken", "The access token is invalid."}
 	}
-	return fmt.Sprint(claims["appid"]), fmt.Sprint(claims["tid"]), nil
+	client, _ = claims["upn"].(string)
+	if client == "" {
+		client, _ = claims["appid"].(string)
+	}
+	return client, fmt.Sprint(claims["tid"]), nil
 }
 
 // findCluster looks for a cluster from the outside in, as the refusals name what is not there.

@@ -184,16 +184,17 @@ func (s *Server) refusePage(w http.ResponseWriter, t *tokenRequest, code int) {
 }
 
 // pages are as small as they can be: no scripts but the one that a form_post needs, and nothing to load, an icon neither.
+// The first button of a form is the one that the Enter key presses.
 var pages = template.Must(template.New("").Parse(`{{define "head"}}<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{{.}}</title><link rel="icon" href="data:,"></head><body>
 {{end}}{{define "signIn"}}{{template "head" .Title}}<h1>{{.Title}}</h1>
-<form id="form" method="post" action="/{{.Tenant}}/login">
+<form id="form" method="post" action="/{{.Tenant}}/login" novalidate>
 <input type="hidden" name="flow" value="{{.Flow}}">
 {{with .Error}}<p id="error" role="alert" data-code="{{$.Code}}">{{.}}</p>
 {{end}}<p><input id="username" name="login" type="email" autocomplete="username" value="{{.Hint}}"></p>
 <p><input id="password" name="passwd" type="password" autocomplete="current-password"></p>
-<p><button id="cancel" name="action" value="cancel" type="submit" formnovalidate>Cancel</button>
-<button id="signin" name="action" value="signin" type="submit">Sign in</button></p>
+<p><button id="signin" name="action" value="signin" type="submit">Sign in</button>
+<button id="cancel" name="action" value="cancel" type="submit">Cancel</button></p>
 </form></body></html>
 {{end}}{{define "formPost"}}{{template "head" "Working..."}}<form id="form" method="post" action="{{.Target}}">
 {{range $name, $values := .Answer}}<input type="hidden" name="{{$name}}" value="{{index $values 0}}">

@@ -35,10 +35,15 @@ const (
 // FailNext makes the next n token requests meet f, after those that are queued already.
 // A code that is not in the package's table is fatal.
 func (s *Server) FailNext(n int, f Failure) {
-	if _, ok := refusals[f.AADSTS]; f.AADSTS != 0 && !ok {
-		s.tb.Fatalf("entratest: AADSTS%d is not in the table of refusals", f.AADSTS)
-	}
+	s.mustKnow(f.AADSTS)
 	s.set(func(k *knobs) { k.failures = append(k.failures, repeat(n, f)...) })
+}
+
+// mustKnow is fatal for a code that is not in the table of refusals; 0 is none.
+func (s *Server) mustKnow(code int) {
+	if _, ok := refusals[code]; code != 0 && !ok {
+		s.tb.Fatalf("entratest: AADSTS%d is not in the table of refusals", code)
+	}
 }
 
 func repeat(n int, f Failure) []Failure {

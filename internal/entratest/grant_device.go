@@ -40,7 +40,7 @@ type deviceKnobs struct {
 }
 
 // SetDeviceInterval sets how often clients are told to ask, in whole seconds; 0, as at first, means one second.
-// It is not enforced. MSAL for Go pays no attention to it.
+// It is not enforced, and MSAL for Go pays no attention to it: it asks after 50 ms, 150 ms and so on, up to every 5 s.
 func (s *Server) SetDeviceInterval(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,9 +63,7 @@ func (s *Server) SlowDown(n int) {
 
 // FailDevice makes the next n requests for device codes meet f.
 func (s *Server) FailDevice(n int, f Failure) {
-	if _, ok := refusals[f.AADSTS]; f.AADSTS != 0 && !ok {
-		s.tb.Fatalf("entratest: AADSTS%d is not in the table of refusals", f.AADSTS)
-	}
+	s.mustKnow(f.AADSTS)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deviceKnobs.failures = append(s.deviceKnobs.failures, repeat(n, f)...)

@@ -64,6 +64,37 @@ func device(t *testing.T, s *entratest.Server, tenant string) (form url.Values, 
 	}, got.UserCode
 }
 
+// A credential that has asked its person once renews by itself, until Entra wants to see him again.
+func TestDeviceCodeRenews(t *testing.T) {
+	s := inhabited(t)
+	s.SetLife(time.Minute) // MSAL renews what has less than five
+	cred, err := azidentity.NewDeviceCodeCredential(&azidentity.DeviceCodeCredentialOptions{
+		ClientOptions: clientOptions(t, s), DisableInstanceDiscovery: true, TenantID: tenantID, ClientID: aksClient,
+		UserPrompt: func(_ context.Context, m azidentity.DeviceCodeMessage) error {
+			return s.ApproveDevice(m.UserCode, alice)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range [][]string{
+		{"devicecode " + tenantID + " client_id scope", "token " + tenantID + " client_id client_info device_code grant_type scope"},
+		{"token " + tenantID + " client_id client_info grant_type refresh_token scope"},
+		{"token " + tenantID + " client_id client_info grant_type refresh_token scope", "devicecode " + tenantID + " client_id scope", "token " + tenantID + " client_id client_info device_code grant_type scope"},
+	} {
+		token, err := cred.GetToken(within(t), aksToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claimed(t, verified(t, s, token.Token), map[string]any{"upn": alice})
+		sent(t, s, want...)
+		s.ResetCounters()
+		if len(want) == 1 {
+			s.RevokeRefreshTokens(alice)
+		}
+	}
+}
+
 func TestDeviceCodeRefuses(t *testing.T) {
 	s := inhabited(t)
 	pending, _ := device(t, s, tenantID)

@@ -44,9 +44,7 @@ func (s *Server) RegisterUser(u User) {
 	if !strings.Contains(u.Name, "@") {
 		s.tb.Fatalf("entratest: %q is no user principal name", u.Name)
 	}
-	if _, ok := refusals[u.Refusal]; u.Refusal != 0 && !ok {
-		s.tb.Fatalf("entratest: AADSTS%d is not in the table of refusals", u.Refusal)
-	}
+	s.mustKnow(u.Refusal)
 	u.Groups = slices.Clone(u.Groups)
 	u.Tenant = strings.ToLower(u.Tenant)
 	if u.ObjectID == "" {

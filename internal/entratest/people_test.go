@@ -229,6 +229,20 @@ func TestSharedDocuments(t *testing.T) {
 	})
 }
 
+// Azure Resource Manager knows a person by his name.
+func TestPersonAtResourceManager(t *testing.T) {
+	s := inhabited(t)
+	c := client(t, s, false)
+	s.RegisterCluster(entratest.Cluster{Tenant: tenantID, ID: clusterID, Users: []string{alice}, Kubeconfig: "kind: Config\n"})
+	for name, want := range map[string]int{alice: 200, "bob@contoso.onmicrosoft.com": 403} {
+		s.RegisterUser(entratest.User{Tenant: tenantID, Name: name, Password: "p"})
+		_, got := post(t, c, s, tenantID, "token", with(passwordForm(name, "p"), "client_id", cliClient, "scope", armScope))
+		if answer := askARM(t, c, armRequest(s.URL, clusterID, credential, got.AccessToken)); answer.status != want {
+			t.Errorf("%s: %+v", name, answer)
+		}
+	}
+}
+
 func TestUserRealm(t *testing.T) {
 	s := inhabited(t)
 	c := client(t, s, false)

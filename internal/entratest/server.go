@@ -1,7 +1,7 @@
 // Package entratest is a small, strict Microsoft Entra ID on loopback TLS, for end-to-end tests and the demo.
 //
-// Certificates, signatures and the checks of a federated assertion are real, and refusals carry Entra's own codes
-// and texts. Whatever a well-behaved client would not send is reported through [TB] and answered with an error.
+// Certificates, signatures, proof keys and the checks of whatever a client presents are real, people sign in with a
+// form, and refusals carry Entra's own codes and texts. Whatever a well-behaved client would not send is reported through [TB] and answered with an error.
 // Behaviour is set and observed with methods, never over HTTP. It must not be used as an identity provider: it
 // trusts whoever can call its methods.
 package entratest
