@@ -22,6 +22,7 @@ type App struct {
 	Certificates []*x509.Certificate // with RSA keys, whose assertions are accepted
 	Public       bool                // a public client: people sign in to it, from http://localhost with any port (RFC 8252 section 7.3)
 	Groups       []string            // object ids, for the token's groups claim; none, no claim
+	ResourceID   string              // of a managed identity in Azure Resource Manager, for the token's xms_mirid; empty, no claim
 }
 
 // A FederatedCredential is matched exactly and case-sensitively, trailing slashes included, as Entra does.

@@ -487,6 +487,26 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+func TestFailEvery(t *testing.T) {
+	s := start(t)
+	c := client(t, s, false)
+	s.FailEvery(3, entratest.Failure{AADSTS: 90033}, entratest.Failure{Status: 429, Body: "{}"})
+	var got []int
+	send := func(n int) {
+		for range n {
+			got = append(got, exchange(t, s, c, form(s.Assertion(entratest.Claims{Subject: subject}))).status)
+		}
+	}
+	send(4)
+	s.FailNext(1, entratest.Failure{Status: 500, Body: "{}"}) // is not counted
+	send(6)
+	s.FailEvery(0)
+	send(3)
+	if want := []int{200, 200, 503, 200, 500, 200, 429, 200, 200, 503, 200, 200, 200}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 func TestBrokenAnswers(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		for _, viaProxy := range []bool{false, true} {

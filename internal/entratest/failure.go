@@ -4,19 +4,21 @@ import (
 	"crypto/tls"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// A Failure is what a request meets in place of its proper answer. The first of Break, Redirect and AADSTS that is
+// A Failure is what a request meets in place of its proper answer. The first of Hang, Break, Redirect and AADSTS that is
 // set decides; without any, Body is sent as it is.
 type Failure struct {
 	Status   int         // 0: 200 for a Body, the code's own for an AADSTS
 	Header   http.Header // added to the answer, Retry-After for one
 	Body     string      // application/json, or text/html when it begins with '<'
 	AADSTS   int         // Entra's own refusal with that code, its text filled with the values of the request
+	Hang     bool        // nothing comes until the client goes away
 	Break    Break
 	Redirect string // 307 to this URL
 }
@@ -37,6 +39,34 @@ const (
 func (s *Server) FailNext(n int, f Failure) {
 	s.mustKnow(f.AADSTS)
 	s.set(func(k *knobs) { k.failures = append(k.failures, repeat(n, f)...) })
+}
+
+// FailEvery makes every nth token request from now on meet one of the failures, in turn. Those that meet a queued failure are not counted.
+// Without failures it ends.
+func (s *Server) FailEvery(n int, failures ...Failure) {
+	var all []Failure
+	for _, f := range failures {
+		s.mustKnow(f.AADSTS)
+		all = append(all, repeat(1, f)...)
+	}
+	s.set(func(k *knobs) { k.every = recurring{n: n, failures: all} })
+}
+
+// recurring is what [Server.FailEvery] set.
+type recurring struct {
+	n, seen  int
+	failures []Failure
+}
+
+// next counts a request, and returns its failure if it meets one. Called with mu held.
+func (r *recurring) next() *Failure {
+	if len(r.failures) == 0 {
+		return nil
+	}
+	if r.seen++; r.seen%r.n != 0 {
+		return nil
+	}
+	return &r.failures[(r.seen/r.n-1)%len(r.failures)]
 }
 
 // mustKnow is fatal for a code that is not in the table of refusals; 0 is none.
@@ -65,6 +95,9 @@ func next(queue *[]Failure) *Failure {
 func (f *Failure) send(w http.ResponseWriter, r *http.Request, refuse func(code, status int)) {
 	maps.Copy(w.Header(), f.Header)
 	switch {
+	case f.Hang:
+		<-r.Context().Done() // at the latest when the server closes its connections
+		panic(http.ErrAbortHandler)
 	case f.Break == BreakConnection:
 		hangUp(r)
 	case f.Break == BreakBody:
@@ -105,6 +138,10 @@ func (f *Failure) sendHalf(w http.ResponseWriter) {
 
 // hangUp ends the connection of a request, which under HTTP/2 is more than its stream, without a word of TLS.
 func hangUp(r *http.Request) {
-	r.Context().Value(connKey{}).(*tls.Conn).NetConn().Close()
+	c := r.Context().Value(connKey{}).(net.Conn)
+	if secured, ok := c.(*tls.Conn); ok {
+		c = secured.NetConn()
+	}
+	c.Close()
 	panic(http.ErrAbortHandler)
 }

@@ -103,8 +103,11 @@ func checkFederated(_ *Server, t *tokenRequest) int {
 
 func checkSignature(s *Server, t *tokenRequest) int {
 	key, kid := issuerKey().key, issuerKey().kid
-	if t.assertion.issuer == gitHubIssuerURL {
+	switch {
+	case t.assertion.issuer == gitHubIssuerURL:
 		kid = gitHubKid
+	case isPipelines(t.assertion.issuer):
+		kid = pipelinesKid
 	}
 	if t.assertion.kid != kid {
 		t.facts["reason"] = "The key was not found."

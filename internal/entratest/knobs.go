@@ -15,6 +15,7 @@ type knobs struct {
 	held      chan struct{} // nil when token requests are not held
 	sni       string
 	failures  []Failure
+	every     recurring
 }
 
 func defaultKnobs() knobs { return knobs{life: time.Hour} }
@@ -33,13 +34,13 @@ func (s *Server) SetLife(d time.Duration) { s.set(func(k *knobs) { k.life = d })
 // SetRefreshIn adds refresh_in to the answers from now on; zero, as at first, leaves it out.
 func (s *Server) SetRefreshIn(d time.Duration) { s.set(func(k *knobs) { k.refreshIn = d }) }
 
-// SetDelay makes each token answer wait that long, or until the client goes away.
+// SetDelay makes each answer of a token endpoint or IMDS wait that long, or until the client goes away.
 func (s *Server) SetDelay(d time.Duration) { s.set(func(k *knobs) { k.delay = d }) }
 
 // SetSNI makes the token proxy require that TLS server name; "" lifts the requirement.
 func (s *Server) SetSNI(name string) { s.set(func(k *knobs) { k.sni = name }) }
 
-// Hold makes token requests wait, after they were counted, until [Server.Release] or until their client goes away.
+// Hold makes requests to a token endpoint or IMDS wait, after they were counted, until [Server.Release] or until their client goes away.
 func (s *Server) Hold() {
 	s.set(func(k *knobs) {
 		if k.held == nil {
@@ -69,6 +70,8 @@ type counters struct {
 	tokenRequests           int
 	proxiedTokenRequests    int
 	gitHubRequests          int
+	pipelineRequests        int
+	imdsRequests            int
 	issued                  int
 	resourceManagerRequests int
 	connections             int
@@ -77,6 +80,7 @@ type counters struct {
 	authorizations          int
 	sent                    []SentRequest
 	requests                []string
+	headers                 []http.Header // of requests, in the same order
 	connects                []string
 	arrived                 chan struct{} // closed, and replaced, when something arrives that is waited for
 
@@ -107,6 +111,14 @@ func (s *Server) GitHubRequests() int {
 	return get(s, func(c *counters) int { return c.gitHubRequests })
 }
 
+// PipelineRequests counts the requests to Azure Pipelines' ID-token endpoint, whatever became of them.
+func (s *Server) PipelineRequests() int {
+	return get(s, func(c *counters) int { return c.pipelineRequests })
+}
+
+// IMDSRequests counts the requests to the machine's managed identity endpoints, App Service's included, whatever became of them.
+func (s *Server) IMDSRequests() int { return get(s, func(c *counters) int { return c.imdsRequests }) }
+
 // ResourceManagerRequests counts the requests to Azure Resource Manager for a cluster's credentials, whatever became of them.
 func (s *Server) ResourceManagerRequests() int {
 	return get(s, func(c *counters) int { return c.resourceManagerRequests })
@@ -122,6 +134,11 @@ func (s *Server) Connections() int { return get(s, func(c *counters) int { retur
 // Requests lists the requests in order of arrival as "METHOD host path", with "?query" when there was one.
 func (s *Server) Requests() []string {
 	return get(s, func(c *counters) []string { return slices.Clone(c.requests) })
+}
+
+// Headers lists the headers of [Server.Requests], in the same order. The secrets in them are whole.
+func (s *Server) Headers() []http.Header {
+	return get(s, func(c *counters) []http.Header { return slices.Clone(c.headers) })
 }
 
 // ProxyConnects lists the "host:port" of the CONNECT requests in order of arrival, refused ones included.
@@ -150,6 +167,11 @@ func (s *Server) ResetCounters() {
 // WaitTokenRequests blocks until n token requests have arrived since the last reset; false when atMost was over first.
 func (s *Server) WaitTokenRequests(n int, atMost time.Duration) bool {
 	return s.waitUntil(atMost, func() bool { return s.tokenRequests >= n })
+}
+
+// WaitIMDSRequests is [Server.WaitTokenRequests] for those of [Server.IMDSRequests].
+func (s *Server) WaitIMDSRequests(n int, atMost time.Duration) bool {
+	return s.waitUntil(atMost, func() bool { return s.imdsRequests >= n })
 }
 
 // waitUntil blocks until there is what is waited for; false when atMost was over first. there is called with mu held.
@@ -191,6 +213,7 @@ func (s *Server) countRequest(r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = append(s.requests, line)
+	s.headers = append(s.headers, r.Header.Clone())
 }
 
 // arrive counts a token request and says what it has to wait for and, when not nil, the failure it meets.
@@ -202,7 +225,10 @@ func (s *Server) arrive(viaTokenProxy bool) (held <-chan struct{}, delay time.Du
 		s.proxiedTokenRequests++
 	}
 	s.wake()
-	return s.held, s.delay, next(&s.failures)
+	if f = next(&s.failures); f == nil {
+		f = s.every.next()
+	}
+	return s.held, s.delay, f
 }
 
 func (s *Server) seeAssertions(raw []string) {

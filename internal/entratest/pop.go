@@ -43,6 +43,11 @@ const popLife = 15 * time.Minute
 // side does: the signature by the key in cnf.jwk, the names of that key, u, ts, and the access token within, which must
 // be for audience and bound to the same key. It returns the claims of the access token.
 func (s *Server) VerifyPoP(signed, audience, u string) (map[string]any, error) {
+	return s.VerifyPoPAt(time.Now(), signed, audience, u)
+}
+
+// VerifyPoPAt is [Server.VerifyPoP] by a server whose clock shows now.
+func (s *Server) VerifyPoPAt(now time.Time, signed, audience, u string) (map[string]any, error) {
 	var claims struct {
 		AccessToken string `json:"at"`
 		Time        int64  `json:"ts"`
@@ -61,7 +66,7 @@ func (s *Server) VerifyPoP(signed, audience, u string) (map[string]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("PoP token: %w", err)
 	}
-	age := time.Since(time.Unix(claims.Time, 0))
+	age := now.Sub(time.Unix(claims.Time, 0))
 	thumbprint := claims.Key.JWK.thumbprint()
 	switch {
 	case !strings.EqualFold(fmt.Sprint(header["typ"]), "pop"):

@@ -34,7 +34,8 @@ func (s *Server) Authorizations() int {
 }
 
 // SeenSecrets lists, each once, the client secrets, passwords, code verifiers, refresh tokens, device codes and
-// authorization codes received since the start, accepted or not, and those given out, ID tokens included.
+// authorization codes received since the start, accepted or not, and those given out: ID tokens, and what a
+// pipeline or an App Service is started with, included.
 // [Server.ResetCounters] does not clear it, so that a test can look for leaks at its end.
 func (s *Server) SeenSecrets() []string {
 	return get(s, func(c *counters) []string { return slices.Clone(c.secrets) })

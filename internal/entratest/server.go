@@ -30,8 +30,8 @@ type TB interface {
 	TempDir() string
 }
 
-// A Server is one Entra ID with all its tenants, the OIDC issuer of one workload cluster, GitHub's issuer, Azure
-// Resource Manager, a CONNECT proxy and an AKS token proxy. Its exported fields are set by [New] and not changed
+// A Server is one Entra ID with all its tenants, the OIDC issuer of one workload cluster, GitHub's and Azure
+// Pipelines' issuers, the managed identity endpoints of one machine, Azure Resource Manager, a CONNECT proxy and an AKS token proxy. Its exported fields are set by [New] and not changed
 // afterwards; its methods may be called at any time, from any goroutine.
 type Server struct {
 	URL      string // https://127.0.0.1:port, usable as an authority host; HTTP/2 and HTTP/1.1
@@ -39,6 +39,7 @@ type Server struct {
 	CAFile   string // the certificate authority of URL and of the names behind ProxyURL, PEM
 	CAPEM    []byte // the content of CAFile
 	Issuer   string // the OIDC issuer of the workload cluster, with the trailing slash that AKS has
+	IMDSURL  string // http://127.0.0.1:port, where a machine in Azure finds what is at http://169.254.169.254
 
 	TokenProxyCAFile string // the certificate authority of the token proxy alone, PEM
 	TokenProxyCAPEM  []byte // the content of TokenProxyCAFile
@@ -57,9 +58,11 @@ type Server struct {
 	counters
 	directory
 	people
-	github gitHubIssuer
-	arm    resourceManager
-	proxy  connectProxy
+	github     gitHubIssuer
+	arm        resourceManager
+	identities managedIdentities
+	pipelines  pipelinesIssuer
+	proxy      connectProxy
 }
 
 // wellKnown are the hosts at which Entra ID answers, apart from the loopback names.
@@ -74,7 +77,7 @@ var wellKnown = []string{
 
 // hosts are all names behind the CONNECT proxy.
 func hosts() []string {
-	return slices.Concat(wellKnown, []string{gitHubHost}, slices.Sorted(maps.Keys(resourceManagers)))
+	return slices.Concat(wellKnown, []string{gitHubHost, pipelinesHost}, slices.Sorted(maps.Keys(resourceManagers)))
 }
 
 // New starts a server that knows no application yet. It is stopped, and waited for, by tb.Cleanup.
@@ -93,9 +96,10 @@ func New(tb TB) *Server {
 	s.CAFile = s.writeFile(dir, "entra-ca.pem", s.CAPEM)
 	s.TokenProxyCAFile = s.writeFile(dir, "token-proxy-ca.pem", s.TokenProxyCAPEM)
 
-	direct, plain, proxied := s.listen(), s.listen(), s.listen()
+	direct, plain, proxied, machine := s.listen(), s.listen(), s.listen(), s.listen()
 	s.URL = "https://" + direct.Addr().String()
 	s.ProxyURL = "http://" + plain.Addr().String()
+	s.IMDSURL = "http://" + machine.Addr().String()
 	s.tokenProxyURL = "https://" + proxied.Addr().String() + tokenProxyPrefix
 	_, port, _ := net.SplitHostPort(direct.Addr().String()) // a listener's own address always splits
 	s.loopback = []string{"127.0.0.1:" + port, "localhost:" + port}
@@ -107,6 +111,7 @@ func New(tb TB) *Server {
 		s.serveTLS(direct, s.mainCertificate(main), http.HandlerFunc(s.serveMain)),
 		s.serveTLS(proxied, s.tokenProxyCertificate(aks), http.HandlerFunc(s.serveTokenProxy)),
 		s.servePlain(s.refusable(plain), http.HandlerFunc(s.serveConnect)),
+		s.servePlain(machine, http.HandlerFunc(s.serveMachine)),
 	}
 	tb.Cleanup(func() { s.close(servers) })
 	return s
@@ -194,13 +199,15 @@ func (s *Server) servePlain(ln net.Listener, h http.Handler) *http.Server {
 
 // newSites gives each Host header its routes. At the loopback names everything is served.
 func (s *Server) newSites() map[string]http.Handler {
-	entra, github, all := http.NewServeMux(), http.NewServeMux(), http.NewServeMux()
+	entra, github, pipelines, all := http.NewServeMux(), http.NewServeMux(), http.NewServeMux(), http.NewServeMux()
 	s.routeEntra(entra)
 	s.routeEntra(all)
 	s.routeGitHub(github)
 	s.routeGitHub(all)
-	sites := map[string]http.Handler{gitHubHost: github}
-	muxes := []*http.ServeMux{entra, github, all}
+	s.routePipelines(pipelines)
+	s.routePipelines(all)
+	sites := map[string]http.Handler{gitHubHost: github, pipelinesHost: pipelines}
+	muxes := []*http.ServeMux{entra, github, pipelines, all}
 	for host := range resourceManagers {
 		arm := http.NewServeMux()
 		s.routeResourceManager(arm, audiences(host))

@@ -228,6 +228,9 @@ func (s *Server) accessToken(t *tokenRequest, life time.Duration) string {
 		claims["idp"], claims["idtyp"] = claims["iss"], "app"
 		claims["oid"], claims["sub"] = t.app.ObjectID, t.app.ObjectID
 	}
+	if t.app.ResourceID != "" {
+		claims["xms_mirid"] = t.app.ResourceID
+	}
 	if len(groups) > 0 {
 		claims["groups"] = groups
 	}
