@@ -208,10 +208,23 @@ func readOwn(path string, limit int64) ([]byte, error) {
 	return buf[:n], nil
 }
 
-func replace(path string, content []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+tempSuffix) // 0600, says its documentation
+func replace(path string, content []byte) error {
+	temp, err := write(path, content)
 	if err != nil {
 		return err
+	}
+	if err := robustio.Rename(temp, path); err != nil { // Windows refuses for moments while somebody reads
+		os.Remove(temp)
+		return err
+	}
+	return nil
+}
+
+// write makes a file beside path that holds content, safely on disk.
+func write(path string, content []byte) (temp string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+tempSuffix) // 0600, says its documentation
+	if err != nil {
+		return "", err
 	}
 	defer func() {
 		if err != nil {
@@ -220,15 +233,12 @@ func replace(path string, content []byte) (err error) {
 		}
 	}()
 	if _, err = f.Write(content); err != nil {
-		return err
+		return "", err
 	}
 	if err = f.Sync(); err != nil {
-		return err
+		return "", err
 	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	return robustio.Rename(f.Name(), path) // Windows refuses for moments while somebody reads
+	return f.Name(), f.Close()
 }
 
 // check says why the folder must not be used; nil when it may. An absent folder is an error too.

@@ -25,6 +25,9 @@ func private(fi fs.FileInfo) error {
 	return nil
 }
 
+// secret tells whether nobody else can read a file.
+func secret(fi fs.FileInfo) bool { return fi.Mode().Perm()&0o077 == 0 }
+
 // setTime sets a file's time of change; trouble with it is left.
 func setTime(f *os.File, t time.Time) {
 	tv := syscall.NsecToTimeval(t.UnixNano())

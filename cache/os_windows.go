@@ -17,6 +17,9 @@ const noFollow = 0
 // is; what others could do there is damage entries, which then miss.
 func private(fs.FileInfo) error { return nil }
 
+// secret: as for private.
+func secret(fs.FileInfo) bool { return true }
+
 // setTime sets a file's time of change; trouble with it is left.
 func setTime(f *os.File, t time.Time) {
 	ft := windows.NsecToFiletime(t.UnixNano())
