@@ -29,7 +29,7 @@ const defaultVersion = group + "v1beta1"
 // ExecInfo is what the client said about itself.
 type ExecInfo struct {
 	APIVersion  string // the version to answer in, never empty
-	Interactive bool   // whether a person may be asked through standard input
+	Interactive *bool  // whether a person may be asked; nil: the client does not say
 }
 
 // ReadExecInfo reads the value of KUBERNETES_EXEC_INFO. Empty means that there was none, and so does an empty apiVersion:
@@ -40,7 +40,7 @@ func ReadExecInfo(value string) (ExecInfo, error) {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
 		Spec       struct {
-			Interactive bool `json:"interactive"`
+			Interactive *bool `json:"interactive"`
 		} `json:"spec"`
 	}
 	if strings.TrimSpace(value) != "" {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -17,14 +18,16 @@ import (
 
 func TestReadExecInfo(t *testing.T) {
 	const v1, v1beta1 = "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"
+	yes := true
 	for value, want := range map[string]ExecInfo{
-		"":   {v1beta1, false},
-		" ":  {v1beta1, false},
-		"{}": {v1beta1, false},
-		`{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":true}}`: {v1, true},
-		`{"apiVersion":"client.authentication.k8s.io/v1beta1","spec":{"cluster":{"server":1}}}`:                {v1beta1, false},
-		`{"spec":{"cluster":[[]]}}`:    {v1beta1, false},
-		`{"kind":"ExecCredential"}`:    {v1beta1, false},
+		"":   {v1beta1, nil},
+		" ":  {v1beta1, nil},
+		"{}": {v1beta1, nil},
+		`{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":true}}`: {v1, &yes},
+		`{"spec":{"interactive":false}}`: {v1beta1, new(bool)},
+		`{"apiVersion":"client.authentication.k8s.io/v1beta1","spec":{"cluster":{"server":1}}}`: {v1beta1, nil},
+		`{"spec":{"cluster":[[]]}}`:    {v1beta1, nil},
+		`{"kind":"ExecCredential"}`:    {v1beta1, nil},
 		`{"apiVersion":"v1"}`:          {},
 		`{"apiVersion":1}`:             {},
 		`{"kind":"Pod"}`:               {},
@@ -34,7 +37,7 @@ func TestReadExecInfo(t *testing.T) {
 		`x`:                            {},
 	} {
 		got, err := ReadExecInfo(value)
-		if (err == nil) != (want.APIVersion != "") || got != want {
+		if (err == nil) != (want.APIVersion != "") || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, %v; want %+v", value, got, err, want)
 		}
 	}
