@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -28,14 +29,14 @@ func (c *cacheList) Run(w world) error {
 	if err != nil {
 		return err
 	}
-	entries = slices.DeleteFunc(entries, func(e cache.Listing) bool { return e.Holds != token.Kept })
+	entries = slices.DeleteFunc(entries, func(e cache.Listing) bool { return !slices.Contains([]string{token.Kept, token.KeptSignIn}, e.Holds) })
 	slices.SortFunc(entries, func(a, b cache.Listing) int { return a.Stored.Compare(b.Stored) })
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "METHOD\tCLIENT\tTENANT\tAUDIENCE\tAUTHORITY\tAGE\tLIFE LEFT")
+	fmt.Fprintln(table, "HOLDS\tMETHOD\tWHO\tCLIENT\tTENANT\tAUDIENCE\tAUTHORITY\tAGE\tLIFE LEFT")
 	for _, e := range entries {
 		input := inputs(e.Inputs)
 		left := e.Expires.Sub(dir.Now()).Round(time.Second)
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", input["method"], input["client"], input["tenant"], input["audience"], input["authority"],
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Holds, input["method"], cmp.Or(input["username"], input["hint"], input["identity"], input["subscription"], input["connection"]), input["client"], input["tenant"], input["audience"], input["authority"],
 			dir.Now().Sub(e.Stored).Round(time.Second), max(left, 0))
 	}
 	return table.Flush()

@@ -43,20 +43,36 @@ var groups = []kong.Group{
 	{Key: "kubeconfig", Title: "Kubeconfig:"},
 	{Key: "login", Title: "Login:"},
 	{Key: "workloadidentity", Title: "Login with a federated token (workloadidentity):"},
-	{Key: "other", Title: "Other login methods (accepted; not built yet):"},
+	{Key: "methods", Title: "Other login methods:"},
 	{Key: "cache", Title: "Cache:"},
 	{Key: "general", Title: "General:"},
 }
 
-const description = "An exec credential plugin for AKS: exchanges a federated token at Microsoft Entra ID for the cluster's token."
+const description = "An exec credential plugin for AKS: gets the cluster's token from Microsoft Entra ID, by a federated token or any other login, and caches it sealed."
 
-// Help is what get-token --help says before the flags.
-func (*GetToken) Help() string {
-	help := "A variable with ! wins over the flag, the others yield to it; an empty variable is an unset one. Besides those named with the flags, these are read:\n\n"
-	for _, v := range otherVariables {
-		help += "    " + strings.Join(v.names, " ") + "\n      " + v.about + "\n"
+// printHelp is kong's, with what get-token --help says before the flags. Kong would make that at every start, for nobody.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	if node := ctx.Selected(); node != nil && node.Name == "get-token" {
+		node.Detail = aboutLogins()
 	}
-	return help + "\nExit status: 1 the login failed, 2 wrong usage; 3 is kept for login methods that need a person."
+	return kong.DefaultHelpPrinter(options, ctx)
+}
+
+func aboutLogins() string {
+	var help strings.Builder
+	help.WriteString("Login methods, and what they need:\n\n")
+	for _, m := range token.Methods {
+		fmt.Fprintf(&help, "    %s\n      %s\n", m.Name, strings.ReplaceAll(m.About, "`", ""))
+		if len(m.Needs) > 0 {
+			fmt.Fprintf(&help, "      needs --%s\n", strings.ReplaceAll(strings.Join(m.Needs, ", --"), "|", " or --"))
+		}
+	}
+	help.WriteString("\nA variable with ! wins over the flag, the others yield to it; an empty variable is an unset one. Besides those named with the flags, these are read:\n\n")
+	for _, v := range otherVariables {
+		fmt.Fprintf(&help, "    %s\n      %s\n", strings.Join(v.names, " "), v.about)
+	}
+	help.WriteString("\nExit status: 1 the login failed, 2 wrong usage, 3 a person has to sign in and nobody can be asked.")
+	return help.String()
 }
 
 // otherVariables are read besides those in the flags' tags. README.md has them too.
@@ -68,13 +84,18 @@ var otherVariables = []struct {
 	{[]string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}, "GitHub Actions"},
 	{[]string{"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"}, "AKS identity bindings"},
 	{[]string{"AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION"}, "a regional address of Entra ID"},
+	{[]string{"SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN"}, "Azure Pipelines"},
+	{[]string{"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT", "MSI_ENDPOINT", "MSI_SECRET", "DEFAULT_IDENTITY_CLIENT_ID", "IMDS_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST"},
+		"managed identities elsewhere than on a virtual machine"},
+	{[]string{"AZURE_CONFIG_DIR", "AZURE_CLOUD_NAME", "AZURE_SUBSCRIPTION_ID", "AZD_CONFIG_DIR", "AZD_AUTH_ENDPOINT"}, "who is signed in to az and azd"},
+	{[]string{"BROWSER"}, "the browser for interactive"},
 	{[]string{"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}, "the way there"},
 }
 
 func newParser(grammar any) (*kong.Kong, error) {
 	return kong.New(grammar,
 		kong.Name("akslogin"), kong.Description(description),
-		kong.ExplicitGroups(groups), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.ValueFormatter(helpWithVariables),
+		kong.Help(printHelp), kong.ExplicitGroups(groups), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.ValueFormatter(helpWithVariables),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(duration)),
 		kong.PostBuild(func(k *kong.Kong) error { k.Model.HelpFlag.Help = "Print this."; return nil }),
 	)
@@ -168,8 +189,8 @@ func printVersion(w io.Writer) {
 // of filling in would look for blanks at every start, and not only when help is asked for.
 func helpWithVariables(value *kong.Value) string {
 	help := strings.NewReplacer(
-		"{methods}", strings.Join(token.MethodNames(true), ", "),
-		"{planned}", strings.Join(token.MethodNames(false), ", "),
+		"{methods}", strings.Join(token.MethodNames(), ", "),
+		"{pop}", strings.Join(token.MethodsWith("pop-enabled"), ", "),
 		"{environments}", strings.Join(token.Environments(), ", "),
 		"{token_file}", token.WellKnownTokenFile,
 	).Replace(value.Help)

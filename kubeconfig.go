@@ -58,7 +58,7 @@ func (c *kubeconfigCommand) Run(line *commandLine, w world, log *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	for _, text := range warnings(f, os.Getenv) {
+	for _, text := range warnings(f, method, os.Getenv) {
 		warn(text)
 	}
 	return c.deliver(append(bytes.TrimSuffix(content, []byte("\n")), '\n'))
@@ -147,7 +147,7 @@ func (c *kubeconfigCommand) method(line *commandLine) (token.Method, error) {
 		return token.Method{}, err
 	}
 	m, err := r.Check()
-	if m.Open == nil {
+	if m.Name == "" {
 		return m, err
 	}
 	return m, nil // what else is missing may stand in the kubeconfig that there is
@@ -179,7 +179,7 @@ func (c *kubeconfigCommand) exec(line *commandLine, m token.Method, from origin)
 	}
 	r, err := asGetToken(args)
 	if err == nil {
-		_, err = r.Check()
+		err = r.CheckStanza()
 	}
 	if err != nil {
 		return kube.Exec{}, err

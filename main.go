@@ -1,5 +1,5 @@
-// Akslogin is an exec credential plugin for AKS clusters: it exchanges the federated token of a pod or a CI job at Microsoft Entra ID for
-// the token that the cluster wants, keeps that sealed on disk, and prints it as an ExecCredential.
+// Akslogin is an exec credential plugin for AKS clusters: it logs in at Microsoft Entra ID, with the federated token of a pod or a CI job or
+// by any other method, keeps the cluster's token sealed on disk, and prints it as an ExecCredential.
 package main
 
 import (
@@ -9,9 +9,12 @@ import (
 	stdlog "log"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	azlog "github.com/Azure/azure-sdk-for-go/sdk/azcore/log"
+	"github.com/adrg/xdg"
+	"golang.org/x/term"
 
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/kube"
@@ -25,6 +28,7 @@ type world struct {
 	now      func() time.Time
 	pace     time.Duration // see token.World
 	patience time.Duration // see cache.Dir
+	queue    time.Duration // see token.World
 
 	lockPatience time.Duration // 0: lockPatience
 }
@@ -64,6 +68,7 @@ func (g *GetToken) Run(line *commandLine, w world, log *slog.Logger) error {
 	dir := g.dir(w)
 	ctx, surroundings, end := begin(request, dir, w, log)
 	defer end()
+	surroundings.Prompt = prompt(asked.Interactive)
 	answer, err := token.Get(ctx, request, surroundings)
 	if err != nil {
 		return err
@@ -78,9 +83,19 @@ func begin(request token.Request, dir cache.Dir, w world, log *slog.Logger) (ctx
 	timer := lastResort(timeout)
 	listenToSDK(log)
 	return ctx, token.World{
-		Now: w.now, Log: log, Pace: w.pace,
+		Now: w.now, Log: log, Pace: w.pace, Queue: w.queue,
 		Store: func(secret []byte, inputs []string) token.Store { return store(dir, secret, inputs) },
+		Key:   func() ([]byte, error) { return dir.Key(filepath.Join(xdg.DataHome, "akslogin", "key")) },
 	}, func() { done(); timer.Stop() }
+}
+
+// prompt is where a person can be asked to sign in: where the client says that somebody is there, else where somebody sees what is
+// written on standard error. nil: nobody is there.
+func prompt(interactive *bool) io.Writer {
+	if interactive == nil && term.IsTerminal(int(os.Stderr.Fd())) || interactive != nil && *interactive {
+		return os.Stderr
+	}
+	return nil
 }
 
 func store(dir cache.Dir, secret []byte, inputs []string) token.Store {

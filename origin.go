@@ -169,6 +169,7 @@ func (c *kubeconfigCommand) fromAzure(line *commandLine, w world, log *slog.Logg
 	}
 	ctx, surroundings, end := begin(r, c.dir(w), w, log)
 	defer end()
+	surroundings.Prompt = prompt(nil)
 	raw, err := clusterUserKubeconfig(ctx, r, surroundings, c.ResourceID, c.PublicFQDN)
 	if err != nil {
 		return origin{}, err

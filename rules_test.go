@@ -119,11 +119,10 @@ func TestEveryIncumbentFlagIsKnown(t *testing.T) {
 	}
 }
 
-// README's table of flags is the grammar's. UPDATE=1 writes it anew.
-func TestReadmeFlags(t *testing.T) {
-	const begin, end = "<!-- flags: written by UPDATE=1 go test -run TestReadmeFlags . -->\n", "<!-- end of flags -->"
-	var table strings.Builder
-	table.WriteString("| flag | variables | default |\n|---|---|---|\n")
+// README's tables are the program's: of flags the grammar's, of login methods the list's. UPDATE=1 writes them anew.
+func TestReadmeTables(t *testing.T) {
+	var flags strings.Builder
+	flags.WriteString("| flag | variables | default |\n|---|---|---|\n")
 	for _, command := range model(t).Leaves(false) {
 		if command.Name != "get-token" {
 			continue
@@ -141,14 +140,10 @@ func TestReadmeFlags(t *testing.T) {
 				mark := map[bool]string{true: "**!**"}[v.Overrides]
 				variables = append(variables, "`"+v.Name+"`"+mark)
 			}
-			fmt.Fprintf(&table, "| %s | %s | %s |\n", name, strings.Join(variables, " "), f.Tag.Get("otherwise"))
+			fmt.Fprintf(&flags, "| %s | %s | %s |\n", name, strings.Join(variables, " "), f.Tag.Get("otherwise"))
 		}
 	}
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, found := strings.Cut(string(readme), begin)
+	rest := readmeTable(t, "flags", flags.String())
 	for _, v := range otherVariables {
 		for _, name := range v.names {
 			if !strings.Contains(rest, "`"+name+"`") {
@@ -156,19 +151,41 @@ func TestReadmeFlags(t *testing.T) {
 			}
 		}
 	}
-	old, after, foundEnd := strings.Cut(rest, end)
-	if !found || !foundEnd {
-		t.Fatal("README.md has no place for the table")
+
+	var methods strings.Builder
+	methods.WriteString("| `--login` | who logs in, and how | needs | cached, and sealed with |\n|---|---|---|---|\n")
+	for _, m := range token.Methods {
+		var needs []string
+		for _, need := range m.Needs {
+			needs = append(needs, "`--"+strings.ReplaceAll(need, "|", "` or `--")+"`")
+		}
+		fmt.Fprintf(&methods, "| `%s` | %s | %s | %s |\n", m.Name, m.About, strings.Join(needs, ", "), m.Presents)
 	}
-	if old == table.String() {
-		return
-	}
-	if os.Getenv("UPDATE") == "" {
-		t.Fatalf("README.md's table is not the grammar's; UPDATE=1 go test -run TestReadmeFlags . writes\n%s", table.String())
-	}
-	if err := os.WriteFile("README.md", []byte(before+begin+table.String()+end+after), 0o644); err != nil {
+	readmeTable(t, "login methods", methods.String())
+}
+
+// readmeTable fails where README's table of something is not the one that is wanted, or writes it. It returns what comes after its beginning.
+func readmeTable(t *testing.T, what, want string) string {
+	t.Helper()
+	begin, end := "<!-- "+what+": written by UPDATE=1 go test -run TestReadmeTables . -->\n", "<!-- end of "+what+" -->"
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
 		t.Fatal(err)
 	}
+	before, rest, found := strings.Cut(string(readme), begin)
+	old, after, foundEnd := strings.Cut(rest, end)
+	switch {
+	case !found || !foundEnd:
+		t.Fatalf("README.md has no place for the table of %s", what)
+	case old == want:
+	case os.Getenv("UPDATE") == "":
+		t.Errorf("README.md's table of %s is not the program's; UPDATE=1 go test -run TestReadmeTables . writes\n%s", what, want)
+	default:
+		if err := os.WriteFile("README.md", []byte(before+begin+want+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return rest
 }
 
 // The README's kubeconfig loads, and its stanza is one that this program's grammar takes. The folders beside it have tests of their own.

@@ -34,23 +34,24 @@ func Post(ctx context.Context, address string, r Request, tok Token, w World) (A
 	defer connections.CloseIdleConnections()
 	wr.network = connections
 	w.Log.Debug("sending a request with the token", "to", wr.authority)
-	resp, err := wr.send(ctx, http.MethodPost, address, tok.Value, "application/json")
+	resp, err := wr.send(ctx, http.MethodPost, address, tok.Value, map[string]string{"Accept": "application/json"})
 	if err != nil {
-		return Answer{}, &sendError{r, wr.authority, map[string]string{"asked": wr.authority, "via": via(w.Getenv)}, why(ctx, err, wr.last.err)}
+		return Answer{}, &sendError{r, wr.authority, map[string]string{"asked": wr.authority, "via": via(w.Getenv)}, why(ctx, err, wr.last)}
 	}
 	body, err := runtime.Payload(resp)
 	return Answer{resp.StatusCode, resp.Header, body, retryAfter(resp)}, err
 }
 
 // send sends a request without a body that carries a bearer token.
-func (wr wire) send(ctx context.Context, method, address, bearer, accept string) (*http.Response, error) {
-	wr.oneRequest = false // what is asked here is no discovery document
+func (wr wire) send(ctx context.Context, method, address, bearer string, header map[string]string) (*http.Response, error) {
 	req, err := runtime.NewRequest(ctx, method, address)
 	if err != nil {
 		return nil, final("%w", err)
 	}
 	req.Raw().Header.Set("Authorization", "Bearer "+bearer)
-	req.Raw().Header.Set("Accept", accept)
+	for name, value := range header {
+		req.Raw().Header.Set(name, value)
+	}
 	options := policy.ClientOptions(wr.options(ctx, ""))
 	return runtime.NewPipeline("akslogin", "", runtime.PipelineOptions{}, &options).Do(req)
 }

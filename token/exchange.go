@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
 // AADSTS codes that the exchange acts upon.
@@ -38,7 +38,7 @@ type Refusal struct {
 func (r *Refusal) Error() string {
 	switch {
 	case r.AADSTS != 0:
-		return fmt.Sprintf("AADSTS%d: %s (correlation ID %s)", r.AADSTS, r.Sentence, r.CorrelationID)
+		return strings.TrimSuffix(fmt.Sprintf("AADSTS%d: %s (correlation ID %s)", r.AADSTS, r.Sentence, r.CorrelationID), " (correlation ID )")
 	case r.Name != "":
 		return strings.TrimSuffix(fmt.Sprintf("HTTP status %d, %s: %s", r.HTTPStatus, r.Name, r.Sentence), ": ")
 	}
@@ -49,22 +49,43 @@ func (r *Refusal) Error() string {
 type exchangeError struct {
 	request Request
 	facts   map[string]string
+	secrets []string // what must not be in the words, whoever repeats it
 	err     error
 }
 
 func (e *exchangeError) Error() string {
-	r := e.request
-	return fmt.Sprintf("login %s for client ID %s%s in tenant %s%s at %s: %v",
-		r.Login, r.ClientID, r.from("client-id"), r.TenantID, r.from("tenant-id"), e.facts["authority"], e.err)
+	text := "login " + e.request.Login
+	m, _ := method(e.request.Login)
+	for _, who := range []struct{ flag, is string }{
+		{"username", " as %s"}, {"identity-resource-id", " as %s"}, {"client-id", " for client ID %s"}, {"subscription", " for subscription %s"}, {"tenant-id", " in tenant %s"},
+	} {
+		if value := e.request.value(who.flag); value != "" && m.takes(who.flag) {
+			text += fmt.Sprintf(who.is, value) + e.request.from(who.flag)
+		}
+	}
+	if at := e.facts["authority"]; at != "" {
+		text += " at " + at
+	}
+	return text + ": " + e.err.Error()
 }
 func (e *exchangeError) Unwrap() error { return e.err }
 
+// attempt is what a credential is made for: one question and its repetitions.
+type attempt struct {
+	World
+	wire
+	options azcore.ClientOptions // the way there, for azidentity and MSAL
+	proof   *proofKey            // the key that the token is to be bound to; nil: a bearer token is wanted
+}
+
 // exchange asks Entra ID. Beyond what the transport tries again, it gives a federated credential that Entra ID does not find two more chances.
 func exchange(ctx context.Context, r Request, w World, login Login, wr wire) (Token, error) {
-	connections := wr.connections()
-	defer connections.CloseIdleConnections()
-	wr.network = connections
-	w.Log.Debug("asking Entra ID", "authority", wr.authority, "tenant", r.TenantID, "client", r.ClientID, "audience", r.audience())
+	if m, _ := method(r.Login); m.asksEntra() {
+		connections := wr.connections()
+		defer connections.CloseIdleConnections()
+		wr.network = connections
+	}
+	w.Log.Debug("asking for a token", "login", r.Login, "authority", wr.authority, "tenant", r.TenantID, "client", r.ClientID, "audience", r.audience())
 	tok, err := ask(ctx, r, w, login, wr)
 	for try := 1; try < matchTries && refusedWith(err, noFederatedCredential...); try++ {
 		w.Log.Debug("no matching federated credential; that may pass by itself, trying again", "error", err)
@@ -74,57 +95,66 @@ func exchange(ctx context.Context, r Request, w World, login Login, wr wire) (To
 		tok, err = ask(ctx, r, w, login, wr)
 	}
 	if err != nil {
-		return Token{}, &exchangeError{r, facts(r, w, login, wr), err}
+		return Token{}, &exchangeError{r, facts(r, w, login, wr), r.secrets(w.Getenv), err}
 	}
 	return tok, nil
 }
 
 func ask(ctx context.Context, r Request, w World, login Login, wr wire) (Token, error) {
-	credential, err := login.Credential(wr.options(ctx, r.TenantID), wr)
+	a := attempt{World: w, wire: wr, options: wr.options(ctx, r.TenantID)}
+	if r.PoPEnabled {
+		var err error
+		if a.proof, err = newProofKey(); err != nil {
+			return Token{}, err
+		}
+	}
+	credential, err := login.Credential(a)
 	if err != nil {
 		return Token{}, err
 	}
 	got, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{r.audience() + "/.default"}})
 	if err != nil {
-		return Token{}, why(ctx, err, wr.last.err)
+		return Token{}, why(ctx, err, wr.last)
 	}
 	now := w.Now() // by the system's clock, by which azidentity counts, unless a test moved it
 	life := min(time.Until(got.ExpiresOn), maxLife)
-	if life <= 0 || got.Token == "" {
+	if life <= 0 || !isBearer(got.Token) {
 		return Token{}, errors.New("the answer has no token, or one that is already expired")
 	}
-	tok := Token{Value: got.Token, Obtained: now, Expires: now.Add(life)}
+	tok := Token{Value: got.Token, Obtained: now, Expires: now.Add(life), Proof: a.proof.bytes()}
 	if !got.RefreshOn.IsZero() {
 		tok.RefreshOn = now.Add(time.Until(got.RefreshOn))
 	}
 	return tok, nil
 }
 
-// why finds the cause that azidentity's error has no way to tell: Entra ID's answer, or how the last request ended.
-func why(ctx context.Context, err, last error) error {
-	var failed *azidentity.AuthenticationFailedError
-	if errors.As(err, &failed) && failed.RawResponse != nil {
-		return refusalFrom(failed)
+// why finds the cause that azidentity's and MSAL's errors have no way to tell: the answer that refused, or how the last request ended.
+func why(ctx context.Context, err error, last *outcome) error {
+	if errors.As(err, new(*needsPerson)) {
+		return err
+	}
+	if last.refusal != nil && !last.refusal.pending() {
+		return last.refusal
 	}
 	if ctxErr := ctx.Err(); ctxErr != nil {
-		if last == nil || errors.Is(last, ctxErr) {
+		if last.err == nil || errors.Is(last.err, ctxErr) {
 			return ctxErr
 		}
-		return fmt.Errorf("%w; the last try ended so: %w", ctxErr, last)
+		return fmt.Errorf("%w; the last try ended so: %w", ctxErr, last.err)
 	}
-	if last != nil {
-		return last
+	if last.err != nil {
+		return last.err
 	}
 	return err
 }
 
-func refusalFrom(failed *azidentity.AuthenticationFailedError) *Refusal {
-	resp := failed.RawResponse
+// pending tells whether a device code is waiting for its person (RFC 8628, section 3.5).
+func (r *Refusal) pending() bool { return r.Name == "authorization_pending" || r.Name == "slow_down" }
+
+// refusalFrom reads an answer that is no token.
+func refusalFrom(resp *http.Response, body []byte) *Refusal {
 	refusal := &Refusal{HTTPStatus: resp.StatusCode, RetryAfter: retryAfter(resp)}
-	body, err := runtime.Payload(resp)
-	if err == nil {
-		parseRefusal(body, refusal)
-	}
+	parseRefusal(body, refusal)
 	return refusal
 }
 
@@ -157,10 +187,18 @@ func facts(r Request, w World, login Login, wr wire) map[string]string {
 	if login.Facts != nil {
 		all = login.Facts()
 	}
-	all["client"] = r.ClientID + r.from("client-id")
-	all["tenant"] = r.TenantID + r.from("tenant-id")
+	m, _ := method(r.Login)
+	for fact, flag := range map[string]string{
+		"client": "client-id", "tenant": "tenant-id", "username": "username", "subscription": "subscription", "connection": "azure-pipelines-service-connection-id",
+	} {
+		if value := r.value(flag).(string); value != "" && m.takes(flag) {
+			all[fact] = value + r.from(flag)
+		}
+	}
 	all["audience"] = r.audience() + r.from("server-id")
-	all["authority"] = wr.authority
+	if _, set := all["authority"]; !set {
+		all["authority"] = wr.authority
+	}
 	all["asked"], all["wanted"] = wr.last.asked, r.exchangeAudience()
 	if wr.proxy.url != nil {
 		all["proxy"] = address(wr.proxy.url.String()) + " ($" + proxyVariable + ")"

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode"
@@ -22,8 +24,9 @@ type Explanation struct {
 
 // Exit statuses.
 const (
-	LoginFailed = 1
-	WrongUsage  = 2 // 3 is kept for methods that ask a person, where nobody can answer
+	LoginFailed  = 1
+	WrongUsage   = 2
+	PersonNeeded = 3 // a person has to sign in, and nobody can be asked
 )
 
 // UsageError is a request that cannot work, found before anything was sent. Text and Hint may hold the person's own values, quoted.
@@ -52,14 +55,44 @@ func Explain(err error) Explanation {
 		return explanation(wrong.Text, wrong.Hint, WrongUsage)
 	case errors.As(err, &file):
 		return explanation(file.Error(), file.hint(), LoginFailed)
+	case errors.As(err, &exchange) && errors.As(err, new(*needsPerson)):
+		return explanation(without(exchange.text(), exchange.secrets), personHint(exchange.request), PersonNeeded)
 	case errors.As(err, &exchange):
-		return explanation(exchange.text(), exchange.hint(), LoginFailed)
+		return explanation(without(exchange.text(), exchange.secrets), without(exchange.hint(), exchange.secrets), LoginFailed)
 	case errors.As(err, &send):
 		return explanation(send.text(), causeHint(send.err, send.facts), LoginFailed)
 	case errors.As(err, &failed):
 		return explanation(failed.Text, failed.Hint, LoginFailed)
 	}
 	return explanation(err.Error(), "", LoginFailed)
+}
+
+// secretVariables are those that hold what a login shows, beside the flags' own.
+var secretVariables = slices.Concat(metadataSecrets, []string{gitHub.keyVariable, pipelines.keyVariable})
+
+// secrets are what this request shows to somebody, who may repeat it in an error.
+func (r Request) secrets(getenv func(string) string) []string {
+	var all []string
+	t := reflect.TypeFor[Request]()
+	for i := range t.NumField() {
+		if t.Field(i).Tag.Get("secret") != "" {
+			all = append(all, reflect.ValueOf(r).Field(i).String())
+		}
+	}
+	for _, name := range secretVariables {
+		all = append(all, getenv(name))
+	}
+	return slices.DeleteFunc(all, func(s string) bool { return len(s) < 4 }) // shorter ones would be found in any word
+}
+
+// without replaces secrets, as they are and as forms and URLs have them.
+func without(text string, secrets []string) string {
+	for _, secret := range secrets {
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			text = strings.ReplaceAll(text, form, redacted)
+		}
+	}
+	return text
 }
 
 // explanation is where every text passes that is shown, whoever wrote it: a token can stand in a flag's place too.
@@ -95,23 +128,52 @@ func cause(err error, r Request) string {
 }
 
 func (e *exchangeError) hint() string {
-	var refusal *Refusal
-	if !errors.As(e.err, &refusal) {
-		return causeHint(e.err, e.facts)
-	}
-	hint := aadstsHints[refusal.AADSTS]
+	var (
+		refusal *Refusal
+		job     *ciError
+		failed  *FailedError
+		odd     *finalError
+		port    *net.OpError
+	)
+	m, _ := method(e.request.Login)
+	late := errors.Is(e.err, context.DeadlineExceeded)
 	switch {
+	case errors.As(e.err, &refusal):
+		return e.refusedHint(m, refusal)
+	case errors.As(e.err, &job):
+		return fillIn(job.todo, e.facts)
+	case errors.As(e.err, &failed):
+		return failed.Hint
+	case errors.As(e.err, &port) && port.Op == "listen":
+		return "another program has the port: name another one with --redirect-url, or leave that out for any that is free"
+	case m.Asks && e.facts["asked"] == "": // nothing was sent: it was the person's turn
+		return "the sign-in was not finished: run the command again, and finish it in the browser; --timeout gives more time"
+	case late && e.facts["tool"] != "":
+		return fillIn("{tool} did not answer in time: see what it says when it is run by hand; --timeout gives it more", e.facts)
+	case m.Remedy != "" && !errors.As(e.err, &odd):
+		return fillIn(m.Remedy, e.facts)
+	}
+	return causeHint(e.err, e.facts)
+}
+
+// refusedHint is what to do about an answer that is a refusal.
+func (e *exchangeError) refusedHint(m Method, refusal *Refusal) string {
+	hint := cmp.Or(m.Hints[refusal.AADSTS], aadstsHints[refusal.AADSTS])
+	switch {
+	case m.Hints[refusal.AADSTS] != "":
+	case refusal.AADSTS == 0 && m.Remedy != "" && !mayPass(refusal.HTTPStatus):
+		hint = m.Remedy
 	case slices.Contains(noFederatedCredential, refusal.AADSTS) && e.facts["elsewhere"] != "":
 		hint = e.facts["elsewhere"]
 	case refusal.AADSTS == assertionOutOfTime && e.facts["expires"] > e.facts["now"]: // both RFC 3339 in UTC
 		hint = "the federated token from {source} is good until {expires} and it is {now} here: this machine's clock or its issuer's is wrong"
 	case hint != "":
 	case refusal.HTTPStatus == 429 && refusal.RetryAfter > 0:
-		hint = fmt.Sprintf("Entra ID asks for no more requests for %s: ", refusal.RetryAfter) + throttledHint
+		hint = fmt.Sprintf("{asked} asks for no more requests for %s: ", refusal.RetryAfter) + throttledHint
 	case refusal.HTTPStatus == 429:
 		hint = throttledHint
 	case refusal.HTTPStatus >= 500:
-		hint = "Entra ID has trouble; it was tried several times. See https://status.azure.com if it lasts"
+		hint = "{asked} has trouble. See https://status.azure.com if it lasts"
 	case refusal.Name == "":
 		hint = "something else than Entra ID answered at {asked}: a proxy, a firewall's page, or the wrong address"
 	}
@@ -121,6 +183,11 @@ func (e *exchangeError) hint() string {
 const (
 	throttledHint = "too many tokens are asked for. A cache folder that works saves most of them (akslogin cache path)"
 	serverIDHint  = "server ID {audience} is not one that a token can be had for; leave --server-id out for AKS"
+)
+
+const (
+	secondFactorHint = "the account {username} wants a second factor, or more than a password: sign in with --login devicecode or interactive; programs use workloadidentity or spn"
+	declinedHint     = "the sign-in was not finished: run the command again, enter the code that it shows and agree"
 )
 
 const matchHint = "{client} needs a federated credential with exactly issuer {issuer} , subject {subject} and audience {assertion-audience} , as the federated token from {source} has them " +
@@ -149,7 +216,25 @@ var aadstsHints = map[int]string{
 	1002012: serverIDHint,
 	90002:   "there is no tenant {tenant} at {authority} : check the ID, and --environment for another cloud than Azure's public one",
 	900023:  "{tenant} is neither a tenant's ID nor one of its domain names",
-	90033:   "Entra ID has trouble; it was tried several times",
+	90033:   "Entra ID has trouble. See https://status.azure.com if it lasts",
+	7000215: "the {source} is not one of client ID {client}: copy the secret's value, not its ID, and see that it was not deleted",
+	7000222: "the {source} has expired: make a new one for client ID {client}, or use a federated credential, which does not expire",
+	50034:   "there is no user {username} in tenant {tenant}: compare both, and --environment",
+	50053:   "the account {username} is locked for a while, after too many wrong passwords or because of where they came from",
+	50055:   "the password of {username} has expired: change it in a browser",
+	50057:   "the account {username} is switched off in tenant {tenant}",
+	50126:   "the user name {username} or the password is wrong",
+	50076:   secondFactorHint,
+	50079:   secondFactorHint,
+	50158:   secondFactorHint,
+	65001:   "nobody has allowed client ID {client} to be used for server ID {audience} in tenant {tenant}: for AKS people use client ID " + PublicClient,
+	7000218: "client ID {client} is an application that proves itself with a secret or certificate, and not one for people: for AKS people use client ID " + PublicClient,
+	50011:   "client ID {client} does not allow http://localhost as a redirect URL: for AKS people use client ID " + PublicClient,
+	65004:   declinedHint,
+	70016:   declinedHint,
+	70018:   declinedHint,
+	70019:   "the code has expired: run the command again and enter the new one within a quarter of an hour",
+	70020:   "the code has expired: run the command again and enter the new one within a quarter of an hour",
 }
 
 // causeHint is for failures that are not Entra ID's answer.
@@ -195,6 +280,17 @@ func (e *fileError) hint() string {
 		return "this user has to be able to read it: in a pod, set securityContext.fsGroup"
 	}
 	return "it has to hold the token that the cluster or CI system issued, and nothing else"
+}
+
+// personHint says how to sign in where somebody can.
+func personHint(r Request) string {
+	words := []string{"akslogin get-token --login " + r.Login}
+	for _, flag := range []string{"client-id", "tenant-id", "environment", "authority-host", "login-hint"} {
+		if value := r.value(flag); value != "" && r.From[flag] != theDefault {
+			words = append(words, fmt.Sprintf("--%s %v", flag, value))
+		}
+	}
+	return "sign in once in a terminal, as the same user: " + strings.Join(words, " ") + " ; programs that run by themselves log in by workloadidentity, spn, msi or azurepipelines"
 }
 
 const unknownFact = "(unknown)"

@@ -3,6 +3,7 @@ package token
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,17 +89,17 @@ func FuzzAnswer(f *testing.F) {
 		}
 		r := Request{Login: workloadIdentityName, TenantID: "contoso.example", ClientID: "c"}
 		w := World{Now: time.Now}.orDefaults()
-		wr, err := newWire(r, w)
+		wr, err := newWire(workloadIdentity, r, w)
 		if err != nil {
 			t.Fatal(err)
 		}
 		wr.network = answers{status, body, http.Header{"Location": {"https://elsewhere.example/" + secretToken}}}
-		login := Login{Credential: func(o azcore.ClientOptions, wr wire) (azcore.TokenCredential, error) {
-			return assertionCredential(r, o, wr, func(context.Context) (string, error) { return "a.b.c", nil })
+		login := Login{Credential: func(a attempt) (azcore.TokenCredential, error) {
+			return application{assertion: func(context.Context) (string, error) { return "a.b.c", nil }}.credential(r, a)
 		}}
 		tok, err := ask(t.Context(), r, w, login, wr)
 		if err != nil {
-			e := Explain(&exchangeError{r, facts(r, w, login, wr), err})
+			e := Explain(&exchangeError{r, facts(r, w, login, wr), nil, err})
 			wantPresentable(t, e.Text)
 			wantPresentable(t, e.Hint)
 			return
@@ -131,7 +132,7 @@ func FuzzExplain(f *testing.F) {
 			&url.Error{Op: "Post", URL: "https://x/", Err: errors.New(text)},
 			fmt.Errorf("%w; the last try ended so: %w", context.DeadlineExceeded, errors.New(text)),
 		} {
-			for _, err := range []error{err, &exchangeError{request, map[string]string{"authority": "https://a/"}, err}} {
+			for _, err := range []error{err, &exchangeError{request, map[string]string{"authority": "https://a/"}, nil, err}} {
 				e := Explain(err)
 				wantPresentable(t, e.Text)
 				wantPresentable(t, e.Hint)
@@ -139,6 +140,76 @@ func FuzzExplain(f *testing.F) {
 					t.Fatal("nothing said")
 				}
 			}
+		}
+	})
+}
+
+// What a metadata service or Entra ID's device endpoint answers is not repeated, and what is passed on to MSAL was looked at.
+func FuzzOtherAnswers(f *testing.F) {
+	f.Add([]byte(`{"access_token":"` + secretToken + `","client_id":"c","expires_in":"86400","expires_on":"1893500000","resource":"r","token_type":"Bearer","refresh_in":"43200"}`))
+	f.Add([]byte(`{"access_token":"abc","expires_on":"1893500000","expires_in":[],"token_type":5}`))
+	f.Add([]byte(`{"access_token":"abc","expires_in":"x` + secretToken + `"}`))
+	f.Add([]byte(`{"device_code":"` + secretToken + `","user_code":"ABC","verification_uri":"https://x/","expires_in":900,"interval":5,"message":"enter ABC\u001b[31m\n` + secretToken + `"}`))
+	f.Add([]byte(`{"device_code":5}`))
+	f.Add([]byte(`<html>` + secretToken))
+	now := time.Unix(1893456000, 0)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if out, err := checkMetadata(body, now); err != nil {
+			wantPresentable(t, err.Error())
+		} else {
+			var a struct {
+				Token   string `json:"access_token"`
+				Expires int64  `json:"expires_in"`
+			}
+			if err := json.Unmarshal(out, &a); err != nil || !isBearer(a.Token) || a.Expires <= 0 || time.Duration(a.Expires)*time.Second > maxLife {
+				t.Fatalf("%s passes: %+v, %v", body, a, err)
+			}
+		}
+		if out, err := checkDeviceCode(body); err != nil {
+			wantPresentable(t, err.Error())
+		} else {
+			var a struct {
+				UserCode string `json:"user_code"`
+				Message  string `json:"message"`
+			}
+			if err := json.Unmarshal(out, &a); err != nil || a.UserCode == "" {
+				t.Fatalf("%s passes: %+v, %v", body, a, err)
+			}
+			wantPresentable(t, a.UserCode)
+			wantPresentable(t, a.Message)
+		}
+	})
+}
+
+// Whatever stands in --pop-claims and in the access token, the result is a JWT with both in it, or a refusal in words.
+func FuzzProof(f *testing.F) {
+	f.Add("u=/subscriptions/x/resourceGroups/y/providers/Microsoft.Kubernetes/connectedClusters/z", "a.b.c")
+	f.Add(`u=","alg":"none`, `"}`)
+	f.Add("k=v", "x")
+	f.Add("u=a,k=,", "x")
+	key, err := newProofKey()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, popClaims, accessToken string) {
+		now := time.Unix(1893456000, 0)
+		tok, err := proven(Token{Value: accessToken, Obtained: now, Expires: now.Add(time.Hour), Proof: key.bytes()}, Request{PoPClaims: popClaims}, now)
+		if err != nil {
+			wantPresentable(t, Explain(err).Text)
+			return
+		}
+		var claims struct {
+			AT string `json:"at"`
+			U  string `json:"u"`
+			TS int64  `json:"ts"`
+		}
+		raw, err := base64.RawURLEncoding.DecodeString(strings.Split(tok.Value, ".")[1])
+		if err == nil {
+			err = json.Unmarshal(raw, &claims)
+		}
+		host, _ := Request{PoPClaims: popClaims}.provenHost()
+		if err != nil || utf8.ValidString(accessToken+host) && (claims.AT != accessToken || claims.U != host) || claims.TS != now.Unix() || tok.Proof != nil {
+			t.Fatalf("%+v, %v", claims, err)
 		}
 	})
 }

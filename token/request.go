@@ -26,7 +26,7 @@ import (
 //
 // Programs that fill a Request themselves need Login, ClientID and TenantID, and mostly no more.
 type Request struct {
-	Login       string `name:"login" short:"l" group:"login" placeholder:"METHOD" overrides:"AAD_LOGIN_METHOD" help:"Login method: {methods}. Known, but not supported by this version: {planned}. Without the flag it is workloadidentity where a federated token is found, else devicecode."`
+	Login       string `name:"login" short:"l" group:"login" placeholder:"METHOD" overrides:"AAD_LOGIN_METHOD" help:"Login method: {methods}. Without the flag it is workloadidentity where a federated token is found, else devicecode."`
 	TenantID    string `name:"tenant-id" short:"t" group:"login" placeholder:"ID" azurerm:"ARM_TENANT_ID" ambient:"AZURE_TENANT_ID,azurepipelines:AZURESUBSCRIPTION_TENANT_ID" help:"Entra tenant: its ID or one of its domain names."`
 	ClientID    string `name:"client-id" group:"login" placeholder:"ID" azurerm:"ARM_CLIENT_ID" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_ID" ambient:"AZURE_CLIENT_ID,azurepipelines:AZURESUBSCRIPTION_CLIENT_ID" help:"Client ID of the managed identity or application to log in as."`
 	ServerID    string `name:"server-id" group:"login" placeholder:"ID" otherwise:"6dae42f8-4368-4678-94ff-3960e28e3630" help:"Application that the token is for: the cluster's audience. AKS has the same one everywhere."`
@@ -34,25 +34,25 @@ type Request struct {
 
 	FederatedTokenFile string `name:"federated-token-file" group:"workloadidentity" placeholder:"FILE" ambient:"AZURE_FEDERATED_TOKEN_FILE" help:"File with the federated token. Where none is named: GitHub Actions' token if the job may ask for one, else {token_file}."`
 	AzureTokenProxy    string `name:"azure-token-proxy" group:"workloadidentity" placeholder:"auto|on|off" otherwise:"auto" help:"Ask through the cluster's token proxy (AKS identity bindings): auto means where AZURE_KUBERNETES_TOKEN_PROXY names one."`
-	AuthorityHost      string `name:"authority-host" group:"workloadidentity" placeholder:"URL" ambient:"AZURE_AUTHORITY_HOST" help:"Entra ID's address where it is not the environment's, https://HOST/."`
+	AuthorityHost      string `name:"authority-host" group:"login" placeholder:"URL" ambient:"AZURE_AUTHORITY_HOST" help:"Entra ID's address where it is not the environment's, https://HOST/."`
 
-	DisableInstanceDiscovery bool `name:"disable-instance-discovery" group:"workloadidentity" help:"Trust an --authority-host that Microsoft does not know, as in a private cloud, without asking Microsoft about it."`
+	DisableInstanceDiscovery bool `name:"disable-instance-discovery" group:"login" help:"Trust an --authority-host that Microsoft does not know, as in a private cloud, without asking Microsoft about it."`
 
-	ClientSecret                      string `name:"client-secret" secret:"true" group:"other" placeholder:"SECRET" azurerm:"ARM_CLIENT_SECRET" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_SECRET" ambient:"AZURE_CLIENT_SECRET" help:"spn: the application's secret. Better given in a variable."`
-	ClientCertificate                 string `name:"client-certificate" group:"other" placeholder:"FILE" azurerm:"ARM_CLIENT_CERTIFICATE_PATH" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE" ambient:"AZURE_CLIENT_CERTIFICATE_PATH" help:"spn: the application's certificate with its key, PEM or PFX."`
-	ClientCertificatePassword         string `name:"client-certificate-password" secret:"true" group:"other" placeholder:"PASSWORD" azurerm:"ARM_CLIENT_CERTIFICATE_PASSWORD" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE_PASSWORD" ambient:"AZURE_CLIENT_CERTIFICATE_PASSWORD" help:"spn: password of a PFX file."`
-	Username                          string `name:"username" group:"other" placeholder:"NAME" overrides:"AAD_USER_PRINCIPAL_NAME" ambient:"AZURE_USERNAME" help:"ropc: user name."`
-	Password                          string `name:"password" secret:"true" group:"other" placeholder:"PASSWORD" overrides:"AAD_USER_PRINCIPAL_PASSWORD" ambient:"AZURE_PASSWORD" help:"ropc: password. Better given in a variable."`
-	IdentityResourceID                string `name:"identity-resource-id" group:"other" placeholder:"ID" help:"msi: resource ID of the managed identity, instead of its client ID."`
-	Subscription                      string `name:"subscription" short:"s" group:"other" placeholder:"ID" help:"azurecli: subscription, by ID or name."`
-	AzurePipelinesServiceConnectionID string `name:"azure-pipelines-service-connection-id" group:"other" placeholder:"ID" ambient:"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID" help:"azurepipelines: resource ID of the service connection."`
-	LoginHint                         string `name:"login-hint" group:"other" placeholder:"NAME" help:"interactive: user name to begin with."`
-	RedirectURL                       string `name:"redirect-url" group:"other" placeholder:"URL" help:"interactive: where Entra ID sends the browser back to."`
-	PoPEnabled                        bool   `name:"pop-enabled" group:"other" help:"Ask for a proof-of-possession token (Azure Arc) instead of a bearer token."`
-	PoPClaims                         string `name:"pop-claims" group:"other" placeholder:"KEY=VALUE,..." help:"Claims of the proof-of-possession token; u=ARM_ID of the cluster at least."`
-	Legacy                            bool   `name:"legacy" group:"other" help:"Token with an spn: audience, for the AKS integration that ended in 2023."`
+	ClientSecret                      string `name:"client-secret" secret:"true" group:"methods" placeholder:"SECRET" azurerm:"ARM_CLIENT_SECRET" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_SECRET" ambient:"AZURE_CLIENT_SECRET" help:"spn: the application's secret. Better given in a variable."`
+	ClientCertificate                 string `name:"client-certificate" group:"methods" placeholder:"FILE" azurerm:"ARM_CLIENT_CERTIFICATE_PATH" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE" ambient:"AZURE_CLIENT_CERTIFICATE_PATH" help:"spn: file with the application's certificate and its key, PEM or PFX. Wins over a secret."`
+	ClientCertificatePassword         string `name:"client-certificate-password" secret:"true" group:"methods" placeholder:"PASSWORD" azurerm:"ARM_CLIENT_CERTIFICATE_PASSWORD" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE_PASSWORD" ambient:"AZURE_CLIENT_CERTIFICATE_PASSWORD" help:"spn: password of a PFX file."`
+	Username                          string `name:"username" group:"methods" placeholder:"NAME" overrides:"AAD_USER_PRINCIPAL_NAME" ambient:"AZURE_USERNAME" help:"ropc: user name."`
+	Password                          string `name:"password" secret:"true" group:"methods" placeholder:"PASSWORD" overrides:"AAD_USER_PRINCIPAL_PASSWORD" ambient:"AZURE_PASSWORD" help:"ropc: password. Better given in a variable."`
+	IdentityResourceID                string `name:"identity-resource-id" group:"methods" placeholder:"ID" help:"msi: resource ID of the managed identity, instead of its client ID. Without either it is the system-assigned one."`
+	Subscription                      string `name:"subscription" short:"s" group:"methods" placeholder:"ID" help:"azurecli: subscription, by ID or name."`
+	AzurePipelinesServiceConnectionID string `name:"azure-pipelines-service-connection-id" group:"methods" placeholder:"ID" ambient:"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID" help:"azurepipelines: resource ID of the service connection."`
+	LoginHint                         string `name:"login-hint" group:"methods" placeholder:"NAME" help:"interactive: user name to begin with."`
+	RedirectURL                       string `name:"redirect-url" group:"methods" placeholder:"URL" help:"interactive: where the browser comes back to, http://localhost:PORT. Any free port without it."`
+	PoPEnabled                        bool   `name:"pop-enabled" group:"methods" help:"Ask for a proof-of-possession token (Azure Arc) instead of a bearer token: with {pop}."`
+	PoPClaims                         string `name:"pop-claims" group:"methods" placeholder:"KEY=VALUE,..." help:"Claims of the proof-of-possession token; u=ARM_ID of the cluster at least."`
+	Legacy                            bool   `name:"legacy" group:"methods" help:"Refused, or ignored where it never meant anything: it asked for what AKS wanted until 2023."`
 
-	Timeout                    time.Duration `name:"timeout" group:"general" placeholder:"TIME" ambient:"AZURE_CLI_TIMEOUT" otherwise:"1m0s" help:"Time for the whole run."`
+	Timeout                    time.Duration `name:"timeout" group:"general" placeholder:"TIME" ambient:"AZURE_CLI_TIMEOUT" otherwise:"1m0s" help:"Time for the whole run; ten minutes if nobody says otherwise where a person may have to sign in."`
 	UseAzureRMEnvVars          bool          `name:"use-azurerm-env-vars" group:"general" help:"Read the variables of Terraform's Azure provider (ARM_*) too, before others."`
 	DisableEnvironmentOverride bool          `name:"disable-environment-override" group:"general" help:"Do not read the variables that would win over a flag (AAD_*, ARM_*)."`
 
@@ -160,6 +160,9 @@ func (r Request) Resolve(typed func(flag string) bool, getenv func(string) strin
 			r.Login, r.From["login"] = r.guess(getenv), theDefault
 		}
 	}
+	if m, known := method(r.Login); known && m.Asks && r.From["timeout"] == theDefault {
+		r.Timeout = personPatience
+	}
 	// An authority host that is just in the air yields to an environment that somebody wrote down
 	// (https://github.com/Azure/kubelogin/issues/507).
 	if r.From["environment"] == "--environment" && strings.HasPrefix(r.From["authority-host"], "$") {
@@ -266,6 +269,23 @@ func ParseTime(value string) (time.Duration, error) {
 	return d, nil
 }
 
+// written tells whether somebody wrote the value of a flag down for this kind of program. Otherwise it was just in the air, or is the default.
+func (r Request) written(flag string) bool {
+	name, variable := strings.CutPrefix(r.From[flag], "$")
+	if !variable {
+		return r.From[flag] != theDefault
+	}
+	return slices.ContainsFunc(variablesOf(flag), func(v Variable) bool { return v.Name == name && v.Overrides })
+}
+
+// variablesOf are the variables that a flag is read from.
+func variablesOf(flag string) []Variable { return Variables(tagOf(flag).Get) }
+
+func tagOf(flag string) reflect.StructTag {
+	field, _ := reflect.TypeFor[Request]().FieldByName(flagField(flag))
+	return field.Tag
+}
+
 // from is where a value came from, in brackets for a sentence, or "" where nobody knows.
 func (r Request) from(flag string) string {
 	if r.From[flag] == "" {
@@ -274,58 +294,95 @@ func (r Request) from(flag string) string {
 	return " (" + r.From[flag] + ")"
 }
 
-// Check refuses, with a *UsageError, what can be known to be wrong before anything is read or sent. It returns the login method.
+// Check refuses, with a *UsageError, what can be known to be wrong before anything is read or sent. It returns the login method, also
+// with an error, unless that is unknown.
 func (r Request) Check() (Method, error) {
 	m, known := method(r.Login)
-	switch {
-	case !known:
-		return m, usage("unknown login method %q%s: this program knows %s", r.Login, r.from("login"), strings.Join(slices.Concat(MethodNames(true), MethodNames(false)), ", "))
-	case m.Open == nil && r.From["login"] == theDefault:
-		return m, &UsageError{
-			Text: "no federated token was found, and without one the login method would be " + m.Name + ", which this version does not support",
-			Hint: "name the token's file with --federated-token-file or $AZURE_FEDERATED_TOKEN_FILE; the Azure workload identity webhook mounts it in a pod at " + WellKnownTokenFile,
-		}
-	case m.Open == nil:
-		return m, usage("this version does not support the login method %s%s; it supports %s", m.Name, r.from("login"), strings.Join(MethodNames(true), ", "))
+	if !known {
+		return m, usage("unknown login method %q%s: this program knows %s", r.Login, r.from("login"), strings.Join(MethodNames(), ", "))
 	}
-	for _, flag := range m.Needs {
-		if reflect.ValueOf(r.value(flag)).IsZero() {
-			return m, r.missing(m, flag)
-		}
-	}
-	for _, check := range []func() error{r.checkIDs, r.checkPoP, r.CheckValues} {
-		if err := check(); err != nil {
-			return m, err
-		}
-	}
-	return m, nil
+	return m, r.check(m, func([]string) bool { return true })
 }
 
-func (r Request) missing(m Method, flag string) error {
-	field, _ := reflect.TypeFor[Request]().FieldByName(flagField(flag))
-	sources := []string{"--" + flag}
-	for _, v := range Variables(field.Tag.Get) {
-		if r.reads(v) {
-			sources = append(sources, "$"+v.Name)
+// CheckStanza is Check for a request that is written down to be made later, elsewhere: its secrets may be in variables there.
+func (r Request) CheckStanza() error {
+	m, err := r.Check()
+	if m.Name == "" {
+		return err
+	}
+	return r.check(m, func(need []string) bool { return !slices.ContainsFunc(need, isSecret) })
+}
+
+// check refuses what is wrong for a method. needed tells which of its needs count.
+func (r Request) check(m Method, needed func([]string) bool) error {
+	if r.Legacy && m.takes("legacy") {
+		return &UsageError{
+			Text: "--legacy asked for a token with the audience spn:" + r.audience() + ", for the integration of AKS with Azure AD that ended in 2023",
+			Hint: "leave --legacy out: clusters of today want the token without it",
 		}
 	}
-	if flag == "client-id" && r.publicGiven {
+	for _, need := range m.Needs {
+		oneOf := strings.Split(need, "|")
+		if needed(oneOf) && !slices.ContainsFunc(oneOf, func(flag string) bool { return r.value(flag) != "" }) {
+			return r.missing(m, oneOf)
+		}
+	}
+	for _, check := range []func(Method) error{r.checkIDs, r.checkPoP} {
+		if err := check(m); err != nil {
+			return err
+		}
+	}
+	if m.Check != nil {
+		if err := m.Check(r); err != nil {
+			return err
+		}
+	}
+	if !m.asksEntra() { // where Entra ID is means nothing to it
+		r.AuthorityHost, r.Environment = "", ""
+	}
+	return r.CheckValues()
+}
+
+// isSecret tells whether a flag's value is not shown.
+func isSecret(flag string) bool { return tagOf(flag).Get("secret") != "" }
+
+// missing says that a method needs one of the flags, and where they could have come from.
+func (r Request) missing(m Method, flags []string) error {
+	var sources []string
+	for _, flag := range flags {
+		sources = append(sources, "--"+flag)
+		for _, v := range variablesOf(flag) {
+			if r.reads(v) {
+				sources = append(sources, "$"+v.Name)
+			}
+		}
+	}
+	if flags[0] == "client-id" && r.publicGiven {
 		return &UsageError{
 			Text: fmt.Sprintf("login %s needs a client ID of its own: %s is the public client that az writes into every kubeconfig", m.Name, PublicClient),
-			Hint: "give the client ID of the managed identity in one of " + strings.Join(sources, ", "),
+			Hint: "give the client ID of the managed identity or application in one of " + strings.Join(sources, ", "),
 		}
 	}
-	return &UsageError{
-		Text: fmt.Sprintf("login %s needs --%s; none of these is set: %s", m.Name, flag, strings.Join(sources, ", ")),
-		Hint: m.Missing,
+	text := fmt.Sprintf("login %s needs --%s; none of these is set: %s", m.Name, strings.Join(flags, " or --"), strings.Join(sources, ", "))
+	if r.From["login"] == theDefault && m.Name != workloadIdentityName {
+		return &UsageError{
+			Text: "no federated token was found, and without one the login method is " + m.Name + ": " + text,
+			Hint: "name the token's file with --federated-token-file or $AZURE_FEDERATED_TOKEN_FILE; the Azure workload identity webhook mounts it in a pod at " +
+				WellKnownTokenFile + ". Other logins are named by --login",
+		}
 	}
+	return &UsageError{Text: text, Hint: m.Missing}
 }
 
-func (r Request) checkIDs() error {
+// checkIDs knows the names that stand for many tenants: where a person signs in, Entra ID finds his own, and where a password is sent, below
+// organizations only (https://learn.microsoft.com/entra/identity-platform/v2-oauth-ropc).
+func (r Request) checkIDs(m Method) error {
+	asked := strings.ToLower(r.TenantID)
+	shared := slices.Contains([]string{"common", "organizations", "consumers"}, asked)
 	switch {
-	case slices.Contains([]string{"common", "organizations", "consumers"}, strings.ToLower(r.TenantID)):
-		return usage("tenant %q%s stands for many tenants: a workload logs in to one, give its ID", r.TenantID, r.from("tenant-id"))
-	case r.TenantID != "" && !isTenant(r.TenantID):
+	case shared && m.takes("tenant-id") && !m.Asks && !(m.takes("password") && asked == "organizations"):
+		return usage("tenant %q%s stands for many tenants: login %s is to one, give its ID", r.TenantID, r.from("tenant-id"), m.Name)
+	case r.TenantID != "" && !shared && !isTenant(r.TenantID):
 		return usage("tenant %q%s is not a tenant ID and not a domain name", r.TenantID, r.from("tenant-id"))
 	case r.ClientID != "" && !isID(r.ClientID, ".-_"):
 		return usage("client ID %q%s is not valid: copy it from the properties of the managed identity or application", r.ClientID, r.from("client-id"))
@@ -364,16 +421,6 @@ func IsGUID(s string) bool {
 // isID tells whether s can be an application's ID, and is not a token that got into the wrong place.
 func isID(s, more string) bool { return len(s) <= 200 && plain(s, more) && !secretive(s) }
 
-func (r Request) checkPoP() error {
-	switch {
-	case r.PoPClaims != "" && !r.PoPEnabled:
-		return usage("--pop-claims goes with --pop-enabled")
-	case r.PoPEnabled:
-		return usage("this version does not support --pop-enabled (proof-of-possession tokens)")
-	}
-	return nil
-}
-
 // CheckValues refuses, with a *UsageError, values that are wrong whatever the login method is.
 func (r Request) CheckValues() error {
 	switch {
@@ -391,8 +438,7 @@ func (r Request) audience() string {
 	if id := strings.TrimRight(strings.TrimSuffix(strings.TrimRight(r.ServerID, "/"), "/.default"), "/"); id != "" {
 		return id
 	}
-	field, _ := reflect.TypeFor[Request]().FieldByName("ServerID")
-	return field.Tag.Get("otherwise")
+	return tagOf("server-id").Get("otherwise")
 }
 
 // environment is the cloud named by --environment.

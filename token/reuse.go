@@ -34,11 +34,8 @@ const (
 	// rest is how long after a failed renewal nobody tries another, while the token has more than twice that left.
 	rest = 30 * time.Second
 
-	// queue is the longest wait for another process's result; never more than half of the time left, so that the other half remains for asking.
-	queue = 20 * time.Second
-
-	// diskTime is the longest that the store may take for reading or writing: a network's file system may never answer.
-	diskTime = 3 * time.Second
+	// defaultQueue is the longest wait for another process's result; never more than half of the time left, so that the other half remains for asking.
+	defaultQueue = 20 * time.Second
 )
 
 // record is what a Store holds: the last token, and the last failure if it came later.
@@ -58,11 +55,12 @@ type failure struct {
 // reuser answers one request from a store, or sees to it that one process asks while the others wait.
 type reuser struct {
 	World
-	store  Store
+	store  *timely // nil: nothing is kept
 	route  string
-	ask    func(context.Context) (Token, error)
-	retell func(*failure) error // another process's refusal, in words for this request
-	hung   bool                 // the store did not answer once, and is not asked again
+	asking func(context.Context) bool                          // see Login
+	ask    func(_ context.Context, needed bool) (Token, error) // needed: no token works that could be served instead
+	unsure func() bool                                         // see Login
+	retell func(*failure) error                                // another process's refusal, in words for this request
 }
 
 // token answers with the stored token where that is fresh. Where it is not, one process asks while the others wait for its result, be it
@@ -70,7 +68,7 @@ type reuser struct {
 // meanwhile; a token that works still is served when renewing fails.
 func (u *reuser) token(ctx context.Context) (Token, error) {
 	if u.store == nil {
-		return u.ask(ctx)
+		return u.ask(ctx, true)
 	}
 	began := u.Now()
 	have := u.load()
@@ -98,6 +96,9 @@ func (u *reuser) token(ctx context.Context) (Token, error) {
 func (u *reuser) renew(ctx, patient context.Context, have record, began time.Time) (Token, error) {
 	unlock, err := u.lock(patient, !have.Token.fresh(began))
 	defer unlock()
+	if u.unsure != nil && u.unsure() { // who is signed in has changed since this run began: what others got is not for it
+		return u.ask(patient, patient == ctx)
+	}
 	have = u.reload(have)
 	now := u.Now()
 	inTime := !errors.Is(err, context.DeadlineExceeded)
@@ -114,8 +115,12 @@ func (u *reuser) renew(ctx, patient context.Context, have record, began time.Tim
 	case err != nil:
 		u.Log.Debug("going on without a lock", "reason", err)
 	}
-	tok, err := u.ask(patient)
-	if err == nil {
+	tok, err := u.ask(patient, patient == ctx)
+	switch {
+	case err == nil && u.unsure != nil && u.unsure():
+		u.Log.Debug("who is signed in has changed meanwhile; the token is not kept")
+		return tok, nil
+	case err == nil:
 		u.save(record{Token: tok})
 		return tok, nil
 	}
@@ -130,29 +135,20 @@ func (u *reuser) renew(ctx, patient context.Context, have record, began time.Tim
 	return u.orServe(have.Token, err)
 }
 
-// lock waits no longer than it leaves time to go on without, and not all processes wait equally long. unlock is never nil.
+// lock waits no longer than it leaves time to go on without, and not all processes wait equally long. Where a person is asked, all
+// wait until he has answered. unlock is never nil.
 func (u *reuser) lock(ctx context.Context, wait bool) (unlock func(), err error) {
-	if u.hung {
-		return func() {}, errSlow
-	}
-	atMost := queue
-	if deadline, bounded := ctx.Deadline(); bounded {
+	atMost := u.Queue
+	deadline, bounded := ctx.Deadline()
+	switch {
+	case u.asking != nil && u.Prompt == nil && u.asking(ctx): // who cannot ask does not wait for those who do
+		return u.store.lock(ctx, false, u.Queue)
+	case bounded && u.asking != nil && u.Prompt != nil && wait:
+		return u.waitFor(func() (func(), error) { return u.store.lock(ctx, true, max(time.Until(deadline), 0)) })
+	case bounded:
 		atMost = max(min(atMost, time.Until(deadline)/2), 0)
 	}
-	atMost -= rand.N(atMost/2 + 1)
-	ctx, done := context.WithTimeout(ctx, atMost)
-	defer done()
-	give, err := within(u, atMost+diskTime, func() (func(), error) { return u.store.Lock(ctx, wait) }, func(give func()) {
-		if give != nil {
-			give()
-		}
-	})
-	if err != nil {
-		return func() {}, err
-	}
-	return func() {
-		_, _ = within(u, diskTime, func() (struct{}, error) { give(); return struct{}{}, nil }, nil)
-	}, nil
+	return u.store.lock(ctx, wait, atMost-rand.N(atMost/2+1))
 }
 
 func (u *reuser) serve(t Token, why string) (Token, error) {
@@ -223,9 +219,6 @@ func (r *Refusal) final() bool {
 }
 
 func (u *reuser) save(r record) {
-	if u.hung {
-		return
-	}
 	holds, expires := Kept, r.Token.Expires
 	if r.Token.Value == "" {
 		holds = "failure"
@@ -235,7 +228,7 @@ func (u *reuser) save(r record) {
 	}
 	data, err := json.Marshal(r)
 	if err == nil {
-		_, err = within(u, diskTime, func() (struct{}, error) { return struct{}{}, u.store.Put(data, holds, expires) }, nil)
+		err = u.store.put(data, holds, expires)
 	}
 	if err != nil {
 		u.Log.Debug("could not write to the cache", "error", err)
@@ -244,10 +237,7 @@ func (u *reuser) save(r record) {
 
 func (u *reuser) load() record {
 	var r record
-	if u.hung {
-		return r
-	}
-	data, err := within(u, diskTime, u.store.Get, nil)
+	data, err := u.store.get()
 	if err == nil {
 		err = json.Unmarshal(data, &r)
 	}
@@ -270,35 +260,6 @@ func (u *reuser) reload(have record) record {
 	return again
 }
 
-var errSlow = errors.New("the cache's disk does not answer")
-
-// within runs f, which uses u's store, and waits no longer than d for it. Then it returns errSlow and u does without the store from there on;
-// late, if not nil, gets what f still returns.
-func within[T any](u *reuser, d time.Duration, f func() (T, error), late func(T)) (T, error) {
-	type outcome struct {
-		result T
-		err    error
-	}
-	ended := make(chan outcome, 1)
-	go func() {
-		result, err := f()
-		ended <- outcome{result, err}
-	}()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case o := <-ended:
-		return o.result, o.err
-	case <-timer.C:
-	}
-	u.hung = true
-	if late != nil {
-		go func() { late((<-ended).result) }()
-	}
-	var none T
-	return none, errSlow
-}
-
 // route stands for everything beside the inputs of an entry that decides how a request ends. Proxies may hold passwords: it is a hash.
 func route(r Request, w World) string {
 	h := sha256.New()
@@ -315,5 +276,5 @@ func retold(f *failure, r Request, w World, login Login, wr wire) error {
 	all := maps.Clone(f.Facts)
 	maps.Copy(all, facts(r, w, login, wr))
 	all["asked"] = f.Facts["asked"]
-	return &exchangeError{r, all, f.Refusal}
+	return &exchangeError{r, all, r.secrets(w.Getenv), f.Refusal}
 }

@@ -6,6 +6,7 @@ package token
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -19,6 +20,8 @@ type Token struct {
 	Obtained  time.Time `json:"obtained"`            // when it came
 	Expires   time.Time `json:"expires"`             // when Entra ID says it ends
 	RefreshOn time.Time `json:"refresh_on,omitzero"` // from when Entra ID wants it renewed; zero: it did not say
+
+	Proof []byte `json:"proof,omitempty"` // the private key (PKCS #8) that the token is bound to; in the store only, Get returns none
 }
 
 // Until is the moment to tell a client as the token's end: a minute, or a tenth of its life where that is less, before
@@ -43,6 +46,9 @@ type World struct {
 	Log    *slog.Logger                               // nil: silence. Never gets a secret
 	Store  func(secret []byte, inputs []string) Store // nil: nothing is kept. May return nil for the same
 	Pace   time.Duration                              // first pause before a request is tried again; 0: 250 ms
+	Queue  time.Duration                              // longest wait for another process's result; 0: 20 s
+	Key    func() ([]byte, error)                     // this user's own key, which seals for methods that present no secret; nil: such methods keep nothing
+	Prompt io.Writer                                  // where a person is told how to sign in; nil: nobody is there who could
 }
 
 const defaultPace = 250 * time.Millisecond
@@ -60,6 +66,9 @@ func (w World) orDefaults() World {
 	if w.Pace == 0 {
 		w.Pace = defaultPace
 	}
+	if w.Queue == 0 {
+		w.Queue = defaultQueue
+	}
 	return w
 }
 
@@ -72,16 +81,29 @@ func Get(ctx context.Context, r Request, w World) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	for _, flag := range slices.Concat([]string{"login"}, m.Needs, m.Uses) {
-		if from := r.From[flag]; from != "" {
+	for _, flag := range slices.Concat([]string{"login"}, m.flags()) {
+		switch from := r.From[flag]; {
+		case from == "":
+		case isSecret(flag):
+			w.Log.Debug(flag, "value", "(secret)", "from", from)
+		default:
 			w.Log.Debug(flag, "value", r.value(flag), "from", from)
 		}
 	}
 	if r.Legacy {
 		w.Log.Debug("--legacy has no meaning for this login method and is ignored")
 	}
+	tok, err := m.get(ctx, r, w)
+	if err == nil && r.PoPEnabled {
+		return proven(tok, r, w.Now())
+	}
+	return tok, err
+}
+
+// get answers r with a stored token or a new one, as Entra ID issued it.
+func (m Method) get(ctx context.Context, r Request, w World) (Token, error) {
 	for first := true; ; first = false {
-		wr, err := newWire(r, w)
+		wr, err := newWire(m, r, w)
 		if err != nil {
 			return Token{}, err
 		}
@@ -90,8 +112,15 @@ func Get(ctx context.Context, r Request, w World) (Token, error) {
 			return Token{}, err
 		}
 		u := &reuser{
-			World: w, store: w.keep(login), route: route(r, w),
-			ask:    func(ctx context.Context) (Token, error) { return exchange(ctx, r, w, login, wr) },
+			World: w, store: w.keep(login.Secret, login.Inputs), route: route(r, w), asking: login.Asking,
+			ask: func(ctx context.Context, needed bool) (Token, error) {
+				w := w
+				if !needed {
+					w.Prompt = nil
+				}
+				return exchange(ctx, r, w, login, wr)
+			},
+			unsure: login.Unsure,
 			retell: func(f *failure) error { return retold(f, r, w, login, wr) },
 		}
 		tok, err := u.token(ctx)
@@ -104,11 +133,28 @@ func Get(ctx context.Context, r Request, w World) (Token, error) {
 	}
 }
 
-func (w World) keep(l Login) Store {
-	if w.Store == nil {
+// keep is the store for what belongs to secret and inputs; nil: nothing is kept. Without a secret nothing could be sealed.
+func (w World) keep(secret []byte, inputs []string) *timely {
+	if w.Store == nil || len(secret) == 0 {
 		return nil
 	}
-	return w.Store(l.Secret, l.Inputs)
+	if store := w.Store(secret, inputs); store != nil {
+		return &timely{store: store}
+	}
+	return nil
+}
+
+// ownKey is this user's own key; nil where there is none, and then a word in the log: what it would seal is not kept.
+func (w World) ownKey() []byte {
+	if w.Key == nil {
+		return nil
+	}
+	key, err := w.Key()
+	if err != nil {
+		w.Log.Debug("nothing is kept: there is no key to seal it with", "reason", err)
+		return nil
+	}
+	return key
 }
 
 func refusedWith(err error, codes ...int) bool {

@@ -130,11 +130,11 @@ func TestResolveOrder(t *testing.T) {
 
 func TestMethodsNameRealFlags(t *testing.T) {
 	for _, m := range Methods {
-		for _, flag := range slices.Concat(m.Needs, m.Uses, m.Own) {
+		for _, flag := range slices.Concat(m.flags(), m.Own, m.Stanza.Writes) {
 			flagField(flag) // panics
 		}
 		for _, flag := range m.Own {
-			if m.Open != nil && !slices.Contains(slices.Concat(m.Needs, m.Uses), flag) {
+			if !m.takes(flag) {
 				t.Errorf("%s owns --%s but neither needs nor uses it", m.Name, flag)
 			}
 		}
@@ -143,7 +143,7 @@ func TestMethodsNameRealFlags(t *testing.T) {
 
 func TestHintsUseKnownFacts(t *testing.T) {
 	known := map[string]string{}
-	for _, name := range []string{"client", "tenant", "audience", "authority", "source", "issuer", "subject", "assertion-audience", "expires", "now", "via", "asked", "wanted"} {
+	for _, name := range []string{"client", "tenant", "audience", "authority", "source", "issuer", "subject", "assertion-audience", "expires", "now", "via", "asked", "wanted", "username"} {
 		known[name] = "X"
 	}
 	for code, hint := range aadstsHints {
@@ -155,7 +155,7 @@ func TestHintsUseKnownFacts(t *testing.T) {
 
 func TestKnownHostsAreTheClouds(t *testing.T) {
 	for _, e := range environments {
-		wr, err := newWire(Request{Environment: e.names[0], TenantID: "t"}, World{}.orDefaults())
+		wr, err := newWire(workloadIdentity, Request{Environment: e.names[0], TenantID: "t"}, World{}.orDefaults())
 		if err != nil || !wr.oneRequest {
 			t.Errorf("%s: %+v, %v", e.names[0], wr, err)
 		}
@@ -203,7 +203,7 @@ func TestRegionIsLeftToMSAL(t *testing.T) {
 	w := World{Getenv: func(name string) string {
 		return map[string]string{"AZURE_REGIONAL_AUTHORITY_NAME": "westeurope"}[name]
 	}}.orDefaults()
-	wr, err := newWire(Request{}, w)
+	wr, err := newWire(workloadIdentity, Request{}, w)
 	if err != nil || wr.oneRequest || wr.region != "westeurope" {
 		t.Errorf("%+v, %v", wr, err)
 	}
@@ -285,7 +285,7 @@ func TestRouteDiffers(t *testing.T) {
 // A disk that does not answer is waited for a while and no longer; what comes late is not lost.
 func TestWithin(t *testing.T) {
 	hanging, late := make(chan int), make(chan int)
-	u := &reuser{}
+	u := &timely{}
 	if n, err := within(u, time.Hour, func() (int, error) { return 7, errSlow }, nil); n != 7 || err != errSlow || u.hung {
 		t.Errorf("%d, %v, %v", n, err, u.hung)
 	}
@@ -325,13 +325,13 @@ func TestHungStore(t *testing.T) {
 			store := hungStore{answers, make(chan struct{})}
 			defer close(store.release)
 			u := &reuser{
-				World: World{}.orDefaults(), store: store,
-				ask: func(context.Context) (Token, error) { return lasting(time.Hour, time.Hour), nil },
+				World: World{}.orDefaults(), store: &timely{store: store},
+				ask: func(context.Context, bool) (Token, error) { return lasting(time.Hour, time.Hour), nil },
 			}
 			ctx, done := context.WithTimeout(t.Context(), 8*time.Second)
 			defer done()
-			if tok, err := u.token(ctx); err != nil || tok.Value == "" || !u.hung {
-				t.Errorf("%+v, %v, hung %v", tok, err, u.hung)
+			if tok, err := u.token(ctx); err != nil || tok.Value == "" || !u.store.hung {
+				t.Errorf("%+v, %v, hung %v", tok, err, u.store.hung)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,13 +42,15 @@ type wire struct {
 	last       *outcome
 	network    http.RoundTripper // connections, of one exchange
 
-	granted func(body []byte) ([]byte, error) // looks at the answer to a POST that succeeded before anybody else does; nil: nobody
+	// granted look at answers that succeeded before anybody else does: to POSTs by the last part of the path, to GETs by what is before that.
+	granted map[string]func(body []byte) ([]byte, error)
 }
 
-// outcome is how the last request ended: with an answer, or with an error.
+// outcome is how the last request ended: with a good answer, a refusal or an error.
 type outcome struct {
-	asked string // https://HOST/
-	err   error
+	asked   string // https://HOST/
+	refusal *Refusal
+	err     error
 }
 
 // isKnown tells whether an https://HOST/ is one of Entra ID's own, where the token endpoint is https://HOST/TENANT/oauth2/v2.0/token: discovery
@@ -64,21 +68,31 @@ func regionFrom(getenv func(string) string) string {
 	return getenv("MSAL_FORCE_REGION")
 }
 
-func newWire(r Request, w World) (wire, error) {
+func newWire(m Method, r Request, w World) (wire, error) {
+	if !m.asksEntra() {
+		return wire{pace: w.Pace, last: &outcome{}}, nil
+	}
 	authority, err := r.authority()
 	if err != nil {
 		return wire{}, err
 	}
-	proxy, err := tokenProxyFrom(r, w.Getenv)
-	if err != nil {
-		return wire{}, err
+	var proxy tokenProxy
+	if m.takes("azure-token-proxy") { // it takes federated tokens, and no other secret is sent there
+		if proxy, err = tokenProxyFrom(r, w.Getenv); err != nil {
+			return wire{}, err
+		}
 	}
 	if err := checkProxy(w.Getenv); err != nil {
 		return wire{}, err
 	}
 	region := regionFrom(w.Getenv)
 	return wire{
-		authority: authority, proxy: proxy, region: region, pace: w.Pace, last: &outcome{}, granted: checkAnswer,
+		authority: authority, proxy: proxy, region: region, pace: w.Pace, last: &outcome{},
+		granted: map[string]func([]byte) ([]byte, error){
+			"token":      func(body []byte) ([]byte, error) { return checkAnswer(body, r.tokenType()) },
+			"devicecode": checkDeviceCode,
+			userRealm:    checkUserRealm,
+		},
 		oneRequest: isKnown(authority) && region == "" && !strings.EqualFold(r.TenantID, "adfs"),
 	}, nil
 }
@@ -97,6 +111,17 @@ func checkProxy(getenv func(string) string) error {
 	return nil
 }
 
+// to is the way to another service, https://HOST/, which is told nothing of Entra ID's. done is to be called when it has answered.
+func (wr wire) to(service string) (other wire, done func()) {
+	other = wire{authority: service, pace: wr.pace, last: wr.last, network: wr.network}
+	if wr.proxy.url == nil && wr.network != nil {
+		return other, func() {}
+	}
+	connections := other.connections() // without the token proxy's certificates
+	other.network = connections
+	return other, connections.CloseIdleConnections
+}
+
 // options are azcore's, with our transport and our patience.
 // ctx is the run's: its end bounds how long a server may ask to be left alone.
 func (wr wire) options(ctx context.Context, tenant string) azcore.ClientOptions {
@@ -110,7 +135,7 @@ func (wr wire) options(ctx context.Context, tenant string) azcore.ClientOptions 
 		},
 	}
 	if wr.oneRequest {
-		o.PerCallPolicies = []policy.Policy{discovery{wr.authority + tenant}}
+		o.PerCallPolicies = []policy.Policy{discovery{wr.authority + strings.ToLower(tenant)}} // as MSAL asks and Entra ID answers
 	}
 	return o
 }
@@ -175,6 +200,7 @@ func (wr wire) connections() *http.Transport {
 
 // Do implements policy.Transporter.
 func (t *transport) Do(req *http.Request) (*http.Response, error) {
+	*t.last = outcome{asked: "https://" + req.URL.Host + "/"}
 	resp, err := t.do(req)
 	t.last.err = err
 	return resp, err
@@ -193,6 +219,28 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	body, err := readAnswer(resp)
+	if err != nil {
+		return nil, err
+	}
+	check := t.granted[path.Base(req.URL.Path)]
+	if req.Method == http.MethodGet {
+		check = t.granted[path.Dir(req.URL.Path)]
+	}
+	switch {
+	case resp.StatusCode >= 400:
+		t.last.refusal = refusalFrom(resp, body)
+	case check != nil:
+		if body, err = check(body); err != nil {
+			return nil, final("%w", err)
+		}
+	}
+	plainRetryAfter(resp)
+	return answer(req, resp, body), nil
+}
+
+// readAnswer reads a whole answer, which must not be endless and not send the asker elsewhere, and closes it.
+func readAnswer(resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
@@ -202,13 +250,8 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 		return nil, final("the answer has more than %d bytes", maxAnswer)
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		return nil, final("the answer is a redirect (%d) to %s, and a credential is not sent to a second address", resp.StatusCode, clean(redirectHost(resp)))
-	case resp.StatusCode < 300 && req.Method == http.MethodPost && t.granted != nil:
-		if body, err = t.granted(body); err != nil {
-			return nil, final("%w", err)
-		}
 	}
-	plainRetryAfter(resp)
-	return answer(req, resp, body), nil
+	return body, nil
 }
 
 // allowed refuses to send anything secret elsewhere than to the authority, whatever a discovery document says.
@@ -238,12 +281,17 @@ func redirectHost(resp *http.Response) string {
 
 // checkAnswer looks at a granted token request (RFC 6749, section 5.1; RFC 6750, section 2.1) and returns what MSAL needs of it, and no
 // more. Its errors do not repeat any of it.
-func checkAnswer(body []byte) ([]byte, error) {
+func checkAnswer(body []byte, wantType string) ([]byte, error) {
 	var a struct {
 		Token   string          `json:"access_token"`
 		Type    string          `json:"token_type"`
 		Expires json.RawMessage `json:"expires_in"`
 		Refresh json.RawMessage `json:"refresh_in"`
+
+		// Where a person signed in. What is odd about these costs the sign-in that would be kept, and not the token.
+		RefreshToken json.RawMessage `json:"refresh_token"`
+		IDToken      json.RawMessage `json:"id_token"`
+		ClientInfo   json.RawMessage `json:"client_info"`
 	}
 	if err := json.Unmarshal(body, &a); err != nil {
 		return nil, errors.New("the answer is no token: not the JSON that Entra ID sends")
@@ -252,8 +300,8 @@ func checkAnswer(body []byte) ([]byte, error) {
 	switch {
 	case !isBearer(a.Token):
 		return nil, errors.New("the answer has no access token, or one that cannot stand in a header")
-	case !strings.EqualFold(a.Type, "Bearer"):
-		return nil, errors.New("the answer has a token that is not a bearer token")
+	case !strings.EqualFold(a.Type, wantType):
+		return nil, fmt.Errorf("the answer has a token that is not a %s token", strings.ToLower(wantType))
 	case err != nil:
 		return nil, errors.New("the answer does not say in whole seconds how long its token lives")
 	case life <= 0:
@@ -261,11 +309,81 @@ func checkAnswer(body []byte) ([]byte, error) {
 	case life > int64(100*365*24*time.Hour/time.Second): // MSAL's arithmetic would overflow further on
 		return nil, errors.New("the answer has a token with an impossible life")
 	}
-	needed := map[string]any{"access_token": a.Token, "token_type": "Bearer", "expires_in": life}
+	needed := map[string]any{"access_token": a.Token, "token_type": wantType, "expires_in": life} // no scope: all that were asked for
 	if refresh, err := seconds(a.Refresh); err == nil && refresh > 0 && refresh < life {
 		needed["refresh_in"] = refresh
 	}
+	for name, part := range map[string]struct {
+		raw  json.RawMessage
+		fits func(string) bool
+	}{
+		"refresh_token": {a.RefreshToken, func(s string) bool { return s != "" }},
+		"id_token":      {a.IDToken, func(s string) bool { _, err := claimsOf(s); return err == nil }},
+		"client_info":   {a.ClientInfo, isClientInfo},
+	} {
+		var value string
+		if json.Unmarshal(part.raw, &value) == nil && part.fits(value) {
+			needed[name] = value
+		}
+	}
 	return json.Marshal(needed)
+}
+
+// isClientInfo tells whether s is what MSAL names an account by: a JSON object in base64url.
+func isClientInfo(s string) bool {
+	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
+	var account struct{ UID, UTID string }
+	return err == nil && json.Unmarshal(raw, &account) == nil && account.UID != ""
+}
+
+// checkDeviceCode looks at the answer to a request for a device code (RFC 8628, section 3.2). What it says to people is made fit for them.
+func checkDeviceCode(body []byte) ([]byte, error) {
+	var a struct {
+		DeviceCode      string          `json:"device_code"`
+		UserCode        string          `json:"user_code"`
+		VerificationURI string          `json:"verification_uri"`
+		Expires         json.RawMessage `json:"expires_in"`
+		Interval        json.RawMessage `json:"interval"`
+		Message         string          `json:"message"`
+	}
+	if err := json.Unmarshal(body, &a); err != nil {
+		return nil, errors.New("the answer is no device code: not the JSON that Entra ID sends")
+	}
+	life, err := seconds(a.Expires)
+	if err != nil || life <= 0 || life > int64(24*time.Hour/time.Second) || a.DeviceCode == "" || a.UserCode == "" {
+		return nil, errors.New("the answer has no device code that could be used")
+	}
+	interval, _ := seconds(a.Interval)
+	return json.Marshal(map[string]any{
+		"device_code": a.DeviceCode, "expires_in": life, "interval": interval,
+		"user_code": clean(a.UserCode), "verification_uri": clean(a.VerificationURI), "message": clean(a.Message),
+	})
+}
+
+// userRealm is where MSAL asks, before it sends a password, who checks it.
+const userRealm = "/common/UserRealm"
+
+// checkUserRealm refuses accounts whose passwords are checked elsewhere, as by AD FS: a password is not sent to an address that an answer names.
+func checkUserRealm(body []byte) ([]byte, error) {
+	var a struct {
+		AccountType string `json:"account_type"`
+		Domain      string `json:"domain_name"`
+		Cloud       string `json:"cloud_instance_name"`
+		URN         string `json:"cloud_audience_urn"`
+	}
+	switch err := json.Unmarshal(body, &a); {
+	case err != nil:
+		return nil, errors.New("who checks the password cannot be read from the answer")
+	case strings.EqualFold(a.AccountType, "Federated"):
+		return nil, &FailedError{
+			Text: "the account's password is checked elsewhere than at Entra ID (it is federated, as by AD FS), and is not sent there",
+			Hint: "sign in with --login devicecode or interactive",
+		}
+	}
+	if !strings.EqualFold(a.AccountType, "Managed") {
+		return nil, &FailedError{Text: "Entra ID has no accounts of that user name's kind", Hint: "compare the user name: it is NAME@DOMAIN, with a domain of the tenant"}
+	}
+	return json.Marshal(map[string]string{"account_type": a.AccountType, "domain_name": a.Domain, "cloud_instance_name": a.Cloud, "cloud_audience_urn": a.URN})
 }
 
 // isBearer tells whether a token can stand in an Authorization header (RFC 6750, section 2.1: b64token).

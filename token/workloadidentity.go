@@ -8,11 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
 const workloadIdentityName = "workloadidentity"
@@ -20,10 +20,12 @@ const workloadIdentityName = "workloadidentity"
 // workloadIdentity exchanges a federated token for an access token (RFC 7523, section 2.2).
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow#third-case-access-token-request-with-a-federated-credential
 var workloadIdentity = Method{
-	Name:  workloadIdentityName,
-	Needs: []string{"client-id", "tenant-id"},
-	Uses:  []string{"server-id", "environment", "authority-host", "federated-token-file", "azure-token-proxy", "disable-instance-discovery", "timeout"},
-	Own:   []string{"client-id"},
+	Name:     workloadIdentityName,
+	About:    "a federated token: of a pod, of a job on GitHub Actions, of another CI system",
+	Needs:    []string{"client-id", "tenant-id"},
+	Uses:     slices.Concat(asking, []string{"federated-token-file", "azure-token-proxy"}, pop),
+	Own:      []string{"client-id"},
+	Presents: "the federated token; on GitHub Actions, the token that the job asks with",
 	Missing: "give it in the kubeconfig's args; in a pod the Azure workload identity webhook sets the variables when the pod has the label " +
 		`azure.workload.identity/use: "true" and its service account the annotation azure.workload.identity/client-id`,
 	Stanza: Stanza{Writes: []string{"client-id", "tenant-id", "authority-host", "federated-token-file"}},
@@ -36,12 +38,7 @@ const maxFederatedToken = 64 << 10
 // openWorkloadIdentity takes the federated token from the file that somebody named, else from GitHub Actions where a job may ask for
 // one, else from the file that the AKS webhook mounts.
 func openWorkloadIdentity(r Request, w World, wr wire) (Login, error) {
-	login := Login{
-		Inputs: []string{
-			"method=" + workloadIdentityName, "authority=" + wr.authority, "tenant=" + r.TenantID, "client=" + r.ClientID,
-			"audience=" + r.audience(), "region=" + wr.region, "proxy=" + wr.proxy.identity(),
-		},
-	}
+	login := Login{Inputs: append(r.inputs(wr), "proxy="+wr.proxy.identity())}
 	if r.FederatedTokenFile == "" && onGitHub(w.Getenv) {
 		return gitHubLogin(login, r, w)
 	}
@@ -65,8 +62,8 @@ func fileLogin(login Login, r Request, getenv func(string) string) (Login, error
 	}
 	login.Secret = assertion
 	login.Inputs = append(login.Inputs, "source=file")
-	login.Credential = func(o azcore.ClientOptions, wr wire) (azcore.TokenCredential, error) {
-		return assertionCredential(r, o, wr, func(context.Context) (string, error) { return string(assertion), nil })
+	login.Credential = func(a attempt) (azcore.TokenCredential, error) {
+		return application{assertion: func(context.Context) (string, error) { return string(assertion), nil }}.credential(r, a)
 	}
 	login.Replaced = func() bool {
 		now, err := readFederatedToken(file)
@@ -78,15 +75,6 @@ func fileLogin(login Login, r Request, getenv func(string) string) (Login, error
 		return facts
 	}
 	return login, nil
-}
-
-// assertionCredential is azidentity's credential over an assertion of ours. Its WorkloadIdentityCredential would read the file by
-// itself, untrimmed and unbounded, and would replace our transport where there is a token proxy.
-func assertionCredential(r Request, o azcore.ClientOptions, wr wire, assertion func(context.Context) (string, error)) (azcore.TokenCredential, error) {
-	return azidentity.NewClientAssertionCredential(r.TenantID, r.ClientID, assertion, &azidentity.ClientAssertionCredentialOptions{
-		ClientOptions:            o,
-		DisableInstanceDiscovery: wr.oneRequest || r.DisableInstanceDiscovery,
-	})
 }
 
 // readFederatedToken reads the token in file without the white space around it. What is not a JWT is an error that does not

@@ -1,0 +1,134 @@
+package token
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"software.sslmate.com/src/go-pkcs12"
+)
+
+// servicePrincipal logs in as an application with its secret or its certificate.
+// https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+var servicePrincipal = Method{
+	Name:    "spn",
+	About:   "an application's secret or certificate",
+	Needs:   []string{"client-id", "tenant-id", "client-secret|client-certificate"},
+	Uses:    slices.Concat(asking, []string{"client-certificate-password", "legacy"}, pop),
+	Own:     []string{"client-id"},
+	Missing: "an application's IDs are in its registration in the tenant; its secret or certificate only whoever made it has",
+	Hints: map[int]string{
+		700027: "the {source} (thumbprint {thumbprint}) is not one of client ID {client}: add it to the application, or name the one that is there; it may have expired",
+		50013:  "the {source} (thumbprint {thumbprint}) is not one of client ID {client}",
+		700024: "the {source} signed an assertion that is not good now, and it is {now} here: this machine's clock is wrong",
+	},
+	Presents: "the secret, or the certificate's file and password",
+	Stanza: Stanza{
+		Writes:   slices.Concat(personal, []string{"client-secret", "client-certificate", "client-certificate-password", "legacy"}, pop),
+		Inherits: slices.Concat(personal, []string{"legacy"}, pop),
+		Requires: identity,
+	},
+	Open: openServicePrincipal,
+}
+
+// openServicePrincipal takes the certificate where both are given, as kubelogin does, unless the secret was written down and the
+// certificate is just in the air.
+func openServicePrincipal(r Request, _ World, wr wire) (Login, error) {
+	if r.ClientCertificate == "" || r.ClientSecret != "" && r.written("client-secret") && !r.written("client-certificate") {
+		return Login{
+			Secret: []byte(r.ClientSecret),
+			Inputs: append(r.inputs(wr), "with=secret"),
+			Credential: func(a attempt) (azcore.TokenCredential, error) {
+				return application{secret: r.ClientSecret}.credential(r, a)
+			},
+			Facts: func() map[string]string {
+				return map[string]string{"source": "secret" + r.from("client-secret")}
+			},
+		}, nil
+	}
+	file, err := readRegular(r.ClientCertificate, maxCertificate+1)
+	if err == nil && len(file) > maxCertificate {
+		err = fmt.Errorf("it has more than %d bytes", maxCertificate)
+	}
+	if err != nil {
+		return Login{}, r.certificateError(err)
+	}
+	// The file has the key in it: it is not taken apart unless it is needed, since that may take a thousand rounds of hashing.
+	sealing := sha256.Sum256(file)
+	return Login{
+		Secret: append(sealing[:], r.ClientCertificatePassword...),
+		Inputs: append(r.inputs(wr), "with=certificate"),
+		Credential: func(a attempt) (azcore.TokenCredential, error) {
+			certificates, key, err := parseCertificate(file, r.ClientCertificatePassword)
+			if err != nil {
+				return nil, r.certificateError(err)
+			}
+			return application{certificates: certificates, key: key}.credential(r, a)
+		},
+		Facts: func() map[string]string {
+			facts := map[string]string{"source": "certificate in " + r.ClientCertificate + r.from("client-certificate")}
+			if certificates, _, err := parseCertificate(file, r.ClientCertificatePassword); err == nil {
+				facts["thumbprint"] = fmt.Sprintf("%X", sha1.Sum(certificates[0].Raw)) // as Azure's portal shows it
+			}
+			return facts
+		},
+	}, nil
+}
+
+// maxCertificate is many times the size of a certificate's file with its chain.
+const maxCertificate = 1 << 20
+
+func (r Request) certificateError(err error) error {
+	return &UsageError{
+		Text: fmt.Sprintf("read the certificate in %q%s: %v", r.ClientCertificate, r.from("client-certificate"), err),
+		Hint: "the file has to hold the certificate and its private key, as PEM without a password or as PFX (PKCS #12) with the one in --client-certificate-password",
+	}
+}
+
+// parseCertificate reads a certificate, its chain and its RSA key from PEM or from PKCS #12, in any encryption that OpenSSL and Windows
+// write. The certificate of the key comes first.
+func parseCertificate(file []byte, password string) ([]*x509.Certificate, crypto.PrivateKey, error) {
+	var certificates []*x509.Certificate
+	var key crypto.PrivateKey
+	var err error
+	if block, _ := pem.Decode(file); block != nil {
+		if certificates, key, err = azidentity.ParseCertificates(file, nil); err != nil {
+			return nil, nil, err
+		}
+	} else {
+		var leaf *x509.Certificate
+		key, leaf, certificates, err = pkcs12.DecodeChain(file, password)
+		switch {
+		case errors.Is(err, pkcs12.ErrIncorrectPassword):
+			return nil, nil, errors.New("the password is not the file's")
+		case err != nil:
+			return nil, nil, fmt.Errorf("it is neither PEM nor PFX: %w", err)
+		}
+		certificates = slices.Insert(certificates, 0, leaf)
+	}
+	if _, rsaKey := key.(*rsa.PrivateKey); !rsaKey {
+		return nil, nil, errors.New("its private key is not an RSA key, and Entra ID takes no other")
+	}
+	if signer, ok := key.(crypto.Signer); ok {
+		public, err := x509.MarshalPKIXPublicKey(signer.Public())
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, c := range certificates {
+			if bytes.Equal(c.RawSubjectPublicKeyInfo, public) {
+				certificates[0], certificates[i] = certificates[i], certificates[0]
+				return certificates, key, nil
+			}
+		}
+	}
+	return nil, nil, errors.New("none of its certificates is the private key's")
+}
