@@ -122,8 +122,8 @@ var wantedDifferences = []wantedDifference{
 	{name: "typed flags that kubelogin drops", reason: "get-token reads them",
 		want: func(c *convertCase, u oldUser, s *convertedUser) bool {
 			changed := false
-			for flag, method := range droppedFlags {
-				if value := canonical(c.typed)[flag]; value != "" && s.args[flag] != value && (method == "" || method == s.args["login"]) {
+			for flag, methods := range droppedFlags {
+				if value := canonical(c.typed)[flag]; value != "" && s.args[flag] != value && (methods == nil || slices.Contains(methods, s.args["login"])) {
 					s.args[flag], changed = value, true
 				}
 			}
@@ -151,10 +151,12 @@ var wantedDifferences = []wantedDifference{
 		}},
 }
 
-// droppedFlags are those that kubelogin's convert-kubeconfig takes and forgets, and the method that reads them; "": all do.
-var droppedFlags = map[string]string{
-	"environment": "workloadidentity", "disable-instance-discovery": "workloadidentity", "client-id": "azurepipelines",
-	"timeout": "", "use-azurerm-env-vars": "", "disable-environment-override": "",
+// droppedFlags are those that kubelogin's convert-kubeconfig takes and forgets, and the methods that read them; nil: all do.
+var droppedFlags = map[string][]string{
+	"environment": {"workloadidentity", "azurepipelines"}, "client-id": {"azurepipelines"},
+	"authority-host": {"devicecode", "interactive", "spn", "ropc", "azurepipelines"}, "disable-instance-discovery": {"devicecode", "interactive", "spn", "ropc", "workloadidentity", "azurepipelines"},
+	"pop-enabled": {"workloadidentity", "azurepipelines"}, "pop-claims": {"workloadidentity", "azurepipelines"},
+	"timeout": nil, "use-azurerm-env-vars": nil, "disable-environment-override": nil,
 }
 
 // methodFlags are what conversions to and from a method are made with.
@@ -667,15 +669,8 @@ func stanzaOf(user map[string]any) convertedUser {
 		return s
 	}
 	for args = args[1:]; len(args) > 0; {
-		flag, value, attached := strings.Cut(strings.TrimPrefix(args[0], "--"), "=")
-		if long := longFlags[args[0][:min(2, len(args[0]))]]; long != "" {
-			flag, value, attached = long, strings.TrimPrefix(args[0][2:], "="), len(args[0]) > 2
-		}
-		if args = args[1:]; !attached && slices.Contains(boolFlags, flag) {
-			value = "true"
-		} else if !attached && len(args) > 0 {
-			value, args = args[0], args[1:]
-		}
+		var flag, value string
+		flag, value, args = nextFlag(args)
 		if _, twice := s.args[flag]; twice {
 			flag += " (again)"
 		}
@@ -683,6 +678,20 @@ func stanzaOf(user map[string]any) convertedUser {
 	}
 	s.args = canonical(s.args)
 	return s
+}
+
+// nextFlag takes the flag at the beginning of arguments.
+func nextFlag(args []string) (flag, value string, rest []string) {
+	flag, value, attached := strings.Cut(strings.TrimPrefix(args[0], "--"), "=")
+	if long := longFlags[args[0][:min(2, len(args[0]))]]; long != "" {
+		flag, value, attached = long, strings.TrimPrefix(args[0][2:], "="), len(args[0]) > 2
+	}
+	if args = args[1:]; !attached && slices.Contains(boolFlags, flag) {
+		value = "true"
+	} else if !attached && len(args) > 0 {
+		value, args = args[0], args[1:]
+	}
+	return flag, value, args
 }
 
 // differences are between what was wanted and what a program did.
