@@ -197,10 +197,11 @@ var values = map[string][]value{
 	},
 	"azure-pipelines.yml": {
 		{[]string{"0", "steps", "1", "task"}, "AzureCLI@2"},
-		{[]string{"0", "steps", "1", "inputs", "addSpnToEnvironment"}, true},
 		{[]string{"0", "steps", "1", "inputs", "scriptType"}, "bash"},
 		{[]string{"0", "steps", "1", "inputs", "scriptLocation"}, "inlineScript"},
-		{[]string{"0", "steps", "1", "env"}, map[string]any{"KUBECONFIG": "$(Build.SourcesDirectory)/kubeconfig.yaml"}},
+		{[]string{"0", "steps", "1", "env"}, map[string]any{
+			"KUBECONFIG": "$(Build.SourcesDirectory)/kubeconfig.yaml", "AAD_LOGIN_METHOD": "azurepipelines", "SYSTEM_ACCESSTOKEN": "$(System.AccessToken)",
+		}},
 	},
 	"argocd-cluster.yaml": {
 		{[]string{"0", "kind"}, "Secret"},
@@ -308,16 +309,29 @@ func lines(in any) (all []string) {
 	return all
 }
 
-// federatedVariables are where a CI system gives the federated token to a job's one script; "" where the script makes no file of it.
-var federatedVariables = map[string]string{"gitlab-ci.yml": "AZURE_ID_TOKEN", "azure-pipelines.yml": "idToken", "github-actions.yaml": ""}
+// ciJobs are what a CI system gives to a job's one script, and what akslogin's stand-in for kubectl says of the federated token's file; nil
+// where the file has several scripts.
+var ciJobs = map[string]func(s *entratest.Server) (env []string, says string){
+	"gitlab-ci.yml": func(s *entratest.Server) ([]string, string) {
+		return []string{"AZURE_ID_TOKEN=" + s.Assertion(entratest.Claims{Subject: subject})}, "600\n"
+	},
+	"azure-pipelines.yml": func(s *entratest.Server) ([]string, string) {
+		uri, systemToken := s.Pipeline(serviceConnection)
+		return []string{
+			"AAD_LOGIN_METHOD=azurepipelines", "SYSTEM_OIDCREQUESTURI=" + uri, "SYSTEM_ACCESSTOKEN=" + systemToken,
+			"AZURESUBSCRIPTION_CLIENT_ID=" + client, "AZURESUBSCRIPTION_TENANT_ID=" + tenant, "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID=" + serviceConnection.ID,
+		}, ""
+	},
+	"github-actions.yaml": nil,
+}
 
-// The shell in CI files is shell; and where it makes a file of the federated token, nobody else can read that, akslogin finds it, and it goes at the end.
+// The shell in CI files is shell, and akslogin logs in there; where it makes a file of the federated token, nobody else can read that, and it goes at the end.
 func TestExampleSnippets(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
 		t.Skip("no bash here")
 	}
-	for file, variable := range federatedVariables {
+	for file, job := range ciJobs {
 		t.Run(file, func(t *testing.T) {
 			raw, err := os.ReadFile(filepath.Join("examples", "kubectl", file))
 			if err != nil {
@@ -330,21 +344,21 @@ func TestExampleSnippets(t *testing.T) {
 				}
 			}
 			switch {
-			case len(all) == 0, variable != "" && len(all) != 1:
+			case len(all) == 0, job != nil && len(all) != 1:
 				t.Errorf("%d scripts", len(all))
-			case variable != "":
-				runSnippet(t, bash, all[0], variable)
+			case job != nil:
+				runSnippet(t, bash, all[0], job)
 			}
 		})
 	}
 }
 
 // runSnippet runs a script with a kubectl that does no more than call its plugin, and a go that installs nothing.
-func runSnippet(t *testing.T, bash, script, variable string) {
+func runSnippet(t *testing.T, bash, script string, job func(*entratest.Server) ([]string, string)) {
 	s := entratest.New(t)
 	populate(s)
 	dir := t.TempDir()
-	plugin := fmt.Sprintf("#!/bin/sh -e\nstat -c %%a \"$AZURE_FEDERATED_TOKEN_FILE\" >&2\nexec %s get-token --login workloadidentity --tenant-id %s --client-id %s\n", binary(t), tenant, client)
+	plugin := fmt.Sprintf("#!/bin/sh -e\n[ -z \"$AZURE_FEDERATED_TOKEN_FILE\" ] || stat -c %%a \"$AZURE_FEDERATED_TOKEN_FILE\" >&2\nexec %s get-token --login workloadidentity --tenant-id %s --client-id %s\n", binary(t), tenant, client)
 	for name, content := range map[string]string{"kubectl": plugin, "go": "#!/bin/sh\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755); err != nil {
 			t.Fatal(err)
@@ -355,14 +369,14 @@ func runSnippet(t *testing.T, bash, script, variable string) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(bash, "-c", script)
-	cmd.Env = []string{
-		variable + "=" + s.Assertion(entratest.Claims{Subject: subject}),
-		"PATH=" + dir + ":" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + temp, "AGENT_TEMPDIRECTORY=" + temp, "HTTPS_PROXY=" + s.ProxyURL, "SSL_CERT_FILE=" + s.CAFile,
-	}
+	env, says := job(s)
+	cmd.Env = append(env,
+		"PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir, "TMPDIR="+temp, "AGENT_TEMPDIRECTORY="+temp, "HTTPS_PROXY="+s.ProxyURL, "SSL_CERT_FILE="+s.CAFile,
+	)
 	var words bytes.Buffer
 	cmd.Stderr = &words
 	out, err := cmd.Output()
-	if err != nil || words.String() != "600\n" {
+	if err != nil || words.String() != says {
 		t.Fatalf("%v: %s", err, words.String())
 	}
 	var credential struct{ Status struct{ Token string } }
