@@ -1,9 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test clients lint cross fuzz
+.PHONY: help build demo test clients lint cross fuzz e2e-programs e2e soak
 
 BIN  ?= bin
 GO   ?= go
 FUZZTIME ?= 5s
+SOAK ?= 3m
+PODS ?= 5
 
 # Static and not position-independent: relocating costs more at every start than the whole of the rest.
 export CGO_ENABLED = 0
@@ -13,7 +15,7 @@ RACE  = $(if $(shell command -v gcc cc clang),-race)
 CHECKED = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/akslogin
 	$(BUILD) -o $(BIN)/akslogin .
@@ -53,3 +55,23 @@ fuzz: ## Run each fuzz target for FUZZTIME
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$package; \
 		done; \
 	done
+
+# The API server and kubectl, of one version, and the tests that run them. Other build flags would compile everything again.
+E2E_FLAGS  = -trimpath -buildvcs=false -gcflags=all=-dwarf=false
+KUBERNETES = $(shell cd e2e && $(GO) list -m -f '{{.Version}}' k8s.io/kubernetes)
+STAMP      = -X k8s.io/component-base/version.git
+# Without go test's own vet, which would analyse all of client-go for longer than the tests run.
+E2E_TEST   = cd e2e && AKSLOGIN_E2E_BIN='$(abspath $(BIN))' $(GO) test $(E2E_FLAGS) -ldflags '-s -w' -vet=off -count=1 -v
+
+e2e-programs: build
+	@echo 'kube-apiserver and kubectl $(KUBERNETES) are built from source: the first time that takes minutes, and 2 GB of the build cache'
+	@mkdir -p '$(BIN)/e2e'
+	cd e2e && $(GO) build $(E2E_FLAGS) -o '$(abspath $(BIN))/e2e/' \
+		-ldflags '-s -w $(STAMP)Version=$(KUBERNETES) $(STAMP)Major=1 $(STAMP)Minor=$(word 2,$(subst ., ,$(KUBERNETES))) $(STAMP)TreeState=clean' \
+		./apiserver k8s.io/kubernetes/cmd/kubectl
+
+e2e: e2e-programs ## Run real clients against a real API server; the first build takes minutes
+	$(E2E_TEST) -timeout 10m -run TestEndToEnd .
+
+soak: e2e-programs ## Twenty clients in each of PODS pods, a hundred by default, for SOAK in bad weather
+	$(E2E_TEST) -timeout 30m -run TestSoak . -soak $(SOAK) -pods $(PODS)
