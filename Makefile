@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test clients lint cross fuzz e2e-programs e2e soak
+.PHONY: help build demo test crowd clients lint cross fuzz e2e-programs e2e soak
 
 BIN  ?= bin
 GO   ?= go
@@ -24,7 +24,10 @@ demo: build ## Run the kubeconfig stanza against an emulated Entra ID: cold, war
 	$(GO) run ./internal/demo $(BIN)/akslogin
 
 test: ## Run all tests; needs Go, and no Azure account
-	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) ./...
+	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -timeout 30m ./...
+
+crowd: ## Run the login scripts without the race detector, which leaves room for a hundred processes at once
+	$(GO) test -timeout 30m -run TestScript/login .
 
 # Where tests look for what is not Go's: outside of the repository, and kept.
 DEPS ?= $(or $(AKSLOGIN_TEST_DEPS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/akslogin-test)

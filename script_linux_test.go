@@ -163,7 +163,7 @@ func setup(env *testscript.Env) error {
 		"SECRET": secret, "OTHER_SECRET": otherSecret, "ALICE": alice, "BOB": bob, "CAROL": carol, "PASSWORD": password, "OTHER_PASSWORD": otherPassword,
 		"SUBSCRIPTION": subscription, "OTHER_SUBSCRIPTION": otherSubscription, "CONNECTION": serviceConnection.ID, "OTHER_CONNECTION": otherConnection.ID, "PUBLIC_CLIENT": token.PublicClient,
 		"IMDS": s.IMDSURL, "IMDS_HOST": strings.TrimPrefix(s.IMDSURL, "http://"), "AZURE_POD_IDENTITY_AUTHORITY_HOST": s.IMDSURL, "MACHINE": machine, "IDENTITY": identity, "IDENTITY_ID": identityID, "FAKE_LOG": filepath.Join(env.WorkDir, "fake.log"),
-		"EVIL": "a\x1b[31m\nb\r\u202ec",
+		"CROWD": crowd, "EVIL": "a\x1b[31m\nb\r\u202ec",
 	} {
 		env.Setenv(name, value)
 	}
