@@ -21,7 +21,7 @@ type application struct {
 }
 
 func (p application) credential(r Request, a attempt) (azcore.TokenCredential, error) {
-	discoverNothing := a.oneRequest || r.DisableInstanceDiscovery
+	discoverNothing := a.vouchedFor(r)
 	switch {
 	case a.proof != nil:
 		return p.withProof(r, a)
@@ -59,7 +59,7 @@ func (p application) withProof(r Request, a attempt) (azcore.TokenCredential, er
 		return nil, err
 	}
 	options := []confidential.Option{confidential.WithHTTPClient(a.httpClient()), confidential.WithX5C()}
-	if a.oneRequest || r.DisableInstanceDiscovery {
+	if a.vouchedFor(r) {
 		options = append(options, confidential.WithInstanceDiscovery(false))
 	}
 	if a.region != "" {

@@ -78,6 +78,9 @@ type attempt struct {
 	proof   *proofKey            // the key that the token is to be bound to; nil: a bearer token is wanted
 }
 
+// vouchedFor tells whether nobody need be asked about the authority: it is Microsoft's own, or the person trusts it.
+func (a attempt) vouchedFor(r Request) bool { return a.oneRequest || r.DisableInstanceDiscovery }
+
 // exchange asks Entra ID. Beyond what the transport tries again, it gives a federated credential that Entra ID does not find two more chances.
 func exchange(ctx context.Context, r Request, w World, login Login, wr wire) (Token, error) {
 	if m, _ := method(r.Login); m.asksEntra() {

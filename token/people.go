@@ -34,7 +34,7 @@ func (a attempt) publicClient(r Request, signIn msalcache.ExportReplace) (public
 	if signIn != nil {
 		options = append(options, public.WithCache(signIn))
 	}
-	if a.oneRequest || r.DisableInstanceDiscovery {
+	if a.vouchedFor(r) {
 		options = append(options, public.WithInstanceDiscovery(false))
 	}
 	return public.New(r.ClientID, options...)

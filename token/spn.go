@@ -1,7 +1,6 @@
 package token
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha1"
@@ -115,19 +114,14 @@ func parseCertificate(file []byte, password string) ([]*x509.Certificate, crypto
 		}
 		certificates = slices.Insert(certificates, 0, leaf)
 	}
-	if _, rsaKey := key.(*rsa.PrivateKey); !rsaKey {
+	rsaKey, ok := key.(*rsa.PrivateKey)
+	if !ok {
 		return nil, nil, errors.New("its private key is not an RSA key, and Entra ID takes no other")
 	}
-	if signer, ok := key.(crypto.Signer); ok {
-		public, err := x509.MarshalPKIXPublicKey(signer.Public())
-		if err != nil {
-			return nil, nil, err
-		}
-		for i, c := range certificates {
-			if bytes.Equal(c.RawSubjectPublicKeyInfo, public) {
-				certificates[0], certificates[i] = certificates[i], certificates[0]
-				return certificates, key, nil
-			}
+	for i, c := range certificates {
+		if rsaKey.PublicKey.Equal(c.PublicKey) {
+			certificates[0], certificates[i] = certificates[i], certificates[0]
+			return certificates, key, nil
 		}
 	}
 	return nil, nil, errors.New("none of its certificates is the private key's")
