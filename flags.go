@@ -24,6 +24,7 @@ type grammar struct {
 	pluginGrammar
 	Convert        convertCommand    `cmd:"" name:"convert-kubeconfig" help:"Make kubeconfigs run this program, those written for kubelogin or older."`
 	Kubeconfig     kubeconfigCommand `cmd:"" help:"Write a whole kubeconfig for one cluster, or an Airflow connection that holds it."`
+	Doctor         doctorCommand     `cmd:"" help:"Say what keeps a login from working, and what to do."`
 	Cache          cacheCommands     `cmd:"" help:"Look at the cached tokens, or forget them."`
 	RemoveCacheDir cacheClear        `cmd:"" hidden:"" help:"The same as cache clear, by the name that kubelogin has for it."`
 	RemoveTokens   cacheClear        `cmd:"" hidden:"" help:"The same as cache clear, by an older name."`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,29 +15,14 @@ import (
 // stood; every flag as --name=value, whether it was -x=value, -xvalue, -x value or --name value; a value may begin with a dash. It returns
 // the words that kubelogin ignores after get-token. Its errors do not repeat what may be a secret.
 func normalise(args []string, model *kong.Application) (normal, ignored []string, err error) {
-	known := flagsOf(model)
-	var words, flags, rest []string
-	for len(args) > 0 {
-		arg := args[0]
-		args = args[1:]
-		if arg == "--" {
-			rest = args
-			break
-		}
-		if len(arg) < 2 || arg[0] != '-' {
-			words = append(words, arg)
-			continue
-		}
-		f, value, attached, err := known.find(arg)
-		if err == nil && !attached {
-			value, args, err = known.following(f, args)
-		}
-		if err == nil {
-			flags, err = written(flags, f, value)
-		}
-		if err != nil {
-			return nil, nil, err
-		}
+	known := flagsOf(model.Node)
+	words, flags, rest, err := known.split(args)
+	if i := slices.IndexFunc(model.Children, func(n *kong.Node) bool { return n.Name == first(words) }); i >= 0 && known.differ {
+		// Another command has a flag of the same name and another kind: this command's count.
+		words, flags, rest, err = known.over(flagsOf(model.Children[i])).split(args)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	switch name := first(words); {
 	case name == "help":
@@ -59,17 +45,46 @@ func first(words []string) string {
 	return words[0]
 }
 
-// knownFlags are all flags of all commands, by their names and by their short forms.
-type knownFlags struct {
-	long  map[string]*kong.Flag
-	short map[rune]*kong.Flag
+// split tells words from flags, which it writes as kong reads them, and from what stands behind "--". With an error it returns what it read so far.
+func (known knownFlags) split(args []string) (words, flags, rest []string, err error) {
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		if arg == "--" {
+			return words, flags, args, nil
+		}
+		if len(arg) < 2 || arg[0] != '-' {
+			words = append(words, arg)
+			continue
+		}
+		f, value, attached, err := known.find(arg)
+		if err == nil && !attached {
+			value, args, err = known.following(f, args)
+		}
+		if err == nil {
+			flags, err = written(flags, f, value)
+		}
+		if err != nil {
+			return words, flags, nil, err
+		}
+	}
+	return words, flags, nil, nil
 }
 
-func flagsOf(model *kong.Application) knownFlags {
-	known := knownFlags{map[string]*kong.Flag{}, map[rune]*kong.Flag{}}
-	_ = kong.Visit(model, func(node kong.Visitable, next kong.Next) error {
+// knownFlags are the flags of one or all commands, by their names and by their short forms.
+type knownFlags struct {
+	long   map[string]*kong.Flag
+	short  map[rune]*kong.Flag
+	differ bool // commands have flags of one name and of different kinds
+}
+
+func flagsOf(node *kong.Node) knownFlags {
+	known := knownFlags{long: map[string]*kong.Flag{}, short: map[rune]*kong.Flag{}}
+	_ = kong.Visit(node, func(node kong.Visitable, next kong.Next) error {
 		if f, ok := node.(*kong.Flag); ok {
 			for _, name := range append(f.Aliases, f.Name) {
+				other := known.long[name]
+				known.differ = known.differ || other != nil && other.IsBool() != f.IsBool()
 				known.long[name] = f
 			}
 			if f.Short != 0 {
@@ -78,6 +93,13 @@ func flagsOf(model *kong.Application) knownFlags {
 		}
 		return next(nil)
 	})
+	return known
+}
+
+// over returns these flags with a command's in place of others of the same names.
+func (known knownFlags) over(command knownFlags) knownFlags {
+	maps.Copy(known.long, command.long)
+	maps.Copy(known.short, command.short)
 	return known
 }
 

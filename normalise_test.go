@@ -19,6 +19,10 @@ func TestNormalise(t *testing.T) {
 		"get-token -l=":                                  "get-token --login=",
 		"--cache-dir x cache list":                       "cache list --cache-dir=x",
 		"cache clear -- --cache-dir=x":                   "cache clear -- --cache-dir=x",
+		"kubeconfig --server x -o json":                  "kubeconfig --server=x --output=json",
+		"doctor --server x":                              "doctor x --server",
+		"doctor --server":                                "doctor --server",
+		"-o json --server doctor --offline":              "doctor --output=json --server --offline",
 		"help cache list":                                "cache list --help",
 		"":                                               "",
 	} {
@@ -51,7 +55,7 @@ func FuzzNormalise(f *testing.F) {
 		}
 		for _, arg := range out[:end] {
 			name, value, found := strings.Cut(arg, "=")
-			if strings.HasPrefix(arg, "--") && flagsOf(parser.Model).long[name[2:]] == nil {
+			if strings.HasPrefix(arg, "--") && flagsOf(parser.Model.Node).long[name[2:]] == nil {
 				t.Fatalf("%q has an unknown flag %q", out, arg)
 			}
 			if found && value != "" && value != "1" && value != "false" && !strings.Contains(line, value) {

@@ -186,32 +186,48 @@ func (c *kubeconfigCommand) fromAzure(line *commandLine, w world, log *slog.Logg
 // kubeconfigs are files that count together: of two entries with one name the first one does.
 type kubeconfigs []*kube.Kubeconfig
 
-// origin is what a context names; the current one where none is given. where says in words where it was looked for.
-func (files kubeconfigs) origin(context, where string) (origin, error) {
+// place is what a context names.
+type place struct {
+	context, namespace string
+	cluster            kube.Cluster
+	user               kube.User        // without a name where there is none
+	in, userIn         *kube.Kubeconfig // the cluster's file, and the user's if there is one
+}
+
+// at finds what a context names; the current one where none is given. where says in words where it was looked for.
+func (files kubeconfigs) at(context, where string) (place, error) {
 	for _, f := range files {
 		if context == "" {
 			context = f.CurrentContext
 		}
 	}
 	if context == "" {
-		return origin{}, &token.UsageError{Text: "there is no current context " + where, Hint: "name one with --context: " + files.contexts()}
+		return place{}, &token.UsageError{Text: "there is no current context " + where, Hint: "name one with --context: " + files.contexts()}
 	}
-	at, in := entry(files, func(k *kube.Kubeconfig) []kube.Context { return k.Contexts }, func(c kube.Context) bool { return c.Name == context })
+	named, in := entry(files, func(k *kube.Kubeconfig) []kube.Context { return k.Contexts }, func(c kube.Context) bool { return c.Name == context })
 	if in == nil {
-		return origin{}, &token.UsageError{Text: fmt.Sprintf("there is no context %q %s", context, where), Hint: "there are: " + files.contexts()}
+		return place{}, &token.UsageError{Text: fmt.Sprintf("there is no context %q %s", context, where), Hint: "there are: " + files.contexts()}
 	}
-	cluster, in := entry(files, func(k *kube.Kubeconfig) []kube.Cluster { return k.Clusters }, func(c kube.Cluster) bool { return c.Name == at.Cluster })
+	cluster, in := entry(files, func(k *kube.Kubeconfig) []kube.Cluster { return k.Clusters }, func(c kube.Cluster) bool { return c.Name == named.Cluster })
 	if in == nil {
-		return origin{}, fmt.Errorf("context %q is of cluster %q, which is not %s", context, at.Cluster, where)
+		return place{}, fmt.Errorf("context %q is of cluster %q, which is not %s", context, named.Cluster, where)
 	}
-	from := origin{name: context, namespace: at.Namespace}
-	var err error
-	if from.cluster, err = withCA(cluster.Fields, in.Path); err != nil {
+	user, userIn := entry(files, func(k *kube.Kubeconfig) []kube.User { return k.Users }, func(u kube.User) bool { return u.Name == named.User })
+	return place{context, named.Namespace, cluster, user, in, userIn}, nil
+}
+
+// origin is what a context names, to be written anew.
+func (files kubeconfigs) origin(context, where string) (origin, error) {
+	at, err := files.at(context, where)
+	if err != nil {
 		return origin{}, err
 	}
-	user, in := entry(files, func(k *kube.Kubeconfig) []kube.User { return k.Users }, func(u kube.User) bool { return u.Name == at.User })
-	if in != nil && user.Exec != nil {
-		from.args, from.env = inherited(user)
+	from := origin{name: at.context, namespace: at.namespace}
+	if from.cluster, err = withCA(at.cluster.Fields, at.in.Path); err != nil {
+		return origin{}, err
+	}
+	if at.user.Exec != nil {
+		from.args, from.env = inherited(at.user)
 	}
 	return from, nil
 }

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		"akslogin": program, "kubelogin": program,
 		"az": fake{"az", runAz}.main, "azd": fake{"azd", runAzd}.main,
 		"signin": signIn, "chromium-signin": chromiumSignIn, "vm": vm, "at-once": atOnce,
-		"keyless": keyless,
+		"keyless": keyless, "normal": normal,
 	})
 }
 

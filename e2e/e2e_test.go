@@ -26,6 +26,7 @@ func TestEndToEnd(t *testing.T) {
 	t.Run("client-go/informer outlives its token", func(t *testing.T) { informerOutlives(t, c) })
 	t.Run("python", func(t *testing.T) { pythonWorks(t, c) })
 	t.Run("javascript", func(t *testing.T) { javaScriptWorks(t, c) })
+	t.Run("doctor", func(t *testing.T) { diagnosed(t, c) })
 	t.Run("refused", func(t *testing.T) { refusedByServer(t, c) })
 	t.Run("refused/another cluster", func(t *testing.T) { anotherCluster(t, c) })
 	t.Run("refused by Entra ID", func(t *testing.T) { refusedByEntra(t, c) })

@@ -27,6 +27,10 @@ type Method struct {
 
 	// Open reads what the method presents; it does not use the network.
 	Open func(Request, World, wire) (Login, error)
+
+	// Examine looks at what the method presents, for a diagnosis, also where Check or Open fails; nil: there is nothing to look at.
+	// It does not use the network.
+	Examine func(Request, World) []Finding
 }
 
 // flags are those that mean something to the method.

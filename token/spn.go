@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
@@ -37,12 +38,14 @@ var servicePrincipal = Method{
 		Requires: identity,
 	},
 	Open: openServicePrincipal,
+
+	Examine: examineCertificate,
 }
 
 // openServicePrincipal takes the certificate where both are given, as kubelogin does, unless the secret was written down and the
 // certificate is just in the air.
 func openServicePrincipal(r Request, _ World, wr wire) (Login, error) {
-	if r.ClientCertificate == "" || r.ClientSecret != "" && r.written("client-secret") && !r.written("client-certificate") {
+	if r.prefersSecret() {
 		return Login{
 			Secret: []byte(r.ClientSecret),
 			Inputs: append(r.inputs(wr), "with=secret"),
@@ -54,10 +57,7 @@ func openServicePrincipal(r Request, _ World, wr wire) (Login, error) {
 			},
 		}, nil
 	}
-	file, err := readRegular(r.ClientCertificate, maxCertificate+1)
-	if err == nil && len(file) > maxCertificate {
-		err = fmt.Errorf("it has more than %d bytes", maxCertificate)
-	}
+	file, err := readCertificate(r.ClientCertificate)
 	if err != nil {
 		return Login{}, r.certificateError(err)
 	}
@@ -83,15 +83,62 @@ func openServicePrincipal(r Request, _ World, wr wire) (Login, error) {
 	}, nil
 }
 
+func (r Request) prefersSecret() bool {
+	return r.ClientCertificate == "" || r.ClientSecret != "" && r.written("client-secret") && !r.written("client-certificate")
+}
+
 // maxCertificate is many times the size of a certificate's file with its chain.
 const maxCertificate = 1 << 20
+
+func readCertificate(path string) ([]byte, error) {
+	file, err := readRegular(path, maxCertificate+1)
+	if err == nil && len(file) > maxCertificate {
+		err = fmt.Errorf("it has more than %d bytes", maxCertificate)
+	}
+	return file, err
+}
+
+// soon is the time before a certificate's end from which a diagnosis speaks of it.
+const soon = 14 * 24 * time.Hour
+
+// examineCertificate looks at the certificate's times. That its file cannot be read is said when the login is opened.
+func examineCertificate(r Request, w World) []Finding {
+	if r.prefersSecret() {
+		return nil
+	}
+	file, err := readCertificate(r.ClientCertificate)
+	if err != nil {
+		return nil
+	}
+	found := Finding{Status: Wrong, Check: "certificate"}
+	certificates, _, err := parseCertificate(file, r.ClientCertificatePassword)
+	if err != nil {
+		found.Text, found.Todo = fmt.Sprintf("%q%s: %v", r.ClientCertificate, r.from("client-certificate"), err), certificateHint
+		return []Finding{found}
+	}
+	c, now := certificates[0], w.Now()
+	found.Text = fmt.Sprintf("%s%s: thumbprint %X, good from %s until %s", r.ClientCertificate, r.from("client-certificate"), sha1.Sum(c.Raw), moment(c.NotBefore), moment(c.NotAfter))
+	switch {
+	case now.After(c.NotAfter):
+		found.Todo = "it has expired: make another one and add it to the application"
+	case now.Before(c.NotBefore):
+		found.Todo = "it is not good yet, or this machine's clock is wrong (it is " + moment(now) + " here)"
+	case now.Add(soon).After(c.NotAfter):
+		found.Status, found.Todo = Warning, "it ends in "+length(c.NotAfter.Sub(now))+": add the next one to the application before"
+	default:
+		found.Status = OK
+	}
+	return []Finding{found}
+}
 
 func (r Request) certificateError(err error) error {
 	return &UsageError{
 		Text: fmt.Sprintf("read the certificate in %q%s: %v", r.ClientCertificate, r.from("client-certificate"), err),
-		Hint: "the file has to hold the certificate and its private key, as PEM without a password or as PFX (PKCS #12) with the one in --client-certificate-password",
+		Hint: certificateHint,
 	}
 }
+
+const certificateHint = "the file has to hold the certificate and its private key, as PEM without a password or as PFX (PKCS #12) with the one in --client-certificate-password"
 
 // parseCertificate reads a certificate, its chain and its RSA key from PEM or from PKCS #12, in any encryption that OpenSSL and Windows
 // write. The certificate of the key comes first.

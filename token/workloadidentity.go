@@ -30,6 +30,8 @@ var workloadIdentity = Method{
 		`azure.workload.identity/use: "true" and its service account the annotation azure.workload.identity/client-id`,
 	Stanza: Stanza{Writes: []string{"client-id", "tenant-id", "authority-host", "federated-token-file"}},
 	Open:   openWorkloadIdentity,
+
+	Examine: examineFederatedToken,
 }
 
 // maxFederatedToken is many times the size of any federated token.
@@ -46,11 +48,8 @@ func openWorkloadIdentity(r Request, w World, wr wire) (Login, error) {
 }
 
 func fileLogin(login Login, r Request, getenv func(string) string) (Login, error) {
-	file := r.FederatedTokenFile
-	if file == "" {
-		file = WellKnownTokenFile
-	}
-	if _, err := claimsOf(strings.TrimSpace(file)); err == nil {
+	file := r.federatedTokenFile()
+	if isAssertion(file) {
 		return Login{}, &UsageError{
 			Text: "the federated token itself stands where the name of its file should" + r.from("federated-token-file"),
 			Hint: "write the token to a file that only you can read, and name that; it may have been logged where it stood",
@@ -75,6 +74,12 @@ func fileLogin(login Login, r Request, getenv func(string) string) (Login, error
 		return facts
 	}
 	return login, nil
+}
+
+// isAssertion tells whether a federated token stands where the name of its file should.
+func isAssertion(file string) bool {
+	_, err := claimsOf(strings.TrimSpace(file))
+	return err == nil
 }
 
 // readFederatedToken reads the token in file without the white space around it. What is not a JWT is an error that does not
