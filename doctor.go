@@ -133,7 +133,7 @@ func examineCache(dir cache.Dir) token.Finding {
 	case state.Absent:
 		found.Text = dir.Path + " is not there yet, and can be made"
 	default:
-		found.Text = fmt.Sprintf("%s: can be written; entries %d, of them expired %d, unreadable %d; locks held now %d", dir.Path, state.Entries, state.Expired, state.Other, state.Held)
+		found.Text = fmt.Sprintf("%s: mode %04o, can be written; entries %d, of them expired %d, unreadable %d; locks held now %d", dir.Path, state.Mode, state.Entries, state.Expired, state.Other, state.Held)
 	}
 	return found
 }

@@ -10,11 +10,12 @@ import (
 
 // State is what Examine finds.
 type State struct {
-	Absent  bool // there is no folder yet; it can be made
-	Entries int  // of this version, by their heads
-	Expired int  // of Entries; they are swept
-	Other   int  // files by an entry's name that are none of this version
-	Held    int  // locks that a process holds now
+	Absent  bool        // there is no folder yet; it can be made
+	Mode    fs.FileMode // the folder's permissions
+	Entries int         // of this version, by their heads
+	Expired int         // of Entries; they are swept
+	Other   int         // files by an entry's name that are none of this version
+	Held    int         // locks that a process holds now
 }
 
 // Examine tells how the folder is, and tries whether an entry could be stored: an error says why not. It leaves nothing behind. A lock
@@ -28,6 +29,9 @@ func (d Dir) Examine() (State, error) {
 	}
 	if err != nil {
 		return s, err
+	}
+	if fi, err := os.Lstat(d.Path); err == nil {
+		s.Mode = fi.Mode().Perm()
 	}
 	err = d.each(func(path, suffix string, _ fs.FileInfo) {
 		switch {

@@ -1,0 +1,75 @@
+//go:build unix
+
+package cache
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func TestExamine(t *testing.T) {
+	now := time.Now()
+	d := Dir{Path: filepath.Join(t.TempDir(), "above", "cache"), Now: func() time.Time { return now }}
+	if s, err := d.Examine(); err != nil || s != (State{Absent: true}) {
+		t.Errorf("absent: %+v, %v", s, err)
+	}
+	if _, err := os.Lstat(filepath.Dir(d.Path)); err == nil {
+		t.Error("looking made a folder")
+	}
+	entry := func(secret string) *Entry { return newEntry(t, d, secret, "a=b") }
+	for secret, expires := range map[string]time.Time{"one": now.Add(time.Hour), "two": now.Add(-time.Hour)} {
+		if err := entry(secret).Put([]byte("data"), "token", expires); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(entry("three").path(entrySuffix), []byte("something else"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{"one", "two"} {
+		unlock, err := entry(secret).Lock(t.Context(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if secret == "one" {
+			unlock()
+		} else {
+			defer unlock()
+		}
+	}
+	before := files(t, d.Path)
+	want := State{Mode: 0o700, Entries: 2, Expired: 1, Other: 1, Held: 1}
+	if s, err := d.Examine(); err != nil || s != want {
+		t.Errorf("%+v, %v; want %+v", s, err, want)
+	}
+	if after := files(t, d.Path); after != before {
+		t.Errorf("looking left %s, there was %s", after, before)
+	}
+	if unlock, err := entry("one").Lock(t.Context(), false); err != nil {
+		t.Errorf("looking kept a lock: %v", err)
+	} else {
+		unlock()
+	}
+	if err := os.Chmod(d.Path, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := d.Examine(); err == nil {
+		t.Errorf("a folder of everybody: %+v", s)
+	}
+	if s, err := (Dir{Path: filepath.Join(entry("one").path(entrySuffix), "below")}).Examine(); err == nil {
+		t.Errorf("below a file: %+v", s)
+	}
+}
+
+func files(t *testing.T, folder string) (names string) {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names += e.Name() + " "
+	}
+	return names
+}
