@@ -145,13 +145,25 @@ func (e *fileError) Error() string {
 }
 func (e *fileError) Unwrap() error { return e.err }
 
+// compared are what Entra ID compares with a federated credential, fit to be shown. "altered" is there where that is not all of it.
+func (c claims) compared() map[string]string {
+	facts := map[string]string{}
+	for name, value := range map[string]string{"issuer": c.Issuer, "subject": c.Subject, "assertion-audience": c.Audience.String()} {
+		facts[name] = clean(value)
+		if facts[name] != value {
+			facts["altered"] = name
+		}
+	}
+	return facts
+}
+
 // assertionFacts are the claims that Entra ID compares with the federated credential.
 func assertionFacts(assertion string, r Request) map[string]string {
 	c, err := claimsOf(assertion)
 	if err != nil {
 		return map[string]string{}
 	}
-	facts := map[string]string{"issuer": clean(c.Issuer), "subject": clean(c.Subject), "assertion-audience": clean(c.Audience.String())}
+	facts := c.compared()
 	if c.Expires > 0 {
 		facts["expires"] = time.Unix(int64(c.Expires), 0).UTC().Format(time.RFC3339)
 	}
