@@ -173,68 +173,161 @@ func (e *exchangeError) refusedHint(m Method, refusal *Refusal) string {
 	case refusal.HTTPStatus == 429:
 		hint = throttledHint
 	case refusal.HTTPStatus >= 500:
-		hint = "{asked} has trouble. See https://status.azure.com if it lasts"
+		hint = troubleHint
 	case refusal.Name == "":
 		hint = "something else than Entra ID answered at {asked}: a proxy, a firewall's page, or the wrong address"
+	case refusal.AADSTS != 0:
+		hint = fmt.Sprintf("what Microsoft says of it: https://login.microsoftonline.com/error?code=%d", refusal.AADSTS)
 	}
 	return fillIn(hint, e.facts)
 }
 
 const (
 	throttledHint = "too many tokens are asked for. A cache folder that works saves most of them (akslogin cache path)"
+	troubleHint   = "{asked} has trouble. See https://status.azure.com if it lasts"
 	serverIDHint  = "server ID {audience} is not one that a token can be had for; leave --server-id out for AKS"
 )
 
 const (
 	secondFactorHint = "the account {username} wants a second factor, or more than a password: sign in with --login devicecode or interactive; programs use workloadidentity or spn"
 	declinedHint     = "the sign-in was not finished: run the command again, enter the code that it shows and agree"
+	codeExpiredHint  = "the code has expired: run the command again and enter the new one within a quarter of an hour"
+	deviceHint       = "a Conditional Access policy of tenant {tenant} wants another device or app: sign in with --login interactive on a machine that the tenant manages; programs use workloadidentity or spn"
+	accountHint      = "the account that signed in is not one of tenant {tenant}: sign in with another one, or have it invited there; compare --tenant-id with the cluster's tenant"
+	peopleHint       = "for AKS people use client ID " + PublicClient
 )
 
-const matchHint = "{client} needs a federated credential with exactly issuer {issuer} , subject {subject} and audience {assertion-audience} , as the federated token from {source} has them " +
-	"(a slash at the issuer's end counts); scheduler, worker and triggerer need one each; a new one takes some minutes to work"
+const (
+	matchHint = "{client} needs a federated credential with exactly issuer {issuer} , subject {subject} and audience {assertion-audience} , as the federated token from {source} has them " +
+		"(a slash at the issuer's end counts); scheduler, worker and triggerer need one each; a new one takes some minutes to work"
+	issuerHint   = "Entra ID could not read the keys of issuer {issuer}, who issued the federated token from {source}: they must be reachable from the internet. Where they are it passes, so try again"
+	entraOwnHint = "the federated token from {source} was issued by Entra ID itself, of a kind that it does not exchange: use the one that the cluster or CI system issues"
+	noClientHint = "client ID {client} is no managed identity or application of tenant {tenant}: compare both IDs with the identity's properties; the tenant must be the identity's own"
+	disabledHint = "client ID {client} is switched off in tenant {tenant}: an administrator has to enable it"
+	wrongKeyHint = "the {source} is not one of client ID {client}: copy the secret's value, not its ID, and see that it was not deleted"
+	cloudHint    = "tenant {tenant} is in another cloud than {authority} : give --environment"
+	noTenantHint = "Entra ID cannot tell which tenant is meant by {tenant}: give the tenant's ID with --tenant-id"
+	consentHint  = "nobody has allowed client ID {client} to be used for server ID {audience} in tenant {tenant}: " + peopleHint
+	policyHint   = "a Conditional Access policy of tenant {tenant} refuses this login with client ID {client}: its administrators find which in the sign-in log, by the correlation ID"
+	tenantsHint  = "a proxy on the way allows some tenants only, and {tenant} is none of them (tenant restrictions): its administrators have to add it"
+	betweenHint  = "the cross-tenant access settings of tenant {tenant}, or of the account's own tenant, refuse it: their administrators have to allow it"
+	passwordHint = "the password of {username} has expired: change it in a browser"
+	agentHint    = "the password of {username} is checked by agents at home, which do not answer: see to them, or log in by another method"
+)
 
 // aadstsHints say what to do, by AADSTS code. In braces are facts: see Login.Facts and facts.
-// https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+// https://learn.microsoft.com/entra/identity-platform/reference-error-codes has most of the codes; a test says from where the others are known.
 var aadstsHints = map[int]string{
+	// Federated tokens.
 	70021:   matchHint,
 	700211:  matchHint,
 	700212:  matchHint,
 	700213:  matchHint,
+	7002138: matchHint + ". Capital and small letters count",
 	700024:  "the federated token from {source} was good until {expires} and it is {now} here: whoever writes it must renew it (the kubelet does for a pod), or this machine's clock is wrong",
 	70023:   "the federated token from {source} lives too long to be exchanged: use the one projected for {wanted} , not the service account's default token",
-	700016:  "client ID {client} is no managed identity or application of tenant {tenant}: compare both IDs with the identity's properties; the tenant must be the identity's own",
-	700021:  "the federated token from {source} is not for client ID {client}",
 	700027:  "the signature of the federated token from {source} is not one of issuer {issuer} : the issuer's keys have changed, or the token is from another cluster",
-	700223:  "an administrator of tenant {tenant} has to allow the issuer {issuer}",
-	7000112: "client ID {client} is switched off in tenant {tenant}: an administrator has to enable it",
+	700222:  entraOwnHint,
+	700229:  entraOwnHint,
+	50013:   issuerHint,
 	50027:   "Entra ID cannot read the federated token from {source}: compare it with what its issuer gave",
-	50013:   "Entra ID cannot verify the federated token from {source}: its issuer {issuer} must be reachable from the internet",
+	50166:   issuerHint,
+	501661:  issuerHint,
+	90061:   issuerHint,
+
+	// Applications and managed identities.
+	50012:   "the {source} is not one that client ID {client} may log in with: add it to the application",
+	70001:   noClientHint,
+	70002:   wrongKeyHint,
+	700011:  noClientHint,
+	700016:  noClientHint,
+	700025:  "client ID {client} is an application for people, and proves itself by nothing: give the client ID of a managed identity or of an application of your own",
+	700030:  "the {source} has a name that client ID {client} does not trust: compare it with the application's",
+	7000112: disabledHint,
+	7000215: wrongKeyHint,
+	7000222: "the {source} has expired: make a new one for client ID {client}, or use a federated credential, which does not expire",
+	7000229: "client ID {client} has no service principal in tenant {tenant}: an administrator makes one with: az ad sp create --id CLIENT_ID",
+
+	// Tenants and clouds.
+	50002:   tenantsHint,
+	50059:   noTenantHint,
+	50128:   noTenantHint,
+	50194:   "client ID {client} is for one tenant only: give its ID with --tenant-id",
+	90002:   "there is no tenant {tenant} at {authority} : check the ID, and --environment for another cloud than Azure's public one",
+	90019:   noTenantHint,
+	90038:   cloudHint,
+	90051:   cloudHint,
+	100007:  "this login is not for regional addresses: unset $AZURE_REGIONAL_AUTHORITY_NAME and $MSAL_FORCE_REGION",
+	500021:  tenantsHint,
+	500022:  tenantsHint,
+	500212:  betweenHint,
+	500213:  betweenHint,
+	900023:  "{tenant} is neither a tenant's ID nor one of its domain names",
+	900382:  cloudHint,
+	900432:  cloudHint,
+	9001023: noTenantHint,
 	50049:   "Microsoft does not know {authority}: if it is a private cloud's and you trust it, give --disable-instance-discovery",
-	53003:   "a Conditional Access policy of tenant {tenant} for workload identities refuses client ID {client}",
+
+	// What the token is for.
+	50001:   serverIDHint,
 	70011:   serverIDHint,
 	500011:  "server ID {audience} is not known in tenant {tenant}: leave --server-id out for AKS, and see that the tenant is the cluster's",
+	650057:  consentHint,
 	1002012: serverIDHint,
-	90002:   "there is no tenant {tenant} at {authority} : check the ID, and --environment for another cloud than Azure's public one",
-	900023:  "{tenant} is neither a tenant's ID nor one of its domain names",
-	90033:   "Entra ID has trouble. See https://status.azure.com if it lasts",
-	7000215: "the {source} is not one of client ID {client}: copy the secret's value, not its ID, and see that it was not deleted",
-	7000222: "the {source} has expired: make a new one for client ID {client}, or use a federated credential, which does not expire",
+
+	// Policies.
+	50105:  "nobody has assigned the account to client ID {client} in tenant {tenant}: an administrator has to, or " + peopleHint,
+	53000:  deviceHint,
+	53001:  deviceHint,
+	53002:  deviceHint,
+	53003:  policyHint,
+	53011:  policyHint,
+	50097:  deviceHint,
+	50131:  policyHint,
+	530032: policyHint,
+	530034: policyHint,
+	530035: policyHint,
+	65001:  consentHint,
+	65002:  consentHint,
+	650056: consentHint,
+	90094:  consentHint,
+
+	// People.
+	50011:   "client ID {client} does not allow http://localhost as a redirect URL: " + peopleHint,
+	50014:   accountHint,
+	50020:   accountHint,
 	50034:   "there is no user {username} in tenant {tenant}: compare both, and --environment",
 	50053:   "the account {username} is locked for a while, after too many wrong passwords or because of where they came from",
-	50055:   "the password of {username} has expired: change it in a browser",
+	50055:   passwordHint,
+	50056:   "the account {username} has no password: sign in with --login devicecode or interactive",
 	50057:   "the account {username} is switched off in tenant {tenant}",
-	50126:   "the user name {username} or the password is wrong",
+	50072:   secondFactorHint,
+	50074:   secondFactorHint,
 	50076:   secondFactorHint,
+	50078:   secondFactorHint,
 	50079:   secondFactorHint,
+	50126:   "the user name {username} or the password is wrong",
+	50144:   passwordHint,
 	50158:   secondFactorHint,
-	65001:   "nobody has allowed client ID {client} to be used for server ID {audience} in tenant {tenant}: for AKS people use client ID " + PublicClient,
-	7000218: "client ID {client} is an application that proves itself with a secret or certificate, and not one for people: for AKS people use client ID " + PublicClient,
-	50011:   "client ID {client} does not allow http://localhost as a redirect URL: for AKS people use client ID " + PublicClient,
+	51004:   accountHint,
 	65004:   declinedHint,
 	70016:   declinedHint,
 	70018:   declinedHint,
-	70019:   "the code has expired: run the command again and enter the new one within a quarter of an hour",
-	70020:   "the code has expired: run the command again and enter the new one within a quarter of an hour",
+	70019:   codeExpiredHint,
+	70020:   codeExpiredHint,
+	80001:   agentHint,
+	80002:   agentHint,
+	90072:   accountHint,
+	7000218: "client ID {client} is an application that proves itself with a secret or certificate, and not one for people: " + peopleHint,
+
+	// What passes.
+	50033: troubleHint,
+	50196: throttledHint,
+	90006: troubleHint,
+	90012: troubleHint,
+	90024: troubleHint,
+	90033: troubleHint,
+	90055: throttledHint,
 }
 
 // causeHint is for failures that are not Entra ID's answer.

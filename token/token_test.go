@@ -141,18 +141,6 @@ func TestMethodsNameRealFlags(t *testing.T) {
 	}
 }
 
-func TestHintsUseKnownFacts(t *testing.T) {
-	known := map[string]string{}
-	for _, name := range []string{"client", "tenant", "audience", "authority", "source", "issuer", "subject", "assertion-audience", "expires", "now", "via", "asked", "wanted", "username"} {
-		known[name] = "X"
-	}
-	for code, hint := range aadstsHints {
-		if filled := fillIn(hint, known); strings.ContainsAny(filled, "{}") || strings.Contains(filled, unknownFact) {
-			t.Errorf("%d: %s", code, filled)
-		}
-	}
-}
-
 func TestKnownHostsAreTheClouds(t *testing.T) {
 	for _, e := range environments {
 		wr, err := newWire(workloadIdentity, Request{Environment: e.names[0], TenantID: "t"}, World{}.orDefaults())
