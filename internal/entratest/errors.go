@@ -87,6 +87,7 @@ var refusals = map[int]refusal{
 	7000215: {name: "invalid_client", status: 401, text: "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client}'."},
 	7000218: {name: "invalid_client", status: 401, text: "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."},
 	7000222: {name: "invalid_client", status: 401, text: "The provided client secret keys for app '{client}' are expired." + newSecret},
+	7002138: {name: "invalid_client", status: 401, text: "No matching federated identity record found for presented assertion subject '{subject}'. The subject matches with case-insensitive comparison, but not with case-sensitive comparison." + adviceFederated},
 	9000411: {name: "invalid_request", status: 400, text: "The request is not properly formatted. The parameter '{parameter}' is duplicated."},
 	9001023: {name: "invalid_request", status: 400, text: "The grant type is not supported over the /common or /consumers endpoints. Please use the /organizations or tenant-specific endpoint."},
 	9002313: {name: "invalid_request", status: 400, text: "Invalid request. Request is malformed or invalid."},

@@ -82,7 +82,7 @@ func checkWellFormed(_ *Server, t *tokenRequest) int {
 }
 
 // checkFederated looks for a federated credential with the issuer, the subject and the audience. The refusal names
-// the first of them, in that order, that no credential shares.
+// the first of them, in that order, that no credential shares; of a subject, also that only capital and small letters differ.
 func checkFederated(_ *Server, t *tokenRequest) int {
 	left := slices.Clone(t.app.Federated)
 	for _, step := range []struct {
@@ -90,7 +90,8 @@ func checkFederated(_ *Server, t *tokenRequest) int {
 		fits func(FederatedCredential) bool
 	}{
 		{700211, func(f FederatedCredential) bool { return f.Issuer == t.assertion.issuer }},
-		{700213, func(f FederatedCredential) bool { return f.Subject == t.assertion.subject }},
+		{700213, func(f FederatedCredential) bool { return strings.EqualFold(f.Subject, t.assertion.subject) }},
+		{7002138, func(f FederatedCredential) bool { return f.Subject == t.assertion.subject }},
 		{700212, func(f FederatedCredential) bool { return f.Audience == t.assertion.audience[0] }},
 	} {
 		left = slices.DeleteFunc(left, func(f FederatedCredential) bool { return !step.fits(f) })
