@@ -30,6 +30,7 @@ type convertCommand struct {
 
 	token.Request
 	cacheFlags
+	logFlags
 }
 
 // Help is what convert-kubeconfig --help says before the flags.

@@ -21,6 +21,7 @@ import (
 type doctorCommand struct {
 	token.Request
 	cacheFlags
+	logFlags
 
 	Kubeconfig string `name:"kubeconfig" group:"cluster" placeholder:"FILE" help:"The kubeconfig to look at; by default those that kubectl reads."`
 	Context    string `name:"context" group:"cluster" placeholder:"NAME" help:"The context to look at; by default the current one."`
@@ -90,7 +91,7 @@ func (c *doctorCommand) examine(line *commandLine, w world, log *slog.Logger) ([
 	ctx, surroundings, end := begin(request, dir, w, log)
 	defer end()
 	diagnosis := token.Diagnose(request, surroundings)
-	all = slices.Concat(all, diagnosis.Login(), []token.Finding{examineCache(dir), diagnosis.Cached()})
+	all = slices.Concat(all, diagnosis.Login(), []token.Finding{examineCache(dir), diagnosis.Cached()}, examineLog(openLogFile(plugin.Args)))
 	if c.Offline {
 		return append(all, token.Finding{Status: token.Skipped, Check: "exchange", Text: "not tried: --offline"}), nil
 	}
@@ -136,6 +137,21 @@ func examineCache(dir cache.Dir) token.Finding {
 		found.Text = fmt.Sprintf("%s: mode %04o, can be written; entries %d, of them expired %d, unreadable %d; locks held now %d", dir.Path, state.Mode, state.Entries, state.Expired, state.Other, state.Held)
 	}
 	return found
+}
+
+// examineLog says whether failed runs can be written down, where that is wanted.
+func examineLog(l *logFile) []token.Finding {
+	if l == nil {
+		return nil
+	}
+	_, absent := os.Lstat(l.path)
+	if err := appendTo(l.path, nil); err != nil {
+		return []token.Finding{{Status: token.Warning, Check: "log file", Text: "failed runs are not written down: " + err.Error(), Todo: "have --log-file or $AKSLOGIN_LOG_FILE name a file that this user can write to"}}
+	}
+	if absent != nil {
+		os.Remove(l.path)
+	}
+	return []token.Finding{{Status: token.OK, Check: "log file", Text: "failed runs are appended to " + l.path}}
 }
 
 func writeFindings(findings []token.Finding) error {

@@ -21,6 +21,7 @@ type kubeconfigCommand struct {
 	clusterFlags
 	token.Request
 	cacheFlags
+	logFlags
 
 	Name         string `name:"name" group:"kubeconfig" help:"Name of cluster, context and user; by default the context's, the resource's or else the server's."`
 	Namespace    string `name:"namespace" short:"n" group:"kubeconfig" help:"Namespace of the context; by default the existing context's, or none."`

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"time"
 
-	azlog "github.com/Azure/azure-sdk-for-go/sdk/azcore/log"
 	"github.com/adrg/xdg"
 	"golang.org/x/term"
 
@@ -31,18 +30,22 @@ type world struct {
 	queue    time.Duration // see token.World
 
 	lockPatience time.Duration // 0: lockPatience
+
+	logFile *logFile // of this run; nil: there is none
 }
 
 // run is the whole program but for its exit.
 func run(args []string, w world) (exit int) {
 	stdlog.SetOutput(io.Discard) // net/http would quote an answer that comes twice, token and all
+	w.logFile = openLogFile(args)
 	line, err := parse(args)
 	if err == nil {
-		err = line.Run(w, logger(line.verbosity))
+		err = line.Run(w, logger(line.verbosity, w.logFile))
 	}
 	if err != nil {
-		return complain(token.Explain(err))
+		return w.complain(token.Explain(err))
 	}
+	w.logFile.succeeded()
 	return 0
 }
 
@@ -50,6 +53,7 @@ func run(args []string, w world) (exit int) {
 type GetToken struct {
 	token.Request
 	cacheFlags
+	logFlags
 }
 
 // Run is the way of a token: what Kubernetes wants, what the request is, cache or exchange, answer.
@@ -80,7 +84,7 @@ func (g *GetToken) Run(line *commandLine, w world, log *slog.Logger) error {
 func begin(request token.Request, dir cache.Dir, w world, log *slog.Logger) (ctx context.Context, surroundings token.World, end func()) {
 	timeout := min(request.Timeout, 24*time.Hour)
 	ctx, done := context.WithTimeout(context.Background(), timeout)
-	timer := lastResort(timeout)
+	timer := w.lastResort(timeout)
 	listenToSDK(log)
 	return ctx, token.World{
 		Now: w.now, Log: log, Pace: w.pace, Queue: w.queue,
@@ -107,43 +111,8 @@ func store(dir cache.Dir, secret []byte, inputs []string) token.Store {
 }
 
 // lastResort ends the program when what it waits for cannot be told to stop, as a disk that does not answer.
-func lastResort(timeout time.Duration) *time.Timer {
+func (w world) lastResort(timeout time.Duration) *time.Timer {
 	return time.AfterFunc(max(timeout, 0)+timeout.Abs()/10+time.Second, func() {
-		os.Exit(complain(token.Explain(fmt.Errorf("still running after %s: a disk or a file does not answer", timeout))))
+		os.Exit(w.complain(token.Explain(fmt.Errorf("still running after %s: a disk or a file does not answer", timeout))))
 	})
-}
-
-// listenToSDK lets the SDK's own words about retries through at -v, and not to standard error wherever AZURE_SDK_GO_LOGGING asks for that.
-// They hold no secrets: headers are redacted and bodies left out.
-func listenToSDK(log *slog.Logger) {
-	if !log.Enabled(context.Background(), slog.LevelDebug) {
-		azlog.SetListener(nil)
-		return
-	}
-	azlog.SetEvents(azlog.EventRetryPolicy)
-	azlog.SetListener(func(_ azlog.Event, message string) { log.Debug("SDK", "says", message) })
-}
-
-// complain speaks to people: lower case, one line for what happened and one for what to do, since hosts show no more than that.
-// Standard output is the client's and stays empty.
-func complain(e token.Explanation) (exit int) {
-	text := "akslogin: error: " + e.Text + "\n"
-	if e.Hint != "" {
-		text += "akslogin: hint: " + e.Hint + "\n"
-	}
-	fmt.Fprint(os.Stderr, text)
-	return e.Exit
-}
-
-// logger speaks to standard error when asked to with -v.
-func logger(v int) *slog.Logger {
-	if v == 0 {
-		return slog.New(slog.DiscardHandler)
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{
-		Level: slog.LevelDebug,
-		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr { // a secret may stand where another value should
-			return slog.String(a.Key, token.Clean(a.Value.String()))
-		},
-	}))
 }
