@@ -53,6 +53,9 @@ func (e *Entry) Lock(ctx context.Context, wait bool) (unlock func(), err error) 
 func (e *Entry) lock(ctx context.Context, path string, wait bool) (unlock func(), err error) {
 	for range rounds {
 		f, err := e.dir.acquire(ctx, path, wait)
+		if errors.Is(err, errForeign) && os.Remove(path) == nil {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -79,9 +82,32 @@ func (e *Entry) lock(ctx context.Context, path string, wait bool) (unlock func()
 // futile is the time that a holder leaves on the lock file when he could not store his result: that works on a full disk too.
 var futile = time.Unix(1, 0)
 
+// errForeign says that what stands under a lock's name is not a lock of ours. It makes way: only its name goes.
+var errForeign = errors.New("a link or something else stands in the lock file's place")
+
+// openLock opens the lock file, or makes it. Its holder touches it, so it must not be another file of this user's, whose links lead here.
+func openLock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|noFollow, 0o600)
+	if err != nil {
+		if fi, statErr := os.Lstat(path); statErr == nil && !single(fi) {
+			err = errForeign
+		}
+		return nil, err
+	}
+	fi, err := f.Stat()
+	if err == nil && !single(fi) {
+		err = errForeign
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 // acquire returns the open and locked file.
 func (d Dir) acquire(ctx context.Context, path string, wait bool) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|noFollow, 0o600)
+	f, err := openLock(path)
 	if err != nil {
 		return nil, err
 	}

@@ -28,9 +28,15 @@ func private(fi fs.FileInfo) error {
 // secret tells whether nobody else can read a file.
 func secret(fi fs.FileInfo) bool { return fi.Mode().Perm()&0o077 == 0 }
 
+// single tells whether it is a regular file under one name only: a second could be another file of this user's.
+func single(fi fs.FileInfo) bool {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return fi.Mode().IsRegular() && (!ok || st.Nlink <= 1)
+}
+
 // setTime sets a file's time of change; trouble with it is left.
 func setTime(f *os.File, t time.Time) {
-	tv := syscall.NsecToTimeval(t.UnixNano())
+	tv := syscall.NsecToTimeval(t.Truncate(time.Microsecond).UnixNano()) // it would round up, into the future
 	_ = syscall.Futimes(int(f.Fd()), []syscall.Timeval{tv, tv})
 }
 

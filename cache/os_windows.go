@@ -20,6 +20,9 @@ func private(fs.FileInfo) error { return nil }
 // secret: as for private.
 func secret(fs.FileInfo) bool { return true }
 
+// single: whoever can make links in a folder of the profile is this user.
+func single(fi fs.FileInfo) bool { return fi.Mode().IsRegular() }
+
 // setTime sets a file's time of change; trouble with it is left.
 func setTime(f *os.File, t time.Time) {
 	ft := windows.NsecToFiletime(t.UnixNano())

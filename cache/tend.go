@@ -75,12 +75,13 @@ func (d Dir) sweepNowAndThen(now time.Time) {
 			return
 		}
 	}
-	f, err := os.OpenFile(marker, os.O_CREATE|os.O_WRONLY|noFollow, 0o600)
+	os.Remove(marker) // a new one each time: a link in its place would lead to another file
+	f, err := os.OpenFile(marker, os.O_CREATE|os.O_EXCL|os.O_WRONLY|noFollow, 0o600)
 	if err != nil {
 		return
 	}
+	setTime(f, now)
 	f.Close()
-	os.Chtimes(marker, now, now)
 	d.sweep(now)
 }
 
