@@ -189,15 +189,19 @@ func readOwn(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return readFile(f, limit)
+}
+
+func readFile(f *os.File, limit int64) ([]byte, error) {
 	fi, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	if err := private(fi); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	if !fi.Mode().IsRegular() || fi.Size() > limit {
-		return nil, fmt.Errorf("%s is not a file of at most %d bytes", path, limit)
+		return nil, fmt.Errorf("%s is not a file of at most %d bytes", f.Name(), limit)
 	}
 	// The file may grow while it is read; a sealed entry that was cut does not open.
 	buf := make([]byte, fi.Size())
@@ -226,19 +230,23 @@ func write(path string, content []byte) (temp string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(content); err != nil {
+	if err := fill(f, content); err != nil {
+		os.Remove(f.Name())
 		return "", err
 	}
-	if err = f.Sync(); err != nil {
-		return "", err
+	return f.Name(), nil
+}
+
+// fill writes content to a new file, safely on disk, and closes it.
+func fill(f *os.File, content []byte) error {
+	_, err := f.Write(content)
+	if err == nil {
+		err = f.Sync()
 	}
-	return f.Name(), f.Close()
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	return err
 }
 
 // check says why the folder must not be used; nil when it may. An absent folder is an error too.

@@ -17,7 +17,7 @@ const keySize = 32
 // is replaced by a new one. A link, somebody else's file, a folder that is not used (see Dir) and a file in d, where it would lie beside
 // what it seals, are errors.
 func (d Dir) Key(path string) ([]byte, error) {
-	home := Dir{Path: filepath.Dir(path)}
+	home, name := Dir{Path: filepath.Dir(path)}, filepath.Base(path)
 	for range rounds {
 		if err := home.make(); err != nil {
 			return nil, err
@@ -25,18 +25,54 @@ func (d Dir) Key(path string) ([]byte, error) {
 		if d.contains(home.Path) {
 			return nil, fmt.Errorf("the key %s would be in the cache folder that it seals", path)
 		}
-		key, err := readKey(path)
-		if !errors.Is(err, errNoKey) && !errors.Is(err, fs.ErrNotExist) {
+		key, err := home.key(name)
+		if !errors.Is(err, errNoKey) {
 			return key, err
-		}
-		if errors.Is(err, errNoKey) {
-			os.Remove(path)
-		}
-		if err := makeKey(path); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, err
 		}
 	}
 	return nil, fmt.Errorf("the key %s does not stay where it is", path)
+}
+
+// key is what readKey finds in the folder; where that is no key, a new one takes its place and errNoKey is returned. Another file may have such a
+// name too, so nothing is done by the folder's path: whoever can write above it could make that lead elsewhere meanwhile.
+func (d Dir) key(name string) ([]byte, error) {
+	folder, err := d.open()
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	key, err := readKey(folder, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errNoKey
+	} else if errors.Is(err, errNoKey) {
+		folder.Remove(name)
+	}
+	if errors.Is(err, errNoKey) {
+		if err := makeKey(folder, name); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
+	return key, err
+}
+
+// open is the folder itself, whatever its path leads to from now on.
+func (d Dir) open() (*os.Root, error) {
+	folder, err := os.OpenRoot(d.Path)
+	if err != nil {
+		return nil, err
+	}
+	fi, err := folder.Stat(".")
+	if err == nil {
+		err = private(fi)
+	}
+	if there, statErr := os.Lstat(d.Path); err == nil && (statErr != nil || !os.SameFile(there, fi)) {
+		err = errors.New("another folder has taken its place")
+	}
+	if err != nil {
+		folder.Close()
+		return nil, fmt.Errorf("folder %s: %w", d.Path, err)
+	}
+	return folder, nil
 }
 
 // contains tells whether a folder that is there is d or below it, by whatever names.
@@ -63,32 +99,44 @@ func (d Dir) contains(folder string) bool {
 
 var errNoKey = errors.New("it is not a key")
 
-func readKey(path string) ([]byte, error) {
-	key, err := readOwn(path, maxEntry)
+func readKey(folder *os.Root, name string) ([]byte, error) {
+	f, err := folder.OpenFile(name, os.O_RDONLY|noFollow, 0)
 	if err != nil {
 		return nil, err
 	}
-	fi, err := os.Lstat(path)
+	defer f.Close()
+	key, err := readFile(f, maxEntry)
 	if err != nil {
 		return nil, err
+	}
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if there, err := folder.Lstat(name); err != nil || !os.SameFile(there, fi) {
+		return nil, fmt.Errorf("%s is a link, or does not stay what it is", f.Name())
 	}
 	if len(key) != keySize || !secret(fi) {
-		return nil, fmt.Errorf("%s: %w", path, errNoKey)
+		return nil, fmt.Errorf("%s: %w", f.Name(), errNoKey)
 	}
 	return key, nil
 }
 
-// makeKey puts a new key at path, whole, unless there is something: then its error is fs.ErrExist.
-func makeKey(path string) error {
+// makeKey puts a new key into the folder, whole, unless there is something: then its error is fs.ErrExist.
+func makeKey(folder *os.Root, name string) error {
 	key := make([]byte, keySize)
 	rand.Read(key) // it does not fail
-	temp, err := write(path, key)
+	temp := name + "." + rand.Text() + tempSuffix
+	f, err := folder.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY|noFollow, 0o600)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temp)
-	if err := os.Link(temp, path); err == nil || errors.Is(err, fs.ErrExist) {
+	defer folder.Remove(temp)
+	if err := fill(f, key); err != nil {
 		return err
 	}
-	return os.Rename(temp, path) // a file system without links: of two processes one reads the other's key at the next time
+	if err := folder.Link(temp, name); err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return folder.Rename(temp, name) // a file system without links: of two processes one reads the other's key at the next time
 }
