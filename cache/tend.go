@@ -62,7 +62,9 @@ func (d Dir) Clear() (entries int, err error) {
 			errs = append(errs, err)
 		}
 	})
-	os.Remove(filepath.Join(d.Path, sweptFile))
+	if err == nil {
+		os.Remove(filepath.Join(d.Path, sweptFile))
+	}
 	return entries, errors.Join(append(errs, err)...)
 }
 
