@@ -60,7 +60,12 @@ func (r Request) checkRedirect() error {
 
 // open shows the sign-in page: in the browser that $BROWSER names, as other programs read it (commands separated as in PATH, with %s for the
 // address), else in the system's. The address is told as well, since nobody knows whether a window came up.
+//
+// The page is the authority's: a person would enter his password at any other as well, and a browser takes more than addresses.
 func (a attempt) open(address string) error {
+	if u, err := url.Parse(address); err != nil || u.Scheme != "https" || u.User != nil || !a.isHome(u.Host) {
+		return final("discovery at %s named a sign-in page elsewhere, and nobody is sent there", a.authority)
+	}
 	if _, err := fmt.Fprintf(a.Prompt, "To sign in, use the browser that is opened, or open this address on this machine:\n%s\n", address); err != nil {
 		return fmt.Errorf("show the address: %w", err)
 	}

@@ -104,10 +104,7 @@ func openManagedIdentity(r Request, w World, _ wire) (Login, error) {
 // identity for a moment after it was assigned (404).
 func (a attempt) metadataOptions(imds *url.URL) azcore.ClientOptions {
 	return azcore.ClientOptions{
-		Transport: &http.Client{
-			Transport:     &metadata{a.last, imds, metadataConnections()},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		Transport: &http.Client{Transport: &metadata{a.last, imds, straight{metadataConnections()}}},
 		Retry: policy.RetryOptions{
 			MaxRetries: 6, RetryDelay: 4 * a.pace, MaxRetryDelay: 25 * time.Second, TryTimeout: tryTimeout,
 			ShouldRetry: func(resp *http.Response, err error) bool {

@@ -175,11 +175,26 @@ type transport struct {
 }
 
 func (wr wire) transport() *transport {
-	return &transport{wr, &http.Client{
-		Transport:     wr.network,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return &transport{wr, &http.Client{Transport: straight{wr.network}}}
 }
+
+// straight hides where a redirect leads from http.Client, which would follow it, or quote an address that it cannot read in an error of its
+// own, after which the request would be sent again.
+type straight struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (s straight) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := s.next.RoundTrip(req)
+	if err == nil && isRedirect(resp) && resp.Header.Get("Location") != "" {
+		resp.Header.Set(ledTo, resp.Header.Get("Location"))
+		resp.Header.Del("Location")
+	}
+	return resp, err
+}
+
+const ledTo = "Akslogin-Led-To"
+
+func isRedirect(resp *http.Response) bool { return resp.StatusCode >= 300 && resp.StatusCode < 400 }
 
 // connections are the real network.
 func (wr wire) connections() *http.Transport {
@@ -248,33 +263,40 @@ func readAnswer(resp *http.Response) ([]byte, error) {
 		return nil, fmt.Errorf("the answer broke off: %w", err)
 	case len(body) > maxAnswer:
 		return nil, final("the answer has more than %d bytes", maxAnswer)
-	case resp.StatusCode >= 300 && resp.StatusCode < 400:
+	case isRedirect(resp):
 		return nil, final("the answer is a redirect (%d) to %s, and a credential is not sent to a second address", resp.StatusCode, clean(redirectHost(resp)))
 	}
 	return body, nil
 }
 
 // allowed refuses to send anything secret elsewhere than to the authority, whatever a discovery document says.
-func (t *transport) allowed(u *url.URL, method string) error {
-	home, err := url.Parse(t.authority)
-	if err != nil {
-		return final("%w", err)
-	}
-	homes := []string{home.Host}
-	if t.region != "" {
-		homes = append(homes, t.region+".login.microsoft.com", t.region+"."+home.Host)
-	}
-	isHome := slices.ContainsFunc(homes, func(host string) bool { return strings.EqualFold(host, u.Host) })
-	if u.Scheme != "https" || (method != http.MethodGet && !isHome) {
-		return final("discovery at %s named the token endpoint %s://%s, and a credential is not sent to a second address", t.authority, clean(u.Scheme), clean(u.Host))
+func (wr wire) allowed(u *url.URL, method string) error {
+	if u.Scheme != "https" || (method != http.MethodGet && !wr.isHome(u.Host)) {
+		return final("discovery at %s named the token endpoint %s://%s, and a credential is not sent to a second address", wr.authority, clean(u.Scheme), clean(u.Host))
 	}
 	return nil
 }
 
-func redirectHost(resp *http.Response) string {
-	u, err := resp.Location()
+// isHome tells whether a host is the authority's own.
+func (wr wire) isHome(host string) bool {
+	home, err := url.Parse(wr.authority)
 	if err != nil {
+		return false
+	}
+	homes := []string{home.Host}
+	if wr.region != "" {
+		homes = append(homes, wr.region+".login.microsoft.com", wr.region+"."+home.Host)
+	}
+	return slices.ContainsFunc(homes, func(h string) bool { return strings.EqualFold(h, host) })
+}
+
+func redirectHost(resp *http.Response) string {
+	u, err := resp.Request.URL.Parse(resp.Header.Get(ledTo))
+	switch {
+	case resp.Header.Get(ledTo) == "":
 		return "nowhere"
+	case err != nil:
+		return "what is no address"
 	}
 	return u.Scheme + "://" + u.Host
 }
