@@ -85,6 +85,7 @@ func begin(request token.Request, dir cache.Dir, w world, log *slog.Logger) (ctx
 	timeout := min(request.Timeout, 24*time.Hour)
 	ctx, done := context.WithTimeout(context.Background(), timeout)
 	timer := w.lastResort(timeout)
+	log = request.Discreet(log, os.Getenv)
 	listenToSDK(log)
 	return ctx, token.World{
 		Now: w.now, Log: log, Pace: w.pace, Queue: w.queue,

@@ -4,13 +4,16 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/url"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -85,14 +88,41 @@ func (r Request) secrets(getenv func(string) string) []string {
 	return slices.DeleteFunc(all, func(s string) bool { return len(s) < 4 }) // shorter ones would be found in any word
 }
 
-// without replaces secrets, as they are and as forms and URLs have them.
+// without replaces secrets, as they are and as forms, URLs, quotes and base64 have them.
 func without(text string, secrets []string) string {
 	for _, secret := range secrets {
-		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+		for _, form := range []string{
+			secret, url.QueryEscape(secret), url.PathEscape(secret), strings.Trim(strconv.Quote(secret), `"`),
+			base64.RawStdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
+		} {
 			text = strings.ReplaceAll(text, form, redacted)
 		}
 	}
 	return text
+}
+
+// Discreet is log without what this request shows to somebody, who may repeat it in an answer.
+func (r Request) Discreet(log *slog.Logger, getenv func(string) string) *slog.Logger {
+	if !log.Enabled(context.Background(), slog.LevelDebug) {
+		return log
+	}
+	return slog.New(discreet{log.Handler(), r.secrets(getenv)})
+}
+
+// discreet is a handler for debugging, whose attributes are all text.
+type discreet struct {
+	slog.Handler
+	secrets []string
+}
+
+// Handle implements slog.Handler.
+func (d discreet) Handle(ctx context.Context, said slog.Record) error {
+	clean := slog.NewRecord(said.Time, said.Level, said.Message, said.PC)
+	said.Attrs(func(a slog.Attr) bool {
+		clean.AddAttrs(slog.String(a.Key, without(a.Value.String(), d.secrets)))
+		return true
+	})
+	return d.Handler.Handle(ctx, clean)
 }
 
 // explanation is where every text passes that is shown, whoever wrote it: a token can stand in a flag's place too.

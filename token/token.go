@@ -77,6 +77,7 @@ func (w World) orDefaults() World {
 // any error that Get returns into words.
 func Get(ctx context.Context, r Request, w World) (Token, error) {
 	w = w.orDefaults()
+	w.Log = r.Discreet(w.Log, w.Getenv)
 	m, err := r.Check()
 	if err != nil {
 		return Token{}, err
