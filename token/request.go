@@ -470,6 +470,9 @@ func (r Request) authority() (string, error) {
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return "", usage("authority host %q%s must be https://HOST/ and no more; the tenant is given by --tenant-id", address(r.AuthorityHost), r.from("authority-host"))
 	}
+	if !plain(u.Host, ".-:[]") {
+		return "", usage("authority host %q%s has letters in it that only look like a host's: it must be in ASCII (xn--...)", address(r.AuthorityHost), r.from("authority-host"))
+	}
 	return "https://" + strings.TrimSuffix(strings.ToLower(u.Host), ":443") + "/", nil
 }
 
