@@ -36,6 +36,7 @@ type world struct {
 
 // run is the whole program but for its exit.
 func run(args []string, w world) (exit int) {
+	keepOffDisk()
 	stdlog.SetOutput(io.Discard) // net/http would quote an answer that comes twice, token and all
 	w.logFile = openLogFile(args)
 	line, err := parse(args)
