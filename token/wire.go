@@ -225,7 +225,10 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 	if err := t.allowed(req.URL, req.Method); err != nil {
 		return nil, err
 	}
-	sent := req.Clone(req.Context())
+	sent, err := ownCopy(req)
+	if err != nil {
+		return nil, err
+	}
 	t.proxy.redirect(sent)
 	// What a server sends after its answer to a kept connection goes to the standard log, and may hold a token.
 	sent.Close = req.Method == http.MethodPost || req.Header.Get("Authorization") != ""
@@ -252,6 +255,19 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 	}
 	plainRetryAfter(resp)
 	return answer(req, resp, body), nil
+}
+
+// ownCopy copies a request with its body. azcore gives all tries of a request one body, and net/http may still read that for a try which has
+// been answered, when the next one sends it.
+func ownCopy(req *http.Request) (*http.Request, error) {
+	sent := req.Clone(req.Context())
+	if req.Body == nil {
+		return sent, nil
+	}
+	body, err := io.ReadAll(req.Body)
+	sent.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	sent.Body, _ = sent.GetBody()
+	return sent, err
 }
 
 // readAnswer reads a whole answer, which must not be endless and not send the asker elsewhere, and closes it.
