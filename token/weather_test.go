@@ -153,6 +153,8 @@ var goodAnswers = []struct {
 }{
 	{"length", "http/1.1", fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(shortAnswer), shortAnswer)},
 	{"chunks", "http/1.1", fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", 20, shortAnswer[:20], len(shortAnswer)-20, shortAnswer[20:])},
+	{"end of the connection", "http/1.1", []byte("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + shortAnswer)},
+	{"HTTP/1.0", "http/1.1", []byte("HTTP/1.0 200 OK\r\n\r\n" + shortAnswer)},
 	{"frames", "h2", frames(goodFrames)},
 	{"frame at the end", "h2", frames(func(f *http2.Framer) {
 		goodHead(f)

@@ -200,6 +200,7 @@ func isRedirect(resp *http.Response) bool { return resp.StatusCode >= 300 && res
 func (wr wire) connections() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone() // proxy variables, timeouts of dialling and handshake
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	t.DisableCompression = true // answers are small, and nothing that is will unpack to gigabytes
 	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 		if resp.StatusCode == http.StatusOK {
 			return nil
@@ -248,6 +249,8 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 	switch {
 	case resp.StatusCode >= 400:
 		t.last.refusal = refusalFrom(resp, body)
+	case check != nil && cutShort(resp, body):
+		return nil, fmt.Errorf("the answer broke off: %w", io.ErrUnexpectedEOF)
 	case check != nil:
 		if body, err = check(body); err != nil {
 			return nil, final("%w", err)
@@ -268,6 +271,13 @@ func ownCopy(req *http.Request) (*http.Request, error) {
 	sent.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	sent.Body, _ = sent.GetBody()
 	return sent, err
+}
+
+// cutShort tells whether an answer ends in the midst of its JSON, where nothing but the connection's end says that it does.
+func cutShort(resp *http.Response, body []byte) bool {
+	var syntax *json.SyntaxError
+	endless := resp.ProtoMajor == 1 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
+	return endless && errors.As(json.Unmarshal(body, new(any)), &syntax) && syntax.Offset == int64(len(body))
 }
 
 // readAnswer reads a whole answer, which must not be endless and not send the asker elsewhere, and closes it.
