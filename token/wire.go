@@ -12,11 +12,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -226,7 +228,9 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 	if err := t.allowed(req.URL, req.Method); err != nil {
 		return nil, err
 	}
-	sent, err := ownCopy(req)
+	ctx, done := once(req.Context())
+	defer done(nil)
+	sent, err := ownCopy(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -235,6 +239,9 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 	sent.Close = req.Method == http.MethodPost || req.Header.Get("Authorization") != ""
 	t.last.asked = "https://" + sent.URL.Host + "/"
 	resp, err := t.client.Do(sent)
+	if errors.Is(context.Cause(ctx), errNotBegun) {
+		err = errNotBegun
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -260,16 +267,30 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 	return answer(req, resp, body), nil
 }
 
-// ownCopy copies a request with its body. azcore gives all tries of a request one body, and net/http may still read that for a try which has
-// been answered, when the next one sends it.
-func ownCopy(req *http.Request) (*http.Request, error) {
-	sent := req.Clone(req.Context())
+var errNotBegun = errors.New("the server says that it has not begun with the request")
+
+// once returns a context that ends when net/http sends its request a second time: under HTTP/2 it does so without a pause, and as often as the
+// server takes none. It is for us to try again.
+func once(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	ctx, done := context.WithCancelCause(ctx)
+	var sent atomic.Bool
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+		if sent.Swap(true) {
+			done(errNotBegun)
+		}
+	}}), done
+}
+
+// ownCopy copies a request with its body, which net/http cannot get a second time. azcore gives all tries of a request one body, and
+// net/http may still read that for a try which has been answered, when the next one sends it.
+func ownCopy(ctx context.Context, req *http.Request) (*http.Request, error) {
+	sent := req.Clone(ctx)
+	sent.GetBody = nil
 	if req.Body == nil {
 		return sent, nil
 	}
 	body, err := io.ReadAll(req.Body)
-	sent.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	sent.Body, _ = sent.GetBody()
+	sent.Body = io.NopCloser(bytes.NewReader(body))
 	return sent, err
 }
 
