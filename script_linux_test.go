@@ -214,6 +214,12 @@ var entraVerbs = map[string]func(ts *testscript.TestScript, s *entratest.Server,
 			ts.Fatalf("requests were\n%s\nwanted\n%s", strings.Join(got, "\n"), strings.Join(args, "\n"))
 		}
 	},
+	"wire": func(ts *testscript.TestScript, s *entratest.Server, args []string) {
+		s.FailWire(number(ts, args[0]), wireFrom(ts, args[1]))
+	},
+	"calm":  func(ts *testscript.TestScript, s *entratest.Server, args []string) { s.Calm() },
+	"speak": speak,
+	"proxy": proxy,
 	"reset": func(ts *testscript.TestScript, s *entratest.Server, args []string) { s.ResetCounters() },
 	"life":  func(ts *testscript.TestScript, s *entratest.Server, args []string) { s.SetLife(argDuration(ts, args)) },
 	"refresh-in": func(ts *testscript.TestScript, s *entratest.Server, args []string) {

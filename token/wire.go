@@ -202,6 +202,7 @@ func isRedirect(resp *http.Response) bool { return resp.StatusCode >= 300 && res
 func (wr wire) connections() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone() // proxy variables, timeouts of dialling and handshake
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	t.MaxResponseHeaderBytes = maxAnswer
 	t.DisableCompression = true // answers are small, and nothing that is will unpack to gigabytes
 	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 		if resp.StatusCode == http.StatusOK {
@@ -304,6 +305,9 @@ func cutShort(resp *http.Response, body []byte) bool {
 // readAnswer reads a whole answer, which must not be endless and not send the asker elsewhere, and closes it.
 func readAnswer(resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
+	if resp.StatusCode < http.StatusOK { // 101: what follows is the connection, which no context ends
+		return nil, final("the answer changes to another protocol (%d), which was not asked for", resp.StatusCode)
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:

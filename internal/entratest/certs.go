@@ -25,6 +25,9 @@ type authority struct {
 
 	mu     sync.Mutex
 	minted map[string]*tls.Certificate
+	serial int64
+	// what leaves are good for; zero: a day
+	from, until time.Time
 }
 
 func newAuthority(tb TB, name string) *authority {
@@ -54,9 +57,13 @@ func newAuthority(tb TB, name string) *authority {
 
 // sign makes a day's certificate: the authority's own when there is no parent.
 func (a *authority) sign(template, parent *x509.Certificate) ([]byte, error) {
-	template.SerialNumber = big.NewInt(int64(len(a.minted)) + 1)
+	a.serial++
+	template.SerialNumber = big.NewInt(a.serial)
 	template.NotBefore = time.Now().Add(-time.Hour)
 	template.NotAfter = time.Now().Add(24 * time.Hour)
+	if parent != nil && !a.from.IsZero() {
+		template.NotBefore, template.NotAfter = a.from, a.until
+	}
 	if parent == nil {
 		return x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
 	}
@@ -80,7 +87,6 @@ func (a *authority) certificate(name string) (*tls.Certificate, error) {
 	} else {
 		template.DNSNames = []string{name}
 	}
-	a.minted[name] = nil // counts, so that no two serial numbers are the same
 	der, err := a.sign(template, a.cert)
 	if err != nil {
 		return nil, err

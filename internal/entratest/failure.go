@@ -21,6 +21,7 @@ type Failure struct {
 	Hang     bool        // nothing comes until the client goes away
 	Break    Break
 	Redirect string // 307 to this URL
+	wire     Wire   // see [Server.FailWire]
 }
 
 // A Break is a way in which a connection ends too early.

@@ -16,6 +16,7 @@ type knobs struct {
 	sni       string
 	failures  []Failure
 	every     recurring
+	weather   weather
 }
 
 func defaultKnobs() knobs { return knobs{life: time.Hour} }

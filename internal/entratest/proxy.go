@@ -11,8 +11,8 @@ import (
 
 // connectProxy is the state of the CONNECT proxy.
 type connectProxy struct {
-	target string // where every known name leads
 	// guarded by Server.mu:
+	target string // where every known name leads
 	down  bool
 	conns map[net.Conn]bool // taken over from net/http, to be closed at the end
 }
@@ -63,7 +63,13 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "unknown host", http.StatusForbidden)
 		return
 	}
-	up, err := net.Dial("tcp", s.proxy.target)
+	if s.foulProxy(w, r) {
+		return
+	}
+	s.mu.Lock()
+	target := s.proxy.target
+	s.mu.Unlock()
+	up, err := net.Dial("tcp", target)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return

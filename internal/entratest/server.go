@@ -91,6 +91,7 @@ func New(tb TB) *Server {
 	}
 	s.counters.arrived = make(chan struct{})
 	main, aks := newAuthority(tb, "entratest CA"), newAuthority(tb, "entratest token proxy CA")
+	s.weather.main = main
 	s.CAPEM, s.TokenProxyCAPEM = main.pem, aks.pem
 	dir := tb.TempDir()
 	s.CAFile = s.writeFile(dir, "entra-ca.pem", s.CAPEM)
@@ -181,7 +182,7 @@ type certificates = func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
 func (s *Server) serveTLS(ln net.Listener, certs certificates, h http.Handler) *http.Server {
 	srv := s.httpServer(h)
-	srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certs}
+	srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certs, GetConfigForClient: s.tlsFor(certs)}
 	srv.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			s.countConnection()

@@ -74,7 +74,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if failure != nil {
+	if failure != nil && failure.wire == nil {
 		failure.send(w, r, refuse)
 		return
 	}
@@ -83,6 +83,10 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 			refuse(code, 0)
 			return
 		}
+	}
+	if failure != nil {
+		s.answerOnWire(w, failure.wire, t)
+		return
 	}
 	s.answer(w, t)
 }
