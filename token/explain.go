@@ -4,17 +4,21 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -369,11 +373,16 @@ func causeHint(err error, facts map[string]string) string {
 		op          *net.OpError
 		request     *url.Error
 		refused     *finalError
+		invalid     x509.CertificateInvalidError
 	)
 	hint := ""
 	switch {
 	case errors.As(err, &proxy):
-		hint = "the proxy that $HTTPS_PROXY names has to let this machine through to {asked} ; a user and password that it wants go into that variable"
+		hint = proxy.hint()
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		hint = outOfTimeHint(invalid.Cert, time.Now())
+	case errors.As(err, &certificate) && errors.As(err, &op) && op.Op == "proxyconnect":
+		hint = "the certificate of the proxy that $HTTPS_PROXY names is not trusted here: its CA has to be in the file that $SSL_CERT_FILE names"
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		hint = "the proxy that $HTTPS_PROXY names has to be reachable from here"
 	case errors.As(err, &certificate) && facts["proxy"] != "":
@@ -384,12 +393,36 @@ func causeHint(err error, facts map[string]string) string {
 		hint = "see what answers at {asked} : a proxy's or firewall's page, or a wrong address"
 	case facts["vouching"] != "":
 		hint = "Microsoft is asked whether it knows {authority}, at {asked}, which cannot be reached: if it is a private cloud's authority and you trust it, give --disable-instance-discovery"
+	case err != nil && strings.Contains(err.Error(), "protocol version"): // crypto/tls has no type for it
+		hint = "{asked} , or a proxy that opens TLS on the way, has to speak TLS 1.2 or newer"
 	case errors.As(err, &dns):
 		hint = "the name of {asked} has to be resolvable from here{via}"
-	case errors.As(err, &request), errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &request), errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &op):
 		hint = "{asked} has to be reachable from here by HTTPS{via}"
 	}
 	return fillIn(hint, facts)
+}
+
+// outOfTimeHint is what to do about a certificate that is not good by this machine's clock, which TLS goes by.
+func outOfTimeHint(c *x509.Certificate, now time.Time) string {
+	from, until, here := moment(c.NotBefore), moment(c.NotAfter), moment(now)
+	if now.Before(c.NotBefore) {
+		return "the certificate shown by {asked} is good from " + from + " and it is " + here + " here: this machine's clock is behind, and has to be set (by NTP)"
+	}
+	return "the certificate shown by {asked} was good until " + until + " and it is " + here + " here: this machine's clock is ahead, or the certificate has to be renewed (a proxy's, where one opens TLS)"
+}
+
+const percentEncoded = ", with characters like : / ? # @ % in them percent-encoded (@ as %40)"
+
+// hint is what to do about a proxy that does not connect.
+func (e *proxyRefusal) hint() string {
+	switch {
+	case e.status == http.StatusProxyAuthRequired && e.identified:
+		return "the proxy does not take the user and password that are in $HTTPS_PROXY: compare them; they are written http://USER:PASSWORD@HOST:PORT" + percentEncoded
+	case e.status == http.StatusProxyAuthRequired:
+		return "the proxy wants a user and a password: they go into $HTTPS_PROXY, as http://USER:PASSWORD@HOST:PORT" + percentEncoded
+	}
+	return "the proxy that $HTTPS_PROXY names has to let this machine through to {asked}"
 }
 
 func (e *fileError) hint() string {

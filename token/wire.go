@@ -103,11 +103,17 @@ func newWire(m Method, r Request, w World) (wire, error) {
 func checkProxy(getenv func(string) string) error {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
 		value := getenv(name)
-		if u, err := url.Parse(value); value == "" || err == nil && u.Host != "" {
-			continue
+		u, err := url.Parse(value)
+		if (err != nil || u.Host == "") && !strings.Contains(value, "://") {
+			u, err = url.Parse("http://" + value)
 		}
-		if u, err := url.Parse("http://" + value); err != nil || u.Hostname() == "" {
-			return usage("$%s is no proxy's address: it must be http://HOST:PORT", name)
+		switch {
+		case value == "":
+		case err != nil || u.Hostname() == "" || strings.Contains(u.Path+u.RawQuery+u.Fragment, "@"): // the last part of a password, as it seems
+			return &UsageError{
+				Text: "$" + name + " is no proxy's address: it must be http://HOST:PORT",
+				Hint: "where the proxy wants a user and a password, it is http://USER:PASSWORD@HOST:PORT" + percentEncoded,
+			}
 		}
 	}
 	return nil
@@ -204,11 +210,11 @@ func (wr wire) connections() *http.Transport {
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	t.MaxResponseHeaderBytes = maxAnswer
 	t.DisableCompression = true // answers are small, and nothing that is will unpack to gigabytes
-	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+	t.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
 		if resp.StatusCode == http.StatusOK {
 			return nil
 		}
-		return &proxyRefusal{resp.StatusCode}
+		return &proxyRefusal{resp.StatusCode, proxy.User != nil}
 	}
 	wr.proxy.configure(t)
 	if wr.proxy.roots == nil {
@@ -531,7 +537,10 @@ func plainRetryAfter(resp *http.Response) {
 }
 
 // proxyRefusal is the answer of a proxy that does not connect.
-type proxyRefusal struct{ status int }
+type proxyRefusal struct {
+	status     int
+	identified bool // it was told a user
+}
 
 func (e *proxyRefusal) Error() string {
 	return fmt.Sprintf("the proxy that $HTTPS_PROXY names refused to connect: HTTP status %d", e.status)

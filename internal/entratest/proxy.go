@@ -13,8 +13,8 @@ import (
 type connectProxy struct {
 	// guarded by Server.mu:
 	target string // where every known name leads
-	down  bool
-	conns map[net.Conn]bool // taken over from net/http, to be closed at the end
+	down   bool
+	conns  map[net.Conn]bool // taken over from net/http, to be closed at the end
 }
 
 // SetProxyDown makes the CONNECT proxy hang up on whoever calls, or take calls again. Tunnels that stand go on.

@@ -134,12 +134,14 @@ func (s *Server) onWire(w http.ResponseWriter, wire Wire, good []byte) {
 		return
 	}
 	defer s.keep(conn)()
-	gone := make(chan struct{})
+	heard, gone := make(chan struct{}), make(chan struct{})
 	go func() {
+		io.CopyN(io.Discard, conn, 1)
+		close(heard)
 		io.Copy(io.Discard, conn) // the client hangs up, or we do
 		close(gone)
 	}()
-	wire(&line{conn, gone}, good)
+	wire(&line{conn, heard, gone}, good)
 	conn.Close()
 	<-gone
 }
@@ -147,7 +149,8 @@ func (s *Server) onWire(w http.ResponseWriter, wire Wire, good []byte) {
 // line is a connection that a Wire writes to.
 type line struct {
 	net.Conn
-	gone <-chan struct{}
+	heard <-chan struct{} // the client has said more than its request, or has hung up
+	gone  <-chan struct{} // it has hung up
 }
 
 // pause is false when the other side has hung up before d was over.
@@ -234,8 +237,8 @@ var Wires = map[string]Wire{
 	},
 	"connected":              func(conn io.Writer, good []byte) { conn.Write(good) },
 	"connected-then-silence": func(conn io.Writer, good []byte) { conn.Write(good); hang(conn) },
-	"connected-then-page":    func(conn io.Writer, good []byte) { conn.Write(append(good, "HTTP/1.1 403 Forbidden\r\n\r\n<html>"...)) },
-	"connected-then-garbage": func(conn io.Writer, good []byte) { conn.Write(append(good, "\x00\x01\x02\x03\x04\x05\x06\x07"...)) },
+	"connected-then-page":    func(conn io.Writer, good []byte) { tunnel(conn, good, "HTTP/1.1 403 Forbidden\r\n\r\n<html>") },
+	"connected-then-garbage": func(conn io.Writer, good []byte) { tunnel(conn, good, "\x00\x01\x02\x03\x04\x05\x06\x07") },
 }
 
 func split(good []byte) (head, body []byte) {
@@ -257,6 +260,14 @@ func replace(old, new string) Wire {
 func switchTo(conn io.Writer, good []byte) {
 	io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 	conn.Write(good)
+}
+
+// tunnel says that a connection stands, and answers in the place of who should be at its other end.
+func tunnel(conn io.Writer, good []byte, then string) {
+	conn.Write(good)
+	<-conn.(*line).heard
+	io.WriteString(conn, then)
+	hang(conn) // closing now would make a reset of what was not read
 }
 
 func hang(conn io.Writer) { conn.(*line).hang() }
