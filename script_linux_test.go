@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(cleaning{m}, map[string]func(){
 		"akslogin": program, "kubelogin": program,
 		"az": fake{"az", runAz}.main, "azd": fake{"azd", runAzd}.main,
-		"signin": signIn, "chromium-signin": chromiumSignIn, "vm": vm, "at-once": atOnce,
+		"signin": signIn, "chromium-signin": chromiumSignIn, "vm": vm, "names": ownNames, "at-once": atOnce,
 		"keyless": keyless, "normal": normal,
 	})
 }
