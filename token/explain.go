@@ -387,6 +387,8 @@ func causeHint(err error, facts map[string]string) string {
 		hint = "the proxy that $HTTPS_PROXY names has to be reachable from here"
 	case errors.As(err, &certificate) && facts["proxy"] != "":
 		hint = "the certificate shown by {asked} is not of the CA that $AZURE_KUBERNETES_CA_FILE or $AZURE_KUBERNETES_CA_DATA gives, or not for the name in $AZURE_KUBERNETES_SNI_NAME"
+	case errors.As(err, &certificate) && errors.As(err, new(x509.HostnameError)):
+		hint = "something else than {asked} answers under its name: see what that means here (DNS, /etc/hosts), and what the proxy does, if there is one"
 	case errors.As(err, &certificate):
 		hint = "the certificate shown by {asked} is not trusted here: a proxy that opens TLS needs its CA in the file that $SSL_CERT_FILE names; an image without CA certificates needs the package ca-certificates"
 	case errors.As(err, &refused):

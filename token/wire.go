@@ -235,7 +235,7 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 	if err := t.allowed(req.URL, req.Method); err != nil {
 		return nil, err
 	}
-	ctx, done := once(req.Context())
+	ctx, done, unnamed := once(req.Context())
 	defer done(nil)
 	sent, err := ownCopy(ctx, req)
 	if err != nil {
@@ -248,6 +248,9 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 	resp, err := t.client.Do(sent)
 	if errors.Is(context.Cause(ctx), errNotBegun) {
 		err = errNotBegun
+	}
+	if host := unnamed.Load(); host != nil && errors.Is(err, context.DeadlineExceeded) {
+		err = silence(*host, sent.URL.Hostname())
 	}
 	if err != nil {
 		return nil, err
@@ -277,15 +280,33 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 var errNotBegun = errors.New("the server says that it has not begun with the request")
 
 // once returns a context that ends when net/http sends its request a second time: under HTTP/2 it does so without a pause, and as often as the
-// server takes none. It is for us to try again.
-func once(ctx context.Context) (context.Context, context.CancelCauseFunc) {
-	ctx, done := context.WithCancelCause(ctx)
+// server takes none. It is for us to try again. unnamed is the host whose name is being looked up; nil: it is known.
+func once(ctx context.Context) (_ context.Context, done context.CancelCauseFunc, unnamed *atomic.Pointer[string]) {
+	ctx, done = context.WithCancelCause(ctx)
 	var sent atomic.Bool
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
-		if sent.Swap(true) {
-			done(errNotBegun)
-		}
-	}}), done
+	unnamed = &atomic.Pointer[string]{}
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		DNSStart: func(i httptrace.DNSStartInfo) { unnamed.Store(&i.Host) },
+		DNSDone: func(i httptrace.DNSDoneInfo) {
+			if i.Err == nil {
+				unnamed.Store(nil)
+			}
+		},
+		GotConn: func(httptrace.GotConnInfo) {
+			if sent.Swap(true) {
+				done(errNotBegun)
+			}
+		},
+	}), done, unnamed
+}
+
+// silence is how a request ended that was still waiting for a name, the asked host's or a proxy's: net/http says only that time was up.
+func silence(host, asked string) error {
+	err := &net.DNSError{Err: "no answer", Name: host, IsTimeout: true}
+	if host == asked {
+		return err
+	}
+	return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: err}
 }
 
 // ownCopy copies a request with its body, which net/http cannot get a second time. azcore gives all tries of a request one body, and
