@@ -66,21 +66,21 @@ func newPeer(t *testing.T, protocol string) *peer {
 			if err != nil {
 				return
 			}
-			p.working.Go(func() { p.serve(conn.(*tls.Conn)) })
+			n := int(p.connected.Add(1))
+			p.working.Go(func() { p.serve(conn.(*tls.Conn), n) })
 		}
 	})
 	t.Cleanup(func() { ln.Close(); p.working.Wait() })
 	return p
 }
 
-func (p *peer) serve(conn *tls.Conn) {
+func (p *peer) serve(conn *tls.Conn, n int) {
 	defer conn.Close()
 	defer context.AfterFunc(p.t.Context(), func() { conn.NetConn().Close() })()
 	if err := conn.Handshake(); err != nil {
 		return
 	}
-	n := int(p.connected.Add(1))
-	if readRequest(conn, p.protocol) != nil { // it is counted, and answered by nothing
+	if readRequest(conn, p.protocol) != nil { // it is answered by nothing
 		return
 	}
 	(*p.answer.Load())(conn, n)
