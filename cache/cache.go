@@ -156,10 +156,7 @@ func (e *Entry) put(data []byte, holds string, expires time.Time) error {
 	if len(entry) > maxEntry {
 		return fmt.Errorf("%d bytes are more than an entry may have", len(entry))
 	}
-	if err := e.dir.make(); err != nil {
-		return err
-	}
-	if err := replace(e.path(entrySuffix), entry); err != nil {
+	if err := e.dir.within(func() error { return replace(e.path(entrySuffix), entry) }); err != nil {
 		return err
 	}
 	e.dir.sweepNowAndThen(now)
@@ -276,6 +273,19 @@ func (d Dir) make() error {
 		return err
 	}
 	return d.check()
+}
+
+// within makes the folder where it is absent and does something in it: again when somebody has removed the folder meanwhile.
+func (d Dir) within(do func() error) (err error) {
+	for range rounds {
+		if err = d.make(); err == nil {
+			err = do()
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return err
 }
 
 func (d Dir) now() time.Time {

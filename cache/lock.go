@@ -26,7 +26,7 @@ const (
 	beats           = 5 // how often in that time a holder shows life
 )
 
-// rounds bounds how often a lock is taken anew because its file was removed meanwhile.
+// rounds bounds how often something is done anew because its file or folder was removed meanwhile.
 const rounds = 10
 
 // Lock waits until nobody else holds the entry's lock and takes it; unlock gives it back, once. A holder shows that he is alive by
@@ -38,9 +38,6 @@ const rounds = 10
 // a descriptor go on waiting until the holder ends. Any other error says why locking is impossible here.
 // It is not for mutual exclusion that correctness rests on: it saves work.
 func (e *Entry) Lock(ctx context.Context, wait bool) (unlock func(), err error) {
-	if err := e.dir.make(); err != nil {
-		return nil, err
-	}
 	for _, suffix := range lockSuffixes {
 		unlock, err = e.lock(ctx, e.path(suffix), wait)
 		if !wait || !errors.Is(err, ErrHeld) {
@@ -52,7 +49,11 @@ func (e *Entry) Lock(ctx context.Context, wait bool) (unlock func(), err error) 
 
 func (e *Entry) lock(ctx context.Context, path string, wait bool) (unlock func(), err error) {
 	for range rounds {
-		f, err := e.dir.acquire(ctx, path, wait)
+		var f *os.File
+		err := e.dir.within(func() (err error) {
+			f, err = e.dir.acquire(ctx, path, wait)
+			return err
+		})
 		if errors.Is(err, errForeign) && os.Remove(path) == nil {
 			continue
 		}
