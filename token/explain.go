@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 )
@@ -436,6 +437,8 @@ func (e *fileError) hint() string {
 			"On Astro, authorise the Deployment's workload identity. Elsewhere name the file with --federated-token-file"
 	case errors.Is(e.err, fs.ErrPermission):
 		return "this user has to be able to read it: in a pod, set securityContext.fsGroup"
+	case errors.As(e.err, new(syscall.Errno)):
+		return "the system cannot read it, whatever it holds: see what is mounted at that path, and what the machine lacks; a pod that is recreated gets a new mount"
 	}
 	return "it has to hold the token that the cluster or CI system issued, and nothing else"
 }
