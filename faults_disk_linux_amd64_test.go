@@ -1,0 +1,550 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	clientauthentication "k8s.io/client-go/pkg/apis/clientauthentication/v1"
+
+	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/internal/entratest"
+	"github.com/akslogin/akslogin/token"
+)
+
+// faulty is a login whose disk fails on purpose. The program is the one that is shipped.
+type faulty struct {
+	t       *testing.T
+	entra   *entratest.Server
+	program string
+	token   string // the federated token's file
+}
+
+func newFaulty(t *testing.T) faulty {
+	f := faulty{t, entratest.New(t), binary(t), filepath.Join(t.TempDir(), "token")}
+	populate(f.entra)
+	if err := os.WriteFile(f.token, []byte(f.entra.Assertion(entratest.Claims{Subject: subject})), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f faulty) args() []string {
+	return []string{"get-token", "--login", "workloadidentity", "--tenant-id", tenant, "--client-id", client, "--federated-token-file", f.token}
+}
+
+func (f faulty) env(home string) []string {
+	return []string{"HOME=" + home, "HTTPS_PROXY=" + f.entra.ProxyURL, "SSL_CERT_FILE=" + f.entra.CAFile}
+}
+
+// under runs the login with faults in what it does below a folder.
+func (f faulty) under(folder, home string, decide func(call) fault) (traced, error) {
+	return tracer{under: folder, decide: decide}.run(f.program, f.args(), f.env(home))
+}
+
+// calls are those of a login in a home like this one.
+func (f faulty) calls(folder, home string) []call {
+	f.t.Helper()
+	done, err := f.under(folder, home, func(call) fault { return fault{} })
+	if err == nil {
+		err = f.succeeded(done)
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if len(done.calls) < 4 {
+		f.t.Fatalf("only %v: is the right folder looked at?", done.calls)
+	}
+	return done.calls
+}
+
+// succeeded tells whether a login came out as it should: one document with a token, and silence.
+func (f faulty) succeeded(done traced) error {
+	if done.status != 0 || done.stderr != "" {
+		return fmt.Errorf("status %#x, it says %q", done.status, done.stderr)
+	}
+	return f.document(done.stdout)
+}
+
+func (f faulty) document(stdout string) error {
+	var c clientauthentication.ExecCredential
+	if err := json.Unmarshal([]byte(stdout), &c); err != nil || c.Status == nil {
+		return fmt.Errorf("no document: %q, %v", stdout, err)
+	}
+	_, err := f.entra.Verify(c.Status.Token, entratest.AKSServerID)
+	return err
+}
+
+// ordinary runs the login without faults.
+func (f faulty) ordinary(home string) error {
+	var done traced
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command(f.program, f.args()...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = f.env(home), &stdout, &stderr
+	err := cmd.Run()
+	if cmd.ProcessState == nil {
+		return err
+	}
+	done.status, done.stdout, done.stderr = cmd.ProcessState.Sys().(syscall.WaitStatus), stdout.String(), stderr.String()
+	return f.succeeded(done)
+}
+
+// folder is where the cache is.
+func folder(home string) string { return filepath.Join(home, ".cache", "akslogin") }
+
+// home makes one with these files in its cache; nil: without a cache.
+func (f faulty) home(files map[string][]byte) (string, error) {
+	home, err := os.MkdirTemp(f.t.TempDir(), "home")
+	if err == nil && files != nil {
+		err = os.MkdirAll(folder(home), 0o700)
+	}
+	for name, content := range files {
+		err = errors.Join(err, os.WriteFile(filepath.Join(folder(home), name), content, 0o600))
+	}
+	return home, err
+}
+
+// files reads a cache; nil where there is none.
+func files(home string) (map[string][]byte, error) {
+	list, err := os.ReadDir(folder(home))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	content := map[string][]byte{}
+	for _, file := range list {
+		raw, readErr := os.ReadFile(filepath.Join(folder(home), file.Name()))
+		content[file.Name()], err = raw, errors.Join(err, readErr)
+	}
+	return content, err
+}
+
+// storedEntry is the one in a cache; nil: there is none.
+func storedEntry(home string) ([]byte, error) {
+	all, err := files(home)
+	for name, content := range all {
+		if strings.HasSuffix(name, ".sealed") {
+			return content, err
+		}
+	}
+	return nil, err
+}
+
+// secretless says which file of a cache holds a token as it is.
+func (f faulty) secretless(home string) error {
+	all, err := files(home)
+	for name, content := range all {
+		for _, secret := range slices.Concat(f.entra.IssuedTokens(), f.entra.SeenAssertions()) {
+			if signature := secret[strings.LastIndexByte(secret, '.')+1:]; bytes.Contains(content, []byte(signature)) {
+				return fmt.Errorf("%s holds a secret", name)
+			}
+		}
+	}
+	return err
+}
+
+// swept has another entry stored when a day has passed, and says what is left of the first one then.
+func swept(home string) error {
+	now := time.Now().Add(26 * time.Hour)
+	other, err := cache.Dir{Path: folder(home), Now: func() time.Time { return now }}.Entry([]byte("another secret"))
+	if err != nil {
+		return err
+	}
+	if err := other.Put([]byte("data"), "token", now.Add(time.Hour)); err != nil {
+		return err
+	}
+	all, err := files(home)
+	if len(all) != 2 || all["akslogin.swept"] == nil {
+		return fmt.Errorf("a day later there are %d files: %v", len(all), slices.Collect(maps.Keys(all)))
+	}
+	return err
+}
+
+// stale is a cache whose token works for some minutes yet, and is due to be renewed.
+func (f faulty) stale() map[string][]byte {
+	f.t.Helper()
+	home, err := f.home(nil)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	cmd := exec.Command("akslogin", f.args()...) // the test binary, whose clock can be moved
+	cmd.Env = append(f.env(home), "LATER=-51m")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		f.t.Fatal(err, string(out))
+	}
+	all, err := files(home)
+	if err != nil || len(all) != 3 {
+		f.t.Fatal(err, slices.Collect(maps.Keys(all)))
+	}
+	return all
+}
+
+// each does something for all of a list, so many at once.
+func each[T any](t *testing.T, atOnce int, all []T, do func(T) error) {
+	t.Helper()
+	failed := make([]error, len(all))
+	var group sync.WaitGroup
+	room := make(chan struct{}, atOnce)
+	for i, item := range all {
+		group.Go(func() {
+			room <- struct{}{}
+			defer func() { <-room }()
+			failed[i] = do(item)
+		})
+	}
+	group.Wait()
+	for i, err := range failed {
+		if err != nil {
+			t.Errorf("%v: %v", all[i], err)
+		}
+	}
+}
+
+// crime is a run that was killed, and what it found.
+type crime struct {
+	at     call
+	home   string
+	before []byte // the entry
+}
+
+func (c *crime) String() string { return "killed at " + c.at.String() }
+
+// A login that is killed at any system call on the disk leaves the old entry or the new one, whole. The next finds out which, and waits for nobody.
+func TestKilledAtEveryCall(t *testing.T) {
+	f := newFaulty(t)
+	stale := f.stale()
+	lock := ""
+	for name := range stale {
+		if strings.HasSuffix(name, ".lock") {
+			lock = name
+		}
+	}
+	for name, state := range map[string]struct {
+		files   map[string][]byte
+		stopped bool            // somebody holds the lock and shows no sign of life
+		only    map[string]bool // the calls at which it is killed; nil: all
+	}{
+		"no folder":      {},
+		"stale":          {files: stale, only: changing},
+		"stopped holder": {files: map[string][]byte{lock: nil}, stopped: true, only: changing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := f
+			f.t = t
+			var held []*os.File
+			home := func() string {
+				home, err := f.home(state.files)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if state.stopped {
+					held = append(held, locked(t, filepath.Join(folder(home), lock)))
+				}
+				return home
+			}
+			var crimes []*crime
+			first := home()
+			for _, c := range f.calls(first, first) {
+				if state.only == nil || state.only[c.name] {
+					c := &crime{at: c, home: home()}
+					c.before, _ = storedEntry(c.home)
+					crimes = append(crimes, c)
+				}
+			}
+			atOnce := 2
+			if state.stopped {
+				atOnce = len(crimes) // they wait for most of the time
+			}
+			each(t, atOnce, crimes, func(c *crime) error {
+				done, err := f.under(c.home, c.home, func(now call) fault { return fault{kill: now == c.at} })
+				switch {
+				case err != nil:
+					return err
+				case done.status.Signal() != syscall.SIGKILL:
+					return fmt.Errorf("it was not reached: status %#x", done.status)
+				case done.stdout+done.stderr != "":
+					return fmt.Errorf("it had already written %q%q", done.stdout, done.stderr)
+				}
+				return f.secretless(c.home)
+			})
+			f.entra.ResetCounters()
+			want := 0
+			for _, c := range crimes {
+				now, err := storedEntry(c.home)
+				if err != nil {
+					t.Error(err)
+				}
+				if bytes.Equal(now, c.before) {
+					want++
+				}
+			}
+			if want == 0 || want == len(crimes) {
+				t.Errorf("%d of %d were killed before they had stored the new entry", want, len(crimes))
+			}
+			each(t, atOnce, crimes, func(c *crime) error { return f.ordinary(c.home) })
+			if got := f.entra.TokenRequests(); got != want {
+				t.Errorf("the next runs asked %d times, want %d: one for each run that was killed before it had stored the new entry", got, want)
+			}
+			each(t, atOnce, crimes, func(c *crime) error {
+				all, err := files(c.home)
+				for name := range all {
+					if strings.HasSuffix(name, ".lock2") && !state.stopped {
+						err = errors.Join(err, errors.New("somebody lost patience with a dead process"))
+					}
+				}
+				return err
+			})
+			t.Logf("%d killed, %d of them before the new entry was stored", len(crimes), want)
+			for _, lock := range held {
+				lock.Close()
+			}
+			each(t, 1, crimes, func(c *crime) error { return swept(c.home) })
+		})
+	}
+}
+
+// changing are the calls that change something on the disk: being killed between two of them comes to the same.
+var changing = map[string]bool{
+	"openat": true, "mkdirat": true, "flock": true, "utimes": true, "write": true, "fsync": true, "close": true, "renameat": true, "utimensat": true, "unlinkat": true,
+}
+
+// locked is a lock file as a process holds it that was stopped: it is not touched any more.
+func locked(t *testing.T, path string) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err == nil {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// errnos are what can come of a call on a disk that is full, ill, not ours, or another machine's.
+var errnos = map[string][]syscall.Errno{
+	"openat":     {syscall.EACCES, syscall.EDQUOT, syscall.EINTR, syscall.EIO, syscall.EMFILE, syscall.ENOSPC, syscall.EROFS, syscall.ESTALE},
+	"newfstatat": {syscall.EACCES, syscall.EIO, syscall.ESTALE},
+	"mkdirat":    {syscall.EACCES, syscall.EDQUOT, syscall.ENOSPC, syscall.EROFS},
+	"epoll_ctl":  {syscall.ENOMEM, syscall.ENOSPC},
+	"flock":      {syscall.EINTR, syscall.EIO, syscall.ENOLCK, syscall.EOPNOTSUPP},
+	"fstat":      {syscall.EIO, syscall.ESTALE},
+	"utimes":     {syscall.EIO, syscall.EPERM, syscall.EROFS},
+	"utimensat":  {syscall.EIO, syscall.EPERM, syscall.EROFS},
+	"read":       {syscall.EINTR, syscall.EIO, syscall.ESTALE},
+	"getdents64": {syscall.EIO, syscall.ESTALE},
+	"write":      {syscall.EDQUOT, syscall.EINTR, syscall.EIO, syscall.ENOSPC},
+	"fsync":      {syscall.EDQUOT, syscall.EINTR, syscall.EIO, syscall.ENOSPC},
+	"close":      {syscall.EDQUOT, syscall.EINTR, syscall.EIO},
+	"renameat":   {syscall.EACCES, syscall.EDQUOT, syscall.EIO, syscall.ENOSPC, syscall.EROFS, syscall.ESTALE},
+	"unlinkat":   {syscall.EACCES, syscall.EIO, syscall.EROFS},
+}
+
+// accident is a run with calls that fail.
+type accident struct {
+	at     call
+	errno  syscall.Errno
+	onward bool // and so does everything after it
+}
+
+func (a accident) String() string {
+	if a.onward {
+		return fmt.Sprintf("%s and all after it: %v", a.at, a.errno)
+	}
+	return fmt.Sprintf("%s: %v", a.at, a.errno)
+}
+
+// decide has the accident happen; reached tells whether it did.
+func (a accident) decide(reached *bool) func(call) fault {
+	return func(now call) fault {
+		if now == a.at {
+			*reached = true
+		}
+		if now == a.at || a.onward && *reached {
+			return fault{errno: a.errno}
+		}
+		return fault{}
+	}
+}
+
+// accidents are what can happen to these calls: to each two of the errors of its kind, in turn, and from each that changes something the end of the disk.
+func accidents(t *testing.T, calls []call) (all []accident) {
+	turn := map[string]int{}
+	for _, c := range calls {
+		can := errnos[c.name]
+		if can == nil && c.name != "fcntl" { // which asks for flags, and never the disk
+			t.Errorf("%s: it is not known how that can fail", c.name)
+		}
+		for range min(2, len(can)) {
+			all = append(all, accident{at: c, errno: can[turn[c.name]%len(can)]})
+			turn[c.name]++
+		}
+		if changing[c.name] {
+			all = append(all, accident{at: c, errno: syscall.EIO, onward: true})
+		}
+	}
+	return all
+}
+
+// A cache on a disk that fails is never the reason of a failure, nor of a word without -v. It leaves no temporary files where it can remove them.
+func TestEveryCallFails(t *testing.T) {
+	f := newFaulty(t)
+	warm, err := f.home(nil)
+	if err == nil {
+		err = f.ordinary(warm)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := files(warm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, state := range map[string]map[string][]byte{"no folder": nil, "warm": kept} {
+		t.Run(name, func(t *testing.T) {
+			f := f
+			f.t = t
+			first, err := f.home(state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := accidents(t, f.calls(first, first))
+			each(t, 2, all, func(a accident) error {
+				home, err := f.home(state)
+				if err != nil {
+					return err
+				}
+				reached := false
+				done, err := f.under(home, home, a.decide(&reached))
+				if err == nil {
+					err = f.succeeded(done)
+				}
+				if err != nil || !reached {
+					return fmt.Errorf("reached: %v, %w", reached, err)
+				}
+				all, err := files(home)
+				for name := range all {
+					if strings.HasSuffix(name, ".tmp") && !a.onward {
+						return fmt.Errorf("it left %s", name)
+					}
+				}
+				return errors.Join(err, f.secretless(home), f.ordinary(home))
+			})
+			t.Logf("%d accidents", len(all))
+		})
+	}
+}
+
+// A cache that somebody removes, moves away or replaces in the middle is no trouble either. What can still be stored is.
+func TestCacheVanishesAtEveryCall(t *testing.T) {
+	f := newFaulty(t)
+	first, err := f.home(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := f.calls(first, first)
+	for name, disaster := range map[string]struct {
+		strike func(home string) error
+		final  bool // nothing can be stored any more
+	}{
+		"removed":      {strike: func(home string) error { return os.RemoveAll(folder(home)) }},
+		"home removed": {strike: os.RemoveAll},
+		"a file in its way": {strike: func(home string) error {
+			return errors.Join(os.RemoveAll(folder(home)), os.WriteFile(folder(home), nil, 0o600))
+		}, final: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := f
+			f.t = t
+			storable := true
+			var points []call
+			stored := map[call]bool{} // what is expected of each
+			for _, c := range calls {
+				if changing[c.name] && strings.Contains(c.path, "akslogin/") {
+					points = append(points, c)
+					stored[c] = storable && !disaster.final
+				}
+				storable = storable && c.name != "renameat"
+			}
+			if storable || len(points) < 10 {
+				t.Fatalf("an entry is stored otherwise by now: %v", calls)
+			}
+			each(t, 2, points, func(at call) error {
+				home, err := f.home(nil)
+				if err != nil {
+					return err
+				}
+				struck := errors.New("it was not reached")
+				done, err := f.under(home, home, func(now call) fault {
+					if now == at {
+						struck = disaster.strike(home)
+					}
+					return fault{}
+				})
+				if err = errors.Join(err, struck); err == nil {
+					err = f.succeeded(done)
+				}
+				if err != nil {
+					return err
+				}
+				if disaster.final {
+					return f.ordinary(home)
+				}
+				now, err := storedEntry(home)
+				if got := now != nil; err != nil || got != stored[at] {
+					return fmt.Errorf("stored: %v, want %v, %w", got, stored[at], err)
+				}
+				return f.ordinary(home)
+			})
+		})
+	}
+}
+
+// A federated token that cannot be read is told with its file and the reason, and with a hint that does not blame the token. What can be
+// tried again at once is.
+func TestEveryCallOnTheFederatedTokenFails(t *testing.T) {
+	f := newFaulty(t)
+	home, err := f.home(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	under := filepath.Dir(f.token)
+	all := accidents(t, f.calls(under, home))
+	harmless := map[string]bool{"epoll_ctl": true, "close": true}
+	each(t, 2, all, func(a accident) error {
+		home, err := f.home(nil)
+		if err != nil {
+			return err
+		}
+		reached := false
+		done, err := f.under(under, home, a.decide(&reached))
+		switch {
+		case err != nil || !reached:
+			return fmt.Errorf("reached: %v, %w", reached, err)
+		case a.errno == syscall.EINTR, harmless[a.at.name] && !a.onward, a.at.name == "close":
+			return f.succeeded(done)
+		}
+		lines := strings.Split(strings.TrimSuffix(done.stderr, "\n"), "\n")
+		want := fmt.Sprintf("akslogin: error: read the federated token in %q (--federated-token-file): %v", f.token, a.errno)
+		if done.status.ExitStatus() != token.LoginFailed || done.stdout != "" || lines[0] != want || len(lines) != 2 || !strings.HasPrefix(lines[1], "akslogin: hint: ") {
+			return fmt.Errorf("status %#x, %q, %q; want %q and a hint", done.status, done.stdout, done.stderr, want)
+		}
+		if blames := strings.Contains(lines[1], "it has to hold the token"); blames {
+			return fmt.Errorf("%q says nothing about the disk", lines[1])
+		}
+		return nil
+	})
+	t.Logf("%d accidents", len(all))
+}
