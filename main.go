@@ -39,6 +39,9 @@ func run(args []string, w world) (exit int) {
 	keepOffDisk()
 	stdlog.SetOutput(io.Discard) // net/http would quote an answer that comes twice, token and all
 	w.logFile = openLogFile(args)
+	if err := roomForFiles(); err != nil {
+		return w.complain(token.Explain(err))
+	}
 	line, err := parse(args)
 	if err == nil {
 		err = line.Run(w, logger(line.verbosity, w.logFile))

@@ -78,11 +78,10 @@ var systemCalls = map[uint64]systemCall{
 	unix.SYS_UTIMENSAT:  {"utimensat", []int{1}, 0}, // without a path it is the descriptor's
 }
 
-// traced is what came of a run.
+// traced is what came of a run, and the calls it made.
 type traced struct {
-	status         syscall.WaitStatus
-	stdout, stderr string
-	calls          []call
+	ending
+	calls []call
 }
 
 // run is in the calling thread's hands from beginning to end: only it may trace what it started.
