@@ -9,7 +9,9 @@ import (
 	stdlog "log"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/adrg/xdg"
@@ -81,6 +83,7 @@ func (g *GetToken) Run(line *commandLine, w world, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a client that has gone is an error with a name, not a silent end
 	return kube.WriteExecCredential(os.Stdout, asked.APIVersion, answer.Value, answer.Until(dir.Now()))
 }
 
