@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -80,5 +81,136 @@ func TestQueueOutlivesItsFolder(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What stands in a lock's place may be anything: then there is no lock, or one, and the entry is stored and read all the same.
+func TestOddLocks(t *testing.T) {
+	foreign := func(path string) error { // another program's, for ever
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return err
+		}
+		t.Cleanup(func() { f.Close() })
+		return syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+	}
+	futileTime := func(path string) error {
+		return errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, futile, futile))
+	}
+	aheadTime := func(path string) error {
+		ahead := time.Now().AddDate(50, 0, 0)
+		return errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, ahead, ahead))
+	}
+	for name, c := range map[string]struct {
+		put  func(path string) error
+		want error // of Lock; nil: the lock is had
+	}{
+		"folder":          {func(path string) error { return os.Mkdir(path, 0o700) }, syscall.EISDIR},
+		"link":            {func(path string) error { return os.Symlink("/dev/null", path) }, syscall.ELOOP},
+		"pipe":            {func(path string) error { return syscall.Mkfifo(path, 0o600) }, nil},
+		"socket":          {func(path string) error { return syscall.Mknod(path, syscall.S_IFSOCK|0o600, 0) }, syscall.ENXIO},
+		"held for ever":   {foreign, ErrHeld},
+		"futile":          {futileTime, nil},
+		"from the future": {aheadTime, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := Dir{Path: filepath.Join(t.TempDir(), "cache"), Patience: 50 * time.Millisecond}
+			if err := d.make(); err != nil {
+				t.Fatal(err)
+			}
+			e := newEntry(t, d, "secret")
+			for _, suffix := range lockSuffixes {
+				if err := c.put(e.path(suffix)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 2 {
+				unlock, err := e.Lock(t.Context(), true)
+				if !errors.Is(err, c.want) {
+					t.Fatalf("got %v, want %v", err, c.want)
+				}
+				put(t, e, "data")
+				if unlock != nil {
+					unlock()
+				}
+				if got, err := e.Get(); err != nil || string(got) != "data" {
+					t.Errorf("got %q, %v", got, err)
+				}
+			}
+		})
+	}
+}
+
+// A clock that was ahead for a while leaves files from the future. They are swept, and do not keep others from being swept.
+func TestSweepOfTheFuture(t *testing.T) {
+	now := time.Now()
+	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), Now: func() time.Time { return now }}
+	e := newEntry(t, d, "secret")
+	put(t, e, "data")
+	id := strings.Repeat("ab", 16)
+	ahead := now.AddDate(50, 0, 0)
+	for _, name := range []string{sweptFile, id + ".1" + tempSuffix, id + ".lock", id + ".lock2", id + entrySuffix} {
+		path := filepath.Join(d.Path, name)
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, ahead, ahead)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	young := filepath.Join(d.Path, id+".2"+tempSuffix) // of a process on a machine whose clock is a little ahead
+	if err := errors.Join(os.WriteFile(young, nil, 0o600), os.Chtimes(young, now.Add(time.Hour), now.Add(time.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	over := newEntry(t, d, "over")
+	if err := over.Put([]byte("data"), "token", now.AddDate(-50, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	lasting := newEntry(t, d, "lasting")
+	if err := lasting.Put([]byte("data"), "token", now.AddDate(50, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(sweepEvery)
+	put(t, e, "data")
+	left, err := filepath.Glob(filepath.Join(d.Path, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{e.path(entrySuffix), lasting.path(entrySuffix), young, filepath.Join(d.Path, sweptFile)}
+	slices.Sort(want)
+	if !slices.Equal(left, want) {
+		t.Errorf("left\n%s\nwant\n%s", strings.Join(left, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A disk that fills up in the middle of an entry keeps the old one and no piece of the new, and who waited learns that waiting is futile.
+func TestDiskFillsUp(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("mounting needs root")
+	}
+	root := t.TempDir()
+	if err := syscall.Mount("akslogin-test", root, "tmpfs", 0, "size=64k,mode=0700"); err != nil {
+		t.Skip("no mounting here: ", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(root, syscall.MNT_DETACH) })
+	d := Dir{Path: filepath.Join(root, "cache"), Patience: time.Hour}
+	e := newEntry(t, d, "secret")
+	put(t, e, "data")
+	unlock, err := e.Lock(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiter := make(chan error)
+	go func() { _, err := e.Lock(t.Context(), true); waiter <- err }()
+	awaitBlocked(t, e.path(".lock"), 1)
+	if err := e.Put(make([]byte, 100<<10), "token", expires); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("got %v", err)
+	}
+	unlock()
+	if err := <-waiter; !errors.Is(err, ErrFutile) {
+		t.Errorf("the waiter got %v", err)
+	}
+	if got, err := e.Get(); err != nil || string(got) != "data" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(d.Path, "*"+tempSuffix)); len(left) > 0 {
+		t.Errorf("left %v", left)
 	}
 }

@@ -89,7 +89,7 @@ func (d Dir) sweepNowAndThen(now time.Time) {
 
 func (d Dir) sweep(now time.Time) {
 	_ = d.each(func(path, suffix string, fi fs.FileInfo) {
-		old := now.Sub(fi.ModTime()) > leftover
+		old := now.Sub(fi.ModTime()).Abs() > leftover // or from a time when the clock was ahead
 		switch {
 		case suffix == entrySuffix:
 			h, err := readHeader(path)
