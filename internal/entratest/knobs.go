@@ -12,6 +12,8 @@ type knobs struct {
 	life      time.Duration
 	refreshIn time.Duration
 	delay     time.Duration
+	latency   time.Duration
+	distance  time.Duration
 	held      chan struct{} // nil when token requests are not held
 	sni       string
 	failures  []Failure

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 )
 
 // connectProxy is the state of the CONNECT proxy.
@@ -66,6 +67,10 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request) {
 	if s.foulProxy(w, r) {
 		return
 	}
+	way, ok := s.reach(r)
+	if !ok {
+		panic(http.ErrAbortHandler)
+	}
 	s.mu.Lock()
 	target := s.proxy.target
 	s.mu.Unlock()
@@ -80,16 +85,18 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	io.WriteString(down, "HTTP/1.1 200 Connection established\r\n\r\n") // fails only when the client is gone
-	s.tunnel(down, buffered.Reader, up)
+	s.tunnel(down, buffered.Reader, up, way)
 }
 
 // tunnel copies both ways until both sides have ended, or the server is stopped.
-func (s *Server) tunnel(down net.Conn, fromDown *bufio.Reader, up net.Conn) {
+func (s *Server) tunnel(down net.Conn, fromDown *bufio.Reader, up net.Conn, way time.Duration) {
 	defer s.keep(down)()
 	defer s.keep(up)()
+	stop := make(chan struct{})
+	defer close(stop)
 	var both sync.WaitGroup
-	both.Go(func() { pipe(up, fromDown) })
-	both.Go(func() { pipe(down, up) })
+	both.Go(func() { pipe(up, afar(fromDown, way, stop)) })
+	both.Go(func() { pipe(down, afar(up, way, stop)) })
 	both.Wait()
 }
 

@@ -239,6 +239,9 @@ func (s *Server) routeEntra(mux *http.ServeMux) {
 
 func (s *Server) serveMain(w http.ResponseWriter, r *http.Request) {
 	s.countRequest(r)
+	if !s.late(r) {
+		panic(http.ErrAbortHandler)
+	}
 	s.route(w, r, strings.TrimSuffix(r.Host, ":443"))
 }
 
