@@ -36,11 +36,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, "demo: it makes the program trust the emulator by SSL_CERT_FILE, which Go does not read on "+runtime.GOOS+"; run it on Linux")
 		os.Exit(1)
 	}
-	tb := &demo{}
-	err := tb.run(os.Args[1])
-	tb.clean()
-	if err == nil {
-		err = errors.Join(tb.unexpected...)
+	tb := &entratest.Program{Name: "demo"}
+	err := run(tb, os.Args[1])
+	if unexpected := tb.End(); err == nil {
+		err = unexpected
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
@@ -55,10 +54,10 @@ type stanza struct {
 	env     []string
 }
 
-func (d *demo) run(program string) error {
-	entra := entratest.New(d)
+func run(tb entratest.TB, program string) error {
+	entra := entratest.New(tb)
 	entra.Register(entratest.App{Tenant: tenant, ClientID: client, Federated: []entratest.FederatedCredential{{Issuer: entra.Issuer, Subject: subject}}})
-	s, err := d.stanza(program, entra)
+	s, err := newStanza(program, tb.TempDir(), entra)
 	if err != nil {
 		return err
 	}
@@ -127,8 +126,8 @@ func (s *stanza) show(entra *entratest.Server, step step, before []byte) (answer
 	return before, nil
 }
 
-// stanza takes the command from the example and gives it the emulator's values.
-func (d *demo) stanza(program string, entra *entratest.Server) (*stanza, error) {
+// newStanza takes the command from the example and gives it the emulator's values.
+func newStanza(program, home string, entra *entratest.Server) (*stanza, error) {
 	program, err := filepath.Abs(program)
 	if err != nil {
 		return nil, err
@@ -137,7 +136,6 @@ func (d *demo) stanza(program string, entra *entratest.Server) (*stanza, error) 
 	if err != nil {
 		return nil, err
 	}
-	home := d.TempDir()
 	federated := filepath.Join(home, "azure-identity-token")
 	if err := os.WriteFile(federated, []byte(entra.Assertion(entratest.Claims{Subject: subject})), 0o600); err != nil {
 		return nil, err
@@ -198,42 +196,4 @@ func shorten(raw []byte) (string, error) {
 	c.Status.Token = c.Status.Token[:24] + "..."
 	out, err := json.MarshalIndent(c, "  ", "  ")
 	return "  " + string(out), err
-}
-
-// demo is what the emulator takes for a test.
-type demo struct {
-	cleanups   []func()
-	unexpected []error
-	mu         sync.Mutex
-}
-
-func (d *demo) Errorf(format string, args ...any) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.unexpected = append(d.unexpected, fmt.Errorf(format, args...))
-}
-
-func (d *demo) Fatalf(format string, args ...any) {
-	d.clean()
-	fmt.Fprintf(os.Stderr, "demo: "+format+"\n", args...)
-	os.Exit(1)
-}
-
-func (d *demo) Cleanup(f func()) { d.cleanups = append(d.cleanups, f) }
-
-func (d *demo) TempDir() string {
-	dir, err := os.MkdirTemp("", "akslogin-demo")
-	if err != nil {
-		d.Fatalf("%v", err)
-	}
-	d.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
-func (d *demo) clean() {
-	for len(d.cleanups) > 0 {
-		last := d.cleanups[len(d.cleanups)-1]
-		d.cleanups = d.cleanups[:len(d.cleanups)-1]
-		last()
-	}
 }
