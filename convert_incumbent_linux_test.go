@@ -19,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/akslogin/akslogin/internal/entratest"
+	"github.com/akslogin/akslogin/internal/incumbent"
 )
 
 // wantedDifference is a way in which a conversion ends otherwise than kubelogin's. Its functions tell whether they changed something.
@@ -741,26 +742,15 @@ func (s convertedUser) differences(where string, user map[string]any) (found []s
 	return found
 }
 
-// incumbent is kubelogin 0.2.19, built where it is not there.
-func incumbent(t *testing.T) string {
+// kubelogin is the incumbent.
+func kubelogin(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: kubelogin is not built and not compared with")
 	}
-	cache, err := os.UserCacheDir()
+	program, err := incumbent.Program()
 	if err != nil {
-		t.Fatal(err)
-	}
-	folder := filepath.Join(cache, "akslogin-test", "kubelogin-v0.2.19")
-	program := filepath.Join(folder, "kubelogin")
-	if _, err := os.Stat(program); err == nil {
-		return program
-	}
-	install := exec.Command("go", "install", "github.com/Azure/kubelogin@v0.2.19")
-	install.Dir = t.TempDir()
-	install.Env = append(os.Environ(), "GOBIN="+folder, "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
-	if out, err := install.CombinedOutput(); err != nil {
-		notHere(t, fmt.Sprintf("kubelogin cannot be built here: %v\n%s", err, out))
+		notHere(t, err.Error())
 	}
 	return program
 }
@@ -812,7 +802,7 @@ func (c *convertCase) compare(t *testing.T, kubelogin, program string, differenc
 
 // Conversions end as kubelogin's do, but for the differences that are wanted. Kubelogin itself has none.
 func TestConvertAsKubelogin(t *testing.T) {
-	kubelogin := incumbent(t)
+	kubelogin := kubelogin(t)
 	akslogin := binary(t)
 	t.Run("kubelogin", func(t *testing.T) { compare(t, kubelogin, kubelogin, 60, &tally{}) })
 	t.Run("akslogin", func(t *testing.T) {

@@ -1025,7 +1025,7 @@ var loginDifferences = []loginDifference{
 
 // Whatever get-token is asked, it sends what kubelogin sends, but for the differences that are wanted.
 func TestLoginAsKubelogin(t *testing.T) {
-	kubelogin, akslogin := incumbent(t), binary(t)
+	kubelogin, akslogin := kubelogin(t), binary(t)
 	cases := append(slices.Clone(loginCases), combinations()...)
 	var mutex sync.Mutex
 	met, ran := map[string]int{}, 0
