@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test crowd clients lint cross fuzz e2e-programs e2e soak
+.PHONY: help build demo test crowd clients lint cross fuzz bench bench-parts e2e-programs e2e soak
 
 BIN  ?= bin
 GO   ?= go
@@ -15,7 +15,7 @@ RACE  = $(if $(shell command -v gcc cc clang),-race)
 CHECKED = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/akslogin
 	$(BUILD) -o $(BIN)/akslogin .
@@ -58,6 +58,16 @@ fuzz: ## Run each fuzz target for FUZZTIME
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$package; \
 		done; \
 	done
+
+# Few rounds say little on a busy machine. CHECK=1 fails where a number is far beyond its bound.
+ROUNDS ?= 200
+OUT    ?= $(BIN)/bench
+bench: build ## Measure it in turn with a program that does nothing and with kubelogin, ROUNDS times; OUT gets bench.json and bench.svg
+	$(BUILD) -o '$(BIN)/bench/' ./internal/bench/empty ./internal/bench/launch
+	$(GO) run ./internal/bench -rounds $(ROUNDS) -out '$(OUT)' $(if $(CHECK),-check) '$(BIN)/akslogin' '$(BIN)/bench/empty' '$(BIN)/bench/launch'
+
+bench-parts: ## Run the Go benchmarks of the parts; golang.org/x/perf/cmd/benchstat compares two outputs
+	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 # The API server and kubectl, of one version, and the tests that run them. Other build flags would compile everything again.
 E2E_FLAGS  = -trimpath -buildvcs=false -gcflags=all=-dwarf=false

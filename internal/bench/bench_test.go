@@ -1,0 +1,172 @@
+package main
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What strace writes of a cold run, shortened: calls that others come between, a descriptor that is used again, a file that is not there.
+const straceOutput = `100 execve("/bin/akslogin", ["/bin/akslogin"], 0x7ffc /* 4 vars */) = 0
+100 openat(AT_FDCWD, "/sys/fs/cgroup/cpu.max", O_RDONLY|O_CLOEXEC) = 3
+100 read(3, ""..., 64) = 11
+100 close(3)                          = 0
+100 openat(AT_FDCWD, "/home/u/.config/user-dirs.dirs", O_RDONLY|O_CLOEXEC) = -1 ENOENT (No such file or directory)
+100 openat(AT_FDCWD, "/etc/ssl/certs/a.pem", O_RDONLY|O_CLOEXEC <unfinished ...>
+101 futex(0x1, FUTEX_WAKE_PRIVATE, 1) = 1
+100 <... openat resumed>)             = 3
+100 read(3,  <unfinished ...>
+101 connect(5, {sa_family=AF_INET, sin_port=htons(443), sin_addr=inet_addr("127.0.0.1")}, 16) = -1 EINPROGRESS (Operation now in progress)
+100 <... read resumed>""..., 1000)    = 1000
+100 read(3, ""..., 1000)              = 0
+100 openat(AT_FDCWD, "/etc/ssl/certs/b.pem", O_RDONLY|O_CLOEXEC) = 4
+100 pread64(4, ""..., 1000, 0)        = 500
+101 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 4
+101 read(4, ""..., 1000)              = 700
+101 --- SIGURG {si_signo=SIGURG, si_code=SI_TKILL, si_pid=100, si_uid=0} ---
+101 exit_group(0)                     = ?
+100 +++ exited with 0 +++
+`
+
+func TestParseTrace(t *testing.T) {
+	got, err := parseTrace(strings.NewReader(straceOutput))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := trace{
+		calls: map[string]int{"execve": 1, "openat": 4, "read": 4, "close": 1, "futex": 1, "connect": 1, "pread64": 1, "socket": 1, "exit_group": 1},
+		opened: []openedFile{
+			{path: "/sys/fs/cgroup/cpu.max", read: 11}, {path: "/home/u/.config/user-dirs.dirs", absent: true},
+			{path: "/etc/ssl/certs/a.pem", read: 1000}, {path: "/etc/ssl/certs/b.pem", read: 500},
+		},
+		dialed: 3,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+	if n := got.number(); n != 14 { // without futex
+		t.Errorf("%d calls", n)
+	}
+	if got.bytes() != 1511 {
+		t.Errorf("%d bytes", got.bytes())
+	}
+	if before, all := got.roots(); before != 1 || all != 2 {
+		t.Errorf("%d of %d roots", before, all)
+	}
+	if more := got.beyond(trace{calls: map[string]int{"read": 3, "openat": 9}}); !maps.Equal(more, map[string]int{"read": 1, "execve": 1, "close": 1, "connect": 1, "pread64": 1, "socket": 1, "exit_group": 1}) {
+		t.Errorf("beyond: %v", more)
+	}
+	if lines, unexplained := got.files(why); unexplained != 2 || len(lines) != 4 {
+		t.Errorf("%d files are unexplained: %q", unexplained, lines)
+	}
+}
+
+func TestSpread(t *testing.T) {
+	values := make([]float64, 101)
+	for i := range values {
+		values[i] = float64(100 - i)
+	}
+	if got, want := spreadOf(values), (spread{Median: 50, Least: 0, P25: 25, P75: 75, From: 40, To: 61}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got, want := spreadOf([]float64{2, 1}), (spread{Median: 1.5, Least: 1, P25: 1.25, P75: 1.75, From: 1, To: 2}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	a, b := &contestant{}, &contestant{}
+	for _, n := range []time.Duration{1, 2, 3} { // a round in which all is slow counts no more than another
+		a.runs, b.runs = append(a.runs, taken{wall: 6 * n * time.Second}), append(b.runs, taken{wall: 2 * n * time.Second})
+	}
+	if got := paired(a, b, over); got.P25 != 3 || got.Median != 3 || got.P75 != 3 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	for _, c := range []struct {
+		limit    *limit
+		n        float64
+		met, far bool
+		words    string
+	}{
+		{atMost(3, 6), 3, true, false, "at most 3"},
+		{atMost(3, 6), 5, false, false, "at most 3"},
+		{atMost(3, 6), 7, false, true, "at most 3"},
+		{atLeast(6, 2), 6, true, false, "at least 6"},
+		{atLeast(6, 2), 3, false, false, "at least 6"},
+		{atLeast(6, 2), 1, false, true, "at least 6"},
+		{exactly(1), 1, true, false, "1"},
+		{exactly(1), 2, false, true, "1"},
+		{exactly(1), 0, false, true, "1"},
+		{atMost(3, 6), math.NaN(), false, true, "at most 3"},
+	} {
+		if c.limit.met(c.n) != c.met || c.limit.far(c.n) != c.far || c.limit.String() != c.words {
+			t.Errorf("%v: %s, met is %v, far is %v", c.n, c.limit, c.limit.met(c.n), c.limit.far(c.n))
+		}
+	}
+	// A ratio is far when the fastest runs' is too.
+	r := &report{Rows: []row{{What: "a", Value: 7, limit: atMost(3, 6)}, {What: "b", Value: 7, Fastest: 4, limit: atMost(3, 6)}, {What: "c", Value: 7, Fastest: 8, limit: atMost(3, 6)}}}
+	if far := r.far(); len(far) != 2 || !strings.HasPrefix(far[0], "a: 7") || !strings.HasPrefix(far[1], "c: 7") {
+		t.Errorf("%q", far)
+	}
+}
+
+// A report is kept as JSON that can be read, and as a picture with all in it.
+func TestWrite(t *testing.T) {
+	dir := t.TempDir()
+	r := &report{Machine: "one <CPU> & more", Timings: []timing{
+		{Name: "empty Go program", Wall: spread{Median: 1, P25: 1, P75: 2}},
+		{Name: "akslogin, warm", Wall: spread{Median: 2, P25: 1, P75: 3}},
+		{Name: "kubelogin, cold", Wall: spread{Median: 90, P25: 80, P75: 100}, Requests: 3},
+	}}
+	r.addSpread("a", "ms", spread{Median: 1}, atMost(2, 3))
+	if err := r.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "bench.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read report
+	if err := json.Unmarshal(raw, &read); err != nil || !reflect.DeepEqual(read.Timings, r.Timings) || read.Rows[0].Met == nil || !*read.Rows[0].Met || read.Rows[0].Bound != "at most 2" {
+		t.Errorf("%v: %s", err, raw)
+	}
+	picture, err := os.Open(filepath.Join(dir, "bench.svg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer picture.Close()
+	var text strings.Builder
+	bars := map[string]int{}
+	for decoder := xml.NewDecoder(picture); ; {
+		token, err := decoder.Token()
+		if err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		switch part := token.(type) {
+		case xml.CharData:
+			text.Write(part)
+		case xml.StartElement:
+			if part.Name.Local == "rect" {
+				bars[part.Attr[0].Value]++
+			}
+		}
+	}
+	for _, want := range []string{"one <CPU> & more", "akslogin, warm", "90.0, 3 requests"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the picture does not say %q", want)
+		}
+	}
+	if !maps.Equal(bars, map[string]int{"empty": 1, "ours": 1, "theirs": 1}) {
+		t.Errorf("bars: %v", bars)
+	}
+}

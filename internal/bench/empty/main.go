@@ -1,0 +1,4 @@
+// Empty does nothing. What it takes, every Go program takes.
+package main
+
+func main() {}

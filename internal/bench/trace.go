@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A trace is what strace saw of a run.
+type trace struct {
+	calls  map[string]int
+	opened []openedFile // in order
+	dialed int          // how many files were open or had been when the first connection was made; -1: none was made
+}
+
+type openedFile struct {
+	path   string
+	absent bool
+	read   int // bytes
+}
+
+var (
+	callLine    = regexp.MustCompile(`^(\d+) +(\w+)\((.*)$`)
+	resumedLine = regexp.MustCompile(`^(\d+) +<\.\.\. (\w+) resumed>(.*)$`)
+	openedPath  = regexp.MustCompile(`"([^"]*)"`)
+	descriptor  = regexp.MustCompile(`^(\d+)`)
+	result      = regexp.MustCompile(`\) += (-?\d+)[^=]*$`)
+)
+
+// parseTrace reads what strace -f -s 0 writes.
+func parseTrace(r io.Reader) (trace, error) {
+	t := trace{calls: map[string]int{}, dialed: -1}
+	files := map[string]int{} // by descriptor, the index in opened
+	begun := map[string]string{}
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		line := lines.Text()
+		var name, arguments string
+		if m := callLine.FindStringSubmatch(line); m != nil {
+			name, arguments = m[2], m[3]
+			t.calls[name]++
+			if name == "connect" && t.dialed < 0 {
+				t.dialed = len(t.opened)
+			}
+			if before, unfinished := strings.CutSuffix(arguments, "<unfinished ...>"); unfinished {
+				begun[m[1]] = before
+				continue
+			}
+		} else if m := resumedLine.FindStringSubmatch(line); m != nil {
+			name, arguments = m[2], begun[m[1]]+m[3]
+		} else {
+			continue
+		}
+		ended := result.FindStringSubmatch(arguments)
+		if ended == nil {
+			continue
+		}
+		returned, err := strconv.Atoi(ended[1])
+		if err != nil {
+			return trace{}, fmt.Errorf("%q: %w", line, err)
+		}
+		switch name {
+		case "open", "openat":
+			path := openedPath.FindStringSubmatch(arguments)
+			if path == nil {
+				return trace{}, fmt.Errorf("%q opens nothing", line)
+			}
+			files[ended[1]] = len(t.opened)
+			t.opened = append(t.opened, openedFile{path: path[1], absent: returned < 0})
+		case "socket", "pipe2", "eventfd2", "epoll_create1":
+			delete(files, ended[1])
+		case "read", "pread64":
+			if at, ok := files[descriptor.FindString(arguments)]; ok && returned > 0 {
+				t.opened[at].read += returned
+			}
+		}
+	}
+	return t, lines.Err()
+}
+
+// trace runs c under strace.
+func (f *field) trace(c *contestant) (trace, error) {
+	if err := f.prepare(c); err != nil {
+		return trace{}, err
+	}
+	file := filepath.Join(f.dir, "strace")
+	words, env := f.command(c)
+	strace := exec.Command("strace", slices.Concat([]string{"-f", "-s", "0", "-o", file, "--"}, words)...)
+	strace.Env = env
+	if out, err := strace.CombinedOutput(); err != nil {
+		return trace{}, fmt.Errorf("strace: %w\n%s", err, out)
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return trace{}, err
+	}
+	return parseTrace(bytes.NewReader(raw))
+}
+
+// fewest traces c several times and takes the fewest calls of each kind: the rest is chance, as Go's scheduler would have it.
+func (f *field) fewest(c *contestant) (trace, error) {
+	best, err := f.trace(c)
+	for range 4 {
+		if err != nil {
+			return trace{}, err
+		}
+		var t trace
+		t, err = f.trace(c)
+		maps.DeleteFunc(best.calls, func(name string, _ int) bool { return t.calls[name] == 0 })
+		for name := range best.calls {
+			best.calls[name] = min(best.calls[name], t.calls[name])
+		}
+	}
+	return best, err
+}
+
+// scheduling are calls of Go's scheduler, as many as chance will have.
+var scheduling = []string{"nanosleep", "futex", "sched_yield", "tgkill", "getpid", "rt_sigreturn", "epoll_pwait", "restart_syscall"}
+
+// number is how many calls there were, but for those.
+func (t trace) number() (n int) {
+	for name, calls := range t.calls {
+		if !slices.Contains(scheduling, name) {
+			n += calls
+		}
+	}
+	return n
+}
+
+// beyond are the calls that t has and other has not, by name.
+func (t trace) beyond(other trace) map[string]int {
+	more := map[string]int{}
+	for name, n := range t.calls {
+		if n > other.calls[name] && !slices.Contains(scheduling, name) {
+			more[name] = n - other.calls[name]
+		}
+	}
+	return more
+}
+
+// bytes is how many were read from files.
+func (t trace) bytes() (n int) {
+	for _, file := range t.opened {
+		n += file.read
+	}
+	return n
+}
+
+// files are those that were opened, how much was read of them, and what for.
+func (t trace) files(why func(path string) string) (all []string, unexplained int) {
+	for _, file := range t.opened {
+		size := fmt.Sprintf("%d bytes", file.read)
+		if file.absent {
+			size = "absent"
+		}
+		reason := why(file.path)
+		if reason == "" {
+			reason = "?"
+			unexplained++
+		}
+		all = append(all, fmt.Sprintf("%s (%s): %s", file.path, size, reason))
+	}
+	return all, unexplained
+}
+
+// rootFolders are where Go looks for the system's certificate authorities on Linux.
+var rootFolders = []string{"/etc/ssl/", "/etc/pki/", "/etc/openssl/"}
+
+// roots counts the files with certificate authorities that were opened, and those that had been when the first connection was made.
+func (t trace) roots() (before, all int) {
+	for i, file := range t.opened {
+		if !file.absent && slices.ContainsFunc(rootFolders, func(folder string) bool { return strings.HasPrefix(file.path, folder) }) {
+			all++
+			if i < t.dialed {
+				before++
+			}
+		}
+	}
+	return before, all
+}
+
+// memory is the most that c has had at once, in MB, in the middle one of some runs.
+func (f *field) memory(launch string, c *contestant) (spread, error) {
+	var values []float64
+	for range 11 {
+		if err := f.prepare(c); err != nil {
+			return spread{}, err
+		}
+		words, env := f.command(c)
+		read, write, err := os.Pipe()
+		if err != nil {
+			return spread{}, err
+		}
+		cmd := exec.Command(launch, words...)
+		cmd.Env, cmd.ExtraFiles = env, []*os.File{write}
+		err = cmd.Run()
+		write.Close()
+		peak, _ := io.ReadAll(read)
+		read.Close()
+		if err != nil {
+			return spread{}, fmt.Errorf("%s, to see how much memory it takes: %w", c.name, err)
+		}
+		kib, err := strconv.ParseFloat(string(peak), 64)
+		if err != nil {
+			return spread{}, err
+		}
+		values = append(values, kib*1024/1e6)
+	}
+	return spreadOf(values), nil
+}
+
+var collected = regexp.MustCompile(`Collected : (\d+)`)
+
+// instructions is how many c executes as valgrind counts them, in millions: they hardly differ from run to run. 0: valgrind did not survive, which
+// happens with Go programs.
+func (f *field) instructions(c *contestant) (millions float64, err error) {
+	words, env := f.command(c)
+	for range 10 {
+		if err := f.prepare(c); err != nil {
+			return 0, err
+		}
+		valgrind := exec.Command("valgrind", slices.Concat([]string{"--tool=callgrind", "--callgrind-out-file=/dev/null"}, words)...)
+		valgrind.Env = env
+		out, err := valgrind.CombinedOutput()
+		if m := collected.FindSubmatch(out); err == nil && m != nil {
+			n, err := strconv.ParseFloat(string(m[1]), 64)
+			return n / 1e6, err
+		}
+	}
+	return 0, nil
+}
