@@ -139,7 +139,7 @@ func (r *report) print(w io.Writer) {
 		lines []string
 	}{
 		{"Files that a warm run opens", r.Files},
-		{"System calls of a warm run (at the end the scheduler's, as many as chance will have), and those that an empty program has not", r.callLines()},
+		{"System calls of a warm run (at the end the scheduler's and its threads', as many as chance will have), and those that an empty program has not", r.callLines()},
 		{"Not measured", r.Missing},
 		{"How it was measured", r.Settings},
 	} {

@@ -65,10 +65,7 @@ func parseTrace(r io.Reader) (trace, error) {
 		if ended == nil {
 			continue
 		}
-		returned, err := strconv.Atoi(ended[1])
-		if err != nil {
-			return trace{}, fmt.Errorf("%q: %w", line, err)
-		}
+		returned, _ := strconv.Atoi(ended[1]) // only rt_sigreturn gives more than an int has
 		switch name {
 		case "open", "openat":
 			path := openedPath.FindStringSubmatch(arguments)
@@ -124,8 +121,9 @@ func (f *field) fewest(c *contestant) (trace, error) {
 	return best, err
 }
 
-// scheduling are calls of Go's scheduler, as many as chance will have.
-var scheduling = []string{"nanosleep", "futex", "sched_yield", "tgkill", "getpid", "rt_sigreturn", "epoll_pwait", "restart_syscall"}
+// scheduling are the calls of Go's scheduler and of its threads, as many as chance will have.
+var scheduling = []string{"nanosleep", "futex", "sched_yield", "tgkill", "getpid", "rt_sigreturn", "epoll_pwait", "restart_syscall",
+	"clone", "clone3", "gettid", "sigaltstack", "rt_sigprocmask", "sched_getaffinity"}
 
 // number is how many calls there were, but for those.
 func (t trace) number() (n int) {
@@ -146,6 +144,14 @@ func (t trace) beyond(other trace) map[string]int {
 		}
 	}
 	return more
+}
+
+// added are how many those are.
+func added(beyond map[string]int) (n int) {
+	for _, calls := range beyond {
+		n += calls
+	}
+	return n
 }
 
 // bytes is how many were read from files.
@@ -189,34 +195,37 @@ func (t trace) roots() (before, all int) {
 	return before, all
 }
 
-// memory is the most that c has had at once, in MB, in the middle one of some runs.
-func (f *field) memory(launch string, c *contestant) (spread, error) {
-	var values []float64
+// memory is the most that c has at once, in MB, and how many pages it is given, in some runs.
+func (f *field) memory(launch string, c *contestant) (peak, faults spread, err error) {
+	var megabytes, pages []float64
 	for range 11 {
-		if err := f.prepare(c); err != nil {
-			return spread{}, err
-		}
-		words, env := f.command(c)
-		read, write, err := os.Pipe()
+		kib, n, err := f.launch(launch, c)
 		if err != nil {
-			return spread{}, err
+			return spread{}, spread{}, fmt.Errorf("%s, to see how much memory it takes: %w", c.name, err)
 		}
-		cmd := exec.Command(launch, words...)
-		cmd.Env, cmd.ExtraFiles = env, []*os.File{write}
-		err = cmd.Run()
-		write.Close()
-		peak, _ := io.ReadAll(read)
-		read.Close()
-		if err != nil {
-			return spread{}, fmt.Errorf("%s, to see how much memory it takes: %w", c.name, err)
-		}
-		kib, err := strconv.ParseFloat(string(peak), 64)
-		if err != nil {
-			return spread{}, err
-		}
-		values = append(values, kib*1024/1e6)
+		megabytes, pages = append(megabytes, kib*1024/1e6), append(pages, n)
 	}
-	return spreadOf(values), nil
+	return spreadOf(megabytes), spreadOf(pages), nil
+}
+
+func (f *field) launch(launch string, c *contestant) (kib, pages float64, err error) {
+	if err := f.prepare(c); err != nil {
+		return 0, 0, err
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer read.Close()
+	words, env := f.command(c)
+	cmd := exec.Command(launch, words...)
+	cmd.Env, cmd.ExtraFiles = env, []*os.File{write}
+	err = cmd.Run()
+	write.Close()
+	if err == nil {
+		_, err = fmt.Fscan(read, &kib, &pages)
+	}
+	return kib, pages, err
 }
 
 var collected = regexp.MustCompile(`Collected : (\d+)`)
