@@ -95,8 +95,11 @@ func (f *field) enter(c *contestant) error {
 // crowd copies the only entry of a cache under other names until there are n.
 func crowd(cache string, n int) error {
 	entries, err := filepath.Glob(filepath.Join(cache, "*.sealed"))
-	if err != nil || len(entries) != 1 {
-		return fmt.Errorf("%d entries in %s, where one run has cached its token: %w", len(entries), cache, err)
+	if err != nil {
+		return err
+	}
+	if len(entries) != 1 {
+		return fmt.Errorf("%d entries in %s, and not one: the program does not cache", len(entries), cache)
 	}
 	sealed, err := os.ReadFile(entries[0])
 	if err != nil {
