@@ -16,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
+	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/kube"
 	"github.com/akslogin/akslogin/token"
 )
@@ -120,7 +121,7 @@ func (v *converter) chooseLogin(line *commandLine) error {
 func (v *converter) files() (kubeconfigs, error) {
 	named := ""
 	if v.Kubeconfig != "" {
-		named = absolute(v.Kubeconfig)
+		named = cache.Absolute(v.Kubeconfig)
 	}
 	return readKubeconfigs(named)
 }
@@ -302,7 +303,7 @@ func (v *converter) wanted(u kube.User) (kube.Exec, token.Method, error) {
 	}
 	if v.AzureConfigDir != "" && m.Name == "azurecli" {
 		others := slices.DeleteFunc(slices.Clone(want.Env), func(e kube.EnvVar) bool { return e.Name == azureConfigDir })
-		want.Env = append(others, kube.EnvVar{Name: azureConfigDir, Value: absolute(v.AzureConfigDir)})
+		want.Env = append(others, kube.EnvVar{Name: azureConfigDir, Value: cache.Absolute(v.AzureConfigDir)})
 	}
 	return completed(m, want), m, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/kube"
 	"github.com/akslogin/akslogin/token"
 )
@@ -22,7 +23,7 @@ func (c *doctorCommand) stanza() (examined, []token.Finding) {
 	const check = "kubeconfig"
 	named := ""
 	if c.Kubeconfig != "" {
-		named = absolute(c.Kubeconfig)
+		named = cache.Absolute(c.Kubeconfig)
 	}
 	paths := strings.Join(kube.Files(named, os.Getenv), ", ")
 	files, err := readKubeconfigs(named)

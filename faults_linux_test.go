@@ -172,7 +172,7 @@ func (f faulty) stale() map[string][]byte {
 		f.t.Fatal(err)
 	}
 	cmd := exec.Command("akslogin", f.args()...) // the test binary, whose clock can be moved
-	cmd.Env = append(f.env(home), "LATER=-51m")
+	cmd.Env = append(f.env(home), "AKSLOGIN_LATER=-51m")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		f.t.Fatal(err, string(out))
 	}

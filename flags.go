@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"reflect"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
 
-	"github.com/adrg/xdg"
 	"github.com/alecthomas/kong"
 
 	"github.com/akslogin/akslogin/cache"
@@ -234,23 +232,6 @@ func (c cacheFlags) dir(w world) cache.Dir {
 	for _, v := range token.Variables(field.Tag.Get) {
 		named = cmp.Or(named, os.Getenv(v.Name))
 	}
-	if named != "" {
-		d.Path = absolute(named)
-	} else {
-		d.Path = filepath.Join(xdg.CacheHome, "akslogin")
-	}
+	d.Path = cache.Folder(named)
 	return d
-}
-
-// absolute resolves ~, which no shell does in a kubeconfig, and a relative path. A path that cannot be resolved stays as it is; the cache refuses it.
-func absolute(path string) string {
-	if rest, found := strings.CutPrefix(path, "~"); found && (rest == "" || os.IsPathSeparator(rest[0])) {
-		if home, err := os.UserHomeDir(); err == nil {
-			return filepath.Join(home, rest)
-		}
-	}
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/kube"
 	"github.com/akslogin/akslogin/token"
 )
@@ -214,7 +215,7 @@ func (c *kubeconfigCommand) deliver(content []byte) error {
 		_, err := os.Stdout.Write(content)
 		return err
 	}
-	file := absolute(c.OutputFile)
+	file := cache.Absolute(c.OutputFile)
 	old, err := kube.Read(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("--output-file: %w", err)

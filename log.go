@@ -15,6 +15,7 @@ import (
 
 	azlog "github.com/Azure/azure-sdk-for-go/sdk/azcore/log"
 
+	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -114,7 +115,7 @@ func openLogFile(args []string) *logFile {
 	if named == "" {
 		return nil
 	}
-	l := &logFile{path: absolute(named)}
+	l := &logFile{path: cache.Absolute(named)}
 	l.handler = handler(l).WithAttrs([]slog.Attr{slog.Int("pid", os.Getpid())})
 	return l
 }

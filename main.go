@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/kube"
+	"github.com/akslogin/akslogin/memo"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -38,7 +40,7 @@ type world struct {
 
 // run is the whole program but for its exit.
 func run(args []string, w world) (exit int) {
-	keepOffDisk()
+	cache.KeepOffDisk()
 	stdlog.SetOutput(io.Discard) // net/http would quote an answer that comes twice, token and all
 	w.logFile = openLogFile(args)
 	if err := roomForFiles(); err != nil {
@@ -79,12 +81,28 @@ func (g *GetToken) Run(line *commandLine, w world, log *slog.Logger) error {
 	ctx, surroundings, end := begin(request, dir, w, log)
 	defer end()
 	surroundings.Prompt = prompt(asked.Interactive)
+	var presented []byte
+	surroundings.Store = func(secret []byte, inputs []string) token.Store {
+		presented = secret
+		return store(dir, secret, inputs)
+	}
 	answer, err := token.Get(ctx, request, surroundings)
 	if err != nil {
 		return err
 	}
+	var printed bytes.Buffer
+	if err := kube.WriteExecCredential(&printed, asked.APIVersion, answer.Value, answer.Until(dir.Now())); err != nil {
+		return err
+	}
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a client that has gone is an error with a name, not a silent end
-	return kube.WriteExecCredential(os.Stdout, asked.APIVersion, answer.Value, answer.Until(dir.Now()))
+	if _, err := os.Stdout.Write(printed.Bytes()); err != nil {
+		return err
+	}
+	if line.verbosity == 0 && !request.PoPEnabled { // whose every run has something to say, or to sign
+		from, until := answer.Steady()
+		memo.Keep(printed.Bytes(), from, until, presented, dir.Path)
+	}
+	return nil
 }
 
 // begin bounds a run by the request's timeout, and gives it what a login needs of its surroundings. end is to be called when it is over.

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/kube"
 	"github.com/akslogin/akslogin/token"
 )
@@ -93,7 +94,7 @@ func (c *kubeconfigCommand) ca() (string, error) {
 	case c.CAFile != "" && c.CAData != "":
 		return "", &token.UsageError{Text: "--certificate-authority and --certificate-authority-data are both given, and one is enough"}
 	case c.CAFile != "":
-		return readCA(absolute(c.CAFile))
+		return readCA(cache.Absolute(c.CAFile))
 	case c.CAData == "":
 		return "", nil
 	}
@@ -151,7 +152,7 @@ func certificates(raw []byte) (string, error) {
 func (c *kubeconfigCommand) fromFiles() (origin, error) {
 	named := ""
 	if c.Kubeconfig != "" {
-		named = absolute(c.Kubeconfig)
+		named = cache.Absolute(c.Kubeconfig)
 	}
 	files, err := readKubeconfigs(named)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/akslogin/akslogin/memo"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -48,7 +49,8 @@ const module = "github.com/akslogin/akslogin"
 // Imports form a star, so that cycles cannot arise: main knows token, cache and kube, and these know nothing of ours.
 func TestImportsFormAStar(t *testing.T) {
 	allowed := map[string][]string{
-		module:                     {module + "/cache", module + "/kube", module + "/token"},
+		module:                     {module + "/cache", module + "/kube", module + "/memo", module + "/token"},
+		module + "/memo":           {module + "/cache"},
 		module + "/internal/demo":  {module + "/internal/entratest"},
 		module + "/internal/bench": {module + "/internal/entratest", module + "/internal/incumbent"},
 	}
@@ -227,5 +229,27 @@ func TestStandardLogIsSilent(t *testing.T) {
 	run([]string{"cache", "path"}, world{})
 	if log.Writer() != io.Discard {
 		t.Error("the standard logger is on")
+	}
+}
+
+// A memo is found by all that the program reads: a variable that is not in its list could change without being noticed.
+func TestMemosDifferByEveryVariable(t *testing.T) {
+	want := []string{"https_proxy", "no_proxy"} // as net/http reads them too
+	for _, field := range pluginFlags() {
+		for _, v := range token.Variables(field.Tag.Get) {
+			want = append(want, v.Name)
+		}
+	}
+	for _, v := range otherVariables {
+		want = append(want, v.names...)
+	}
+	names, prefix := memo.Variables()
+	want = slices.DeleteFunc(want, func(name string) bool { return strings.HasPrefix(name, prefix) })
+	slices.Sort(want)
+	if want = slices.Compact(want); !slices.Equal(names, want) {
+		t.Errorf("memo has\n%q\nand the program reads\n%q", names, want)
+	}
+	if memo.WellKnownTokenFile != token.WellKnownTokenFile {
+		t.Error("memo and token have two well-known files")
 	}
 }

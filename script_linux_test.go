@@ -27,7 +27,7 @@ import (
 )
 
 // The scripts run on Linux: they trust the emulator by SSL_CERT_FILE, which Go does not read on macOS and Windows.
-// The test binary is the program: as "akslogin" it is run, with a clock that $LATER moves and a shorter pace.
+// The test binary is the program: as "akslogin" it is run, with a clock that $AKSLOGIN_LATER moves and a shorter pace.
 func TestMain(m *testing.M) {
 	program := func() { os.Exit(run(os.Args[1:], testWorld())) }
 	testscript.Main(cleaning{m}, map[string]func(){
@@ -51,7 +51,7 @@ func testWorld() world {
 		d, _ := time.ParseDuration(os.Getenv(variable))
 		return d
 	}
-	later := duration("LATER")
+	later := duration("AKSLOGIN_LATER")
 	return world{
 		now:      func() time.Time { return time.Now().Add(later) },
 		pace:     5 * time.Millisecond,
@@ -426,7 +426,7 @@ func credential(ts *testscript.TestScript, neg bool, args []string) {
 
 // provenToken verifies a token with a proof of possession, and returns the access token in it. Its end is the proof's.
 func provenToken(ts *testscript.TestScript, status *clientauthentication.ExecCredentialStatus, audience, host string) (string, error) {
-	later, _ := time.ParseDuration(ts.Getenv("LATER"))
+	later, _ := time.ParseDuration(ts.Getenv("AKSLOGIN_LATER"))
 	now := time.Now().Add(later)
 	if _, err := server(ts).VerifyPoPAt(now, status.Token, audience, host); err != nil {
 		return "", err

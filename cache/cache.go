@@ -21,10 +21,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/adrg/xdg"
 	"github.com/rogpeppe/go-internal/robustio"
 )
 
@@ -38,10 +40,33 @@ const (
 	salt  = "akslogin cache 1"
 
 	entrySuffix = ".sealed"
+	memoSuffix  = ".memo"
 	tempSuffix  = ".tmp"
 
 	maxEntry = 2 << 20 // twice the largest answer that is read from Entra ID
 )
+
+// Folder is the folder that somebody named: ~ is the home folder, which no shell resolves in a kubeconfig, and a relative path is from where the
+// process runs. Where nobody named one it is the user's cache folder's own for this program. A path that cannot be resolved stays as it is; then it is not used.
+func Folder(named string) string {
+	if named == "" {
+		return filepath.Join(xdg.CacheHome, "akslogin")
+	}
+	return Absolute(named)
+}
+
+// Absolute resolves a path that a person wrote. What cannot be resolved stays as it is.
+func Absolute(path string) string {
+	if rest, found := strings.CutPrefix(path, "~"); found && (rest == "" || os.IsPathSeparator(rest[0])) {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, rest)
+		}
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
 
 // Dir is a folder of entries. It is made, with mode 0700, when something is first stored in it.
 // A folder that is a link, somebody else's or writable by others is not used: every call says so and does nothing.
@@ -55,7 +80,8 @@ type Dir struct {
 type Entry struct {
 	dir    Dir
 	name   string
-	inputs []string
+	suffix string
+	inputs []string // that stand in the file
 	seal   func() (cipher.AEAD, error)
 
 	unstored atomic.Bool // a Put failed
@@ -85,7 +111,17 @@ func (d Dir) Entry(secret []byte, inputs ...string) (*Entry, error) {
 		}
 		return cipher.NewGCMWithRandomNonce(block)
 	})
-	return &Entry{dir: d, name: hex.EncodeToString(name), inputs: inputs, seal: seal}, nil
+	return &Entry{dir: d, name: hex.EncodeToString(name), suffix: entrySuffix, inputs: inputs, seal: seal}, nil
+}
+
+// Memo is [Dir.Entry] for what saves some work and is worth no more: it is not synced to the disk, does not say of itself what belongs to it, so
+// that inputs may be anything, and is not counted.
+func (d Dir) Memo(secret []byte, inputs ...string) (*Entry, error) {
+	e, err := d.Entry(secret, inputs...)
+	if err == nil {
+		e.suffix, e.inputs = memoSuffix, nil
+	}
+	return e, err
 }
 
 // info is the context of an expansion. Each part carries its length, so that no two lists of inputs read alike.
@@ -111,7 +147,7 @@ func (e *Entry) Get() ([]byte, error) {
 	if err := e.dir.check(); err != nil {
 		return nil, miss(err)
 	}
-	raw, err := readOwn(e.path(entrySuffix), maxEntry)
+	raw, err := readOwn(e.path(e.suffix), maxEntry)
 	if err != nil {
 		return nil, miss(err)
 	}
@@ -156,7 +192,7 @@ func (e *Entry) put(data []byte, holds string, expires time.Time) error {
 	if len(entry) > maxEntry {
 		return fmt.Errorf("%d bytes are more than an entry may have", len(entry))
 	}
-	if err := e.dir.within(func() error { return replace(e.path(entrySuffix), entry) }); err != nil {
+	if err := e.dir.within(func() error { return replace(e.path(e.suffix), entry, e.suffix != memoSuffix) }); err != nil {
 		return err
 	}
 	e.dir.sweepNowAndThen(now)
@@ -209,8 +245,8 @@ func readFile(f *os.File, limit int64) ([]byte, error) {
 	return buf[:n], nil
 }
 
-func replace(path string, content []byte) error {
-	temp, err := write(path, content)
+func replace(path string, content []byte, sync bool) error {
+	temp, err := write(path, content, sync)
 	if err != nil {
 		return err
 	}
@@ -221,23 +257,23 @@ func replace(path string, content []byte) error {
 	return nil
 }
 
-// write makes a file beside path that holds content, safely on disk.
-func write(path string, content []byte) (temp string, err error) {
+// write makes a file beside path that holds content, with sync safely on disk.
+func write(path string, content []byte, sync bool) (temp string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+tempSuffix) // 0600, says its documentation
 	if err != nil {
 		return "", err
 	}
-	if err := fill(f, content); err != nil {
+	if err := fill(f, content, sync); err != nil {
 		os.Remove(f.Name())
 		return "", err
 	}
 	return f.Name(), nil
 }
 
-// fill writes content to a new file, safely on disk, and closes it.
-func fill(f *os.File, content []byte) error {
+// fill writes content to a new file, with sync safely on disk, and closes it.
+func fill(f *os.File, content []byte, sync bool) error {
 	_, err := f.Write(content)
-	if err == nil {
+	if err == nil && sync {
 		err = f.Sync()
 	}
 	if closeErr := f.Close(); err == nil {

@@ -69,7 +69,7 @@ func existing(folder string) string {
 
 // tryWriting makes a file of an entry's size in folder, and removes it.
 func tryWriting(folder string) error {
-	temp, err := write(filepath.Join(folder, "akslogin-trial"), bytes.Repeat([]byte("akslogin\n"), 1<<10))
+	temp, err := write(filepath.Join(folder, "akslogin-trial"), bytes.Repeat([]byte("akslogin\n"), 1<<10), true)
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func TestQueueOutlivesItsFolder(t *testing.T) {
 	}
 }
 
-// What stands in a lock's place may be anything: then there is no lock, or one, and the entry is stored and read all the same.
+// What stands in a lock's place may be anything: it makes way, or there is no lock, and the entry is stored and read all the same.
 func TestOddLocks(t *testing.T) {
 	foreign := func(path string) error { // another program's, for ever
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -105,10 +105,11 @@ func TestOddLocks(t *testing.T) {
 		put  func(path string) error
 		want error // of Lock; nil: the lock is had
 	}{
-		"folder":          {func(path string) error { return os.Mkdir(path, 0o700) }, syscall.EISDIR},
-		"link":            {func(path string) error { return os.Symlink("/dev/null", path) }, syscall.ELOOP},
+		"folder":          {func(path string) error { return os.Mkdir(path, 0o700) }, nil},
+		"folder in use":   {func(path string) error { return os.MkdirAll(filepath.Join(path, "x"), 0o700) }, errForeign},
+		"link":            {func(path string) error { return os.Symlink("/dev/null", path) }, nil},
 		"pipe":            {func(path string) error { return syscall.Mkfifo(path, 0o600) }, nil},
-		"socket":          {func(path string) error { return syscall.Mknod(path, syscall.S_IFSOCK|0o600, 0) }, syscall.ENXIO},
+		"socket":          {func(path string) error { return syscall.Mknod(path, syscall.S_IFSOCK|0o600, 0) }, nil},
 		"held for ever":   {foreign, ErrHeld},
 		"futile":          {futileTime, nil},
 		"from the future": {aheadTime, nil},

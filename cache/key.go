@@ -132,7 +132,7 @@ func makeKey(folder *os.Root, name string) error {
 		return err
 	}
 	defer folder.Remove(temp)
-	if err := fill(f, key); err != nil {
+	if err := fill(f, key, true); err != nil {
 		return err
 	}
 	if err := folder.Link(temp, name); err == nil || errors.Is(err, fs.ErrExist) {

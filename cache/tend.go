@@ -45,7 +45,7 @@ func (d Dir) List() ([]Listing, error) {
 	return all, err
 }
 
-// Clear removes every entry, and the locks and temporary files that nobody holds, and says how many entries there
+// Clear removes every entry and memo, and the locks and temporary files that nobody holds, and says how many entries there
 // were. It touches no other file, so that a folder shared with other programs keeps theirs, and leaves the
 // folder itself. An absent folder is no error.
 func (d Dir) Clear() (entries int, err error) {
@@ -58,7 +58,7 @@ func (d Dir) Clear() (entries int, err error) {
 		switch err := remove(path); {
 		case err == nil && suffix == entrySuffix:
 			entries++
-		case err != nil && suffix == entrySuffix && !errors.Is(err, fs.ErrNotExist):
+		case err != nil && (suffix == entrySuffix || suffix == memoSuffix) && !errors.Is(err, fs.ErrNotExist):
 			errs = append(errs, err)
 		}
 	})
@@ -91,7 +91,7 @@ func (d Dir) sweep(now time.Time) {
 	_ = d.each(func(path, suffix string, fi fs.FileInfo) {
 		old := now.Sub(fi.ModTime()).Abs() > leftover // or from a time when the clock was ahead
 		switch {
-		case suffix == entrySuffix:
+		case suffix == entrySuffix, suffix == memoSuffix:
 			h, err := readHeader(path)
 			if (err == nil && now.After(h.Expires)) || (err != nil && old) {
 				os.Remove(path)
@@ -105,7 +105,7 @@ func (d Dir) sweep(now time.Time) {
 }
 
 // each calls f for every file in the folder that carries one of our names and belongs to us.
-// suffix is entrySuffix, a lock's, or tempSuffix.
+// suffix is entrySuffix, memoSuffix, a lock's, or tempSuffix.
 func (d Dir) each(f func(path, suffix string, fi fs.FileInfo)) error {
 	if err := d.check(); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -136,7 +136,7 @@ func ourName(name string) (suffix string, ours bool) {
 	}
 	rest = "." + rest
 	switch {
-	case rest == entrySuffix, isLock(rest):
+	case rest == entrySuffix, rest == memoSuffix, isLock(rest):
 		return rest, true
 	case strings.HasSuffix(rest, tempSuffix):
 		return tempSuffix, true

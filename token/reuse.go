@@ -27,6 +27,9 @@ const (
 	// margin is what a fresh token has left at least: Python clients ask again five minutes before the end.
 	margin = 10 * time.Minute
 
+	// setBack is how far a clock may be set back without making a token one of the future.
+	setBack = time.Minute
+
 	// A token that works gets so long to be renewed: little while it is fresh, more when its end is near.
 	renewFresh = 5 * time.Second
 	renewStale = 15 * time.Second
@@ -166,9 +169,10 @@ func (u *reuser) orServe(t Token, err error) (Token, error) {
 }
 
 // fresh tells whether the token has enough left to be handed out without trying to renew it first.
-func (t Token) fresh(now time.Time) bool {
-	return t.works(now) && t.Expires.Sub(now) > min(margin, t.life()/5)
-}
+func (t Token) fresh(now time.Time) bool { return t.works(now) && now.Before(t.stale()) }
+
+// stale is when the token is too near to its end to be handed out without trying to renew it first.
+func (t Token) stale() time.Time { return t.Expires.Add(-min(margin, t.life()/5)) }
 
 // due tells whether Entra ID wants the token renewed by now.
 func (t Token) due(now time.Time) bool { return !t.RefreshOn.IsZero() && !now.Before(t.RefreshOn) }
@@ -176,7 +180,7 @@ func (t Token) due(now time.Time) bool { return !t.RefreshOn.IsZero() && !now.Be
 // works tells whether the token is in its life. One that was obtained in the future is not: a clock has been set back, and what
 // it says about the token's end is worth nothing.
 func (t Token) works(now time.Time) bool {
-	return t.Value != "" && now.Before(t.Expires) && !now.Before(t.Obtained.Add(-time.Minute))
+	return t.Value != "" && now.Before(t.Expires) && !now.Before(t.Obtained.Add(-setBack))
 }
 
 // lasts tells whether the token works for longer than d.

@@ -37,6 +37,15 @@ func (t Token) Until(now time.Time) time.Time {
 	return end.Add(time.Second - 1).Truncate(time.Second)
 }
 
+// Steady is the time in which [Get] answers with the token as it is, and looks for no other.
+func (t Token) Steady() (from, until time.Time) {
+	until = t.stale()
+	if !t.RefreshOn.IsZero() && t.RefreshOn.Before(until) {
+		until = t.RefreshOn
+	}
+	return t.Obtained.Add(-setBack), until
+}
+
 func (t Token) life() time.Duration { return t.Expires.Sub(t.Obtained) }
 
 // World is what a login needs of its surroundings. The zero value is usable: it keeps nothing and says nothing.

@@ -1,0 +1,8 @@
+package cache
+
+import "golang.org/x/sys/unix"
+
+// KeepOffDisk keeps the kernel from writing this process's memory, with the secrets in it, to a file when it dies, whatever GOTRACEBACK and the limits
+// say and wherever the machine sends its core files. Other processes of the same user cannot read its memory then either. Programs that it starts
+// are not affected.
+func KeepOffDisk() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }

@@ -1,0 +1,208 @@
+// Package memo answers a run of get-token that is like an earlier one, before the rest of the program is initialised.
+//
+// Most of what a warm run costs is the initialisation of packages that it has no use for. Go initialises a package as soon as those that it imports are
+// ready, and of several that are the first by import path (https://go.dev/ref/spec#Package_initialization). This one imports little, so its turn comes before the
+// SDK's, Kubernetes' and the network's; where it has the answer, it prints it and ends the program.
+//
+// Nothing is decided here. A memo is what an earlier run printed, sealed with the federated token that was exchanged and with all else that could have made that run end
+// otherwise: the command line and every variable that the program reads. It counts for as long as that run said that the token would be handed out as it is.
+// Whatever differs is another memo, and the program goes its usual way.
+package memo
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/akslogin/akslogin/cache"
+)
+
+// own are this program's own variables; all of them count.
+const own = "AKSLOGIN_"
+
+// variables are the others that the program reads, in order; a test in main compares them with those that its commands name.
+var variables = []string{
+	"AAD_LOGIN_METHOD", "AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE", "AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE_PASSWORD", "AAD_SERVICE_PRINCIPAL_CLIENT_ID",
+	"AAD_SERVICE_PRINCIPAL_CLIENT_SECRET", "AAD_USER_PRINCIPAL_NAME", "AAD_USER_PRINCIPAL_PASSWORD", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL",
+	"ARM_CLIENT_CERTIFICATE_PASSWORD", "ARM_CLIENT_CERTIFICATE_PATH", "ARM_CLIENT_ID", "ARM_CLIENT_SECRET", "ARM_TENANT_ID",
+	"AZD_AUTH_ENDPOINT", "AZD_CONFIG_DIR", "AZURESUBSCRIPTION_CLIENT_ID", "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID", "AZURESUBSCRIPTION_TENANT_ID",
+	"AZURE_AUTHORITY_HOST", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_CLI_TIMEOUT",
+	"AZURE_CLOUD_NAME", "AZURE_CONFIG_DIR", tokenFileVariable, "AZURE_KUBERNETES_CA_DATA", caFileVariable, "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_TOKEN_PROXY",
+	"AZURE_PASSWORD", "AZURE_POD_IDENTITY_AUTHORITY_HOST", "AZURE_REGIONAL_AUTHORITY_NAME", "AZURE_SUBSCRIPTION_ID", "AZURE_TENANT_ID", "AZURE_USERNAME",
+	"BROWSER", "DEFAULT_IDENTITY_CLIENT_ID", "HTTPS_PROXY", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT", "IMDS_ENDPOINT",
+	"KUBECACHEDIR", "KUBERNETES_EXEC_INFO", "MSAL_FORCE_REGION", "MSI_ENDPOINT", "MSI_SECRET", "NO_PROXY", "SSL_CERT_DIR", "SSL_CERT_FILE",
+	"SYSTEM_ACCESSTOKEN", "SYSTEM_OIDCREQUESTURI", "https_proxy", "no_proxy",
+}
+
+const (
+	// WellKnownTokenFile is token's.
+	WellKnownTokenFile = "/var/run/secrets/azure/tokens/azure-identity-token"
+
+	tokenFileVariable = "AZURE_FEDERATED_TOKEN_FILE"
+	caFileVariable    = "AZURE_KUBERNETES_CA_FILE" // of a file whose content counts
+
+	maxFile  = 64 << 10        // no federated token and no token proxy's CA is larger
+	patience = 3 * time.Second // a disk that takes longer is left to the rest of the program, which can do without it
+)
+
+// Memo is where the answer to this process's command line is kept.
+type Memo struct {
+	entry  *cache.Entry
+	folder string
+	secret []byte
+}
+
+// current is this process's; nil where it is not one that can have a memo.
+var current = recall()
+
+// recall ends the program with the memo's answer if there is one.
+func recall() *Memo {
+	if len(os.Args) < 2 || os.Args[1] != "get-token" {
+		return nil
+	}
+	cache.KeepOffDisk()
+	type found struct {
+		memo   *Memo
+		answer []byte
+	}
+	looked := make(chan found, 1)
+	go func() {
+		m := of(os.Args[2:], os.Environ())
+		looked <- found{m, m.answer(time.Now())}
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case f := <-looked:
+		if f.answer != nil && write(f.answer) == nil { // or else the usual way says what is wrong with standard output
+			os.Exit(0)
+		}
+		return f.memo
+	case <-timer.C:
+		return nil
+	}
+}
+
+// write writes to standard output, where os.Stdout would end the program without a word if the client has gone.
+func write(b []byte) error {
+	n, err := syscall.Write(syscall.Stdout, b)
+	if n = max(n, 0); n < len(b) && !errors.Is(err, syscall.EPIPE) { // it takes less at once, or nothing just now
+		_, err = os.Stdout.Write(b[n:])
+	}
+	return err
+}
+
+// of is the memo for a command line and an environment in which every name stands once, as in os.Environ's; nil where it can have none.
+func of(args, environment []string) *Memo {
+	set := map[string]string{}
+	var counted []string
+	for _, line := range environment {
+		name, value, _ := strings.Cut(line, "=")
+		if _, known := slices.BinarySearch(variables, name); value != "" && (known || strings.HasPrefix(name, own)) { // an empty variable is an unset one
+			set[name] = value
+			counted = append(counted, line)
+		}
+	}
+	slices.Sort(counted)
+	if file := set[caFileVariable]; file != "" {
+		ca := content(file)
+		if ca == nil {
+			return nil
+		}
+		counted = append(counted, string(ca))
+	}
+	m := &Memo{
+		folder: cache.Folder(cmp.Or(flag(args, "--cache-dir", "--token-cache-dir"), set["AKSLOGIN_CACHE_DIR"], set["KUBECACHEDIR"])),
+		secret: bytes.TrimSpace(content(cmp.Or(flag(args, "--federated-token-file"), set[tokenFileVariable], WellKnownTokenFile))),
+	}
+	if len(m.secret) == 0 {
+		return nil
+	}
+	var err error
+	m.entry, err = cache.Dir{Path: m.folder}.Memo(m.secret, slices.Concat([]string{strconv.Itoa(len(args))}, args, counted)...)
+	if err != nil {
+		return nil
+	}
+	return m
+}
+
+// flag is the value of the last of some flags, where it stands as most write it; "" where there is none.
+func flag(args []string, names ...string) (value string) {
+	for i, arg := range args {
+		name, attached, isAttached := strings.Cut(arg, "=")
+		switch {
+		case !slices.Contains(names, name):
+		case isAttached:
+			value = attached
+		case i+1 < len(args):
+			value = args[i+1]
+		}
+	}
+	return value
+}
+
+// content is a regular file's; nil where it is none, cannot be read or is too large.
+func content(file string) []byte {
+	fi, err := os.Stat(file)
+	if err != nil || !fi.Mode().IsRegular() { // opening a pipe could wait for ever
+		return nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil || len(raw) > maxFile {
+		return nil
+	}
+	return raw
+}
+
+// answer is what the memo holds, if its time is now; else nil, and so is that of no memo.
+func (m *Memo) answer(now time.Time) []byte {
+	if m == nil {
+		return nil
+	}
+	kept, err := m.entry.Get()
+	if err != nil || len(kept) < 2*8 {
+		return nil
+	}
+	from, until := binary.BigEndian.Uint64(kept), binary.BigEndian.Uint64(kept[8:])
+	if now := uint64(now.Unix()); now < from || now >= until {
+		return nil
+	}
+	return kept[2*8:]
+}
+
+// Keep keeps what this process has printed, to be printed again by one that is called the same between two times. secret is what the login has presented and folder where
+// its token is cached: where they are not what the memo would be found by, nothing is kept, and neither where it is there already. It takes no longer than three seconds.
+func Keep(printed []byte, from, until time.Time, secret []byte, folder string) {
+	m, now := current, time.Now()
+	if m == nil || m.folder != folder || !bytes.Equal(m.secret, secret) || from.Unix() < 0 || !now.Before(until) {
+		return
+	}
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		if m.answer(now) == nil {
+			times := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(from.Unix())), uint64(until.Unix()))
+			_ = m.entry.Put(append(times, printed...), "memo", until) // without it the next run takes the usual way
+		}
+	}()
+	select {
+	case <-kept:
+	case <-time.After(patience):
+	}
+}
+
+// Variables are those by which memos differ, and what all variables of this program begin with.
+func Variables() (names []string, prefix string) { return slices.Clone(variables), own }

@@ -1,0 +1,157 @@
+//go:build unix
+
+package memo
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/akslogin/akslogin/cache"
+)
+
+// run is a command line and an environment with a federated token in a file, as of wants them.
+func run(t testing.TB, args, environment []string) (withToken []string, env []string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(" a.b.c\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return append([]string{"--federated-token-file", file, "--cache-dir", filepath.Dir(file)}, args...), environment
+}
+
+func TestKeptBetweenTwoTimes(t *testing.T) {
+	m := of(run(t, nil, nil))
+	defer func() { current = nil }()
+	current = m
+	now := time.Unix(time.Now().Unix(), 0)
+	keep := func(from, until time.Time, secret, folder string) {
+		t.Helper()
+		Keep([]byte("printed"), from, until, []byte(secret), folder)
+	}
+	keep(now.Add(-time.Minute), now.Add(time.Hour), "another.token.x", m.folder)
+	keep(now.Add(-time.Minute), now.Add(time.Hour), "a.b.c", t.TempDir())
+	keep(now.Add(-time.Hour), now, "a.b.c", m.folder)
+	keep(time.Time{}, now.Add(time.Hour), "a.b.c", m.folder)
+	if got := m.answer(now); got != nil {
+		t.Fatalf("kept %q", got)
+	}
+	keep(now.Add(-time.Minute), now.Add(time.Hour), "a.b.c", m.folder)
+	for _, c := range []struct {
+		at   time.Time
+		want string
+	}{
+		{now.Add(-time.Minute - time.Second), ""}, {now.Add(-time.Minute), "printed"}, {now, "printed"}, {now.Add(time.Hour - time.Second), "printed"},
+		{now.Add(time.Hour), ""}, {now.Add(100 * time.Hour), ""}, {time.Unix(-1, 0), ""}, {time.Time{}, ""},
+	} {
+		if got := m.answer(c.at); string(got) != c.want {
+			t.Errorf("at %s: %q, want %q", c.at, got, c.want)
+		}
+	}
+	entries, err := cache.Dir{Path: m.folder}.List()
+	if err != nil || len(entries) != 0 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+// Whatever is kept is sealed, so only this program wrote it; it may be of another version, though.
+func TestShortMemos(t *testing.T) {
+	m := of(run(t, nil, nil))
+	for n := range 16 {
+		if err := m.entry.Put(bytes.Repeat([]byte{0xff}, n), "memo", time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.answer(time.Now()); got != nil {
+			t.Errorf("%d bytes: %q", n, got)
+		}
+	}
+}
+
+func TestNoMemo(t *testing.T) {
+	dir := t.TempDir()
+	pipe, empty, large := filepath.Join(dir, "pipe"), filepath.Join(dir, "empty"), filepath.Join(dir, "large")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, content := range map[string]string{empty: " \n", large: strings.Repeat("x", maxFile+1)} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, file := range []string{pipe, empty, large, dir, filepath.Join(dir, "none")} {
+		if m := of([]string{"--federated-token-file", file}, nil); m != nil {
+			t.Errorf("%s: a memo", file)
+		}
+		if m := of(run(t, nil, []string{caFileVariable + "=" + file})); m != nil && file != empty {
+			t.Errorf("a token proxy's CA in %s: a memo", file)
+		}
+	}
+	if m := of(nil, nil); m != nil {
+		t.Error("a memo without a federated token")
+	}
+	if got := (*Memo)(nil).answer(time.Now()); got != nil {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestFlag(t *testing.T) {
+	for line, want := range map[string]string{
+		"": "", "--a": "", "--a x": "x", "--a=x": "x", "--a=": "", "--a x --a=y": "y", "--a=y --a x": "x", "--b x --aa=y -a=z": "", "--old x": "x", "--a x --old y": "y", "--a=x --a": "x",
+	} {
+		if got := flag(strings.Fields(line), "--a", "--old"); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+}
+
+func TestVariablesAreInOrder(t *testing.T) {
+	if !slices.IsSorted(variables) {
+		t.Error("they are looked up by halves")
+	}
+}
+
+// Runs that differ in an argument or in a variable that counts have different memos; in other variables and in their order, the same.
+func FuzzMemosDiffer(f *testing.F) {
+	f.Add("--client-id\x00c", "AZURE_CLIENT_ID=x", "--client-id\x00c", "AZURE_CLIENT_ID=y")
+	f.Add("x\x00AZURE_CLIENT_ID=y", "", "x", "AZURE_CLIENT_ID=y")
+	f.Add("1\x00x", "", "x", "")
+	f.Add("", "AZURE_CLIENT_ID=x\x00PATH=1\x00AKSLOGIN_X=1", "", "AKSLOGIN_X=1\x00AZURE_CLIENT_ID=x\x00PATH=2\x00AZURE_TENANT_ID=")
+	f.Fuzz(func(t *testing.T, args1, env1, args2, env2 string) {
+		args, _ := run(t, nil, nil)
+		read := func(more, environment string) (*Memo, []string, map[string]string) {
+			all, counted := slices.Concat(strings.Split(more, "\x00"), args), map[string]string{}
+			var lines []string
+			for _, line := range strings.Split(environment, "\x00") {
+				name, value, _ := strings.Cut(line, "=")
+				if _, twice := counted[name]; twice || name == caFileVariable || strings.HasSuffix(name, "_DIR") || name == "KUBECACHEDIR" {
+					continue
+				}
+				lines = append(lines, line)
+				if _, known := slices.BinarySearch(variables, name); value != "" && (known || strings.HasPrefix(name, own)) {
+					counted[name] = value
+				}
+			}
+			return of(all, lines), all, counted
+		}
+		m1, all1, counted1 := read(args1, env1)
+		m2, all2, counted2 := read(args2, env2)
+		if m1 == nil || m2 == nil {
+			t.Fatal("no memo")
+		}
+		same := slices.Equal(all1, all2) && len(counted1) == len(counted2)
+		for name, value := range counted1 {
+			same = same && counted2[name] == value
+		}
+		if err := m1.entry.Put([]byte("sixteen bytes....and more"), "memo", time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m2.entry.Get(); (err == nil) != same {
+			t.Errorf("%q %q and %q %q: the same memo is %v", args1, env1, args2, env2, err == nil)
+		}
+	})
+}
