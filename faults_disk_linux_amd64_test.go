@@ -378,7 +378,9 @@ func TestEveryCallOnTheFederatedTokenFails(t *testing.T) {
 		switch {
 		case err != nil || !reached:
 			return fmt.Errorf("reached: %v, %w", reached, err)
-		case a.errno == syscall.EINTR, harmless[a.at.name] && !a.onward, a.at.name == "close":
+		case a.errno == syscall.EINTR, harmless[a.at.name] && !a.onward:
+			return f.succeeded(done.ending)
+		case done.status == 0 && (!a.onward || a.at.name == "close"): // the file is read once for a memo, and again where that did not work
 			return f.succeeded(done.ending)
 		}
 		lines := strings.Split(strings.TrimSuffix(done.stderr, "\n"), "\n")
