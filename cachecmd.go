@@ -42,13 +42,19 @@ func (c *cacheList) Run(w world) error {
 	return table.Flush()
 }
 
-// inputs splits "name=value". The file may say anything, so what is not plain is quoted.
+// maxCell is more than names and addresses have.
+const maxCell = 100
+
+// inputs splits "name=value". The file may say anything, so what is not plain is quoted, and what is long is cut.
 func inputs(pairs []string) map[string]string {
 	m := map[string]string{}
 	for _, pair := range pairs {
 		name, value, _ := strings.Cut(pair, "=")
 		if quoted := strconv.QuoteToASCII(value); quoted != `"`+value+`"` {
 			value = quoted
+		}
+		if len(value) > maxCell {
+			value = value[:maxCell] + "..."
 		}
 		m[name] = value
 	}
@@ -64,7 +70,7 @@ func (c *cacheClear) Run(w world) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Printf("cached entries removed from %s: %d\n", dir.Path, n)
+	_, err = fmt.Printf("cached entries removed from %s: %d\n", token.Clean(dir.Path), n)
 	return err
 }
 
