@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/kube"
@@ -209,8 +211,16 @@ func asGetToken(args []string) (token.Request, error) {
 	return line.Selected().Target.Interface().(GetToken).Resolve(line.typed, only("_CLIENT_ID", "_TENANT_ID"))
 }
 
+// unseen tells of characters that show other text than a program reads. Those below U+0020 are escaped in JSON and YAML.
+func unseen(c rune) bool {
+	return unicode.IsControl(c) && c != '\n' || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp)
+}
+
 // deliver writes to the file that was named, or to standard output. A file that holds more than this kubeconfig stays as it is.
 func (c *kubeconfigCommand) deliver(content []byte) error {
+	if !utf8.Valid(content) || bytes.ContainsFunc(content, unseen) {
+		return &token.UsageError{Text: "what would be written has characters in it that cannot be seen, or that turn text round", Hint: "look at the values that were given, and at the names in the kubeconfig that they come from"}
+	}
 	if c.OutputFile == "" {
 		_, err := os.Stdout.Write(content)
 		return err
