@@ -257,15 +257,18 @@ func otherName(e *everywhere) func(*tls.ClientHelloInfo) (*tls.Certificate, erro
 func wantClean(t *testing.T, got attempted) {
 	t.Helper()
 	for name, text := range map[string]string{"stdout": got.stdout, "stderr": got.stderr} {
-		if why := unclean(text); why != "" {
+		if why := unclean(text, maxLine); why != "" {
 			t.Errorf("%s: %s in %.2000q", name, why, text)
 		}
 	}
 }
 
+// maxLine bounds lines that people and logs get: a text of 900 bytes, and at -v what slog writes before it.
+const maxLine = 1100
+
 // unclean says what is in a text that a terminal could obey, that hides or turns other text, or that is too long a line; "" where it is fit for
 // people.
-func unclean(text string) string {
+func unclean(text string, longest int) string {
 	if !utf8.ValidString(text) {
 		return "bytes that are no UTF-8"
 	}
@@ -277,7 +280,7 @@ func unclean(text string) string {
 		}
 	}
 	for line := range strings.Lines(text) {
-		if len(line) > 1000 {
+		if len(line) > longest {
 			return fmt.Sprintf("a line of %d bytes", len(line))
 		}
 	}
