@@ -263,8 +263,6 @@ func TestHostileFiles(t *testing.T) {
 					return path
 				}
 				entries := filepath.Join(folder, ".cache", "akslogin")
-				write(filepath.Join(".cache", "akslogin", strings.Repeat("ab", 16)+".sealed"), fmt.Sprintf("akslogin cache entry 1\n"+
-					`{"inputs":["method="+%s,"username=%s","client=\u001b[31m\u202e","tenant=\u009b"],"holds":"token","stored":"2026-01-01T00:00:00Z","expires":"2100-01-01T00:00:00Z"}`+"\n", quote(value), "x"))
 				write(filepath.Join(".cache", "akslogin", strings.Repeat("cd", 16)+".sealed"),
 					"akslogin cache entry 1\n"+`{"inputs":[`+quote("method="+value)+`,`+quote("client="+value)+`,`+quote(value)+`],"holds":"token","stored":"0001-01-01T00:00:00Z","expires":"9999-12-31T00:00:00Z"}`+"\n")
 				if err := os.Chmod(entries, 0o700); err != nil {
