@@ -67,9 +67,12 @@ func existing(folder string) string {
 	}
 }
 
+// trial is a name as entries have them, so that a file of a process that was killed is swept.
+const trial = "00000000000000000000000000000000"
+
 // tryWriting makes a file of an entry's size in folder, and removes it.
 func tryWriting(folder string) error {
-	temp, err := write(filepath.Join(folder, "akslogin-trial"), bytes.Repeat([]byte("akslogin\n"), 1<<10), true)
+	temp, err := write(filepath.Join(folder, trial), bytes.Repeat([]byte("akslogin\n"), 1<<10), true)
 	if err != nil {
 		return err
 	}

@@ -215,3 +215,20 @@ func TestDiskFillsUp(t *testing.T) {
 		t.Errorf("left %v", left)
 	}
 }
+
+// A trial of Examine's that was killed is swept like any other temporary file.
+func TestSweepOfATrial(t *testing.T) {
+	now := time.Now()
+	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), Now: func() time.Time { return now }}
+	e := newEntry(t, d, "secret")
+	put(t, e, "data")
+	temp, err := write(filepath.Join(d.Path, trial), nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(leftover + time.Hour)
+	put(t, e, "data")
+	if _, err := os.Lstat(temp); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is left: %v", temp, err)
+	}
+}
