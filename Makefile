@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test crowd clients lint cross fuzz bench bench-parts e2e-programs e2e soak
+.PHONY: help build demo test crowd clients lint vulnerabilities cross fuzz bench bench-parts e2e-programs e2e soak
 
 BIN  ?= bin
 GO   ?= go
@@ -15,7 +15,7 @@ RACE  = $(if $(shell command -v gcc cc clang),-race)
 CHECKED = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/akslogin
 	$(BUILD) -o $(BIN)/akslogin .
@@ -43,6 +43,9 @@ lint: ## gofmt, vet, staticcheck, tidy
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(GO) mod tidy -diff
+
+vulnerabilities: ## Ask Go's vulnerability database, where it can be reached, about what the program calls
+	@.ci/vulnerabilities
 
 cross: ## Build and vet for every system that we ship for
 	@set -e; for target in $(CHECKED); do \
