@@ -139,8 +139,21 @@ func newTokenRequest(r *http.Request, form url.Values) *tokenRequest {
 	return t
 }
 
+// gone tells whether the client has gone away. The connection may learn of that a moment after the body.
+func gone(r *http.Request) bool {
+	select {
+	case <-r.Context().Done():
+		return true
+	case <-time.After(time.Second):
+		return false
+	}
+}
+
 // wellFormed reports and refuses what no client sends. ok is false when the request has been answered.
 func (s *Server) wellFormed(w http.ResponseWriter, r *http.Request, t *tokenRequest, formErr error) (g grant, ok bool) {
+	if formErr != nil && gone(r) { // killed between a request's head and its end
+		return g, false
+	}
 	contentType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || contentType != "application/x-www-form-urlencoded" || formErr != nil {
 		s.unexpected("token request with Content-Type %q, form error %v", r.Header.Get("Content-Type"), formErr)
