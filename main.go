@@ -57,6 +57,21 @@ func run(args []string, w world) (exit int) {
 	return 0
 }
 
+// descriptors are what a login needs at once: Go's runtime two, then lock, temporary file, connections, a resolver's.
+const descriptors = 8
+
+// roomForFiles says when fewer can be opened. Go's runtime would die of it with a page of stacks, or the cache's lock take the last one.
+func roomForFiles() error {
+	room := cache.Room(descriptors)
+	if room == descriptors {
+		return nil
+	}
+	return &token.FailedError{
+		Text: fmt.Sprintf("this process may open %d more files, and a login needs %d", room, descriptors),
+		Hint: "raise the limit of open files (ulimit -n), or close what the program that starts this one leaves open",
+	}
+}
+
 // GetToken is the command that kubeconfigs name.
 type GetToken struct {
 	token.Request

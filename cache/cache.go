@@ -217,20 +217,37 @@ func split(raw []byte) (head, sealed []byte, err error) {
 // readOwn reads a regular file that belongs to this user and that only he can write to; no link is followed,
 // and a pipe or device in its place does not block.
 func readOwn(path string, limit int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|noFollow, 0)
+	f, err := open(path, noFollow)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return readFile(f, limit)
+	return readFile(f, limit, private)
 }
 
-func readFile(f *os.File, limit int64) ([]byte, error) {
+// Read reads a regular file of at most so many bytes, whosever it is; links are followed.
+func Read(path string, limit int64) ([]byte, error) {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() { // opening a pipe could wait for ever
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	f, err := open(path, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readFile(f, limit, func(fs.FileInfo) error { return nil })
+}
+
+func readFile(f *os.File, limit int64, fits func(fs.FileInfo) error) ([]byte, error) {
 	fi, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if err := private(fi); err != nil {
+	if err := fits(fi); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	if !fi.Mode().IsRegular() || fi.Size() > limit {

@@ -105,7 +105,7 @@ func readKey(folder *os.Root, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	key, err := readFile(f, maxEntry)
+	key, err := readFile(f, maxEntry, private)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
-	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -50,6 +49,7 @@ const (
 	caFileVariable    = "AZURE_KUBERNETES_CA_FILE" // of a file whose content counts
 
 	maxFile  = 64 << 10        // no federated token and no token proxy's CA is larger
+	needed   = 4               // descriptors: without those of its poller Go's runtime dies
 	patience = 3 * time.Second // a disk that takes longer is left to the rest of the program, which can do without it
 )
 
@@ -69,6 +69,9 @@ func recall() *Memo {
 		return nil
 	}
 	cache.KeepOffDisk()
+	if cache.Room(needed) < needed {
+		return nil
+	}
 	type found struct {
 		memo   *Memo
 		answer []byte
@@ -113,20 +116,20 @@ func of(args, environment []string) *Memo {
 	}
 	slices.Sort(counted)
 	if file := set[caFileVariable]; file != "" {
-		ca := content(file)
-		if ca == nil {
+		ca, err := cache.Read(file, maxFile)
+		if err != nil {
 			return nil
 		}
 		counted = append(counted, string(ca))
 	}
+	federated, err := cache.Read(cmp.Or(flag(args, "--federated-token-file"), set[tokenFileVariable], WellKnownTokenFile), maxFile)
 	m := &Memo{
 		folder: cache.Folder(cmp.Or(flag(args, "--cache-dir", "--token-cache-dir"), set["AKSLOGIN_CACHE_DIR"], set["KUBECACHEDIR"])),
-		secret: bytes.TrimSpace(content(cmp.Or(flag(args, "--federated-token-file"), set[tokenFileVariable], WellKnownTokenFile))),
+		secret: bytes.TrimSpace(federated),
 	}
-	if len(m.secret) == 0 {
+	if err != nil || len(m.secret) == 0 {
 		return nil
 	}
-	var err error
 	m.entry, err = cache.Dir{Path: m.folder}.Memo(m.secret, slices.Concat([]string{strconv.Itoa(len(args))}, args, counted)...)
 	if err != nil {
 		return nil
@@ -147,24 +150,6 @@ func flag(args []string, names ...string) (value string) {
 		}
 	}
 	return value
-}
-
-// content is a regular file's; nil where it is none, cannot be read or is too large.
-func content(file string) []byte {
-	fi, err := os.Stat(file)
-	if err != nil || !fi.Mode().IsRegular() { // opening a pipe could wait for ever
-		return nil
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil || len(raw) > maxFile {
-		return nil
-	}
-	return raw
 }
 
 // answer is what the memo holds, if its time is now; else nil, and so is that of no memo.
