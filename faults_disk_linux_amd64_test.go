@@ -137,11 +137,11 @@ func TestKilledAtEveryCall(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				if bytes.Equal(now, c.before) {
+				if bytes.Equal(now, c.before) && (now == nil) == (c.before == nil) { // an empty file is no entry
 					want++
 				}
 			}
-			if want == 0 || want == len(crimes) {
+			if want == 0 || want == len(crimes) && state.only == nil {
 				t.Errorf("%d of %d were killed before they had stored the new entry", want, len(crimes))
 			}
 			each(t, atOnce, crimes, func(c *crime) error { return f.ordinary(c.home) })
@@ -168,7 +168,7 @@ func TestKilledAtEveryCall(t *testing.T) {
 
 // changing are the calls that change something on the disk: being killed between two of them comes to the same.
 var changing = map[string]bool{
-	"openat": true, "mkdirat": true, "flock": true, "utimes": true, "write": true, "fsync": true, "close": true, "renameat": true, "utimensat": true, "unlinkat": true,
+	"openat": true, "mkdirat": true, "flock": true, "utimes": true, "write": true, "fsync": true, "renameat": true, "utimensat": true, "unlinkat": true,
 }
 
 // locked is a lock file as a process holds it that was stopped: it is not touched any more.
@@ -231,7 +231,7 @@ func (a accident) decide(reached *bool) func(call) fault {
 	}
 }
 
-// accidents are what can happen to these calls: to each two of the errors of its kind, in turn, and from each that changes something the end of the disk.
+// accidents are what can happen to these calls: to each an error of its kind, in turn, and from each that changes something the end of the disk.
 func accidents(t *testing.T, calls []call) (all []accident) {
 	turn := map[string]int{}
 	for _, c := range calls {
@@ -239,7 +239,7 @@ func accidents(t *testing.T, calls []call) (all []accident) {
 		if can == nil && c.name != "fcntl" { // which asks for flags, and never the disk
 			t.Errorf("%s: it is not known how that can fail", c.name)
 		}
-		for range min(2, len(can)) {
+		if len(can) > 0 {
 			all = append(all, accident{at: c, errno: can[turn[c.name]%len(can)]})
 			turn[c.name]++
 		}
