@@ -26,8 +26,8 @@ demo: build ## Run the kubeconfig stanza against an emulated Entra ID: cold, war
 test: ## Run all tests; needs Go, and no Azure account
 	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -timeout 30m ./...
 
-crowd: ## Run the login scripts without the race detector, which leaves room for a hundred processes at once
-	$(GO) test -timeout 30m -run TestScript/login .
+crowd: ## Run the login scripts and all attacks without the race detector, which leaves room for a hundred processes at once
+	$(GO) test -timeout 30m -run 'TestScript/login|TestHostile|TestRedirects|TestDiscovery|TestAnswersThat' .
 
 # Where tests look for what is not Go's: outside of the repository, and kept.
 DEPS ?= $(or $(AKSLOGIN_TEST_DEPS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/akslogin-test)

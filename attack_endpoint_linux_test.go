@@ -182,7 +182,7 @@ func TestDiscoveryThatPointsElsewhere(t *testing.T) {
 	for method, login := range logins(t) {
 		for endpoint, good := range endpoints {
 			for _, trust := range []bool{true, false} {
-				if !trust && len(endpoint)%4 != 0 || method != "workloadidentity" && !(strings.HasSuffix(endpoint, "oauth2/v2.0/token") || good) {
+				if !trust && len(endpoint)%4 != 0 || len(endpoint)%min(oneIn, 3) != 0 || method != "workloadidentity" && !(strings.HasSuffix(endpoint, "oauth2/v2.0/token") || good) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s/%s/%v", method, endpoint, trust), func(t *testing.T) {
@@ -275,7 +275,7 @@ func TestRedirects(t *testing.T) {
 		way.args = slices.DeleteFunc(slices.Clone(way.args), func(s string) bool { return s == "" })
 		for i, status := range []int{301, 302, 303, 307, 308, 300, 304} {
 			for j, location := range locations {
-				if (i+j+len(name))%len(locations) != 0 { // each status and each location in some way
+				if (i+j+len(name))%len(locations) != 0 || (i+len(name))%min(oneIn, 3) != 0 { // each status and each location in some way
 					continue
 				}
 				t.Run(fmt.Sprintf("%s/%d/%q", name, status, location), func(t *testing.T) {
@@ -391,7 +391,7 @@ func TestAnswersThatEcho(t *testing.T) {
 	for method, login := range logins(t) {
 		for form, write := range forms {
 			for place, answer := range places {
-				if method == "pop" || (len(method)+len(form)+len(place))%3 != 0 { // a third of them
+				if method == "pop" || (len(method)+len(form)+len(place))%(3*min(oneIn, 3)) != 0 { // a third of them
 					continue
 				}
 				t.Run(method+"/"+form+"/"+place, func(t *testing.T) {
