@@ -15,6 +15,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,6 +110,9 @@ func of(args, environment []string) *Memo {
 	var counted []string
 	for _, line := range environment {
 		name, value, _ := strings.Cut(line, "=")
+		if runtime.GOOS == "windows" { // where os.Getenv finds it however it is written
+			name = strings.ToUpper(name)
+		}
 		if _, known := slices.BinarySearch(variables, name); value != "" && (known || strings.HasPrefix(name, own)) { // an empty variable is an unset one
 			set[name] = value
 			counted = append(counted, line)
