@@ -114,10 +114,13 @@ func (d Dir) Entry(secret []byte, inputs ...string) (*Entry, error) {
 	return &Entry{dir: d, name: hex.EncodeToString(name), suffix: entrySuffix, inputs: inputs, seal: seal}, nil
 }
 
+// Is tells whether both are the same entry of the same folder.
+func (e *Entry) Is(other *Entry) bool { return e.path(e.suffix) == other.path(other.suffix) }
+
 // Memo is [Dir.Entry] for what saves some work and is worth no more: it is not synced to the disk, does not say of itself what belongs to it, so
 // that inputs may be anything, and is not counted.
 func (d Dir) Memo(secret []byte, inputs ...string) (*Entry, error) {
-	e, err := d.Entry(secret, inputs...)
+	e, err := d.Entry(secret, append([]string{"memo"}, inputs...)...)
 	if err == nil {
 		e.suffix, e.inputs = memoSuffix, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -403,4 +404,52 @@ func FuzzGet(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Memos are not listed, and not counted when they are cleared; of too many, all go when the folder is swept.
+func TestMemos(t *testing.T) {
+	now := time.Now()
+	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), Now: func() time.Time { return now }}
+	keep := func(n int) (all []*Entry) {
+		for i := range n {
+			m, err := d.Memo([]byte("secret"), fmt.Sprint(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := m.Put([]byte("printed"), "memo", now.Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, m)
+		}
+		return all
+	}
+	left := func(all []*Entry) (n int) {
+		for _, m := range all {
+			if _, err := m.Get(); err == nil {
+				n++
+			}
+		}
+		return n
+	}
+	few := keep(maxMemos)
+	d.sweep(now)
+	if got := left(few); got != maxMemos {
+		t.Errorf("%d of %d memos are left", got, maxMemos)
+	}
+	if listed, err := d.List(); err != nil || len(listed) != 0 {
+		t.Errorf("listed %v, %v", listed, err)
+	}
+	many := keep(maxMemos + 1)
+	d.sweep(now)
+	if got := left(many); got != 0 {
+		t.Errorf("%d of too many memos are left", got)
+	}
+	last := keep(2)
+	if n, err := d.Clear(); n != 0 || err != nil || left(last) != 0 {
+		t.Errorf("%d entries cleared, %v, %d memos left", n, err, left(last))
+	}
+	entry, err := d.Entry([]byte("secret"), "memo", "0")
+	if err != nil || entry.Is(last[0]) {
+		t.Errorf("an entry is a memo, %v", err)
+	}
 }

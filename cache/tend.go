@@ -19,6 +19,9 @@ const (
 	// leftover is the age from which a file that nobody seems to need is removed: a lock that is not held,
 	// a temporary file of a process that was killed, an entry whose head cannot be read.
 	leftover = 24 * time.Hour
+
+	// maxMemos are as many as are left when a folder is swept; more have command lines that never come again, and all of them go.
+	maxMemos = 256
 )
 
 // Listing is what an entry says of itself to anybody who can read the file. Nobody has vouched for it:
@@ -50,19 +53,25 @@ func (d Dir) List() ([]Listing, error) {
 // folder itself. An absent folder is no error.
 func (d Dir) Clear() (entries int, err error) {
 	var errs []error
-	err = d.each(func(path, suffix string, _ fs.FileInfo) {
-		remove := os.Remove
-		if isLock(suffix) {
-			remove = removeFree
-		}
-		switch err := remove(path); {
-		case err == nil && suffix == entrySuffix:
-			entries++
-		case err != nil && (suffix == entrySuffix || suffix == memoSuffix) && !errors.Is(err, fs.ErrNotExist):
-			errs = append(errs, err)
-		}
-	})
-	if err == nil {
+	pass := func(memos bool) error {
+		return d.each(func(path, suffix string, _ fs.FileInfo) {
+			if (suffix == memoSuffix) != memos {
+				return
+			}
+			remove := os.Remove
+			if isLock(suffix) {
+				remove = removeFree
+			}
+			switch err := remove(path); {
+			case err == nil && suffix == entrySuffix:
+				entries++
+			case err != nil && (suffix == entrySuffix || suffix == memoSuffix) && !errors.Is(err, fs.ErrNotExist):
+				errs = append(errs, err)
+			}
+		})
+	}
+	if err = pass(false); err == nil {
+		err = pass(true) // after the entries: from one that is there yet a memo could be kept again
 		os.Remove(filepath.Join(d.Path, sweptFile))
 	}
 	return entries, errors.Join(append(errs, err)...)
@@ -88,6 +97,7 @@ func (d Dir) sweepNowAndThen(now time.Time) {
 }
 
 func (d Dir) sweep(now time.Time) {
+	var memos []string
 	_ = d.each(func(path, suffix string, fi fs.FileInfo) {
 		old := now.Sub(fi.ModTime()).Abs() > leftover // or from a time when the clock was ahead
 		switch {
@@ -95,6 +105,8 @@ func (d Dir) sweep(now time.Time) {
 			h, err := readHeader(path)
 			if (err == nil && now.After(h.Expires)) || (err != nil && old) {
 				os.Remove(path)
+			} else if suffix == memoSuffix {
+				memos = append(memos, path)
 			}
 		case old && isLock(suffix):
 			removeFree(path)
@@ -102,6 +114,11 @@ func (d Dir) sweep(now time.Time) {
 			os.Remove(path)
 		}
 	})
+	if len(memos) > maxMemos {
+		for _, memo := range memos {
+			os.Remove(memo)
+		}
+	}
 }
 
 // each calls f for every file in the folder that carries one of our names and belongs to us.

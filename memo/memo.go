@@ -4,9 +4,11 @@
 // ready, and of several that are the first by import path (https://go.dev/ref/spec#Package_initialization). This one imports little, so its turn comes before the
 // SDK's, Kubernetes' and the network's; where it has the answer, it prints it and ends the program.
 //
-// Nothing is decided here. A memo is what an earlier run printed, sealed with the federated token that was exchanged and with all else that could have made that run end
-// otherwise: the command line and every variable that the program reads. It counts for as long as that run said that the token would be handed out as it is.
-// Whatever differs is another memo, and the program goes its usual way.
+// A memo is what an earlier run printed, sealed with the federated token that was exchanged and with all else that could have made that run end
+// otherwise: the program itself, the command line, every variable that it reads, and a token proxy's CA. It counts for as long as that run said that its token would be
+// handed out as it is; then, and wherever anything differs, the program goes its usual way. So a run with a federated token from a file must not come to depend on
+// anything else. Which file and which folder are meant is guessed here from the command line as most write it: that a guess was wrong is found out when the memo
+// is to be kept, by comparing both with what the login used.
 package memo
 
 import (
@@ -50,12 +52,15 @@ const (
 	caFileVariable    = "AZURE_KUBERNETES_CA_FILE" // of a file whose content counts
 
 	maxFile  = 64 << 10        // no federated token and no token proxy's CA is larger
-	needed   = 4               // descriptors: without those of its poller Go's runtime dies
+	needed   = 10              // descriptors: Go's poller takes two for good, and dies where it cannot; a login that follows wants eight more
+	unread   = time.Minute     // the longest that standard output may take to be read
 	patience = 3 * time.Second // a disk that takes longer is left to the rest of the program, which can do without it
 )
 
 // Memo is where the answer to this process's command line is kept.
 type Memo struct {
+	args, environment []string
+
 	entry  *cache.Entry
 	folder string
 	secret []byte
@@ -86,8 +91,8 @@ func recall() *Memo {
 	defer timer.Stop()
 	select {
 	case f := <-looked:
-		if f.answer != nil && write(f.answer) == nil { // or else the usual way says what is wrong with standard output
-			os.Exit(0)
+		if f.answer != nil {
+			tell(f.answer)
 		}
 		return f.memo
 	case <-timer.C:
@@ -95,19 +100,34 @@ func recall() *Memo {
 	}
 }
 
-// write writes to standard output, where os.Stdout would end the program without a word if the client has gone.
-func write(b []byte) error {
-	n, err := syscall.Write(syscall.Stdout, b)
-	if n = max(n, 0); n < len(b) && !errors.Is(err, syscall.EPIPE) { // it takes less at once, or nothing just now
-		_, err = os.Stdout.Write(b[n:])
+// tell prints an answer and ends the program. It returns where nothing was printed: the usual way will say what is wrong with standard output.
+func tell(answer []byte) {
+	fail := func(what string) {
+		os.Stderr.WriteString("akslogin: error: " + what + "\n")
+		os.Exit(1)
 	}
-	return err
+	time.AfterFunc(unread, func() { fail("nobody reads the answer from standard output") })
+	n, err := 0, error(nil)
+	if runtime.GOOS != "windows" { // os.Stdout would end the program without a word if the client has gone
+		n, err = syscall.Write(syscall.Stdout, answer)
+		n = max(n, 0)
+	}
+	if n < len(answer) && !errors.Is(err, syscall.EPIPE) { // it takes less at once, or nothing just now
+		var more int
+		more, err = os.Stdout.Write(answer[n:])
+		n += more
+	}
+	switch {
+	case err == nil:
+		os.Exit(0)
+	case n > 0:
+		fail("standard output took a part of the answer only: " + err.Error())
+	}
 }
 
 // of is the memo for a command line and an environment in which every name stands once, as in os.Environ's; nil where it can have none.
 func of(args, environment []string) *Memo {
-	set := map[string]string{}
-	var counted []string
+	set, counted := map[string]string{}, []string{program()}
 	for _, line := range environment {
 		name, value, _ := strings.Cut(line, "=")
 		if runtime.GOOS == "windows" { // where os.Getenv finds it however it is written
@@ -115,6 +135,9 @@ func of(args, environment []string) *Memo {
 		}
 		if _, known := slices.BinarySearch(variables, name); value != "" && (known || strings.HasPrefix(name, own)) { // an empty variable is an unset one
 			set[name] = value
+			if strings.HasSuffix(name, "SECRET") || strings.HasSuffix(name, "PASSWORD") { // no such run reads it, and with it somebody could try guesses
+				line = name
+			}
 			counted = append(counted, line)
 		}
 	}
@@ -128,6 +151,7 @@ func of(args, environment []string) *Memo {
 	}
 	federated, err := cache.Read(cmp.Or(flag(args, "--federated-token-file"), set[tokenFileVariable], WellKnownTokenFile), maxFile)
 	m := &Memo{
+		args: args, environment: environment,
 		folder: cache.Folder(cmp.Or(flag(args, "--cache-dir", "--token-cache-dir"), set["AKSLOGIN_CACHE_DIR"], set["KUBECACHEDIR"])),
 		secret: bytes.TrimSpace(federated),
 	}
@@ -141,9 +165,28 @@ func of(args, environment []string) *Memo {
 	return m
 }
 
+// rules has to change where the same run is answered otherwise from now on. What the build recorded of itself would do, but reading that costs as much as all the rest.
+const rules = "memo 1"
+
+// program tells builds of the program apart: another one may decide otherwise.
+func program() string {
+	path, err := os.Executable()
+	if err != nil {
+		return rules
+	}
+	fi, err := os.Stat(path)
+	if err != nil {
+		return rules
+	}
+	return rules + " " + strconv.FormatInt(fi.Size(), 10) + " " + strconv.FormatInt(fi.ModTime().UnixNano(), 10)
+}
+
 // flag is the value of the last of some flags, where it stands as most write it; "" where there is none.
 func flag(args []string, names ...string) (value string) {
 	for i, arg := range args {
+		if arg == "--" {
+			break
+		}
 		name, attached, isAttached := strings.Cut(arg, "=")
 		switch {
 		case !slices.Contains(names, name):
@@ -182,8 +225,11 @@ func Keep(printed []byte, from, until time.Time, secret []byte, folder string) {
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
+		if again := of(m.args, m.environment); again == nil || !again.entry.Is(m.entry) { // a file has changed, and who knows which the login read
+			return
+		}
 		if m.answer(now) == nil {
-			times := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(from.Unix())), uint64(until.Unix()))
+			times := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(from.Unix()+1)), uint64(until.Unix()))
 			_ = m.entry.Put(append(times, printed...), "memo", until) // without it the next run takes the usual way
 		}
 	}()
