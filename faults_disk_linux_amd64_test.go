@@ -20,7 +20,7 @@ func (f faulty) under(folder, home string, decide func(call) fault) (traced, err
 	return tracer{under: folder, decide: decide}.run(f.program, f.args(), f.env(home))
 }
 
-// calls are those of a login in a home like this one.
+// calls are those of a login in a home like this one, but for those that a slow one makes: the holder of a lock touches it again every second.
 func (f faulty) calls(folder, home string) []call {
 	f.t.Helper()
 	done, err := f.under(folder, home, func(call) fault { return fault{} })
@@ -33,7 +33,7 @@ func (f faulty) calls(folder, home string) []call {
 	if len(done.calls) < 4 {
 		f.t.Fatalf("only %v: is the right folder looked at?", done.calls)
 	}
-	return done.calls
+	return slices.DeleteFunc(done.calls, func(c call) bool { return c.name == "utimes" && c.nth > 1 })
 }
 
 // each does something for all of a list, so many at once.
