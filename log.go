@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -9,13 +10,13 @@ import (
 	"os"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	azlog "github.com/Azure/azure-sdk-for-go/sdk/azcore/log"
 
 	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/memo"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -104,14 +105,7 @@ func openLogFile(args []string) *logFile {
 	for _, v := range token.Variables(field.Tag.Get) {
 		named = os.Getenv(v.Name)
 	}
-	flag := "--" + field.Tag.Get("name")
-	for i, arg := range args {
-		if value, found := strings.CutPrefix(arg, flag+"="); found {
-			named = value
-		} else if arg == flag && i+1 < len(args) {
-			named = args[i+1]
-		}
-	}
+	named = cmp.Or(memo.Flag(args, "--"+field.Tag.Get("name")), named)
 	if named == "" {
 		return nil
 	}

@@ -51,7 +51,7 @@ const (
 	tokenFileVariable = "AZURE_FEDERATED_TOKEN_FILE"
 	caFileVariable    = "AZURE_KUBERNETES_CA_FILE" // of a file whose content counts
 
-	maxFile  = 64 << 10        // no federated token and no token proxy's CA is larger
+	maxFile  = 64 << 10        // a larger federated token or token proxy's CA has no memo
 	needed   = 10              // descriptors: Go's poller takes two for good, and dies where it cannot; a login that follows wants eight more
 	unread   = time.Minute     // the longest that standard output may take to be read
 	patience = 3 * time.Second // a disk that takes longer is left to the rest of the program, which can do without it
@@ -149,10 +149,10 @@ func of(args, environment []string) *Memo {
 		}
 		counted = append(counted, string(ca))
 	}
-	federated, err := cache.Read(cmp.Or(flag(args, "--federated-token-file"), set[tokenFileVariable], WellKnownTokenFile), maxFile)
+	federated, err := cache.Read(cmp.Or(Flag(args, "--federated-token-file"), set[tokenFileVariable], WellKnownTokenFile), maxFile)
 	m := &Memo{
 		args: args, environment: environment,
-		folder: cache.Folder(cmp.Or(flag(args, "--cache-dir", "--token-cache-dir"), set["AKSLOGIN_CACHE_DIR"], set["KUBECACHEDIR"])),
+		folder: cache.Folder(cmp.Or(Flag(args, "--cache-dir", "--token-cache-dir"), set["AKSLOGIN_CACHE_DIR"], set["KUBECACHEDIR"])),
 		secret: bytes.TrimSpace(federated),
 	}
 	if err != nil || len(m.secret) == 0 {
@@ -181,8 +181,8 @@ func program() string {
 	return rules + " " + strconv.FormatInt(fi.Size(), 10) + " " + strconv.FormatInt(fi.ModTime().UnixNano(), 10)
 }
 
-// flag is the value of the last of some flags, where it stands as most write it; "" where there is none.
-func flag(args []string, names ...string) (value string) {
+// Flag is the value of the last of some flags, where it stands as most write it; "" where there is none.
+func Flag(args []string, names ...string) (value string) {
 	for i, arg := range args {
 		if arg == "--" {
 			break

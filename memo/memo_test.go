@@ -122,7 +122,7 @@ func TestFlag(t *testing.T) {
 	for line, want := range map[string]string{
 		"": "", "--a": "", "--a x": "x", "--a=x": "x", "--a=": "", "--a x --a=y": "y", "--a=y --a x": "x", "--b x --aa=y -a=z": "", "--old x": "x", "--a x --old y": "y", "--a=x --a": "x", "--a x -- --a y": "x", "-- --a y": "",
 	} {
-		if got := flag(strings.Fields(line), "--a", "--old"); got != want {
+		if got := Flag(strings.Fields(line), "--a", "--old"); got != want {
 			t.Errorf("%s: %q, want %q", line, got, want)
 		}
 	}
