@@ -6,8 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
+	"github.com/akslogin/akslogin/internal/kong"
 	"github.com/akslogin/akslogin/token"
 )
 
