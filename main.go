@@ -19,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/kube"
 	"github.com/akslogin/akslogin/memo"
 	"github.com/akslogin/akslogin/token"
@@ -40,7 +41,7 @@ type world struct {
 
 // run is the whole program but for its exit.
 func run(args []string, w world) (exit int) {
-	cache.KeepOffDisk()
+	process.KeepOffDisk()
 	stdlog.SetOutput(io.Discard) // net/http would quote an answer that comes twice, token and all
 	w.logFile = openLogFile(args)
 	if err := roomForFiles(); err != nil {
@@ -62,7 +63,7 @@ const descriptors = 8
 
 // roomForFiles says when fewer can be opened. Go's runtime would die of it with a page of stacks, or the cache's lock take the last one.
 func roomForFiles() error {
-	room := cache.Room(descriptors)
+	room := process.Room(descriptors)
 	if room == descriptors {
 		return nil
 	}
@@ -116,7 +117,7 @@ func (g *GetToken) Run(line *commandLine, w world, log *slog.Logger) error {
 	end()                                           // what was printed stands, however long a disk takes for the memo
 	if line.verbosity == 0 && !request.PoPEnabled { // whose every run has something to say, or to sign
 		from, until := answer.Steady()
-		memo.Keep(printed.Bytes(), from, until, presented, dir.Path)
+		memo.Keep(printed.Bytes(), from, until, presented, dir.Path, dir.PutMemo)
 	}
 	return nil
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/akslogin/akslogin/cache/sealed"
 )
 
 // longAgo is when everything was last changed that nobody may change.
@@ -81,7 +83,7 @@ func useAll(t *testing.T, e *Entry) {
 		return unlock
 	}
 	unlock := lock()
-	if err := e.Put(make([]byte, maxEntry), "token", expires); err == nil {
+	if err := e.Put(make([]byte, sealed.MaxEntry), "token", expires); err == nil {
 		t.Error("too much was stored")
 	}
 	unlock() // marks the lock file, as nothing was stored

@@ -7,27 +7,19 @@
 package cache
 
 import (
-	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/adrg/xdg"
 	"github.com/rogpeppe/go-internal/robustio"
+
+	"github.com/akslogin/akslogin/cache/sealed"
 )
 
 // ErrMiss says that there is nothing to be had from an entry: it is absent, was sealed with another secret
@@ -35,15 +27,9 @@ import (
 var ErrMiss = errors.New("no such cache entry")
 
 const (
-	// magic opens every entry. A change of layout changes the number in it and in salt, so that older entries miss.
-	magic = "akslogin cache entry 1\n"
-	salt  = "akslogin cache 1"
-
 	entrySuffix = ".sealed"
-	memoSuffix  = ".memo"
+	memoSuffix  = sealed.MemoSuffix
 	tempSuffix  = ".tmp"
-
-	maxEntry = 2 << 20 // twice the largest answer that is read from Entra ID
 )
 
 // Folder is the folder that somebody named: ~ is the home folder, which no shell resolves in a kubeconfig, and a relative path is from where the
@@ -79,10 +65,9 @@ type Dir struct {
 // Entry is one sealed file in a Dir and the lock beside it. It is safe for use by many processes at once.
 type Entry struct {
 	dir    Dir
-	name   string
+	box    *sealed.Box
 	suffix string
 	inputs []string // that stand in the file
-	seal   func() (cipher.AEAD, error)
 
 	unstored atomic.Bool // a Put failed
 }
@@ -91,53 +76,20 @@ type Entry struct {
 // Inputs are "name=value" and stand readable in the file (see List), so they must hold nothing secret.
 // Their order counts. Equal arguments give the same entry, any difference gives another.
 func (d Dir) Entry(secret []byte, inputs ...string) (*Entry, error) {
-	// RFC 5869: one extraction from the secret, then an expansion for each use.
-	prk, err := hkdf.Extract(sha256.New, secret, []byte(salt))
+	box, err := sealed.NewBox(secret, inputs...)
 	if err != nil {
 		return nil, err
 	}
-	name, err := hkdf.Expand(sha256.New, prk, info("name", inputs), 16)
-	if err != nil {
-		return nil, err
-	}
-	seal := sync.OnceValues(func() (cipher.AEAD, error) {
-		key, err := hkdf.Expand(sha256.New, prk, info("key", inputs), 32)
-		if err != nil {
-			return nil, err
-		}
-		block, err := aes.NewCipher(key)
-		if err != nil {
-			return nil, err
-		}
-		return cipher.NewGCMWithRandomNonce(block)
-	})
-	return &Entry{dir: d, name: hex.EncodeToString(name), suffix: entrySuffix, inputs: inputs, seal: seal}, nil
+	return &Entry{dir: d, box: box, suffix: entrySuffix, inputs: inputs}, nil
 }
 
-// Is tells whether both are the same entry of the same folder.
-func (e *Entry) Is(other *Entry) bool { return e.path(e.suffix) == other.path(other.suffix) }
-
-// Memo is [Dir.Entry] for what saves some work and is worth no more: it is not synced to the disk, does not say of itself what belongs to it, so
-// that inputs may be anything, and is not counted.
-func (d Dir) Memo(secret []byte, inputs ...string) (*Entry, error) {
-	e, err := d.Entry(secret, append([]string{"memo"}, inputs...)...)
-	if err == nil {
-		e.suffix, e.inputs = memoSuffix, nil
-	}
-	return e, err
+// PutMemo is [Entry.Put] for what saves some work and is worth no more: it is not synced to the disk, does not say of itself what belongs to it, so
+// that what its box was made of may be anything, and is not counted.
+func (d Dir) PutMemo(box *sealed.Box, data []byte, expires time.Time) error {
+	return (&Entry{dir: d, box: box, suffix: memoSuffix}).Put(data, "memo", expires)
 }
 
-// info is the context of an expansion. Each part carries its length, so that no two lists of inputs read alike.
-func info(use string, inputs []string) string {
-	b := append([]byte(use), 0)
-	for _, in := range inputs {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(in)))
-		b = append(b, in...)
-	}
-	return string(b)
-}
-
-// header stands readable at the head of an entry and is authenticated with it (the AEAD's additional data).
+// header stands readable at the head of an entry.
 type header struct {
 	Inputs  []string  `json:"inputs"`
 	Holds   string    `json:"holds"`
@@ -147,24 +99,9 @@ type header struct {
 
 // Get returns what was last stored. Every error wraps ErrMiss; nothing is changed on disk.
 func (e *Entry) Get() ([]byte, error) {
-	if err := e.dir.check(); err != nil {
-		return nil, miss(err)
-	}
-	raw, err := readOwn(e.path(e.suffix), maxEntry)
+	data, err := e.box.Get(e.dir.Path, e.suffix)
 	if err != nil {
-		return nil, miss(err)
-	}
-	head, sealed, err := split(raw)
-	if err != nil {
-		return nil, miss(err)
-	}
-	aead, err := e.seal()
-	if err != nil {
-		return nil, miss(err)
-	}
-	data, err := aead.Open(nil, nil, sealed, head)
-	if err != nil {
-		return nil, miss(errors.New("damaged, or not sealed with this secret"))
+		return nil, missError{err}
 	}
 	return data, nil
 }
@@ -180,20 +117,14 @@ func (e *Entry) Put(data []byte, holds string, expires time.Time) error {
 }
 
 func (e *Entry) put(data []byte, holds string, expires time.Time) error {
-	aead, err := e.seal()
-	if err != nil {
-		return err
-	}
 	now := e.dir.now()
 	head, err := json.Marshal(header{e.inputs, holds, now.UTC().Truncate(time.Second), expires.UTC().Truncate(time.Second)})
 	if err != nil {
 		return err
 	}
-	entry := append([]byte(magic), head...)
-	entry = append(entry, '\n')
-	entry = aead.Seal(entry, nil, data, bytes.Clone(entry))
-	if len(entry) > maxEntry {
-		return fmt.Errorf("%d bytes are more than an entry may have", len(entry))
+	entry, err := e.box.Close(head, data)
+	if err != nil {
+		return err
 	}
 	if err := e.dir.within(func() error { return replace(e.path(e.suffix), entry, e.suffix != memoSuffix) }); err != nil {
 		return err
@@ -202,68 +133,7 @@ func (e *Entry) put(data []byte, holds string, expires time.Time) error {
 	return nil
 }
 
-func (e *Entry) path(suffix string) string { return filepath.Join(e.dir.Path, e.name+suffix) }
-
-// split separates the readable head, magic and final newline included, from the sealed rest.
-func split(raw []byte) (head, sealed []byte, err error) {
-	if !bytes.HasPrefix(raw, []byte(magic)) {
-		return nil, nil, errors.New("not an entry of this version")
-	}
-	end := bytes.IndexByte(raw[len(magic):], '\n')
-	if end < 0 {
-		return nil, nil, errors.New("cut short")
-	}
-	end += len(magic) + 1
-	return raw[:end], raw[end:], nil
-}
-
-// readOwn reads a regular file that belongs to this user and that only he can write to; no link is followed,
-// and a pipe or device in its place does not block.
-func readOwn(path string, limit int64) ([]byte, error) {
-	f, err := open(path, noFollow)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return readFile(f, limit, private)
-}
-
-// Read reads a regular file of at most so many bytes, whosever it is; links are followed.
-func Read(path string, limit int64) ([]byte, error) {
-	fi, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !fi.Mode().IsRegular() { // opening a pipe could wait for ever
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	}
-	f, err := open(path, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return readFile(f, limit, func(fs.FileInfo) error { return nil })
-}
-
-func readFile(f *os.File, limit int64, fits func(fs.FileInfo) error) ([]byte, error) {
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if err := fits(fi); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	if !fi.Mode().IsRegular() || fi.Size() > limit {
-		return nil, fmt.Errorf("%s is not a file of at most %d bytes", f.Name(), limit)
-	}
-	// The file may grow while it is read; a sealed entry that was cut does not open.
-	buf := make([]byte, fi.Size())
-	n, err := io.ReadFull(f, buf)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, err
-	}
-	return buf[:n], nil
-}
+func (e *Entry) path(suffix string) string { return filepath.Join(e.dir.Path, e.box.Name+suffix) }
 
 func replace(path string, content []byte, sync bool) error {
 	temp, err := write(path, content, sync)
@@ -302,33 +172,15 @@ func fill(f *os.File, content []byte, sync bool) error {
 	return err
 }
 
-// check says why the folder must not be used; nil when it may. An absent folder is an error too.
-func (d Dir) check() error {
-	if !filepath.IsAbs(d.Path) {
-		return fmt.Errorf("cache folder %q is not an absolute path", d.Path)
-	}
-	fi, err := os.Lstat(d.Path)
-	if err != nil {
-		return err
-	}
-	if !fi.IsDir() {
-		return fmt.Errorf("cache folder %s is not a folder (links are not followed)", d.Path)
-	}
-	if err := private(fi); err != nil {
-		return fmt.Errorf("cache folder %s: %w", d.Path, err)
-	}
-	return nil
-}
-
 func (d Dir) make() error {
-	err := d.check()
+	err := sealed.CheckFolder(d.Path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := os.MkdirAll(d.Path, 0o700); err != nil {
 		return err
 	}
-	return d.check()
+	return sealed.CheckFolder(d.Path)
 }
 
 // within makes the folder where it is absent and does something in it: again when somebody has removed the folder meanwhile.
@@ -356,5 +208,3 @@ type missError struct{ reason error }
 
 func (m missError) Error() string   { return ErrMiss.Error() + ": " + m.reason.Error() }
 func (m missError) Unwrap() []error { return []error{ErrMiss, m.reason} }
-
-func miss(reason error) error { return missError{reason} }

@@ -12,7 +12,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/akslogin/akslogin/cache/sealed"
 )
+
+// magic opens every entry.
+const magic = "akslogin cache entry 1\n"
 
 var expires = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
@@ -200,7 +205,7 @@ func TestFilesThatAreNotRead(t *testing.T) {
 		"a pipe":              func() error { return exec.Command("mkfifo", path).Run() },
 		"a folder":            func() error { return os.Mkdir(path, 0o700) },
 		"others could write":  func() error { os.WriteFile(path, good, 0o600); return os.Chmod(path, 0o666) },
-		"more than is stored": func() error { return os.WriteFile(path, make([]byte, maxEntry+1), 0o600) },
+		"more than is stored": func() error { return os.WriteFile(path, make([]byte, sealed.MaxEntry+1), 0o600) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := os.RemoveAll(path); err != nil {
@@ -218,7 +223,7 @@ func TestPutKeepsTheOldEntryWhenItFails(t *testing.T) {
 	d := Dir{Path: filepath.Join(t.TempDir(), "cache")}
 	e := newEntry(t, d, "secret")
 	put(t, e, "data")
-	if err := e.Put(make([]byte, maxEntry), "token", expires); err == nil {
+	if err := e.Put(make([]byte, sealed.MaxEntry), "token", expires); err == nil {
 		t.Error("an entry that could not be read again was stored")
 	}
 	if got, err := e.Get(); err != nil || string(got) != "data" {
@@ -410,22 +415,22 @@ func FuzzGet(f *testing.F) {
 func TestMemos(t *testing.T) {
 	now := time.Now()
 	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), Now: func() time.Time { return now }}
-	keep := func(n int) (all []*Entry) {
+	keep := func(n int) (all []*sealed.Box) {
 		for i := range n {
-			m, err := d.Memo([]byte("secret"), fmt.Sprint(i))
+			m, err := sealed.NewBox([]byte("secret"), "memo", fmt.Sprint(i))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := m.Put([]byte("printed"), "memo", now.Add(time.Hour)); err != nil {
+			if err := d.PutMemo(m, []byte("printed"), now.Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
 			all = append(all, m)
 		}
 		return all
 	}
-	left := func(all []*Entry) (n int) {
+	left := func(all []*sealed.Box) (n int) {
 		for _, m := range all {
-			if _, err := m.Get(); err == nil {
+			if _, err := m.Get(d.Path, sealed.MemoSuffix); err == nil {
 				n++
 			}
 		}
@@ -448,8 +453,8 @@ func TestMemos(t *testing.T) {
 	if n, err := d.Clear(); n != 0 || err != nil || left(last) != 0 {
 		t.Errorf("%d entries cleared, %v, %d memos left", n, err, left(last))
 	}
-	entry, err := d.Entry([]byte("secret"), "memo", "0")
-	if err != nil || entry.Is(last[0]) {
-		t.Errorf("an entry is a memo, %v", err)
+	keep(1)
+	if _, err := newEntry(t, d, "secret", "memo", "0").Get(); !errors.Is(err, ErrMiss) {
+		t.Errorf("an entry is a memo: %v", err)
 	}
 }

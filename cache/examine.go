@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/akslogin/akslogin/cache/sealed"
 )
 
 // State is what Examine finds.
@@ -22,7 +24,7 @@ type State struct {
 // that nobody holds is taken for a moment.
 func (d Dir) Examine() (State, error) {
 	var s State
-	err := d.check()
+	err := sealed.CheckFolder(d.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		s.Absent = true
 		return s, tryWriting(existing(d.Path))
@@ -80,7 +82,7 @@ func tryWriting(folder string) error {
 }
 
 func held(path string) bool {
-	f, err := os.OpenFile(path, os.O_RDWR|noFollow, 0)
+	f, err := os.OpenFile(path, os.O_RDWR|sealed.NoFollow, 0)
 	if err != nil {
 		return false
 	}

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/akslogin/akslogin/cache/sealed"
 )
 
 // keySize is that of a key for AES-256.
@@ -63,7 +65,7 @@ func (d Dir) open() (*os.Root, error) {
 	}
 	fi, err := folder.Stat(".")
 	if err == nil {
-		err = private(fi)
+		err = sealed.Private(fi)
 	}
 	if there, statErr := os.Lstat(d.Path); err == nil && (statErr != nil || !os.SameFile(there, fi)) {
 		err = errors.New("another folder has taken its place")
@@ -100,12 +102,12 @@ func (d Dir) contains(folder string) bool {
 var errNoKey = errors.New("it is not a key")
 
 func readKey(folder *os.Root, name string) ([]byte, error) {
-	f, err := folder.OpenFile(name, os.O_RDONLY|noFollow, 0)
+	f, err := folder.OpenFile(name, os.O_RDONLY|sealed.NoFollow, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	key, err := readFile(f, maxEntry, private)
+	key, err := sealed.ReadFile(f, sealed.MaxEntry, sealed.Private)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +129,7 @@ func makeKey(folder *os.Root, name string) error {
 	key := make([]byte, keySize)
 	rand.Read(key) // it does not fail
 	temp := name + "." + rand.Text() + tempSuffix
-	f, err := folder.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY|noFollow, 0o600)
+	f, err := folder.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY|sealed.NoFollow, 0o600)
 	if err != nil {
 		return err
 	}

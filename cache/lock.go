@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/akslogin/akslogin/cache/sealed"
 )
 
 // ErrHeld says that somebody else holds the lock, or did until patience ended.
@@ -88,7 +90,7 @@ var errForeign = errors.New("a link or something else stands in the lock file's 
 
 // openLock opens the lock file, or makes it. Its holder touches it, so it must not be another file of this user's, whose links lead here.
 func openLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|noFollow, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|sealed.NoFollow, 0o600)
 	if err != nil {
 		if fi, statErr := os.Lstat(path); statErr == nil && !single(fi) {
 			err = errForeign
@@ -214,7 +216,7 @@ func stillAt(f *os.File, path string) bool {
 
 // removeFree removes a lock file that nobody holds. Who waits for it notices and opens the next one.
 func removeFree(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|noFollow, 0)
+	f, err := os.OpenFile(path, os.O_RDWR|sealed.NoFollow, 0)
 	if err != nil {
 		return err
 	}

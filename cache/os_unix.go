@@ -4,58 +4,11 @@ package cache
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
-
-// noFollow refuses a link in the file's place, and does not wait for the other end of a pipe.
-const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
-
-// open opens a file to be read, without Go's poller: that costs a start some system calls, and the whole program where no more files can be opened.
-func open(path string, flags int) (*os.File, error) {
-	for {
-		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|flags, 0)
-		switch {
-		case errors.Is(err, syscall.EINTR):
-			continue
-		case err != nil:
-			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
-		case flags&syscall.O_NONBLOCK != 0:
-			_ = syscall.SetNonblock(fd, false) // it was for opening only
-		}
-		return os.NewFile(uintptr(fd), path), nil
-	}
-}
-
-// Room is how many more files this process can open, counted up to most.
-func Room(most int) (room int) {
-	for ; room < most; room++ {
-		fd, err := unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 0)
-		if errors.Is(err, unix.EMFILE) {
-			return room
-		}
-		if err == nil {
-			defer unix.Close(fd)
-		}
-	}
-	return room
-}
-
-// private says why a file or folder is not this user's alone to write to; nil when it is.
-func private(fi fs.FileInfo) error {
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("it belongs to user %d, this process runs as user %d", st.Uid, os.Geteuid())
-	}
-	if fi.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("others can write to it (mode %04o)", fi.Mode().Perm())
-	}
-	return nil
-}
 
 // secret tells whether nobody else can read a file.
 func secret(fi fs.FileInfo) bool { return fi.Mode().Perm()&0o077 == 0 }

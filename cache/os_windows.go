@@ -10,20 +10,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// noFollow: Go opens the link's target here; a folder in the user's profile is writable by that user only.
-const noFollow = 0
-
-// open opens a file to be read.
-func open(path string, flags int) (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|flags, 0) }
-
-// Room: there is no such limit here.
-func Room(most int) int { return most }
-
-// private: the permission bits say nothing on Windows, where the profile's access list protects its folders. A folder elsewhere is used as it
-// is; what others could do there is damage entries, which then miss.
-func private(fs.FileInfo) error { return nil }
-
-// secret: as for private.
+// secret: as for sealed.Private.
 func secret(fs.FileInfo) bool { return true }
 
 // single: whoever can make links in a folder of the profile is this user.
@@ -53,6 +40,3 @@ func lockFile(f *os.File, wait bool) error {
 	}
 	return err
 }
-
-// KeepOffDisk: Go tells Windows not to report its crashes, unless somebody sets GOTRACEBACK=wer.
-func KeepOffDisk() {}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/akslogin/akslogin/cache/sealed"
 )
 
 const (
@@ -87,7 +89,7 @@ func (d Dir) sweepNowAndThen(now time.Time) {
 		}
 	}
 	os.Remove(marker) // a new one each time: a link in its place would lead to another file
-	f, err := os.OpenFile(marker, os.O_CREATE|os.O_EXCL|os.O_WRONLY|noFollow, 0o600)
+	f, err := os.OpenFile(marker, os.O_CREATE|os.O_EXCL|os.O_WRONLY|sealed.NoFollow, 0o600)
 	if err != nil {
 		return
 	}
@@ -124,7 +126,7 @@ func (d Dir) sweep(now time.Time) {
 // each calls f for every file in the folder that carries one of our names and belongs to us.
 // suffix is entrySuffix, memoSuffix, a lock's, or tempSuffix.
 func (d Dir) each(f func(path, suffix string, fi fs.FileInfo)) error {
-	if err := d.check(); err != nil {
+	if err := sealed.CheckFolder(d.Path); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -162,14 +164,14 @@ func ourName(name string) (suffix string, ours bool) {
 }
 
 func readHeader(path string) (header, error) {
-	raw, err := readOwn(path, maxEntry)
+	raw, err := sealed.ReadOwn(path, sealed.MaxEntry)
 	if err != nil {
 		return header{}, err
 	}
-	head, _, err := split(raw)
+	head, err := sealed.Head(raw)
 	if err != nil {
 		return header{}, err
 	}
 	var h header
-	return h, json.Unmarshal(head[len(magic):], &h)
+	return h, json.Unmarshal(head, &h)
 }

@@ -24,7 +24,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/cache/sealed"
+	"github.com/akslogin/akslogin/internal/process"
 )
 
 // own are this program's own variables; all of them count.
@@ -61,7 +62,7 @@ const (
 type Memo struct {
 	args, environment []string
 
-	entry  *cache.Entry
+	box    *sealed.Box
 	folder string
 	secret []byte
 }
@@ -74,8 +75,8 @@ func recall() *Memo {
 	if len(os.Args) < 2 || os.Args[1] != "get-token" {
 		return nil
 	}
-	cache.KeepOffDisk()
-	if cache.Room(needed) < needed {
+	process.KeepOffDisk()
+	if process.Room(needed) < needed {
 		return nil
 	}
 	type found struct {
@@ -143,26 +144,40 @@ func of(args, environment []string) *Memo {
 	}
 	slices.Sort(counted)
 	if file := set[caFileVariable]; file != "" {
-		ca, err := cache.Read(file, maxFile)
+		ca, err := sealed.Read(file, maxFile)
 		if err != nil {
 			return nil
 		}
 		counted = append(counted, string(ca))
 	}
-	federated, err := cache.Read(cmp.Or(Flag(args, "--federated-token-file"), set[tokenFileVariable], WellKnownTokenFile), maxFile)
+	federated, err := sealed.Read(cmp.Or(Flag(args, "--federated-token-file"), set[tokenFileVariable], WellKnownTokenFile), maxFile)
 	m := &Memo{
 		args: args, environment: environment,
-		folder: cache.Folder(cmp.Or(Flag(args, "--cache-dir", "--token-cache-dir"), set["AKSLOGIN_CACHE_DIR"], set["KUBECACHEDIR"])),
+		folder: folder(cmp.Or(Flag(args, "--cache-dir", "--token-cache-dir"), set["AKSLOGIN_CACHE_DIR"], set["KUBECACHEDIR"])),
 		secret: bytes.TrimSpace(federated),
 	}
 	if err != nil || len(m.secret) == 0 {
 		return nil
 	}
-	m.entry, err = cache.Dir{Path: m.folder}.Memo(m.secret, slices.Concat([]string{strconv.Itoa(len(args))}, args, counted)...)
+	m.box, err = sealed.NewBox(m.secret, slices.Concat([]string{"memo", strconv.Itoa(len(args))}, args, counted)...)
 	if err != nil {
 		return nil
 	}
 	return m
+}
+
+// folder is cache.Folder's, without what that imports. Where it is another, nothing is kept.
+func folder(named string) string {
+	switch rest, home := strings.CutPrefix(named, "~"); {
+	case named == "":
+		return join(cacheHome(), "akslogin")
+	case home && (rest == "" || os.IsPathSeparator(rest[0])):
+		return join(os.Getenv(homeVariable), rest)
+	case isAbs(named):
+		return join(named)
+	}
+	here, _ := os.Getwd()
+	return join(here, named)
 }
 
 // rules has to change where the same run is answered otherwise from now on. What the build recorded of itself would do, but reading that costs as much as all the rest.
@@ -204,7 +219,7 @@ func (m *Memo) answer(now time.Time) []byte {
 	if m == nil {
 		return nil
 	}
-	kept, err := m.entry.Get()
+	kept, err := m.box.Get(m.folder, sealed.MemoSuffix)
 	if err != nil || len(kept) < 2*8 {
 		return nil
 	}
@@ -215,9 +230,10 @@ func (m *Memo) answer(now time.Time) []byte {
 	return kept[2*8:]
 }
 
-// Keep keeps what this process has printed, to be printed again by one that is called the same between two times. secret is what the login has presented and folder where
-// its token is cached: where they are not what the memo would be found by, nothing is kept, and neither where it is there already. It takes no longer than three seconds.
-func Keep(printed []byte, from, until time.Time, secret []byte, folder string) {
+// Keep has put keep what this process has printed, to be printed again by one that is called the same between two times. secret is what the login has
+// presented and folder where its token is cached: where they are not what the memo would be found by, nothing is kept, and neither where it is there
+// already. put stores under a box's name in folder (cache.Dir's PutMemo). It takes no longer than three seconds.
+func Keep(printed []byte, from, until time.Time, secret []byte, folder string, put func(box *sealed.Box, content []byte, expires time.Time) error) {
 	m, now := current, time.Now()
 	if m == nil || m.folder != folder || !bytes.Equal(m.secret, secret) || from.Unix() < 0 || !now.Before(until) {
 		return
@@ -225,12 +241,12 @@ func Keep(printed []byte, from, until time.Time, secret []byte, folder string) {
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
-		if again := of(m.args, m.environment); again == nil || !again.entry.Is(m.entry) { // a file has changed, and who knows which the login read
+		if again := of(m.args, m.environment); again == nil || again.box.Name != m.box.Name || again.folder != m.folder { // a file has changed, and who knows which the login read
 			return
 		}
 		if m.answer(now) == nil {
 			times := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(from.Unix()+1)), uint64(until.Unix()))
-			_ = m.entry.Put(append(times, printed...), "memo", until) // without it the next run takes the usual way
+			_ = put(m.box, append(times, printed...), until) // without it the next run takes the usual way
 		}
 	}()
 	select {

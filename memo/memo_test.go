@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/adrg/xdg"
+
 	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/cache/sealed"
 )
 
 // run is a command line and an environment with a federated token in a file, as of wants them.
@@ -25,6 +28,11 @@ func run(t testing.TB, args, environment []string) (withToken []string, env []st
 	return append([]string{"--federated-token-file", file, "--cache-dir", filepath.Dir(file)}, args...), environment
 }
 
+// put stores content as a memo.
+func put(m *Memo, content []byte) error {
+	return cache.Dir{Path: m.folder}.PutMemo(m.box, content, time.Now().Add(time.Hour))
+}
+
 func TestKeptBetweenTwoTimes(t *testing.T) {
 	m := of(run(t, nil, nil))
 	defer func() { current = nil }()
@@ -32,7 +40,7 @@ func TestKeptBetweenTwoTimes(t *testing.T) {
 	now := time.Unix(time.Now().Unix(), 0)
 	keep := func(from, until time.Time, secret, folder string) {
 		t.Helper()
-		Keep([]byte("printed"), from, until, []byte(secret), folder)
+		Keep([]byte("printed"), from, until, []byte(secret), folder, cache.Dir{Path: folder}.PutMemo)
 	}
 	keep(now.Add(-time.Minute), now.Add(time.Hour), "another.token.x", m.folder)
 	keep(now.Add(-time.Minute), now.Add(time.Hour), "a.b.c", t.TempDir())
@@ -72,7 +80,7 @@ func TestNotKeptWhereAFileHasChanged(t *testing.T) {
 	if err := os.WriteFile(ca, []byte("another"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	Keep([]byte("printed"), now.Add(-time.Minute), now.Add(time.Hour), m.secret, m.folder)
+	Keep([]byte("printed"), now.Add(-time.Minute), now.Add(time.Hour), m.secret, m.folder, cache.Dir{Path: m.folder}.PutMemo)
 	if got := m.answer(now); got != nil {
 		t.Errorf("kept %q", got)
 	}
@@ -82,7 +90,7 @@ func TestNotKeptWhereAFileHasChanged(t *testing.T) {
 func TestShortMemos(t *testing.T) {
 	m := of(run(t, nil, nil))
 	for n := range 16 {
-		if err := m.entry.Put(bytes.Repeat([]byte{0xff}, n), "memo", time.Now().Add(time.Hour)); err != nil {
+		if err := put(m, bytes.Repeat([]byte{0xff}, n)); err != nil {
 			t.Fatal(err)
 		}
 		if got := m.answer(time.Now()); got != nil {
@@ -124,6 +132,23 @@ func TestFlag(t *testing.T) {
 	} {
 		if got := Flag(strings.Fields(line), "--a", "--old"); got != want {
 			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+}
+
+// The folder is the one that the rest of the program uses, however it is named.
+func TestFolder(t *testing.T) {
+	t.Cleanup(func() { xdg.Reload() }) // when the variables are again what they were
+	for _, home := range []string{"/home/somebody", "/home//somebody/", ""} {
+		for _, xdgHome := range []string{"", "/var/cache", "/var//cache/.", "relative"} {
+			t.Setenv("HOME", home)
+			t.Setenv("XDG_CACHE_HOME", xdgHome)
+			xdg.Reload()
+			for _, named := range []string{"", "/a", "/a//b/../c/", "~", "~/c", "~//c/", "~somebody", "c", "./c", "../c", "."} {
+				if got, want := folder(named), cache.Folder(named); got != want && (home != "" || !strings.HasPrefix(named, "~")) {
+					t.Errorf("%q where HOME=%q and XDG_CACHE_HOME=%q: %s, want %s", named, home, xdgHome, got, want)
+				}
+			}
 		}
 	}
 }
@@ -171,10 +196,10 @@ func FuzzMemosDiffer(f *testing.F) {
 		for name, value := range counted1 {
 			same = same && counted2[name] == value
 		}
-		if err := m1.entry.Put([]byte("sixteen bytes....and more"), "memo", time.Now().Add(time.Hour)); err != nil {
+		if err := put(m1, []byte("sixteen bytes....and more")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m2.entry.Get(); (err == nil) != same {
+		if _, err := m2.box.Get(m2.folder, sealed.MemoSuffix); (err == nil) != same {
 			t.Errorf("%q %q and %q %q: the same memo is %v", args1, env1, args2, env2, err == nil)
 		}
 	})

@@ -239,7 +239,6 @@ var reasons = []struct{ begin, end, why string }{
 	{begin: "/sys/fs/cgroup/", why: "Go's runtime: the container's share of CPUs"},
 	{end: "/azure-identity-token", why: "the federated token, which opens the memo"},
 	{end: ".memo", why: "what an earlier run like it printed"},
-	{end: "/user-dirs.dirs", why: "the xdg package, as it starts: where the user's folders are"},
 }
 
 func why(path string) string {

@@ -1,14 +1,14 @@
 //go:build unix && !linux
 
-package cache
+package process
 
-import "golang.org/x/sys/unix"
+import "syscall"
 
 // KeepOffDisk keeps the system from writing this process's memory, with the secrets in it, to a core file when it dies, also with GOTRACEBACK=crash.
 func KeepOffDisk() {
-	var limit unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_CORE, &limit) == nil {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_CORE, &limit) == nil {
 		limit.Cur = 0
-		_ = unix.Setrlimit(unix.RLIMIT_CORE, &limit)
+		_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &limit)
 	}
 }

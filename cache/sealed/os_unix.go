@@ -1,0 +1,43 @@
+//go:build unix
+
+package sealed
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// NoFollow refuses a link in the file's place, and does not wait for the other end of a pipe.
+const NoFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+
+// open opens a file to be read, without Go's poller: that costs a start some system calls, and the whole program where no more files can be opened.
+func open(path string, flags int) (*os.File, error) {
+	for {
+		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|flags, 0)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case err != nil:
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		case flags&syscall.O_NONBLOCK != 0:
+			_ = syscall.SetNonblock(fd, false) // it was for opening only
+		}
+		return os.NewFile(uintptr(fd), path), nil
+	}
+}
+
+func isAbs(path string) bool { return path != "" && os.IsPathSeparator(path[0]) }
+
+// Private says why a file or folder is not this user's alone to write to; nil when it is.
+func Private(fi fs.FileInfo) error {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("it belongs to user %d, this process runs as user %d", st.Uid, os.Geteuid())
+	}
+	if fi.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("others can write to it (mode %04o)", fi.Mode().Perm())
+	}
+	return nil
+}
