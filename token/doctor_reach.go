@@ -68,7 +68,7 @@ func (d *Diagnosis) Reach(ctx context.Context) []Finding {
 	defer connections.CloseIdleConnections()
 	wr.network, wr.last = connections, &outcome{}
 	resp, err := wr.transport().Do(req)
-	all := d.route(req, connections.Proxy, j)
+	all := d.route(req, connections.all.Proxy, j)
 	if err != nil {
 		broken := Finding{Status: Wrong, Check: "answer", Text: clean(cause(err, Request{})), Todo: causeHint(err, facts(d.request, d.world, Login{}, wr))}
 		if words := signedBy(err); words != "" {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -205,7 +204,7 @@ const ledTo = "Akslogin-Led-To"
 func isRedirect(resp *http.Response) bool { return resp.StatusCode >= 300 && resp.StatusCode < 400 }
 
 // connections are the real network.
-func (wr wire) connections() *http.Transport {
+func (wr wire) connections() *connections {
 	t := http.DefaultTransport.(*http.Transport).Clone() // proxy variables, timeouts of dialling and handshake
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	t.MaxResponseHeaderBytes = maxAnswer
@@ -217,10 +216,10 @@ func (wr wire) connections() *http.Transport {
 		return &proxyRefusal{resp.StatusCode, proxy.User != nil}
 	}
 	wr.proxy.configure(t)
-	if wr.proxy.roots == nil {
-		go x509.SystemCertPool() // reading a hundred files takes longer than the way to the server: do both at once
+	if wr.proxy.roots != nil {
+		return &connections{few: t, all: t}
 	}
-	return t
+	return trusting(t)
 }
 
 // Do implements policy.Transporter.

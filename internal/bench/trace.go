@@ -19,7 +19,6 @@ import (
 type trace struct {
 	calls  map[string]int
 	opened []openedFile // in order
-	dialed int          // how many files were open or had been when the first connection was made; -1: none was made
 }
 
 type openedFile struct {
@@ -38,7 +37,7 @@ var (
 
 // parseTrace reads what strace -f -s 0 writes.
 func parseTrace(r io.Reader) (trace, error) {
-	t := trace{calls: map[string]int{}, dialed: -1}
+	t := trace{calls: map[string]int{}}
 	files := map[string]int{} // by descriptor, the index in opened
 	begun := map[string]string{}
 	lines := bufio.NewScanner(r)
@@ -49,9 +48,6 @@ func parseTrace(r io.Reader) (trace, error) {
 		if m := callLine.FindStringSubmatch(line); m != nil {
 			name, arguments = m[2], m[3]
 			t.calls[name]++
-			if name == "connect" && t.dialed < 0 {
-				t.dialed = len(t.opened)
-			}
 			if before, unfinished := strings.CutSuffix(arguments, "<unfinished ...>"); unfinished {
 				begun[m[1]] = before
 				continue
@@ -179,20 +175,17 @@ func (t trace) files(why func(path string) string) (all []string, unexplained in
 	return all, unexplained
 }
 
-// rootFolders are where Go looks for the system's certificate authorities on Linux.
+// rootFolders are where Go looks for the system's root certificates on Linux.
 var rootFolders = []string{"/etc/ssl/", "/etc/pki/", "/etc/openssl/"}
 
-// roots counts the files with certificate authorities that were opened, and those that had been when the first connection was made.
-func (t trace) roots() (before, all int) {
-	for i, file := range t.opened {
-		if !file.absent && slices.ContainsFunc(rootFolders, func(folder string) bool { return strings.HasPrefix(file.path, folder) }) {
-			all++
-			if i < t.dialed {
-				before++
-			}
+// roots counts the files with root certificates that were opened: the one that $SSL_CERT_FILE names, and the system's.
+func (t trace) roots(named string) (n int) {
+	for _, file := range t.opened {
+		if !file.absent && (file.path == named || slices.ContainsFunc(rootFolders, func(folder string) bool { return strings.HasPrefix(file.path, folder) })) {
+			n++
 		}
 	}
-	return before, all
+	return n
 }
 
 // memory is the most that c has at once, in MB, and how many pages it is given, in some runs.

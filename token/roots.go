@@ -1,0 +1,98 @@
+package token
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"sync/atomic"
+)
+
+// rootFiles are the first of those that crypto/x509 looks for on Linux, in its order: of all that are there it takes the first. It reads every file of
+// some folders too, which mostly hold the same certificates once more; that takes three times as long.
+var rootFiles = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"}
+
+// rootFile is the file with root certificates that crypto/x509 would read; "" where that is not known here.
+func rootFile() string {
+	if runtime.GOOS != "linux" {
+		return ""
+	}
+	files := rootFiles
+	if named := os.Getenv("SSL_CERT_FILE"); named != "" {
+		files = []string{named}
+	}
+	for _, file := range files {
+		if fi, err := os.Stat(file); err == nil && fi.Mode().IsRegular() {
+			return file
+		}
+	}
+	return ""
+}
+
+// connections are a network that trusts the system's root certificates. It asks a server with those of one file first, and once more with all of them where its
+// certificate is refused so: what is trusted is the same as ever, and so is the error.
+type connections struct {
+	few, all *http.Transport
+	refused  atomic.Bool // by few
+}
+
+// trusting makes connections of t, which has a TLSClientConfig of its own and trusts all roots of the system. Roots are read while the network works.
+func trusting(t *http.Transport) *connections {
+	file := rootFile()
+	if file == "" {
+		go x509.SystemCertPool()
+		return &connections{few: t, all: t}
+	}
+	c := &connections{few: t.Clone(), all: t}
+	pool, read := x509.NewCertPool(), make(chan struct{})
+	go func() {
+		defer close(read)
+		if raw, err := os.ReadFile(file); err == nil {
+			pool.AppendCertsFromPEM(raw)
+		}
+	}()
+	c.few.TLSClientConfig.RootCAs = pool
+	c.few.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := t.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return awaiting{conn, read}, nil
+	}
+	return c
+}
+
+// awaiting is a connection from which nothing is read before something else has been: so no server's certificate is looked at before the roots are there.
+type awaiting struct {
+	net.Conn
+	read <-chan struct{}
+}
+
+// Read implements io.Reader.
+func (a awaiting) Read(p []byte) (int, error) {
+	<-a.read
+	return a.Conn.Read(p)
+}
+
+// RoundTrip implements http.RoundTripper. Where a certificate is refused, nothing of the request has been sent or read.
+func (c *connections) RoundTrip(req *http.Request) (*http.Response, error) {
+	if c.few == c.all || c.refused.Load() {
+		return c.all.RoundTrip(req)
+	}
+	resp, err := c.few.RoundTrip(req)
+	if _, refused := errors.AsType[*tls.CertificateVerificationError](err); refused {
+		c.refused.Store(true)
+		return c.all.RoundTrip(req)
+	}
+	return resp, err
+}
+
+// CloseIdleConnections closes those that are kept for further requests.
+func (c *connections) CloseIdleConnections() {
+	c.few.CloseIdleConnections()
+	c.all.CloseIdleConnections()
+}
