@@ -315,7 +315,7 @@ func TestCacheVanishesAtEveryCall(t *testing.T) {
 		"removed":      {strike: func(home string) error { return os.RemoveAll(folder(home)) }},
 		"home removed": {strike: os.RemoveAll},
 		"a file in its way": {strike: func(home string) error {
-			return errors.Join(os.RemoveAll(folder(home)), os.WriteFile(folder(home), nil, 0o600))
+			return errors.Join(os.RemoveAll(folder(home)), os.MkdirAll(filepath.Dir(folder(home)), 0o700), os.WriteFile(folder(home), nil, 0o600))
 		}, final: true},
 	} {
 		t.Run(name, func(t *testing.T) {

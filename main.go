@@ -130,7 +130,7 @@ func begin(request token.Request, dir cache.Dir, w world, log *slog.Logger) (ctx
 	log = request.Discreet(log, os.Getenv)
 	listenToSDK(log)
 	return ctx, token.World{
-		Now: w.now, Log: log, Pace: w.pace, Queue: w.queue,
+		Now: w.now, Log: log, Pace: w.pace, Queue: w.queue, Waited: memo.Waited,
 		Store: func(secret []byte, inputs []string) token.Store { return store(dir, secret, inputs) },
 		Key:   func() ([]byte, error) { return dir.Key(filepath.Join(xdg.DataHome, "akslogin", "key")) },
 	}, func() { done(); timer.Stop() }

@@ -184,7 +184,7 @@ func TestNobodyHoldsALinkedLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unlock()
-	if f, err := os.Open(theirs.path); err != nil || lockFile(f, false) != nil {
+	if f, err := os.Open(theirs.path); err != nil || sealed.Lock(f, false) != nil {
 		t.Errorf("the other file is locked, %v", err)
 	} else {
 		f.Close()

@@ -87,5 +87,5 @@ func held(path string) bool {
 		return false
 	}
 	defer f.Close()
-	return errors.Is(lockFile(f, false), ErrHeld)
+	return errors.Is(sealed.Lock(f, false), ErrHeld)
 }

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/akslogin/akslogin/cache/sealed"
 )
 
 // awaitBlocked waits until so many wait for a lock.
@@ -106,7 +108,7 @@ func TestOddLocks(t *testing.T) {
 		want error // of Lock; nil: the lock is had
 	}{
 		"folder":          {func(path string) error { return os.Mkdir(path, 0o700) }, nil},
-		"folder in use":   {func(path string) error { return os.MkdirAll(filepath.Join(path, "x"), 0o700) }, errForeign},
+		"folder in use":   {func(path string) error { return os.MkdirAll(filepath.Join(path, "x"), 0o700) }, sealed.ErrForeign},
 		"link":            {func(path string) error { return os.Symlink("/dev/null", path) }, nil},
 		"pipe":            {func(path string) error { return syscall.Mkfifo(path, 0o600) }, nil},
 		"socket":          {func(path string) error { return syscall.Mknod(path, syscall.S_IFSOCK|0o600, 0) }, nil},

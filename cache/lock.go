@@ -12,14 +12,14 @@ import (
 )
 
 // ErrHeld says that somebody else holds the lock, or did until patience ended.
-var ErrHeld = errors.New("another process holds the lock")
+var ErrHeld = sealed.ErrHeld
 
 // ErrFutile says that who held the lock could not store what he did there: there is nothing to wait for in this folder.
 var ErrFutile = errors.New("the process that held the lock could not store its result")
 
 // lockSuffixes name the locks of an entry. The second is for the day on which the first one's holder was stopped:
 // whoever lost patience with it queues there, so that still one at a time works.
-var lockSuffixes = []string{".lock", ".lock2"}
+var lockSuffixes = []string{sealed.LockSuffix, ".lock2"}
 
 func isLock(suffix string) bool { return slices.Contains(lockSuffixes, suffix) }
 
@@ -56,7 +56,7 @@ func (e *Entry) lock(ctx context.Context, path string, wait bool) (unlock func()
 			f, err = e.dir.acquire(ctx, path, wait)
 			return err
 		})
-		if errors.Is(err, errForeign) && os.Remove(path) == nil {
+		if errors.Is(err, sealed.ErrForeign) && os.Remove(path) == nil { // it makes way: only its name goes
 			continue
 		}
 		if err != nil {
@@ -85,36 +85,13 @@ func (e *Entry) lock(ctx context.Context, path string, wait bool) (unlock func()
 // futile is the time that a holder leaves on the lock file when he could not store his result: that works on a full disk too.
 var futile = time.Unix(1, 0)
 
-// errForeign says that what stands under a lock's name is not a lock of ours. It makes way: only its name goes.
-var errForeign = errors.New("a link or something else stands in the lock file's place")
-
-// openLock opens the lock file, or makes it. Its holder touches it, so it must not be another file of this user's, whose links lead here.
-func openLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|sealed.NoFollow, 0o600)
-	if err != nil {
-		if fi, statErr := os.Lstat(path); statErr == nil && !single(fi) {
-			err = errForeign
-		}
-		return nil, err
-	}
-	fi, err := f.Stat()
-	if err == nil && !single(fi) {
-		err = errForeign
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
 // acquire returns the open and locked file.
 func (d Dir) acquire(ctx context.Context, path string, wait bool) (*os.File, error) {
-	f, err := openLock(path)
+	f, err := sealed.OpenLock(path)
 	if err != nil {
 		return nil, err
 	}
-	err = lockFile(f, false)
+	err = sealed.Lock(f, false)
 	if !wait || !errors.Is(err, ErrHeld) {
 		if err != nil {
 			f.Close()
@@ -125,7 +102,7 @@ func (d Dir) acquire(ctx context.Context, path string, wait bool) (*os.File, err
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	locked := make(chan error, 1)
-	go func() { locked <- lockFile(f, true) }()
+	go func() { locked <- sealed.Lock(f, true) }()
 	select {
 	case err = <-locked:
 		if err == nil && touched(f).Equal(futile) {
@@ -220,7 +197,7 @@ func removeFree(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := lockFile(f, false); err != nil {
+	if err := sealed.Lock(f, false); err != nil {
 		f.Close()
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
+	"io/fs"
 	"os"
 	"runtime"
 	"slices"
@@ -49,13 +50,15 @@ const (
 	// WellKnownTokenFile is token's.
 	WellKnownTokenFile = "/var/run/secrets/azure/tokens/azure-identity-token"
 
+	workloadIdentity  = "workloadidentity"
 	tokenFileVariable = "AZURE_FEDERATED_TOKEN_FILE"
 	caFileVariable    = "AZURE_KUBERNETES_CA_FILE" // of a file whose content counts
 
 	maxFile  = 64 << 10        // a larger federated token or token proxy's CA has no memo
-	needed   = 10              // descriptors: Go's poller takes two for good, and dies where it cannot; a login that follows wants eight more
+	needed   = 11              // descriptors: Go's poller takes two for good, and dies where it cannot, the lock one; a login that follows wants eight more
 	unread   = time.Minute     // the longest that standard output may take to be read
 	patience = 3 * time.Second // a disk that takes longer is left to the rest of the program, which can do without it
+	turnTime = 2 * time.Second // likewise a process that makes the memo
 )
 
 // Memo is where the answer to this process's command line is kept.
@@ -65,14 +68,17 @@ type Memo struct {
 	box    *sealed.Box
 	folder string
 	secret []byte
+
+	turn   *os.File  // the lock on making the memo, held until this process ends; nil: not held
+	queued time.Time // when this process began to wait for who had it; zero: it did not
 }
 
 // current is this process's; nil where it is not one that can have a memo.
 var current = recall()
 
-// recall ends the program with the memo's answer if there is one.
+// recall ends the program with the memo's answer if there is one, now or when who is at it has made it.
 func recall() *Memo {
-	if len(os.Args) < 2 || os.Args[1] != "get-token" {
+	if len(os.Args) < 2 || os.Args[1] != "get-token" || !keeps(os.Args[2:], os.Getenv("AAD_LOGIN_METHOD")) {
 		return nil
 	}
 	process.KeepOffDisk()
@@ -82,23 +88,79 @@ func recall() *Memo {
 	type found struct {
 		memo   *Memo
 		answer []byte
+		absent bool
 	}
-	looked := make(chan found, 1)
-	go func() {
-		m := of(os.Args[2:], os.Environ())
-		looked <- found{m, m.answer(time.Now())}
-	}()
-	timer := time.NewTimer(patience)
+	looked, _ := within(patience, func() (f found) {
+		f.memo = of(os.Args[2:], os.Environ())
+		f.answer, f.absent = f.memo.answer(time.Now())
+		return f
+	})
+	m, answer := looked.memo, looked.answer
+	if looked.absent {
+		answer = m.await(turnTime)
+	}
+	if answer != nil {
+		tell(answer)
+	}
+	return m
+}
+
+// keeps tells whether such a run may keep a memo, as far as its words show: one that has something to say, proves a possession or logs in otherwise does not.
+func keeps(args []string, login string) bool {
+	for _, arg := range args {
+		if strings.HasPrefix(arg, "-v") || strings.HasPrefix(arg, "--v") || strings.HasPrefix(arg, "--pop-enabled") {
+			return false
+		}
+	}
+	return cmp.Or(login, Flag(args, "--login", "-l"), workloadIdentity) == workloadIdentity
+}
+
+// within does something that may take for ever, and waits for it no longer than that.
+func within[T any](atMost time.Duration, do func() T) (done T, inTime bool) {
+	ended := make(chan T, 1)
+	go func() { ended <- do() }()
+	timer := time.NewTimer(atMost)
 	defer timer.Stop()
 	select {
-	case f := <-looked:
-		if f.answer != nil {
-			tell(f.answer)
-		}
-		return f.memo
+	case done = <-ended:
+		return done, true
 	case <-timer.C:
-		return nil
+		return done, false
 	}
+}
+
+// await waits for the process that is making this memo, and returns its answer. Where there is none it takes its turn, and others wait for this process. It saves
+// the many that start at once the usual way; what is right rests on nothing here.
+func (m *Memo) await(atMost time.Duration) (answer []byte) {
+	began := time.Now()
+	type taken struct {
+		lock *os.File
+		held bool // by another process before
+	}
+	got, inTime := within(atMost, func() taken {
+		f, err := sealed.OpenLock(join(m.folder, m.box.Name+sealed.LockSuffix))
+		if err != nil { // as where there is no folder yet
+			return taken{}
+		}
+		err = sealed.Lock(f, false)
+		held := errors.Is(err, sealed.ErrHeld)
+		if held {
+			err = sealed.Lock(f, true)
+		}
+		if err != nil || held { // the others that waited need not wait for this one
+			f.Close()
+			return taken{held: held}
+		}
+		return taken{lock: f}
+	})
+	m.turn = got.lock
+	if got.held || !inTime {
+		m.queued = began
+	}
+	if got.held || got.lock != nil { // it may have been made between our look and our turn
+		answer, _ = m.answer(time.Now())
+	}
+	return answer
 }
 
 // tell prints an answer and ends the program. It returns where nothing was printed: the usual way will say what is wrong with standard output.
@@ -214,20 +276,28 @@ func Flag(args []string, names ...string) (value string) {
 	return value
 }
 
-// answer is what the memo holds, if its time is now; else nil, and so is that of no memo.
-func (m *Memo) answer(now time.Time) []byte {
+// answer is what the memo holds, if its time is now; else nil, and so is that of no memo. absent: there is none yet.
+func (m *Memo) answer(now time.Time) (answer []byte, absent bool) {
 	if m == nil {
-		return nil
+		return nil, false
 	}
 	kept, err := m.box.Get(m.folder, sealed.MemoSuffix)
 	if err != nil || len(kept) < 2*8 {
-		return nil
+		return nil, errors.Is(err, fs.ErrNotExist)
 	}
 	from, until := binary.BigEndian.Uint64(kept), binary.BigEndian.Uint64(kept[8:])
 	if now := uint64(now.Unix()); now < from || now >= until {
-		return nil
+		return nil, false
 	}
-	return kept[2*8:]
+	return kept[2*8:], false
+}
+
+// Waited is how long ago this process began to wait for another one that was making the same memo; 0: it did not.
+func Waited() time.Duration {
+	if current == nil || current.queued.IsZero() {
+		return 0
+	}
+	return time.Since(current.queued)
 }
 
 // Keep has put keep what this process has printed, to be printed again by one that is called the same between two times. secret is what the login has
@@ -235,24 +305,26 @@ func (m *Memo) answer(now time.Time) []byte {
 // already. put stores under a box's name in folder (cache.Dir's PutMemo). It takes no longer than three seconds.
 func Keep(printed []byte, from, until time.Time, secret []byte, folder string, put func(box *sealed.Box, content []byte, expires time.Time) error) {
 	m, now := current, time.Now()
-	if m == nil || m.folder != folder || !bytes.Equal(m.secret, secret) || from.Unix() < 0 || !now.Before(until) {
+	if m == nil {
 		return
 	}
-	kept := make(chan struct{})
-	go func() {
-		defer close(kept)
-		if again := of(m.args, m.environment); again == nil || again.box.Name != m.box.Name || again.folder != m.folder { // a file has changed, and who knows which the login read
-			return
+	within(patience, func() error {
+		if m.turn != nil {
+			defer os.Remove(m.turn.Name()) // those who wait for it are woken when this process ends
 		}
-		if m.answer(now) == nil {
-			times := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(from.Unix()+1)), uint64(until.Unix()))
-			_ = put(m.box, append(times, printed...), until) // without it the next run takes the usual way
+		if m.folder != folder || !bytes.Equal(m.secret, secret) || from.Unix() < 0 || !now.Before(until) {
+			return nil
 		}
-	}()
-	select {
-	case <-kept:
-	case <-time.After(patience):
-	}
+		again := of(m.args, m.environment)
+		if again == nil || again.box.Name != m.box.Name || again.folder != m.folder { // a file has changed, and who knows which the login read
+			return nil
+		}
+		if answer, _ := m.answer(now); answer != nil {
+			return nil
+		}
+		times := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(from.Unix()+1)), uint64(until.Unix()))
+		return put(m.box, append(times, printed...), until) // without it the next run takes the usual way
+	})
 }
 
 // Variables are those by which memos differ, and what all variables of this program begin with.

@@ -4,6 +4,7 @@ package memo
 
 import (
 	"bytes"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,6 +34,12 @@ func put(m *Memo, content []byte) error {
 	return cache.Dir{Path: m.folder}.PutMemo(m.box, content, time.Now().Add(time.Hour))
 }
 
+// kept is a memo's content with what was printed, for an hour.
+func kept(now time.Time, printed string) []byte {
+	times := binary.BigEndian.AppendUint64(nil, uint64(now.Add(-time.Minute).Unix()))
+	return append(binary.BigEndian.AppendUint64(times, uint64(now.Add(time.Hour).Unix())), printed...)
+}
+
 func TestKeptBetweenTwoTimes(t *testing.T) {
 	m := of(run(t, nil, nil))
 	defer func() { current = nil }()
@@ -46,7 +53,7 @@ func TestKeptBetweenTwoTimes(t *testing.T) {
 	keep(now.Add(-time.Minute), now.Add(time.Hour), "a.b.c", t.TempDir())
 	keep(now.Add(-time.Hour), now, "a.b.c", m.folder)
 	keep(time.Time{}, now.Add(time.Hour), "a.b.c", m.folder)
-	if got := m.answer(now); got != nil {
+	if got, _ := m.answer(now); got != nil {
 		t.Fatalf("kept %q", got)
 	}
 	keep(now.Add(-time.Minute), now.Add(time.Hour), "a.b.c", m.folder)
@@ -57,7 +64,7 @@ func TestKeptBetweenTwoTimes(t *testing.T) {
 		{now.Add(-time.Minute), ""}, {now.Add(-time.Minute + time.Second), "printed"}, {now, "printed"}, {now.Add(time.Hour - time.Second), "printed"},
 		{now.Add(time.Hour), ""}, {now.Add(100 * time.Hour), ""}, {time.Unix(-1, 0), ""}, {time.Time{}, ""},
 	} {
-		if got := m.answer(c.at); string(got) != c.want {
+		if got, _ := m.answer(c.at); string(got) != c.want {
 			t.Errorf("at %s: %q, want %q", c.at, got, c.want)
 		}
 	}
@@ -81,8 +88,100 @@ func TestNotKeptWhereAFileHasChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	Keep([]byte("printed"), now.Add(-time.Minute), now.Add(time.Hour), m.secret, m.folder, cache.Dir{Path: m.folder}.PutMemo)
-	if got := m.answer(now); got != nil {
+	if got, _ := m.answer(now); got != nil {
 		t.Errorf("kept %q", got)
+	}
+}
+
+// Who finds no memo takes the turn to make it, and the others wait for him; what they do not get from him they do themselves.
+func TestAwait(t *testing.T) {
+	args, _ := run(t, nil, nil)
+	first, second, third := of(args, nil), of(args, nil), of(args, nil)
+	if answer := first.await(time.Hour); answer != nil || first.turn == nil || !first.queued.IsZero() {
+		t.Fatalf("the first: %q, turn %v", answer, first.turn)
+	}
+	if answer := second.await(time.Millisecond); answer != nil || second.turn != nil || second.queued.IsZero() {
+		t.Fatalf("without patience: %q, turn %v, waits since %s", answer, second.turn, second.queued)
+	}
+	waits := func(m *Memo) (answered chan []byte) {
+		answered = make(chan []byte)
+		go func() { answered <- m.await(time.Hour) }()
+		return answered
+	}
+	answered := waits(third)
+	if err := put(first, kept(time.Now(), "printed")); err != nil {
+		t.Fatal(err)
+	}
+	first.turn.Close() // as at its end
+	if answer := <-answered; string(answer) != "printed" {
+		t.Errorf("who waited: %q", answer)
+	}
+
+	// The first one fails: who waited goes on, and nobody waits for him.
+	args, _ = run(t, nil, nil)
+	first, second, third = of(args, nil), of(args, nil), of(args, nil)
+	first.await(time.Hour)
+	answered = waits(second)
+	first.turn.Close()
+	if answer := <-answered; answer != nil {
+		t.Errorf("nobody answers: %q", answer)
+	}
+	if second.turn != nil { // it came after the first had ended
+		second.turn.Close()
+	}
+	if third.await(time.Hour); third.turn == nil {
+		t.Error("nobody is at it, and the third does not take its turn")
+	}
+}
+
+// Where there can be no lock, nobody waits, and nothing is made or touched.
+func TestNoTurn(t *testing.T) {
+	args, _ := run(t, nil, nil)
+	m := of(args, nil)
+	lock := filepath.Join(m.folder, m.box.Name+".lock")
+	other := filepath.Join(t.TempDir(), "other")
+	if err := os.WriteFile(other, []byte("other"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, lay := range map[string]func() error{
+		"link":      func() error { return os.Symlink(other, lock) },
+		"hard link": func() error { return os.Link(other, lock) },
+		"pipe":      func() error { return syscall.Mkfifo(lock, 0o600) },
+		"folder":    func() error { return os.Mkdir(lock, 0o700) },
+	} {
+		if err := lay(); err != nil {
+			t.Fatal(err)
+		}
+		if answer := m.await(time.Hour); answer != nil || m.turn != nil {
+			t.Errorf("%s: %q, turn %v", name, answer, m.turn)
+		}
+		if err := os.Remove(lock); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if raw, err := os.ReadFile(other); err != nil || string(raw) != "other" {
+		t.Errorf("%q, %v", raw, err)
+	}
+	m.folder = filepath.Join(m.folder, "none")
+	if answer := m.await(time.Hour); answer != nil || m.turn != nil {
+		t.Errorf("no folder: %q, turn %v", answer, m.turn)
+	}
+	if _, err := os.Stat(m.folder); err == nil {
+		t.Error("a folder was made")
+	}
+}
+
+func TestKeeps(t *testing.T) {
+	for line, want := range map[string]bool{
+		"": true, "--login workloadidentity": true, "-l workloadidentity --tenant-id x": true, "--login spn": false, "-l=azurecli": false, "-v 5": false, "-v5": false, "--v=1": false,
+		"--pop-enabled": false, "--pop-enabled=true": false, "--client-id vvv": true,
+	} {
+		if got := keeps(strings.Fields(line), ""); got != want {
+			t.Errorf("%s: %v", line, got)
+		}
+	}
+	if keeps(nil, "spn") || !keeps([]string{"--login", "spn"}, "workloadidentity") { // the variable wins
+		t.Error("$AAD_LOGIN_METHOD does not count")
 	}
 }
 
@@ -93,7 +192,7 @@ func TestShortMemos(t *testing.T) {
 		if err := put(m, bytes.Repeat([]byte{0xff}, n)); err != nil {
 			t.Fatal(err)
 		}
-		if got := m.answer(time.Now()); got != nil {
+		if got, _ := m.answer(time.Now()); got != nil {
 			t.Errorf("%d bytes: %q", n, got)
 		}
 	}
@@ -121,7 +220,7 @@ func TestNoMemo(t *testing.T) {
 	if m := of(nil, nil); m != nil {
 		t.Error("a memo without a federated token")
 	}
-	if got := (*Memo)(nil).answer(time.Now()); got != nil {
+	if got, _ := (*Memo)(nil).answer(time.Now()); got != nil {
 		t.Errorf("%q", got)
 	}
 }

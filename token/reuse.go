@@ -73,17 +73,18 @@ func (u *reuser) token(ctx context.Context) (Token, error) {
 	if u.store == nil {
 		return u.ask(ctx, true)
 	}
-	began := u.Now()
+	now := u.Now()
+	began := now.Add(-u.Waited())
 	have := u.load()
-	fresh := have.Token.fresh(began)
+	fresh := have.Token.fresh(now)
 	switch {
-	case fresh && !have.Token.due(began):
+	case fresh && !have.Token.due(now):
 		return u.serve(have.Token, "answered from the cache")
-	case have.resting(began, u.route):
+	case have.resting(now, u.route):
 		return u.serve(have.Token, "the last renewal failed just now; the cached token is served")
 	}
 	patient := ctx
-	if have.Token.works(began) {
+	if have.Token.works(now) {
 		atMost := renewStale
 		if fresh {
 			atMost = renewFresh
@@ -97,7 +98,7 @@ func (u *reuser) token(ctx context.Context) (Token, error) {
 
 // renew takes this process's turn: it looks again for what came meanwhile, asks within patient, and stores what came of it.
 func (u *reuser) renew(ctx, patient context.Context, have record, began time.Time) (Token, error) {
-	unlock, err := u.lock(patient, !have.Token.fresh(began))
+	unlock, err := u.lock(patient, !have.Token.fresh(u.Now()))
 	defer unlock()
 	if u.unsure != nil && u.unsure() { // who is signed in has changed since this run began: what others got is not for it
 		return u.ask(patient, patient == ctx)

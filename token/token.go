@@ -56,6 +56,7 @@ type World struct {
 	Store  func(secret []byte, inputs []string) Store // nil: nothing is kept. May return nil for the same
 	Pace   time.Duration                              // first pause before a request is tried again; 0: 250 ms
 	Queue  time.Duration                              // longest wait for another process's result; 0: 20 s
+	Waited func() time.Duration                       // how long ago this process began to wait for another's result; nil: it did not. What came since is for this one too
 	Key    func() ([]byte, error)                     // this user's own key, which seals for methods that present no secret; nil: such methods keep nothing
 	Prompt io.Writer                                  // where a person is told how to sign in; nil: nobody is there who could
 }
@@ -77,6 +78,9 @@ func (w World) orDefaults() World {
 	}
 	if w.Queue == 0 {
 		w.Queue = defaultQueue
+	}
+	if w.Waited == nil {
+		w.Waited = func() time.Duration { return 0 }
 	}
 	return w
 }

@@ -41,3 +41,27 @@ func Private(fi fs.FileInfo) error {
 	}
 	return nil
 }
+
+// single tells whether it is a regular file under one name only: a second could be another file of this user's.
+func single(fi fs.FileInfo) bool {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return fi.Mode().IsRegular() && (!ok || st.Nlink <= 1)
+}
+
+// Lock takes an advisory lock that ends with the open file. Without wait it returns ErrHeld at once.
+func Lock(f *os.File, wait bool) error {
+	how := syscall.LOCK_EX
+	if !wait {
+		how |= syscall.LOCK_NB
+	}
+	for {
+		err := syscall.Flock(int(f.Fd()), how)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EWOULDBLOCK):
+			return ErrHeld
+		}
+		return err
+	}
+}

@@ -1,5 +1,5 @@
-// Package sealed knows how an entry of the cache is sealed and read. It is apart because it imports little: package memo needs it before the rest of the
-// program is initialised.
+// Package sealed knows how an entry of the cache is sealed and read, and its lock file. It is apart because it imports little: package memo needs it before
+// the rest of the program is initialised.
 package sealed
 
 import (
