@@ -117,14 +117,14 @@ func keeps(args []string, login string) bool {
 
 // within does something that may take for ever, and waits for it no longer than that.
 func within[T any](atMost time.Duration, do func() T) (done T, inTime bool) {
-	ended := make(chan T, 1)
+	ended, late := make(chan T, 1), make(chan struct{})
 	go func() { ended <- do() }()
-	timer := time.NewTimer(atMost)
+	timer := time.AfterFunc(atMost, func() { close(late) }) // NewTimer would look up a GODEBUG setting first, which costs as much as reading a file
 	defer timer.Stop()
 	select {
 	case done = <-ended:
 		return done, true
-	case <-timer.C:
+	case <-late:
 		return done, false
 	}
 }
@@ -190,7 +190,9 @@ func tell(answer []byte) {
 
 // of is the memo for a command line and an environment in which every name stands once, as in os.Environ's; nil where it can have none.
 func of(args, environment []string) *Memo {
-	set, counted := map[string]string{}, []string{program()}
+	set, inputs := map[string]string{}, make([]string, 0, len(args)+32) // growing would cost pages
+	inputs = append(append(inputs, "memo", program(), strconv.Itoa(len(args))), args...)
+	counted := len(inputs)
 	for _, line := range environment {
 		name, value, _ := strings.Cut(line, "=")
 		if runtime.GOOS == "windows" { // where os.Getenv finds it however it is written
@@ -201,16 +203,16 @@ func of(args, environment []string) *Memo {
 			if strings.HasSuffix(name, "SECRET") || strings.HasSuffix(name, "PASSWORD") { // no such run reads it, and with it somebody could try guesses
 				line = name
 			}
-			counted = append(counted, line)
+			inputs = append(inputs, line)
 		}
 	}
-	slices.Sort(counted)
+	slices.Sort(inputs[counted:])
 	if file := set[caFileVariable]; file != "" {
 		ca, err := sealed.Read(file, maxFile)
 		if err != nil {
 			return nil
 		}
-		counted = append(counted, string(ca))
+		inputs = append(inputs, string(ca))
 	}
 	federated, err := sealed.Read(cmp.Or(Flag(args, "--federated-token-file"), set[tokenFileVariable], WellKnownTokenFile), maxFile)
 	m := &Memo{
@@ -221,7 +223,7 @@ func of(args, environment []string) *Memo {
 	if err != nil || len(m.secret) == 0 {
 		return nil
 	}
-	m.box, err = sealed.NewBox(m.secret, slices.Concat([]string{"memo", strconv.Itoa(len(args))}, args, counted)...)
+	m.box, err = sealed.NewBox(m.secret, inputs...)
 	if err != nil {
 		return nil
 	}
@@ -247,7 +249,10 @@ const rules = "memo 1"
 
 // program tells builds of the program apart: another one may decide otherwise.
 func program() string {
-	path, err := os.Executable()
+	path, err := "/proc/self/exe", error(nil)
+	if runtime.GOOS != "linux" {
+		path, err = os.Executable()
+	}
 	if err != nil {
 		return rules
 	}
