@@ -117,7 +117,7 @@ func (g *GetToken) Run(line *commandLine, w world, log *slog.Logger) error {
 	end()                                           // what was printed stands, however long a disk takes for the memo
 	if line.verbosity == 0 && !request.PoPEnabled { // whose every run has something to say, or to sign
 		from, until := answer.Steady()
-		memo.Keep(printed.Bytes(), from, until, presented, dir.Path, dir.PutMemo)
+		memo.Keep(printed.Bytes(), dir.Now(), from, until, presented, dir.Path, dir.PutMemo)
 	}
 	return nil
 }

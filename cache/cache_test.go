@@ -449,6 +449,17 @@ func TestMemos(t *testing.T) {
 	if got := left(many); got != 0 {
 		t.Errorf("%d of too many memos are left", got)
 	}
+	over := keep(2)
+	now = now.Add(2 * time.Hour)
+	d.sweep(now)
+	if got := left(over); got != 2 {
+		t.Errorf("%d of 2 memos are left that have been over for an hour", got)
+	}
+	now = now.Add(leftover)
+	d.sweep(now)
+	if got := left(over); got != 0 {
+		t.Errorf("%d memos are left that have been over for more than a day", got)
+	}
 	last := keep(2)
 	if n, err := d.Clear(); n != 0 || err != nil || left(last) != 0 {
 		t.Errorf("%d entries cleared, %v, %d memos left", n, err, left(last))

@@ -105,7 +105,11 @@ func (d Dir) sweep(now time.Time) {
 		switch {
 		case suffix == entrySuffix, suffix == memoSuffix:
 			h, err := readHeader(path)
-			if (err == nil && now.After(h.Expires)) || (err != nil && old) {
+			over := h.Expires
+			if suffix == memoSuffix { // where one is over, nobody waits for another: the token may be good still, and only be due
+				over = over.Add(leftover)
+			}
+			if (err == nil && now.After(over)) || (err != nil && old) {
 				os.Remove(path)
 			} else if suffix == memoSuffix {
 				memos = append(memos, path)

@@ -305,11 +305,11 @@ func Waited() time.Duration {
 	return time.Since(current.queued)
 }
 
-// Keep has put keep what this process has printed, to be printed again by one that is called the same between two times. secret is what the login has
+// Keep has put keep what this process has printed now, to be printed again by one that is called the same between two times. secret is what the login has
 // presented and folder where its token is cached: where they are not what the memo would be found by, nothing is kept, and neither where it is there
 // already. put stores under a box's name in folder (cache.Dir's PutMemo). It takes no longer than three seconds.
-func Keep(printed []byte, from, until time.Time, secret []byte, folder string, put func(box *sealed.Box, content []byte, expires time.Time) error) {
-	m, now := current, time.Now()
+func Keep(printed []byte, now, from, until time.Time, secret []byte, folder string, put func(box *sealed.Box, content []byte, expires time.Time) error) {
+	m := current
 	if m == nil {
 		return
 	}

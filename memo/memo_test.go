@@ -47,7 +47,7 @@ func TestKeptBetweenTwoTimes(t *testing.T) {
 	now := time.Unix(time.Now().Unix(), 0)
 	keep := func(from, until time.Time, secret, folder string) {
 		t.Helper()
-		Keep([]byte("printed"), from, until, []byte(secret), folder, cache.Dir{Path: folder}.PutMemo)
+		Keep([]byte("printed"), now, from, until, []byte(secret), folder, cache.Dir{Path: folder}.PutMemo)
 	}
 	keep(now.Add(-time.Minute), now.Add(time.Hour), "another.token.x", m.folder)
 	keep(now.Add(-time.Minute), now.Add(time.Hour), "a.b.c", t.TempDir())
@@ -87,7 +87,7 @@ func TestNotKeptWhereAFileHasChanged(t *testing.T) {
 	if err := os.WriteFile(ca, []byte("another"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	Keep([]byte("printed"), now.Add(-time.Minute), now.Add(time.Hour), m.secret, m.folder, cache.Dir{Path: m.folder}.PutMemo)
+	Keep([]byte("printed"), now, now.Add(-time.Minute), now.Add(time.Hour), m.secret, m.folder, cache.Dir{Path: m.folder}.PutMemo)
 	if got, _ := m.answer(now); got != nil {
 		t.Errorf("kept %q", got)
 	}

@@ -186,6 +186,8 @@ func TestCutAfterEveryByte(t *testing.T) {
 				p.does(func(conn *tls.Conn, n int) {
 					if n > cuts {
 						conn.Write(whole.wire)
+						conn.CloseWrite()
+						io.Copy(io.Discard, conn) // closed with something unread, it would be a reset, which may come before the answer has been read
 						return
 					}
 					conn.Write(whole.wire[:cut])
