@@ -41,6 +41,7 @@ type world struct {
 
 // run is the whole program but for its exit.
 func run(args []string, w world) (exit int) {
+	defer memo.Yield()
 	process.KeepOffDisk()
 	stdlog.SetOutput(io.Discard) // net/http would quote an answer that comes twice, token and all
 	w.logFile = openLogFile(args)
@@ -130,7 +131,7 @@ func begin(request token.Request, dir cache.Dir, w world, log *slog.Logger) (ctx
 	log = request.Discreet(log, os.Getenv)
 	listenToSDK(log)
 	return ctx, token.World{
-		Now: w.now, Log: log, Pace: w.pace, Queue: w.queue, Waited: memo.Waited,
+		Now: w.now, Log: log, Pace: w.pace, Queue: w.queue, Waited: memo.Waited, Yield: memo.Yield,
 		Store: func(secret []byte, inputs []string) token.Store { return store(dir, secret, inputs) },
 		Key:   func() ([]byte, error) { return dir.Key(filepath.Join(xdg.DataHome, "akslogin", "key")) },
 	}, func() { done(); timer.Stop() }

@@ -22,7 +22,8 @@ const (
 	// a temporary file of a process that was killed, an entry whose head cannot be read.
 	leftover = 24 * time.Hour
 
-	// maxMemos are as many as are left when a folder is swept; more have command lines that never come again, and all of them go.
+	// maxMemos are as many as are left when a folder is swept, of those that are good and of those that are over; more have command lines that never come
+	// again, and all of them go.
 	maxMemos = 256
 )
 
@@ -99,19 +100,18 @@ func (d Dir) sweepNowAndThen(now time.Time) {
 }
 
 func (d Dir) sweep(now time.Time) {
-	var memos []string
+	var memos, over []string // still good, and not
 	_ = d.each(func(path, suffix string, fi fs.FileInfo) {
 		old := now.Sub(fi.ModTime()).Abs() > leftover // or from a time when the clock was ahead
 		switch {
 		case suffix == entrySuffix, suffix == memoSuffix:
 			h, err := readHeader(path)
-			over := h.Expires
-			if suffix == memoSuffix { // where one is over, nobody waits for another: the token may be good still, and only be due
-				over = over.Add(leftover)
-			}
-			if (err == nil && now.After(over)) || (err != nil && old) {
+			switch expired := now.After(h.Expires); {
+			case err != nil && old, err == nil && expired && suffix == entrySuffix, err == nil && now.After(h.Expires.Add(leftover)):
 				os.Remove(path)
-			} else if suffix == memoSuffix {
+			case suffix == memoSuffix && expired: // where one is over, nobody waits for another: the token may be good still, and only due
+				over = append(over, path)
+			case suffix == memoSuffix:
 				memos = append(memos, path)
 			}
 		case old && isLock(suffix):
@@ -120,9 +120,11 @@ func (d Dir) sweep(now time.Time) {
 			os.Remove(path)
 		}
 	})
-	if len(memos) > maxMemos {
-		for _, memo := range memos {
-			os.Remove(memo)
+	for _, too := range [][]string{memos, over} {
+		if len(too) > maxMemos {
+			for _, memo := range too {
+				os.Remove(memo)
+			}
 		}
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -78,7 +79,7 @@ var current = recall()
 
 // recall ends the program with the memo's answer if there is one, now or when who is at it has made it.
 func recall() *Memo {
-	if len(os.Args) < 2 || os.Args[1] != "get-token" || !keeps(os.Args[2:], os.Getenv("AAD_LOGIN_METHOD")) {
+	if len(os.Args) < 2 || os.Args[1] != "get-token" {
 		return nil
 	}
 	process.KeepOffDisk()
@@ -96,7 +97,7 @@ func recall() *Memo {
 		return f
 	})
 	m, answer := looked.memo, looked.answer
-	if looked.absent {
+	if looked.absent && keeps(os.Args[2:], os.Getenv("AAD_LOGIN_METHOD")) {
 		answer = m.await(turnTime)
 	}
 	if answer != nil {
@@ -105,7 +106,8 @@ func recall() *Memo {
 	return m
 }
 
-// keeps tells whether such a run may keep a memo, as far as its words show: one that has something to say, proves a possession or logs in otherwise does not.
+// keeps tells whether such a run will keep a memo, so that it is worth waiting for, as far as its words show: one that has something to say, proves a possession or
+// logs in otherwise does not.
 func keeps(args []string, login string) bool {
 	for _, arg := range args {
 		if strings.HasPrefix(arg, "-v") || strings.HasPrefix(arg, "--v") || strings.HasPrefix(arg, "--pop-enabled") {
@@ -134,33 +136,55 @@ func within[T any](atMost time.Duration, do func() T) (done T, inTime bool) {
 func (m *Memo) await(atMost time.Duration) (answer []byte) {
 	began := time.Now()
 	type taken struct {
-		lock *os.File
-		held bool // by another process before
+		lock   *os.File
+		held   bool // by another process before
+		answer []byte
 	}
-	got, inTime := within(atMost, func() taken {
+	var late atomic.Bool
+	got, inTime := within(atMost, func() (t taken) {
 		f, err := sealed.OpenLock(join(m.folder, m.box.Name+sealed.LockSuffix))
 		if err != nil { // as where there is no folder yet
 			return taken{}
 		}
 		err = sealed.Lock(f, false)
-		held := errors.Is(err, sealed.ErrHeld)
-		if held {
+		if t.held = errors.Is(err, sealed.ErrHeld); t.held {
 			err = sealed.Lock(f, true)
 		}
-		if err != nil || held { // the others that waited need not wait for this one
-			f.Close()
-			return taken{held: held}
+		t.answer, _ = m.answer(time.Now()) // it may have been made between our look and our turn too
+		if t.answer != nil && !t.held {
+			os.Remove(f.Name())
 		}
-		return taken{lock: f}
+		if err != nil || t.held || t.answer != nil || late.Load() { // the others that waited need not wait for this one
+			f.Close()
+			return t
+		}
+		t.lock = f
+		return t
 	})
+	late.Store(!inTime)
 	m.turn = got.lock
 	if got.held || !inTime {
 		m.queued = began
 	}
-	if got.held || got.lock != nil { // it may have been made between our look and our turn
-		answer, _ = m.answer(time.Now())
+	return got.answer
+}
+
+// Yield lets those who wait for this process's memo go on.
+func Yield() {
+	m := current
+	if m == nil || m.turn == nil {
+		return
 	}
-	return answer
+	turn := m.turn
+	m.turn = nil
+	within(patience, func() error {
+		err := os.Remove(turn.Name())
+		turn.Close()
+		if err != nil { // Windows removes no open file
+			err = os.Remove(turn.Name())
+		}
+		return err
+	})
 }
 
 // tell prints an answer and ends the program. It returns where nothing was printed: the usual way will say what is wrong with standard output.
@@ -314,9 +338,6 @@ func Keep(printed []byte, now, from, until time.Time, secret []byte, folder stri
 		return
 	}
 	within(patience, func() error {
-		if m.turn != nil {
-			defer os.Remove(m.turn.Name()) // those who wait for it are woken when this process ends
-		}
 		if m.folder != folder || !bytes.Equal(m.secret, secret) || from.Unix() < 0 || !now.Before(until) {
 			return nil
 		}

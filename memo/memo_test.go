@@ -112,9 +112,14 @@ func TestAwait(t *testing.T) {
 	if err := put(first, kept(time.Now(), "printed")); err != nil {
 		t.Fatal(err)
 	}
-	first.turn.Close() // as at its end
-	if answer := <-answered; string(answer) != "printed" {
-		t.Errorf("who waited: %q", answer)
+	defer func() { current = nil }()
+	current = first
+	Yield()
+	if answer := <-answered; string(answer) != "printed" || third.turn != nil {
+		t.Errorf("who waited: %q, turn %v", answer, third.turn)
+	}
+	if left, err := filepath.Glob(filepath.Join(first.folder, "*.lock")); err != nil || len(left) > 0 {
+		t.Errorf("left is %q, %v", left, err)
 	}
 
 	// The first one fails: who waited goes on, and nobody waits for him.

@@ -32,6 +32,7 @@ func traced(ctx context.Context) (context.Context, *journey) {
 	j := &journey{}
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		DNSDone: func(i httptrace.DNSDoneInfo) {
+			j.addresses = nil // a certificate that is refused at first has it looked up twice
 			for _, a := range i.Addrs {
 				j.addresses = append(j.addresses, a.String())
 			}

@@ -88,6 +88,7 @@ func (u *reuser) token(ctx context.Context) (Token, error) {
 		atMost := renewStale
 		if fresh {
 			atMost = renewFresh
+			u.Yield()
 		}
 		var done context.CancelFunc
 		patient, done = context.WithTimeout(ctx, atMost)

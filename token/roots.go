@@ -5,20 +5,23 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"runtime"
+	"strings"
+	"sync"
 	"sync/atomic"
 )
 
-// rootFiles are the first of those that crypto/x509 looks for on Linux, in its order: of all that are there it takes the first. It reads every file of
+// rootFiles are the first of those that crypto/x509 looks for on Linux, in its order: of all that can be read it takes the first. It reads every file of
 // some folders too, which mostly hold the same certificates once more; that takes three times as long.
 var rootFiles = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"}
 
-// rootFile is the file with root certificates that crypto/x509 would read; "" where that is not known here.
+// rootFile is a file whose root certificates crypto/x509 would trust; "" where that is not known here.
 func rootFile() string {
-	if runtime.GOOS != "linux" {
+	if runtime.GOOS != "linux" || strings.Contains(os.Getenv("GODEBUG"), "x509usefallbackroots") {
 		return ""
 	}
 	files := rootFiles
@@ -26,12 +29,38 @@ func rootFile() string {
 		files = []string{named}
 	}
 	for _, file := range files {
-		if fi, err := os.Stat(file); err == nil && fi.Mode().IsRegular() {
+		fi, err := os.Stat(file)
+		switch {
+		case err == nil && fi.Mode().IsRegular():
 			return file
+		case !errors.Is(err, fs.ErrNotExist): // whether that can be read, and the next does not count, is not for us to say
+			return ""
 		}
 	}
 	return ""
 }
+
+// someRoots are those of one file; read is closed when they are there.
+type someRoots struct {
+	pool *x509.CertPool
+	read chan struct{}
+}
+
+// firstRoots are read once, as all of the system's are. nil: there is no such file.
+var firstRoots = sync.OnceValue(func() *someRoots {
+	file := rootFile()
+	if file == "" {
+		return nil
+	}
+	some := &someRoots{x509.NewCertPool(), make(chan struct{})}
+	go func() {
+		defer close(some.read)
+		if raw, err := os.ReadFile(file); err == nil {
+			some.pool.AppendCertsFromPEM(raw)
+		}
+	}()
+	return some
+})
 
 // connections are a network that trusts the system's root certificates. It asks a server with those of one file first, and once more with all of them where its
 // certificate is refused so: what is trusted is the same as ever, and so is the error.
@@ -42,26 +71,23 @@ type connections struct {
 
 // trusting makes connections of t, which has a TLSClientConfig of its own and trusts all roots of the system. Roots are read while the network works.
 func trusting(t *http.Transport) *connections {
-	file := rootFile()
-	if file == "" {
+	some := firstRoots()
+	if some == nil {
 		go x509.SystemCertPool()
 		return &connections{few: t, all: t}
 	}
 	c := &connections{few: t.Clone(), all: t}
-	pool, read := x509.NewCertPool(), make(chan struct{})
-	go func() {
-		defer close(read)
-		if raw, err := os.ReadFile(file); err == nil {
-			pool.AppendCertsFromPEM(raw)
-		}
-	}()
-	c.few.TLSClientConfig.RootCAs = pool
+	c.few.TLSClientConfig.RootCAs = some.pool
+	dial := t.DialContext
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
 	c.few.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := t.DialContext(ctx, network, address)
+		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		return awaiting{conn, read}, nil
+		return awaiting{conn, some.read}, nil
 	}
 	return c
 }

@@ -57,6 +57,7 @@ type World struct {
 	Pace   time.Duration                              // first pause before a request is tried again; 0: 250 ms
 	Queue  time.Duration                              // longest wait for another process's result; 0: 20 s
 	Waited func() time.Duration                       // how long ago this process began to wait for another's result; nil: it did not. What came since is for this one too
+	Yield  func()                                     // called before a token that works and is fresh is renewed: nobody need wait for this run. nil: nothing
 	Key    func() ([]byte, error)                     // this user's own key, which seals for methods that present no secret; nil: such methods keep nothing
 	Prompt io.Writer                                  // where a person is told how to sign in; nil: nobody is there who could
 }
@@ -81,6 +82,9 @@ func (w World) orDefaults() World {
 	}
 	if w.Waited == nil {
 		w.Waited = func() time.Duration { return 0 }
+	}
+	if w.Yield == nil {
+		w.Yield = func() {}
 	}
 	return w
 }
