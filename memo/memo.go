@@ -144,21 +144,24 @@ func (m *Memo) await(atMost time.Duration) (answer []byte) {
 	got, inTime := within(atMost, func() (t taken) {
 		f, err := sealed.OpenLock(join(m.folder, m.box.Name+sealed.LockSuffix))
 		if err != nil { // as where there is no folder yet
-			return taken{}
+			return t
 		}
-		err = sealed.Lock(f, false)
-		if t.held = errors.Is(err, sealed.ErrHeld); t.held {
-			err = sealed.Lock(f, true)
-		}
-		t.answer, _ = m.answer(time.Now()) // it may have been made between our look and our turn too
-		if t.answer != nil && !t.held {
-			os.Remove(f.Name())
-		}
-		if err != nil || t.held || t.answer != nil || late.Load() { // the others that waited need not wait for this one
+		switch err := sealed.Lock(f, false); {
+		case err == nil:
+			t.lock = f
+		case errors.Is(err, sealed.ErrHeld):
+			t.held = true
+			_ = sealed.Lock(f, true)
+			f.Close() // the others that wait need not wait for this one
+		default:
 			f.Close()
 			return t
 		}
-		t.lock = f
+		t.answer, _ = m.answer(time.Now()) // it may have been made between our look and our turn too
+		if t.lock != nil && (t.answer != nil || late.Load()) {
+			giveBack(f)
+			t.lock = nil
+		}
 		return t
 	})
 	late.Store(!inTime)
@@ -177,14 +180,15 @@ func Yield() {
 	}
 	turn := m.turn
 	m.turn = nil
-	within(patience, func() error {
-		err := os.Remove(turn.Name())
+	within(patience, func() error { return giveBack(turn) })
+}
+
+func giveBack(turn *os.File) error {
+	if runtime.GOOS == "windows" { // where no open file is removed
 		turn.Close()
-		if err != nil { // Windows removes no open file
-			err = os.Remove(turn.Name())
-		}
-		return err
-	})
+	}
+	defer turn.Close()
+	return os.Remove(turn.Name())
 }
 
 // tell prints an answer and ends the program. It returns where nothing was printed: the usual way will say what is wrong with standard output.
