@@ -119,7 +119,8 @@ func ask(ctx context.Context, r Request, w World, login Login, wr wire) (Token, 
 	if err != nil {
 		return Token{}, why(ctx, err, wr.last)
 	}
-	now := w.Now() // by the system's clock, by which azidentity counts, unless a test moved it
+	// By the system's clock, by which azidentity counts, unless a test moved it; in UTC, as the local zone would be read from the disk for the store.
+	now := w.Now().UTC()
 	life := min(time.Until(got.ExpiresOn), maxLife)
 	if life <= 0 || !isBearer(got.Token) {
 		return Token{}, errors.New("the answer has no token, or one that is already expired")

@@ -210,7 +210,7 @@ func (f *failure) final(began, now time.Time, route string) bool {
 }
 
 func (u *reuser) failed(err error) *failure {
-	f := &failure{At: u.Now(), Route: u.route}
+	f := &failure{At: u.Now().UTC(), Route: u.route}
 	var refusal *Refusal
 	var tried *exchangeError
 	if errors.As(err, &refusal) && refusal.final() && errors.As(err, &tried) {
