@@ -19,6 +19,7 @@ import (
 	clientauthentication "k8s.io/client-go/pkg/apis/clientauthentication/v1"
 
 	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/cache/sealed"
 	"github.com/akslogin/akslogin/internal/entratest"
 )
 
@@ -177,6 +178,7 @@ func (f faulty) stale() map[string][]byte {
 		f.t.Fatal(err, string(out))
 	}
 	all, err := files(home)
+	maps.DeleteFunc(all, func(name string, _ []byte) bool { return strings.HasSuffix(name, sealed.MemoSuffix) }) // good by the clock that was moved
 	if err != nil || len(all) != 3 {
 		f.t.Fatal(err, slices.Collect(maps.Keys(all)))
 	}
