@@ -277,10 +277,7 @@ const rules = "memo 1"
 
 // program tells builds of the program apart: another one may decide otherwise.
 func program() string {
-	path, err := "/proc/self/exe", error(nil)
-	if runtime.GOOS != "linux" {
-		path, err = os.Executable()
-	}
+	path, err := os.Executable()
 	if err != nil {
 		return rules
 	}
