@@ -260,10 +260,14 @@ func of(args, environment []string) *Memo {
 
 // folder is cache.Folder's, without what that imports. Where it is another, nothing is kept.
 func folder(named string) string {
-	switch rest, home := strings.CutPrefix(named, "~"); {
+	switch rest, below := strings.CutPrefix(named, "~"); {
 	case named == "":
-		return join(cacheHome(), "akslogin")
-	case home && (rest == "" || os.IsPathSeparator(rest[0])):
+		home := os.Getenv("XDG_CACHE_HOME")
+		if !isAbs(home) {
+			home = userCache()
+		}
+		return join(home, "akslogin")
+	case below && (rest == "" || os.IsPathSeparator(rest[0])):
 		return join(os.Getenv(homeVariable), rest)
 	case isAbs(named):
 		return join(named)

@@ -11,15 +11,11 @@ import (
 
 const homeVariable = "HOME"
 
-func join(elements ...string) string { return path.Join(elements...) }
+// path/filepath's, which would come with a dozen packages that are initialised first.
+var join, isAbs = path.Join, path.IsAbs
 
-func isAbs(name string) bool { return path.IsAbs(name) }
-
-// cacheHome is xdg.CacheHome.
-func cacheHome() string {
-	if named := os.Getenv("XDG_CACHE_HOME"); isAbs(named) {
-		return named
-	}
+// userCache is xdg.CacheHome where no variable names it.
+func userCache() string {
 	home := cmp.Or(os.Getenv(homeVariable), "/")
 	if runtime.GOOS == "darwin" {
 		return join(home, "Library", "Caches")

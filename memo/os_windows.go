@@ -7,14 +7,7 @@ import (
 
 const homeVariable = "USERPROFILE"
 
-func join(elements ...string) string { return filepath.Join(elements...) }
+var join, isAbs = filepath.Join, filepath.IsAbs
 
-func isAbs(name string) bool { return filepath.IsAbs(name) }
-
-// cacheHome is xdg.CacheHome.
-func cacheHome() string {
-	if named := os.Getenv("XDG_CACHE_HOME"); isAbs(named) {
-		return named
-	}
-	return join(os.Getenv("LOCALAPPDATA"), "cache")
-}
+// userCache is xdg.CacheHome where no variable names it.
+func userCache() string { return join(os.Getenv("LOCALAPPDATA"), "cache") }
