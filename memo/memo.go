@@ -70,7 +70,7 @@ type Memo struct {
 	folder string
 	secret []byte
 
-	turn   *os.File  // the lock on making the memo, held until this process ends; nil: not held
+	turn   *os.File  // the lock on making the memo, until Yield; nil: not held
 	queued time.Time // when this process began to wait for who had it; zero: it did not
 }
 
