@@ -133,7 +133,7 @@ func (e *Entry) put(data []byte, holds string, expires time.Time) error {
 	return nil
 }
 
-func (e *Entry) path(suffix string) string { return filepath.Join(e.dir.Path, e.box.Name+suffix) }
+func (e *Entry) path(suffix string) string { return e.box.Path(e.dir.Path, suffix) }
 
 func replace(path string, content []byte, sync bool) error {
 	temp, err := write(path, content, sync)

@@ -142,7 +142,7 @@ func (m *Memo) await(atMost time.Duration) (answer []byte) {
 	}
 	var late atomic.Bool
 	got, inTime := within(atMost, func() (t taken) {
-		f, err := sealed.OpenLock(join(m.folder, m.box.Name+sealed.LockSuffix))
+		f, err := sealed.OpenLock(m.box.Path(m.folder, sealed.LockSuffix))
 		if err != nil { // as where there is no folder yet
 			return t
 		}
@@ -263,13 +263,13 @@ func folder(named string) string {
 	switch rest, below := strings.CutPrefix(named, "~"); {
 	case named == "":
 		home := os.Getenv("XDG_CACHE_HOME")
-		if !isAbs(home) {
+		if !sealed.IsAbs(home) {
 			home = userCache()
 		}
 		return join(home, "akslogin")
 	case below && (rest == "" || os.IsPathSeparator(rest[0])):
 		return join(os.Getenv(homeVariable), rest)
-	case isAbs(named):
+	case sealed.IsAbs(named):
 		return join(named)
 	}
 	here, _ := os.Getwd()

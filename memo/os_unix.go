@@ -11,8 +11,8 @@ import (
 
 const homeVariable = "HOME"
 
-// path/filepath's, which would come with a dozen packages that are initialised first.
-var join, isAbs = path.Join, path.IsAbs
+// join is path/filepath's, which would come with a dozen packages that are initialised first.
+var join = path.Join
 
 // userCache is xdg.CacheHome where no variable names it.
 func userCache() string {

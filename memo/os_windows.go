@@ -7,7 +7,7 @@ import (
 
 const homeVariable = "USERPROFILE"
 
-var join, isAbs = filepath.Join, filepath.IsAbs
+var join = filepath.Join
 
 // userCache is xdg.CacheHome where no variable names it.
 func userCache() string { return join(os.Getenv("LOCALAPPDATA"), "cache") }

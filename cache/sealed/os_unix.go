@@ -29,7 +29,8 @@ func open(path string, flags int) (*os.File, error) {
 	}
 }
 
-func isAbs(path string) bool { return path != "" && os.IsPathSeparator(path[0]) }
+// IsAbs is path/filepath's, without what that imports.
+func IsAbs(path string) bool { return path != "" && os.IsPathSeparator(path[0]) }
 
 // Private says why a file or folder is not this user's alone to write to; nil when it is.
 func Private(fi fs.FileInfo) error {

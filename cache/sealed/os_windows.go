@@ -16,7 +16,8 @@ const NoFollow = 0
 // open opens a file to be read.
 func open(path string, flags int) (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|flags, 0) }
 
-func isAbs(path string) bool { return filepath.IsAbs(path) }
+// IsAbs is path/filepath's.
+func IsAbs(path string) bool { return filepath.IsAbs(path) }
 
 // Private: the permission bits say nothing on Windows, where the profile's access list protects its folders. A folder elsewhere is used as it
 // is; what others could do there is damage entries, which then miss.

@@ -84,6 +84,11 @@ func info(use string, inputs []string) string {
 	return b.String()
 }
 
+// Path is the file in a folder that has the box's name and a suffix.
+func (b *Box) Path(folder, suffix string) string {
+	return folder + string(os.PathSeparator) + b.Name + suffix
+}
+
 // Close returns an entry that holds data, with a head of one line before it that stands readable there and is authenticated (the AEAD's additional data).
 func (b *Box) Close(head, data []byte) ([]byte, error) {
 	aead, err := b.seal()
@@ -103,7 +108,7 @@ func (b *Box) Get(folder, suffix string) ([]byte, error) {
 	if err := CheckFolder(folder); err != nil {
 		return nil, err
 	}
-	raw, err := ReadOwn(folder+string(os.PathSeparator)+b.Name+suffix, MaxEntry)
+	raw, err := ReadOwn(b.Path(folder, suffix), MaxEntry)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +152,7 @@ func split(raw []byte) (head, sealed []byte, err error) {
 // CheckFolder says why a folder must not be used; nil when it may: it is this user's, nobody else can write to it, and it is no link. An absent folder is
 // an error too (fs.ErrNotExist).
 func CheckFolder(path string) error {
-	if !isAbs(path) {
+	if !IsAbs(path) {
 		return fmt.Errorf("cache folder %q is not an absolute path", path)
 	}
 	fi, err := os.Lstat(path)
