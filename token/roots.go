@@ -69,9 +69,9 @@ type connections struct {
 	refused  atomic.Bool // by few
 }
 
-// trusting makes connections of t, which has a TLSClientConfig of its own and trusts all roots of the system. Roots are read while the network works.
-func trusting(t *http.Transport) *connections {
-	some := firstRoots()
+// trusting makes connections of t, which has a TLSClientConfig of its own and trusts all roots of the system, that trust some of them first. Roots are read
+// while the network works.
+func trusting(t *http.Transport, some *someRoots) *connections {
 	if some == nil {
 		go x509.SystemCertPool()
 		return &connections{few: t, all: t}

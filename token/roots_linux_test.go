@@ -1,9 +1,15 @@
 package token
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // The file must be the one that crypto/x509 reads: another would make us trust what the system does not.
@@ -38,5 +44,33 @@ func TestRootFile(t *testing.T) {
 		if got := rootFile(); got != c.want {
 			t.Errorf("%+v: %q", c, got)
 		}
+	}
+}
+
+// Roots are read while the network works: the handshake has begun before they are there, and ends when they are.
+func TestRootsAreReadMeanwhile(t *testing.T) {
+	hello := make(chan struct{}, 1)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "answer") }))
+	server.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		hello <- struct{}{}
+		return nil, nil
+	}}
+	server.StartTLS()
+	defer server.Close()
+	some := &someRoots{x509.NewCertPool(), make(chan struct{})}
+	c := trusting(&http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}, some)
+	defer c.CloseIdleConnections()
+	go func() {
+		<-hello
+		some.pool.AddCert(server.Certificate()) // with the race detector: nobody has looked at them yet
+		close(some.read)
+	}()
+	resp, err := (&http.Client{Transport: c, Timeout: time.Minute}).Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "answer" || c.refused.Load() {
+		t.Errorf("%q, %v, refused: %v", body, err, c.refused.Load())
 	}
 }

@@ -219,7 +219,7 @@ func (wr wire) connections() *connections {
 	if wr.proxy.roots != nil {
 		return &connections{few: t, all: t}
 	}
-	return trusting(t)
+	return trusting(t, firstRoots())
 }
 
 // Do implements policy.Transporter.
