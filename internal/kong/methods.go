@@ -4,7 +4,8 @@ package kong
 //
 // Where a program can reach reflection's Method, or MethodByName with a name that is no constant, the linker keeps every exported method of every type:
 // here a sixth of the whole program (https://github.com/alecthomas/kong/issues/547). So the names are constants, and methods that provide
-// bindings by a name that begins with Provide are not looked for.
+// bindings by a name that begins with Provide are not looked for. It is compiled as Go of this module's version, in which each round of a loop has variables of
+// its own: kong's go.mod has an older one.
 
 import "reflect"
 
