@@ -7,10 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"log"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -166,6 +168,46 @@ func TestReadmeTables(t *testing.T) {
 		fmt.Fprintf(&methods, "| `%s` | %s | %s | %s |\n", m.Name, m.About, strings.Join(needs, ", "), m.Presents)
 	}
 	readmeTable(t, "login methods", methods.String())
+
+	var speed strings.Builder
+	speed.WriteString("| measured | before | now | to reach |\n|---|---|---|---|\n")
+	before := measured(t, "before")
+	for _, row := range measured(t, "bench") {
+		if row.Bound == "" {
+			continue
+		}
+		was := "" // not measured then
+		if i := slices.IndexFunc(before, func(b bound) bool { return b.What == row.What }); i >= 0 {
+			was = before[i].String()
+		}
+		fmt.Fprintf(&speed, "| %s | %s | %s | %s%s |\n", row.What, was, row, row.Bound, map[bool]string{false: ": **not met**"}[row.Met])
+	}
+	readmeTable(t, "speed", speed.String())
+}
+
+// bound is a number that make bench has measured, and what was to be reached.
+type bound struct {
+	What, Unit, Bound string
+	Value             float64
+	Met               bool
+}
+
+func (b bound) String() string {
+	return strings.TrimSpace(strconv.FormatFloat(math.Round(b.Value*100)/100, 'f', -1, 64) + " " + b.Unit)
+}
+
+// measured is what make bench has written to testdata/bench.
+func measured(t *testing.T, name string) []bound {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("testdata", "bench", name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var report struct{ Rows []bound }
+	if err := json.Unmarshal(raw, &report); err != nil || len(report.Rows) == 0 {
+		t.Fatalf("%s: %d rows, %v", name, len(report.Rows), err)
+	}
+	return report.Rows
 }
 
 // readmeTable fails where README's table of something is not the one that is wanted, or writes it. It returns what comes after its beginning.

@@ -64,6 +64,8 @@ func TestParseTrace(t *testing.T) {
 	}
 	if more := got.beyond(trace{calls: map[string]int{"read": 3, "openat": 9}}); !maps.Equal(more, map[string]int{"read": 1, "execve": 1, "close": 1, "connect": 1, "pread64": 1, "socket": 1, "exit_group": 1}) {
 		t.Errorf("beyond: %v", more)
+	} else if unexplained := without(more, map[string]string{"read": "a file", "close": "a file", "socket": ""}); added(unexplained) != added(more)-2 || more["read"] != 1 {
+		t.Errorf("unexplained: %v of %v", unexplained, more)
 	}
 	if lines, unexplained := got.files(why); unexplained != 3 || len(lines) != 4 {
 		t.Errorf("%d files are unexplained: %q", unexplained, lines)

@@ -240,6 +240,28 @@ var reasons = []struct{ begin, end, why string }{
 	{end: ".memo", why: "what an earlier run like it printed"},
 }
 
+// callReasons are why a warm run asks more of the kernel than an empty program. What the scheduler asks is left out, as many as chance will have.
+var callReasons = map[string]string{
+	"close":         "what was opened to be read or counted",
+	"dup":           "whether as many files can be opened as a login needs: without, Go's runtime dies",
+	"epoll_create1": "a timer bounds what a disk may take, and with the first one Go starts its poller",
+	"epoll_ctl":     "likewise",
+	"eventfd2":      "likewise",
+	"fcntl":         "Go's os package: whether reading a file would block, standard input and output too",
+	"fstat":         "whose the memo and the federated token's file are, and how large",
+	"geteuid":       "whether the cache's folder and the memo are this user's",
+	"madvise":       "Go's memory",
+	"mmap":          "Go's memory",
+	"munmap":        "Go's memory",
+	"newfstatat":    "what the program's own file, the federated token's and the cache's folder are",
+	"openat":        "the federated token and the memo",
+	"prctl":         "no core files",
+	"prlimit64":     "Go's os package: it raises the limit of open files",
+	"read":          "the federated token and the memo",
+	"readlinkat":    "Go's os package: which file the program is",
+	"write":         "the answer",
+}
+
 func why(path string) string {
 	for _, r := range reasons {
 		if r.begin != "" && strings.HasPrefix(path, r.begin) || r.end != "" && strings.HasSuffix(path, r.end) {
@@ -266,11 +288,12 @@ func (f *field) traces(r *report, nothing, warm, cold *contestant) error {
 	var unexplained int
 	r.Files, unexplained = t.files(why)
 	r.Calls, r.Beyond = t.calls, t.beyond(base)
-	r.add("warm: system calls, without the scheduler's", "", float64(t.number()), nil)
-	r.add("warm: of these an empty Go program has not", "", float64(added(r.Beyond)), nil)
-	r.add("warm: files opened", "", float64(len(t.opened)), nil)
+	r.add("warm: system calls, without the scheduler's", "", float64(t.number()), counted())
+	r.add("warm: of these an empty Go program has not", "", float64(added(r.Beyond)), counted())
+	r.add("warm: system calls without a reason that is known here", "", float64(added(without(r.Beyond, callReasons))), exactly(0))
+	r.add("warm: files opened", "", float64(len(t.opened)), counted())
 	r.add("warm: files opened without a reason that is known here", "", float64(unexplained), exactly(0))
-	r.add("warm: bytes read from files", "", float64(t.bytes()), nil)
+	r.add("warm: bytes read from files", "", float64(t.bytes()), counted())
 	exchange, err := f.trace(cold)
 	if err != nil {
 		return err

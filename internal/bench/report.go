@@ -24,10 +24,15 @@ func atMost(n, far float64) *limit  { return &limit{math.Inf(-1), n, math.Inf(-1
 func atLeast(n, far float64) *limit { return &limit{n, math.Inf(1), far, math.Inf(1)} }
 func exactly(n float64) *limit      { return &limit{n, n, n, n} }
 
+// counted is for what was to be counted, and may be as it is.
+func counted() *limit { return &limit{math.Inf(-1), math.Inf(1), math.Inf(-1), math.Inf(1)} }
+
 func (l limit) String() string {
 	switch {
 	case l.from == l.to:
 		return fmt.Sprint(l.to)
+	case math.IsInf(l.from, -1) && math.IsInf(l.to, 1):
+		return "counted"
 	case math.IsInf(l.from, -1):
 		return fmt.Sprint("at most ", l.to)
 	}
@@ -158,7 +163,11 @@ func (r *report) callLines() (lines []string) {
 	}
 	names := slices.SortedFunc(maps.Keys(r.Calls), func(a, b string) int { return cmp.Or(cmp.Compare(order(a), order(b)), cmp.Compare(a, b)) })
 	for _, name := range names {
-		lines = append(lines, fmt.Sprintf("%-18s %4d %+5d", name, r.Calls[name], r.Beyond[name]))
+		line := fmt.Sprintf("%-18s %4d %+5d", name, r.Calls[name], r.Beyond[name])
+		if r.Beyond[name] > 0 {
+			line += "  " + cmp.Or(callReasons[name], "?")
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }

@@ -142,7 +142,14 @@ func (t trace) beyond(other trace) map[string]int {
 	return more
 }
 
-// added are how many those are.
+// without are those of some calls that have no reason.
+func without(beyond map[string]int, reasons map[string]string) map[string]int {
+	unexplained := maps.Clone(beyond)
+	maps.DeleteFunc(unexplained, func(name string, _ int) bool { return reasons[name] != "" })
+	return unexplained
+}
+
+// added are how many calls those are.
 func added(beyond map[string]int) (n int) {
 	for _, calls := range beyond {
 		n += calls
