@@ -11,8 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/akslogin/akslogin/cache"
-	"github.com/akslogin/akslogin/internal/kong"
 	"github.com/akslogin/akslogin/token"
 )
 

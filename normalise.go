@@ -6,7 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/akslogin/akslogin/internal/kong"
+	"github.com/alecthomas/kong"
+
 	"github.com/akslogin/akslogin/token"
 )
 

@@ -16,9 +16,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kong"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/akslogin/akslogin/internal/kong"
 	"github.com/akslogin/akslogin/memo"
 	"github.com/akslogin/akslogin/token"
 )
@@ -51,7 +51,7 @@ const module = "github.com/akslogin/akslogin"
 // Imports form a star, so that cycles cannot arise: main knows token, cache and kube, and these know nothing of ours.
 func TestImportsFormAStar(t *testing.T) {
 	allowed := map[string][]string{
-		module:                     {module + "/cache", module + "/internal/kong", module + "/internal/process", module + "/kube", module + "/memo", module + "/token"},
+		module:                     {module + "/cache", module + "/internal/process", module + "/kube", module + "/memo", module + "/token"},
 		module + "/cache":          {module + "/cache/sealed"},
 		module + "/memo":           {module + "/cache/sealed", module + "/internal/process"},
 		module + "/internal/demo":  {module + "/internal/entratest"},

@@ -226,7 +226,7 @@ func (f *field) sizes(r *report, launch string, nothing, warm *contestant) error
 	if err != nil {
 		return err
 	}
-	r.add("size of the program", "MB", float64(fi.Size())/1e6, atMost(14, 14))
+	r.add("size of the program", "MB", float64(fi.Size())/1e6, atMost(16, 16))
 	return nil
 }
 
