@@ -41,8 +41,9 @@ clients: ## Install the JavaScript client that some tests run the program with; 
 lint: ## gofmt, vet, staticcheck, tidy
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
-	$(GO) tool staticcheck ./...
+	$(GO) tool -modfile=internal/tools/go.mod staticcheck ./...
 	$(GO) mod tidy -diff
+	cd internal/tools && $(GO) mod tidy -diff
 
 vulnerabilities: ## Ask Go's vulnerability database, where it can be reached, about what the program calls
 	@.ci/vulnerabilities
