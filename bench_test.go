@@ -40,7 +40,7 @@ func BenchmarkWarmRun(b *testing.B) {
 func BenchmarkParse(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := parse([]string{"get-token", "--login", "workloadidentity", "--tenant-id", "contoso.example", "--client-id", "c"}); err != nil {
+		if _, _, err := parseCommand([]string{"get-token", "--login", "workloadidentity", "--tenant-id", "contoso.example", "--client-id", "c"}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -49,17 +49,16 @@ func BenchmarkParse(b *testing.B) {
 // fill stores a token where the command line will look for it.
 func fill(b *testing.B, args []string) {
 	b.Helper()
-	line, err := parse(args)
+	line, g, err := parseGetToken(args)
 	if err != nil {
 		b.Fatal(err)
 	}
-	g := line.Selected().Target.Addr().Interface().(*GetToken)
 	r, err := g.Resolve(line.typed, os.Getenv)
 	if err != nil {
 		b.Fatal(err)
 	}
 	keep := func(secret []byte, inputs []string) token.Store {
-		entry, err := g.dir(world{}).Entry(secret, inputs...)
+		entry, err := g.dir().Entry(secret, inputs...)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -24,7 +24,7 @@ type cacheList struct{ cacheFlags }
 
 // Run prints what the entries say of themselves: they cannot be opened without what they were sealed with.
 func (c *cacheList) Run(w world) error {
-	dir := c.dir(w)
+	dir := w.dir(c.cacheFlags)
 	entries, err := dir.List()
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ type cacheClear struct{ cacheFlags }
 
 // Run removes this program's files and no others.
 func (c *cacheClear) Run(w world) error {
-	dir := c.dir(w)
+	dir := w.dir(c.cacheFlags)
 	n, err := dir.Clear()
 	if err != nil {
 		return err
@@ -78,6 +78,6 @@ type cachePath struct{ cacheFlags }
 
 // Run prints the folder, whether it is there or not.
 func (c *cachePath) Run(w world) error {
-	_, err := fmt.Println(c.dir(w).Path)
+	_, err := fmt.Println(w.dir(c.cacheFlags).Path)
 	return err
 }

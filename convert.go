@@ -48,15 +48,27 @@ func (c *convertCommand) Run(line *commandLine, w world) error {
 	if c.Command != "" && !resolvable(c.Command) {
 		return badCommand(c.Command)
 	}
-	v := converter{convertCommand: c, typed: line.given(), patience: cmp.Or(w.lockPatience, lockPatience)}
-	if err := v.chooseLogin(line); err != nil {
+	v := converter{convertOptions{
+		command: c.Command, context: c.Context, azureConfigDir: c.AzureConfigDir, dryRun: c.DryRun,
+		given: line.given(), patience: cmp.Or(w.lockPatience, lockPatience),
+	}}
+	var err error
+	if v.login, err = c.chooseLogin(line); err != nil {
 		return err
 	}
-	files, err := v.files()
+	named := ""
+	if c.Kubeconfig != "" {
+		named = cache.Absolute(c.Kubeconfig)
+	}
+	files, err := readKubeconfigs(named)
 	if err != nil {
 		return err
 	}
 	if v.user, err = files.userOf(c.Context); err != nil {
+		var missing *lookupError
+		if errors.As(err, &missing) {
+			return &token.FailedError{Text: missing.text, Hint: missing.hint}
+		}
 		return err
 	}
 	var all []conversion
@@ -77,7 +89,9 @@ func (c *convertCommand) Run(line *commandLine, w world) error {
 			}
 		}
 	}
-	v.warnUnread(all)
+	for _, flag := range unreadFlags(all) {
+		warn("not written, since it has no meaning there: " + flag)
+	}
 	for i, f := range files {
 		if !c.DryRun && !bytes.Equal(all[i].content, f.Source()) {
 			if all[i], err = v.write(f, files[:i]); err != nil {
@@ -89,41 +103,39 @@ func (c *convertCommand) Run(line *commandLine, w world) error {
 	return nil
 }
 
-// converter is a command line made ready.
-type converter struct {
-	*convertCommand
-	typed given
-	login string // "": each stanza keeps its own
-	user  string // "": all
+// convertOptions say what a conversion is to do.
+type convertOptions struct {
+	command        string // "": as it is, or akslogin
+	context        string // whose user is converted; "": all are
+	azureConfigDir string
+	dryRun         bool
+	given          given
+	login          string // "": each stanza keeps its own
+	user           string // the context's; "": all
 
-	patience time.Duration
+	patience time.Duration // for another program that writes the file
 }
 
-// chooseLogin takes the method from flag or variable.
-func (v *converter) chooseLogin(line *commandLine) error {
-	r, err := v.Resolve(line.typed, only("AAD_LOGIN_METHOD"))
+// converter converts the users of kubeconfigs.
+type converter struct{ convertOptions }
+
+// chooseLogin takes the method from flag or variable; "" where neither says one.
+func (c *convertCommand) chooseLogin(line *commandLine) (login string, err error) {
+	r, err := c.Resolve(line.typed, only("AAD_LOGIN_METHOD"))
 	if err != nil {
-		return err
+		return "", err
 	}
 	if from := r.From["login"]; from == "--login" || strings.HasPrefix(from, "$") {
 		if m, err := r.Check(); m.Name == "" {
-			return err
+			return "", err
 		}
-		v.login = r.Login
+		login = r.Login
 	}
-	if (v.typed["pop-enabled"] == "true") != (v.typed["pop-claims"] != "") {
-		return &token.UsageError{Text: "--pop-enabled and --pop-claims go together, and only one of them is given"}
+	given := line.given()
+	if (given["pop-enabled"] == "true") != (given["pop-claims"] != "") {
+		return "", &token.UsageError{Text: "--pop-enabled and --pop-claims go together, and only one of them is given"}
 	}
-	return r.CheckValues()
-}
-
-// files reads the kubeconfigs. Of several that count, those that are not there are passed over, as clients do.
-func (v *converter) files() (kubeconfigs, error) {
-	named := ""
-	if v.Kubeconfig != "" {
-		named = cache.Absolute(v.Kubeconfig)
-	}
-	return readKubeconfigs(named)
+	return login, r.CheckValues()
 }
 
 // userOf is the name of a context's user; "" for no context.
@@ -134,9 +146,9 @@ func (files kubeconfigs) userOf(context string) (string, error) {
 	at, in := entry(files, func(k *kube.Kubeconfig) []kube.Context { return k.Contexts }, func(c kube.Context) bool { return c.Name == context })
 	switch {
 	case in == nil:
-		return "", &token.FailedError{Text: fmt.Sprintf("there is no context %q", context), Hint: "there are: " + files.contexts()}
+		return "", &lookupError{fmt.Sprintf("there is no context %q", context), "there are: " + files.contexts()}
 	case at.User == "":
-		return "", &token.FailedError{Text: fmt.Sprintf("context %q names no user", context)}
+		return "", fmt.Errorf("context %q names no user", context)
 	}
 	return at.User, nil
 }
@@ -163,7 +175,7 @@ func (v *converter) convert(k *kube.Kubeconfig, before kubeconfigs) (conversion,
 		skip := v.skipped(u)
 		switch {
 		case v.user != "" && u.Name != v.user:
-			skip = fmt.Sprintf("it is not the user of context %q", v.Context)
+			skip = fmt.Sprintf("it is not the user of context %q", v.context)
 		case seen[u.Name]:
 			skip = "another user of this name comes first"
 		}
@@ -212,7 +224,7 @@ func (v *converter) skipped(u kube.User) string {
 		return "it logs in with " + strings.Join(u.Others, ", ")
 	case u.Exec == nil:
 		return "it has no login"
-	case !runsOurs(u.Exec.Command) && u.Exec.Command != v.Command:
+	case !runsOurs(u.Exec.Command) && u.Exec.Command != v.command:
 		return "it runs " + program(u.Exec.Command)
 	}
 	if _, err := readStanza(u.Exec); err != nil {
@@ -275,7 +287,7 @@ func (v *converter) wanted(u kube.User) (kube.Exec, token.Method, error) {
 		return kube.Exec{}, token.Method{}, err
 	}
 	if flags["login"] == "" && u.Exec != nil && u.AuthProvider == nil && strings.Contains(strings.ToLower(u.Exec.Command), "akslogin") {
-		if v.login == "" && len(v.typed) == 0 { // it chooses where it runs
+		if v.login == "" && len(v.given) == 0 { // it chooses where it runs
 			return completed(token.Method{}, *u.Exec), token.Method{Name: "chosen where it runs"}, nil
 		}
 		flags["login"] = "workloadidentity"
@@ -290,7 +302,7 @@ func (v *converter) wanted(u kube.User) (kube.Exec, token.Method, error) {
 	if u.Exec != nil {
 		want = *u.Exec
 	}
-	args, err := stanza(m, flags, v.typed)
+	args, err := stanza(m, flags, v.given)
 	if err != nil {
 		return want, m, err
 	}
@@ -298,12 +310,12 @@ func (v *converter) wanted(u kube.User) (kube.Exec, token.Method, error) {
 	if same := (&kube.Exec{Args: args}); u.Exec == nil || u.AuthProvider != nil || !maps.Equal(flags, must(readStanza(same))) {
 		want.Args = args
 	}
-	if v.Command != "" || !strings.Contains(strings.ToLower(want.Command), "akslogin") {
-		want.Command = cmp.Or(v.Command, "akslogin")
+	if v.command != "" || !strings.Contains(strings.ToLower(want.Command), "akslogin") {
+		want.Command = cmp.Or(v.command, "akslogin")
 	}
-	if v.AzureConfigDir != "" && m.Name == "azurecli" {
+	if v.azureConfigDir != "" && m.Name == "azurecli" {
 		others := slices.DeleteFunc(slices.Clone(want.Env), func(e kube.EnvVar) bool { return e.Name == azureConfigDir })
-		want.Env = append(others, kube.EnvVar{Name: azureConfigDir, Value: cache.Absolute(v.AzureConfigDir)})
+		want.Env = append(others, kube.EnvVar{Name: azureConfigDir, Value: cache.Absolute(v.azureConfigDir)})
 	}
 	return completed(m, want), m, nil
 }
@@ -319,7 +331,7 @@ func must(g given, err error) given {
 // unread are the flags that were typed and mean nothing to a method.
 func (v *converter) unread(m token.Method) []string {
 	var flags []string
-	for flag := range v.typed {
+	for flag := range v.given {
 		if flag != "login" && !reads(m, flag) {
 			flags = append(flags, "--"+flag+" for login "+m.Name)
 		}
@@ -327,15 +339,14 @@ func (v *converter) unread(m token.Method) []string {
 	return flags
 }
 
-func (v *converter) warnUnread(all []conversion) {
+// unreadFlags are all flags that mean nothing to a method that was written, once each.
+func unreadFlags(all []conversion) []string {
 	var unread []string
 	for _, done := range all {
 		unread = append(unread, done.unread...)
 	}
 	slices.Sort(unread)
-	for _, flag := range slices.Compact(unread) {
-		warn("not written, since it has no meaning there: " + flag)
-	}
+	return slices.Compact(unread)
 }
 
 // write converts a file under kubectl's lock, from what it holds by then.
@@ -367,7 +378,7 @@ func (v *converter) report(where string, u kube.User, want kube.Exec, m token.Me
 	switch {
 	case !changed:
 		return token.Clean(where+"is as wanted, "+login) + "\n"
-	case !v.DryRun:
+	case !v.dryRun:
 		return token.Clean(where+"converted, "+login) + "\n"
 	}
 	lines := diff.Diff("now", []byte(shown(u.AuthProvider, u.Exec)), "converted", []byte(shown(nil, &want)))

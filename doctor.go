@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -46,7 +47,13 @@ func (c *doctorCommand) Run(line *commandLine, w world, log *slog.Logger) error 
 	case c.Server && c.Offline:
 		return &token.UsageError{Text: "--server and --offline exclude each other"}
 	}
-	findings, err := c.examine(line, w, log)
+	findings, err := examine(doctorOptions{
+		kubeconfig: c.Kubeconfig, context: c.Context, server: c.Server, offline: c.Offline, given: line.given(),
+		dir: w.dir,
+		begin: func(request token.Request, dir cache.Dir) (context.Context, token.World, func()) {
+			return begin(request, dir, w, log)
+		},
+	})
 	if err != nil {
 		return err
 	}
@@ -70,42 +77,51 @@ func (c *doctorCommand) Run(line *commandLine, w world, log *slog.Logger) error 
 	return err
 }
 
-func (c *doctorCommand) examine(line *commandLine, w world, log *slog.Logger) ([]token.Finding, error) {
-	stanza, all := c.stanza()
+// doctorOptions say what is looked at, and how.
+type doctorOptions struct {
+	kubeconfig, context string // "": what kubectl would take
+	server, offline     bool
+	given               given // get-token's flags, over those in the stanza
+
+	dir   func(cacheFlags) cache.Dir
+	begin func(token.Request, cache.Dir) (ctx context.Context, surroundings token.World, end func())
+}
+
+func examine(o doctorOptions) ([]token.Finding, error) {
+	stanza, all := findStanza(o)
 	for _, v := range stanza.env { // as the client does for its plugin; this process runs no other
 		os.Setenv(v.Name, v.Value)
 	}
 	xdg.Reload()
-	plugin, err := pluginLine(stanza.args, line.given())
+	plugin, get, err := pluginLine(stanza.args, o.given)
 	if err != nil {
 		return nil, err
 	}
-	get := plugin.Selected().Target.Addr().Interface().(*GetToken)
 	request, err := get.Resolve(plugin.typed, os.Getenv)
 	if err != nil {
 		return append(all, explained("login", err)), nil
 	}
-	all = append(all, request.Sources(get.Request, plugin.typed, os.Getenv, stanza.calls(line))...)
+	all = append(all, request.Sources(get.Request, plugin.typed, os.Getenv, stanza.calls(o.given))...)
 
-	dir := get.dir(w)
-	ctx, surroundings, end := begin(request, dir, w, log)
+	dir := o.dir(get.cacheFlags)
+	ctx, surroundings, end := o.begin(request, dir)
 	defer end()
 	diagnosis := token.Diagnose(request, surroundings)
-	all = slices.Concat(all, diagnosis.Login(), []token.Finding{examineCache(dir), diagnosis.Cached()}, examineLog(openLogFile(plugin.Args)))
-	if c.Offline {
+	all = slices.Concat(all, diagnosis.Login(), []token.Finding{examineCache(dir), diagnosis.Cached()}, examineLog(get.logFlags.path()))
+	if o.offline {
 		return append(all, token.Finding{Status: token.Skipped, Check: "exchange", Text: "not tried: --offline"}), nil
 	}
 	all = append(all, diagnosis.Reach(ctx)...)
 	answer, found := diagnosis.Exchange(ctx)
 	all = append(all, found...)
-	if c.Server {
+	if o.server {
 		all = append(all, askServer(ctx, stanza.cluster, answer.Value))
 	}
 	return all, nil
 }
 
 // pluginLine is the command line that a client would run, with the flags that were given here over it.
-func pluginLine(args []string, over given) (*commandLine, error) {
+func pluginLine(args []string, over given) (*commandLine, *GetToken, error) {
 	if len(args) == 0 {
 		args = []string{"get-token"}
 	}
@@ -114,7 +130,7 @@ func pluginLine(args []string, over given) (*commandLine, error) {
 			args = append(slices.Clip(args), "--"+field.Tag.Get("name")+"="+value)
 		}
 	}
-	return parse(args)
+	return parseGetToken(args)
 }
 
 // explained is an error as a finding.
@@ -140,18 +156,18 @@ func examineCache(dir cache.Dir) token.Finding {
 }
 
 // examineLog says whether failed runs can be written down, where that is wanted.
-func examineLog(l *logFile) []token.Finding {
-	if l == nil {
+func examineLog(path string) []token.Finding {
+	if path == "" {
 		return nil
 	}
-	_, absent := os.Lstat(l.path)
-	if err := appendTo(l.path, nil); err != nil {
+	_, absent := os.Lstat(path)
+	if err := appendTo(path, nil); err != nil {
 		return []token.Finding{{Status: token.Warning, Check: "log file", Text: "failed runs are not written down: " + err.Error(), Todo: "have --log-file or $AKSLOGIN_LOG_FILE name a file that this user can write to"}}
 	}
 	if absent != nil {
-		os.Remove(l.path)
+		os.Remove(path)
 	}
-	return []token.Finding{{Status: token.OK, Check: "log file", Text: "failed runs are appended to " + l.path}}
+	return []token.Finding{{Status: token.OK, Check: "log file", Text: "failed runs are appended to " + path}}
 }
 
 func writeFindings(findings []token.Finding) error {
@@ -195,8 +211,7 @@ type examined struct {
 }
 
 // calls says what a source of a value is called: what stands in the kubeconfig is said to stand there.
-func (s examined) calls(line *commandLine) func(from string) string {
-	here := line.given()
+func (s examined) calls(here given) func(from string) string {
 	return func(from string) string {
 		flag, isFlag := strings.CutPrefix(from, "--")
 		_, typed := here[flag]

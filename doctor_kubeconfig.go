@@ -18,24 +18,24 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// stanza finds the exec stanza of the context, and says how clients will take it. What cannot be found is a finding, and then there is none.
-func (c *doctorCommand) stanza() (examined, []token.Finding) {
+// findStanza finds the exec stanza of the context, and says how clients will take it. What cannot be found is a finding, and then there is none.
+func findStanza(o doctorOptions) (examined, []token.Finding) {
 	const check = "kubeconfig"
 	named := ""
-	if c.Kubeconfig != "" {
-		named = cache.Absolute(c.Kubeconfig)
+	if o.kubeconfig != "" {
+		named = cache.Absolute(o.kubeconfig)
 	}
 	paths := strings.Join(kube.Files(named, os.Getenv), ", ")
 	files, err := readKubeconfigs(named)
 	switch {
 	case err != nil:
 		return examined{}, []token.Finding{explained(check, err)}
-	case len(files) == 0 && c.Context == "" && !c.Server:
+	case len(files) == 0 && o.context == "" && !o.server:
 		return examined{}, []token.Finding{{Status: token.Skipped, Check: check, Text: "none of the files that clients read is there: " + paths, Todo: "name one with --kubeconfig"}}
 	}
-	at, err := files.at(c.Context, "in "+cmp.Or(paths, "any file"))
+	at, err := files.at(o.context, "in "+cmp.Or(paths, "any file"))
 	if err != nil {
-		return examined{}, []token.Finding{explained(check, err)}
+		return examined{}, []token.Finding{explained(check, asUsage(err))}
 	}
 	var s examined
 	var all []token.Finding
@@ -77,7 +77,7 @@ func (c *doctorCommand) stanza() (examined, []token.Finding) {
 			all = append(all, f)
 		}
 	}
-	for _, text := range warnings(form{}, method, os.Getenv) {
+	for _, text := range warnings(false, method, os.Getenv) {
 		all = append(all, token.Finding{Status: token.Warning, Check: "client", Text: text})
 	}
 	return s, all

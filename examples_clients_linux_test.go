@@ -100,7 +100,7 @@ func readme(t *testing.T, content []byte) {
 			continue
 		}
 		seen++
-		if line, err := parse(words[1:]); err != nil || line.Command() != "kubeconfig" {
+		if line, _, err := parseCommand(words[1:]); err != nil || line.Command() != "kubeconfig" {
 			t.Errorf("%s: %v", words, err)
 		}
 	}

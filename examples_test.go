@@ -138,7 +138,7 @@ func checkKubeconfig(t *testing.T, raw string) {
 			t.Errorf("%s does not install %s", image, e.Command)
 		}
 	}
-	line, err := parse(e.Args)
+	line, _, err := parseGetToken(e.Args)
 	if err != nil || line.Command() != "get-token" {
 		t.Fatalf("%q: %v", e.Args, err)
 	}
@@ -716,7 +716,7 @@ func checkReadme(t *testing.T, raw string) {
 		for _, word := range shellWord.FindAllStringSubmatch(found[1], -1) {
 			words = append(words, word[1]+word[2])
 		}
-		line, err := parse(words[1:])
+		line, _, err := parseCommand(words[1:])
 		if err != nil {
 			t.Errorf("%s: %v", found[1], err)
 		} else if line.Command() != "kubeconfig" {

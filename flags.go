@@ -30,11 +30,16 @@ type grammar struct {
 
 // pluginGrammar is all that is built when a client runs the program as its plugin, since each command costs every start some time.
 type pluginGrammar struct {
-	GetToken GetToken `cmd:"" help:"Print a token as an ExecCredential: the command for a kubeconfig's exec stanza."`
+	GetToken getTokenCommand `cmd:"" help:"Print a token as an ExecCredential: the command for a kubeconfig's exec stanza."`
 
-	Verbosity   int         `name:"v" short:"v" placeholder:"LEVEL" help:"Say on standard error what is done. Any level says everything; none of it is secret."`
-	LogToStderr bool        `name:"logtostderr" hidden:"" help:"Accepted, for kubelogin's sake."`
-	Version     versionFlag `name:"version" help:"Print version, commit and Go version."`
+	globalFlags
+	Version versionFlag `name:"version" help:"Print version, commit and Go version."`
+}
+
+// globalFlags are every command's.
+type globalFlags struct {
+	Verbosity   int  `name:"v" short:"v" placeholder:"LEVEL" help:"Say on standard error what is done. Any level says everything; none of it is secret."`
+	LogToStderr bool `name:"logtostderr" hidden:"" help:"Accepted, for kubelogin's sake."`
 }
 
 var groups = []kong.Group{
@@ -103,18 +108,36 @@ func newParser(grammar any) (*kong.Kong, error) {
 // commandLine is what was typed.
 type commandLine struct {
 	*kong.Context
-	verbosity int
-	ignored   []string // words that were given to get-token, which kubelogin takes without a word
+	ignored []string // words that were given to get-token, which kubelogin takes without a word
+}
+
+// parseCommand reads the program's own command line.
+func parseCommand(args []string) (line *commandLine, verbosity int, err error) {
+	var g grammar
+	var root any = &g
+	if len(args) > 0 && args[0] == "get-token" {
+		root = &g.pluginGrammar
+	}
+	line, err = parse(args, root)
+	return line, g.Verbosity, err
+}
+
+// getTokenGrammar is the command line in a kubeconfig's exec stanza.
+type getTokenGrammar struct {
+	GetToken GetToken `cmd:""`
+	globalFlags
+}
+
+// parseGetToken reads the args of an exec stanza.
+func parseGetToken(args []string) (*commandLine, *GetToken, error) {
+	var g getTokenGrammar
+	line, err := parse(args, &g)
+	return line, &g.GetToken, err
 }
 
 // parse reads a command line as kubeconfigs in the field have it, those written for kubelogin among them.
-func parse(args []string) (*commandLine, error) {
-	var g grammar
-	var root any = &g
-	if first(args) == "get-token" {
-		root = &g.pluginGrammar
-	}
-	parser, err := newParser(root)
+func parse(args []string, grammar any) (*commandLine, error) {
+	parser, err := newParser(grammar)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +149,7 @@ func parse(args []string) (*commandLine, error) {
 	if err != nil {
 		return nil, &token.UsageError{Text: err.Error(), Hint: seeHelp}
 	}
-	return &commandLine{ctx, g.Verbosity, ignored}, nil
+	return &commandLine{ctx, ignored}, nil
 }
 
 const seeHelp = "akslogin --help lists commands, akslogin get-token --help its flags"
@@ -222,16 +245,15 @@ type cacheFlags struct {
 }
 
 // dir is the folder that was named first: by the flag, by a variable, by the system's custom.
-func (c cacheFlags) dir(w world) cache.Dir {
-	d := cache.Dir{Now: w.now, Patience: w.patience}
-	if d.Now == nil {
-		d.Now = time.Now
-	}
-	named := c.CacheDir
-	field, _ := reflect.TypeFor[cacheFlags]().FieldByName("CacheDir")
+func (c cacheFlags) dir() cache.Dir {
+	return cache.Dir{Path: cache.Folder(valueOrVariable(c.CacheDir, reflect.TypeOf(c), "CacheDir")), Now: time.Now}
+}
+
+// valueOrVariable returns a flag's value, or else that of the first of its variables that is set.
+func valueOrVariable(value string, flags reflect.Type, name string) string {
+	field, _ := flags.FieldByName(name)
 	for _, v := range token.Variables(field.Tag.Get) {
-		named = cmp.Or(named, os.Getenv(v.Name))
+		value = cmp.Or(value, os.Getenv(v.Name))
 	}
-	d.Path = cache.Folder(named)
-	return d
+	return value
 }

@@ -42,7 +42,7 @@ func (*kubeconfigCommand) Help() string {
 
 // Run says what is wrong before it asks or reads anything, and writes nothing before all is well.
 func (c *kubeconfigCommand) Run(line *commandLine, w world, log *slog.Logger) error {
-	f, err := c.form()
+	f, err := c.outputForm()
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (c *kubeconfigCommand) Run(line *commandLine, w world, log *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	from, err := c.origin(line, w, log)
+	from, err := c.source(line, w, log)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (c *kubeconfigCommand) Run(line *commandLine, w world, log *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	for _, text := range warnings(f, method, os.Getenv) {
+	for _, text := range warnings(f.airflow, method, os.Getenv) {
 		warn(text)
 	}
 	return c.deliver(append(bytes.TrimSuffix(content, []byte("\n")), '\n'))
@@ -109,7 +109,7 @@ func badCommand(command string) error {
 }
 
 // form refuses flags of the kubeconfig that have no meaning, alone or together, and fills in those that are missing.
-func (c *kubeconfigCommand) form() (form, error) {
+func (c *kubeconfigCommand) outputForm() (form, error) {
 	c.Command, c.Output = cmp.Or(c.Command, "akslogin"), cmp.Or(c.Output, "yaml")
 	i := slices.IndexFunc(forms, func(f form) bool { return f.name == c.Output })
 	if i < 0 {
@@ -169,7 +169,7 @@ func only(ends ...string) func(string) string {
 
 // exec is the stanza. Who logs in is written down even where that comes from the environment, because the variables may name another
 // where the kubeconfig is used: on Astro they are the platform's own.
-func (c *kubeconfigCommand) exec(line *commandLine, m token.Method, from origin) (kube.Exec, error) {
+func (c *kubeconfigCommand) exec(line *commandLine, m token.Method, from clusterSource) (kube.Exec, error) {
 	typed := line.given()
 	// What the old user says of the same identity goes on, whatever its login was; az writes these two for everybody.
 	for flag, everybody := range map[string]string{"tenant-id": "", "client-id": token.PublicClient, "environment": token.Environments()[0]} {
@@ -204,11 +204,11 @@ func (c *kubeconfigCommand) exec(line *commandLine, m token.Method, from origin)
 
 // asGetToken resolves args as get-token will, with what this environment says of identities.
 func asGetToken(args []string) (token.Request, error) {
-	line, err := parse(append(args, "--disable-environment-override"))
+	line, get, err := parseGetToken(append(args, "--disable-environment-override"))
 	if err != nil {
 		return token.Request{}, err
 	}
-	return line.Selected().Target.Interface().(GetToken).Resolve(line.typed, only("_CLIENT_ID", "_TENANT_ID"))
+	return get.Resolve(line.typed, only("_CLIENT_ID", "_TENANT_ID"))
 }
 
 // unseen tells of characters that show other text than a program reads. Those below U+0020 are escaped in JSON and YAML.

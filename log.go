@@ -2,27 +2,33 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"reflect"
-	"slices"
 	"sync"
 	"time"
 
 	azlog "github.com/Azure/azure-sdk-for-go/sdk/azcore/log"
 
 	"github.com/akslogin/akslogin/cache"
-	"github.com/akslogin/akslogin/memo"
 	"github.com/akslogin/akslogin/token"
 )
 
 // logFlags say where a run is written down for hosts that throw standard error away.
 type logFlags struct {
 	LogFile string `name:"log-file" group:"general" placeholder:"FILE" ambient:"AKSLOGIN_LOG_FILE" help:"File to which a failed run appends what it did and why it failed, as -v would say it; with -v every run does. For hosts that throw standard error away."`
+}
+
+// path is the log file's absolute path, by the flag or else by the variable; "" where there is none.
+func (l logFlags) path() string {
+	named := valueOrVariable(l.LogFile, reflect.TypeOf(l), "LogFile")
+	if named == "" {
+		return ""
+	}
+	return cache.Absolute(named)
 }
 
 // complain speaks to people: lower case, one line for what happened and one for what to do, since hosts show no more than that.
@@ -94,22 +100,12 @@ type logFile struct {
 	lines bytes.Buffer
 }
 
-// openLogFile returns get-token's log file by its command line, or else by the variable; nil: there is none. The command line is not parsed for that, since
-// what cannot be parsed has to be written down too.
-func openLogFile(args []string) *logFile {
-	if !slices.Contains(args, "get-token") {
+// openLogFile returns the log file at an absolute path; nil where the path is empty.
+func openLogFile(path string) *logFile {
+	if path == "" {
 		return nil
 	}
-	field, _ := reflect.TypeFor[logFlags]().FieldByName("LogFile")
-	named := ""
-	for _, v := range token.Variables(field.Tag.Get) {
-		named = os.Getenv(v.Name)
-	}
-	named = cmp.Or(memo.Flag(args, "--"+field.Tag.Get("name")), named)
-	if named == "" {
-		return nil
-	}
-	l := &logFile{path: cache.Absolute(named)}
+	l := &logFile{path: path}
 	l.handler = handler(l).WithAttrs([]slog.Attr{slog.Int("pid", os.Getpid())})
 	return l
 }

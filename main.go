@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -36,7 +37,8 @@ type world struct {
 
 	lockPatience time.Duration // 0: lockPatience
 
-	logFile *logFile // of this run; nil: there is none
+	logFile   *logFile // of this run; nil: there is none
+	verbosity int
 }
 
 // run is the whole program but for its exit.
@@ -44,13 +46,14 @@ func run(args []string, w world) (exit int) {
 	defer memo.Yield()
 	process.KeepOffDisk()
 	stdlog.SetOutput(io.Discard) // net/http would quote an answer that comes twice, token and all
-	w.logFile = openLogFile(args)
+	w.logFile = openLogFile(logFilePath(args))
 	if err := roomForFiles(); err != nil {
 		return w.complain(token.Explain(err))
 	}
-	line, err := parse(args)
+	line, verbosity, err := parseCommand(args)
 	if err == nil {
-		err = line.Run(w, logger(line.verbosity, w.logFile))
+		w.verbosity = verbosity
+		err = line.Run(w, logger(verbosity, w.logFile))
 	}
 	if err != nil {
 		return w.complain(token.Explain(err))
@@ -74,15 +77,18 @@ func roomForFiles() error {
 	}
 }
 
-// GetToken is the command that kubeconfigs name.
+// GetToken are the flags of get-token.
 type GetToken struct {
 	token.Request
 	cacheFlags
 	logFlags
 }
 
+// getTokenCommand is the command that kubeconfigs name.
+type getTokenCommand struct{ GetToken }
+
 // Run is the way of a token: what Kubernetes wants, what the request is, cache or exchange, answer.
-func (g *GetToken) Run(line *commandLine, w world, log *slog.Logger) error {
+func (g *getTokenCommand) Run(line *commandLine, w world, log *slog.Logger) error {
 	asked, err := kube.ReadExecInfo(os.Getenv(kube.ExecInfoVariable))
 	if err != nil {
 		return &token.UsageError{Text: err.Error()}
@@ -94,7 +100,7 @@ func (g *GetToken) Run(line *commandLine, w world, log *slog.Logger) error {
 	if len(line.ignored) > 0 {
 		log.Debug("words after get-token are ignored", "number", len(line.ignored))
 	}
-	dir := g.dir(w)
+	dir := w.dir(g.cacheFlags)
 	ctx, surroundings, end := begin(request, dir, w, log)
 	defer end()
 	surroundings.Prompt = prompt(asked.Interactive)
@@ -115,12 +121,30 @@ func (g *GetToken) Run(line *commandLine, w world, log *slog.Logger) error {
 	if _, err := os.Stdout.Write(printed.Bytes()); err != nil {
 		return err
 	}
-	end()                                           // what was printed stands, however long a disk takes for the memo
-	if line.verbosity == 0 && !request.PoPEnabled { // whose every run has something to say, or to sign
+	end()                                        // what was printed stands, however long a disk takes for the memo
+	if w.verbosity == 0 && !request.PoPEnabled { // whose every run has something to say, or to sign
 		from, until := answer.Steady()
 		memo.Keep(printed.Bytes(), dir.Now(), from, until, presented, dir.Path, dir.PutMemo)
 	}
 	return nil
+}
+
+// logFilePath finds get-token's log file. The command line is not parsed for that, since what cannot be parsed has to be written down too.
+func logFilePath(args []string) string {
+	if !slices.Contains(args, "get-token") {
+		return ""
+	}
+	return logFlags{memo.Flag(args, "--log-file")}.path()
+}
+
+// dir is the cache's folder, with this run's clock.
+func (w world) dir(flags cacheFlags) cache.Dir {
+	d := flags.dir()
+	d.Patience = w.patience
+	if w.now != nil {
+		d.Now = w.now
+	}
+	return d
 }
 
 // begin bounds a run by the request's timeout, and gives it what a login needs of its surroundings. end is to be called when it is over.

@@ -34,27 +34,27 @@ type clusterFlags struct {
 	PublicFQDN bool   `name:"public-fqdn" group:"cluster" help:"With --resource-id: the public address of a private cluster."`
 }
 
-// origin is what a new kubeconfig is made from.
-type origin struct {
+// clusterSource is what a new kubeconfig is made from.
+type clusterSource struct {
 	name, namespace string
 	cluster         map[string]any
 	args            given         // the old user's, for get-token
 	env             []kube.EnvVar // the old user's
 }
 
-// origin goes the one way to the cluster that was chosen.
-func (c *kubeconfigCommand) origin(line *commandLine, w world, log *slog.Logger) (origin, error) {
+// source goes the one way to the cluster that was chosen.
+func (c *kubeconfigCommand) source(line *commandLine, w world, log *slog.Logger) (clusterSource, error) {
 	ways := []struct {
 		flags  string
 		chosen bool
-		goes   func() (origin, error)
+		goes   func() (clusterSource, error)
 	}{
 		{"--server", c.Server != "", c.fromServer},
 		{"--kubeconfig or --context", c.Kubeconfig != "" || c.Context != "", c.fromFiles},
-		{"--resource-id", c.ResourceID != "", func() (origin, error) { return c.fromAzure(line, w, log) }},
+		{"--resource-id", c.ResourceID != "", func() (clusterSource, error) { return c.fromAzure(line, w, log) }},
 	}
 	var all, chosen []string
-	var way func() (origin, error)
+	var way func() (clusterSource, error)
 	for _, one := range ways {
 		all = append(all, one.flags)
 		if one.chosen {
@@ -64,23 +64,23 @@ func (c *kubeconfigCommand) origin(line *commandLine, w world, log *slog.Logger)
 	hint := "one of these says which cluster: " + strings.Join(all, "; ")
 	switch {
 	case len(chosen) == 0:
-		return origin{}, &token.UsageError{Text: "no cluster is named", Hint: hint}
+		return clusterSource{}, &token.UsageError{Text: "no cluster is named", Hint: hint}
 	case len(chosen) > 1:
-		return origin{}, &token.UsageError{Text: "the cluster is named in more than one way: " + strings.Join(chosen, " and "), Hint: hint}
+		return clusterSource{}, &token.UsageError{Text: "the cluster is named in more than one way: " + strings.Join(chosen, " and "), Hint: hint}
 	case c.Server == "" && (c.CAFile != "" || c.CAData != ""):
-		return origin{}, &token.UsageError{Text: "--certificate-authority and --certificate-authority-data go with --server", Hint: "the other ways give the cluster's CA too"}
+		return clusterSource{}, &token.UsageError{Text: "--certificate-authority and --certificate-authority-data go with --server", Hint: "the other ways give the cluster's CA too"}
 	case c.ResourceID == "" && c.PublicFQDN:
-		return origin{}, &token.UsageError{Text: "--public-fqdn goes with --resource-id"}
+		return clusterSource{}, &token.UsageError{Text: "--public-fqdn goes with --resource-id"}
 	}
 	return way()
 }
 
-func (c *kubeconfigCommand) fromServer() (origin, error) {
+func (c *kubeconfigCommand) fromServer() (clusterSource, error) {
 	u, err := url.Parse(c.Server)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return origin{}, &token.UsageError{Text: "--server is not an address as https://HOST:443", Hint: "az aks show shows a cluster's as fqdn or privateFqdn"}
+		return clusterSource{}, &token.UsageError{Text: "--server is not an address as https://HOST:443", Hint: "az aks show shows a cluster's as fqdn or privateFqdn"}
 	}
-	from := origin{name: u.Hostname(), cluster: map[string]any{"server": c.Server}}
+	from := clusterSource{name: u.Hostname(), cluster: map[string]any{"server": c.Server}}
 	ca, err := c.ca()
 	if ca != "" {
 		from.cluster[caData] = ca
@@ -149,43 +149,57 @@ func certificates(raw []byte) (string, error) {
 }
 
 // fromFiles reads the kubeconfig that was named, or those that count here.
-func (c *kubeconfigCommand) fromFiles() (origin, error) {
+func (c *kubeconfigCommand) fromFiles() (clusterSource, error) {
 	named := ""
 	if c.Kubeconfig != "" {
 		named = cache.Absolute(c.Kubeconfig)
 	}
 	files, err := readKubeconfigs(named)
 	if err != nil {
-		return origin{}, err
+		return clusterSource{}, err
 	}
 	paths := kube.Files(named, os.Getenv)
-	return files.origin(c.Context, "in "+strings.Join(paths, ", "))
+	return contextSource(files, c.Context, "in "+strings.Join(paths, ", "))
 }
 
 // fromAzure asks for the kubeconfig as get-token asks for a token.
-func (c *kubeconfigCommand) fromAzure(line *commandLine, w world, log *slog.Logger) (origin, error) {
+func (c *kubeconfigCommand) fromAzure(line *commandLine, w world, log *slog.Logger) (clusterSource, error) {
 	r, err := c.Resolve(line.typed, os.Getenv)
 	if err != nil {
-		return origin{}, err
+		return clusterSource{}, err
 	}
-	ctx, surroundings, end := begin(r, c.dir(w), w, log)
+	ctx, surroundings, end := begin(r, w.dir(c.cacheFlags), w, log)
 	defer end()
 	surroundings.Prompt = prompt(nil)
 	raw, err := clusterUserKubeconfig(ctx, r, surroundings, c.ResourceID, c.PublicFQDN)
 	if err != nil {
-		return origin{}, err
+		return clusterSource{}, err
 	}
 	k, err := kube.Parse("Azure's answer", raw)
 	if err != nil {
-		return origin{}, err
+		return clusterSource{}, err
 	}
-	from, err := kubeconfigs{k}.origin("", "in Azure's answer")
+	from, err := contextSource(kubeconfigs{k}, "", "in Azure's answer")
 	from.name = path.Base(c.ResourceID)
 	return from, err
 }
 
 // kubeconfigs are files that count together: of two entries with one name the first one does.
 type kubeconfigs []*kube.Kubeconfig
+
+// lookupError says which entry is not in the kubeconfigs, and which are.
+type lookupError struct{ text, hint string }
+
+func (e *lookupError) Error() string { return e.text }
+
+// asUsage makes a context that does not exist a wrong usage.
+func asUsage(err error) error {
+	var missing *lookupError
+	if errors.As(err, &missing) {
+		return &token.UsageError{Text: missing.text, Hint: missing.hint}
+	}
+	return err
+}
 
 // place is what a context names.
 type place struct {
@@ -203,11 +217,11 @@ func (files kubeconfigs) at(context, where string) (place, error) {
 		}
 	}
 	if context == "" {
-		return place{}, &token.UsageError{Text: "there is no current context " + where, Hint: "name one with --context: " + files.contexts()}
+		return place{}, &lookupError{"there is no current context " + where, "name one with --context: " + files.contexts()}
 	}
 	named, in := entry(files, func(k *kube.Kubeconfig) []kube.Context { return k.Contexts }, func(c kube.Context) bool { return c.Name == context })
 	if in == nil {
-		return place{}, &token.UsageError{Text: fmt.Sprintf("there is no context %q %s", context, where), Hint: "there are: " + files.contexts()}
+		return place{}, &lookupError{fmt.Sprintf("there is no context %q %s", context, where), "there are: " + files.contexts()}
 	}
 	cluster, in := entry(files, func(k *kube.Kubeconfig) []kube.Cluster { return k.Clusters }, func(c kube.Cluster) bool { return c.Name == named.Cluster })
 	if in == nil {
@@ -217,18 +231,23 @@ func (files kubeconfigs) at(context, where string) (place, error) {
 	return place{context, named.Namespace, cluster, user, in, userIn}, nil
 }
 
-// origin is what a context names, to be written anew.
-func (files kubeconfigs) origin(context, where string) (origin, error) {
+// contextSource is what a context names, to be written anew.
+func contextSource(files kubeconfigs, context, where string) (clusterSource, error) {
 	at, err := files.at(context, where)
 	if err != nil {
-		return origin{}, err
+		return clusterSource{}, asUsage(err)
 	}
-	from := origin{name: at.context, namespace: at.namespace}
+	from := clusterSource{name: at.context, namespace: at.namespace}
 	if from.cluster, err = withCA(at.cluster.Fields, at.in.Path); err != nil {
-		return origin{}, err
+		return clusterSource{}, err
 	}
 	if at.user.Exec != nil {
-		from.args, from.env = inherited(at.user)
+		var warnings []string
+		if from.args, from.env, warnings = inherited(at.user); len(warnings) > 0 {
+			for _, text := range warnings {
+				warn(text)
+			}
+		}
 	}
 	return from, nil
 }
@@ -277,7 +296,8 @@ func withCA(fields map[string]any, kubeconfig string) (map[string]any, error) {
 
 // inherited are the arguments and variables of an old user that go into the new one. Variables that would win over the
 // arguments are left out.
-func inherited(user kube.User) (args given, env []kube.EnvVar) {
+func inherited(user kube.User) (args given, env []kube.EnvVar, warnings []string) {
+	warn := func(text string) { warnings = append(warnings, text) }
 	args, err := readStanza(user.Exec)
 	if err != nil {
 		warn(fmt.Sprintf("the arguments of user %q are not taken over: %v", user.Name, err))
@@ -295,7 +315,7 @@ func inherited(user kube.User) (args given, env []kube.EnvVar) {
 		}
 		env = append(env, v)
 	}
-	return args, env
+	return args, env, warnings
 }
 
 // overrides tells whether a variable wins over a flag.

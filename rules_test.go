@@ -254,7 +254,7 @@ func TestExamples(t *testing.T) {
 			if user.Exec.Command != "akslogin" || user.Exec.InteractiveMode == "" || user.Exec.InstallHint == "" {
 				t.Errorf("%s: user %s: %+v", path, name, user.Exec)
 			}
-			line, err := parse(user.Exec.Args)
+			line, _, err := parseGetToken(user.Exec.Args)
 			if err != nil || line.Command() != "get-token" {
 				t.Errorf("%s: user %s: %v", path, name, err)
 			}

@@ -48,15 +48,15 @@ func readStanza(e *kube.Exec) (given, error) {
 			return nil, errors.New("they ask for help or version")
 		}
 	}
-	line, err := parse(e.Args)
+	line, _, err := parseGetToken(e.Args)
 	var usage *token.UsageError
 	switch {
+	case errors.As(err, &usage) && strings.HasPrefix(usage.Text, "unknown command "):
+		return nil, errors.New("they do not run get-token")
 	case errors.As(err, &usage) && strings.HasPrefix(usage.Text, "unknown flag --") && !strings.Contains(usage.Text, "secret") && !strings.Contains(usage.Text, "password"):
 		return nil, err
 	case err != nil:
 		return nil, errors.New("they cannot be read")
-	case line.Command() != "get-token":
-		return nil, errors.New("they do not run get-token")
 	}
 	return line.given(), nil
 }

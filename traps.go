@@ -16,24 +16,24 @@ func warn(text string) { fmt.Fprintf(os.Stderr, "akslogin: warning: %s\n", token
 
 // traps are circumstances in which a good kubeconfig does not work, with what to do.
 var traps = []struct {
-	applies func(f form, m token.Method, getenv func(string) string) bool
+	applies func(connection bool, m token.Method, getenv func(string) string) bool
 	text    string
 }{
 	{
-		func(f form, _ token.Method, getenv func(string) string) bool {
-			return f.airflow && getenv("KUBECONFIG") != ""
+		func(connection bool, _ token.Method, getenv func(string) string) bool {
+			return connection && getenv("KUBECONFIG") != ""
 		},
 		"KUBECONFIG is set here; where Airflow has it too, deferrable tasks read its file beside the connection and fail with \"mutually exclusive\": unset it there (ENV in the Dockerfile)",
 	},
 	{
-		func(f form, _ token.Method, getenv func(string) string) bool {
-			return !f.airflow && getenv("KUBERNETES_SERVICE_HOST") != ""
+		func(connection bool, _ token.Method, getenv func(string) string) bool {
+			return !connection && getenv("KUBERNETES_SERVICE_HOST") != ""
 		},
 		"this is a pod, where Airflow with an empty connection talks to the pod's own cluster and not to the one in ~/.kube/config: " +
 			"name the kubeconfig by its absolute path in the connection's kube_config_path, or write one with --output airflow-connection",
 	},
 	{
-		func(f form, m token.Method, _ func(string) string) bool { return f.airflow && m.Asks },
+		func(connection bool, m token.Method, _ func(string) string) bool { return connection && m.Asks },
 		"this login needs a person, and in Airflow nobody can be asked: give --login workloadidentity, or another one for programs",
 	},
 }
@@ -51,11 +51,11 @@ var brokenReleases = []struct {
 	{"apache_airflow_providers_cncf_kubernetes", "10.12.3", "10.16.0", "keeps the first token in deferrable tasks, which fail with 401 when it ends: install 10.16.1 or newer, or set deferrable=False"},
 }
 
-// warnings are those that apply here to a kubeconfig in this form with this login.
-func warnings(f form, m token.Method, getenv func(string) string) []string {
+// warnings are those that apply here to a kubeconfig, or to an Airflow connection that holds one, with this login.
+func warnings(connection bool, m token.Method, getenv func(string) string) []string {
 	var texts []string
 	for _, t := range traps {
-		if t.applies(f, m, getenv) {
+		if t.applies(connection, m, getenv) {
 			texts = append(texts, t.text)
 		}
 	}
