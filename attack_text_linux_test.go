@@ -33,7 +33,7 @@ var evils = map[string]string{
 // read are the variables that this program reads.
 func read() (names []string) {
 	for _, v := range otherVariables {
-		names = append(names, v.names...)
+		names = append(names, v.Names...)
 	}
 	for _, t := range []reflect.Type{reflect.TypeFor[token.Request](), reflect.TypeFor[cacheFlags]()} {
 		for i := range t.NumField() {

@@ -138,11 +138,10 @@ func checkKubeconfig(t *testing.T, raw string) {
 			t.Errorf("%s does not install %s", image, e.Command)
 		}
 	}
-	line, _, err := parseGetToken(e.Args)
-	if err != nil || line.Command() != "get-token" {
+	given, err := readStanza(e)
+	if err != nil {
 		t.Fatalf("%q: %v", e.Args, err)
 	}
-	given := line.given()
 	if given["login"] != "workloadidentity" || given["client-id"] != nobody || given["tenant-id"] != nobody {
 		t.Errorf("%q", e.Args)
 	}
@@ -700,29 +699,11 @@ const rbacGroup = "rbac.authorization.k8s.io"
 // READMEs
 
 var (
-	shellWord  = regexp.MustCompile(`'([^']*)'|([^\s']+)`)
-	readmeLine = regexp.MustCompile(`(?m)^ {4,}(akslogin .*)$`)
 	readmeLink = regexp.MustCompile(`\]\(([^):]+)\)`)
 )
 
-// checkReadme parses the lines that people will copy.
+// checkReadme follows the links. TestReadmeCommandsParse reads the command lines.
 func checkReadme(t *testing.T, raw string) {
-	lines := readmeLine.FindAllStringSubmatch(regexp.MustCompile(`\\\n +`).ReplaceAllString(raw, ""), -1)
-	if len(lines) == 0 {
-		t.Error("it does not say how the files are made")
-	}
-	for _, found := range lines {
-		var words []string
-		for _, word := range shellWord.FindAllStringSubmatch(found[1], -1) {
-			words = append(words, word[1]+word[2])
-		}
-		line, _, err := parseCommand(words[1:])
-		if err != nil {
-			t.Errorf("%s: %v", found[1], err)
-		} else if line.Command() != "kubeconfig" {
-			t.Errorf("%s: runs %s", found[1], line.Command())
-		}
-	}
 	for _, found := range readmeLink.FindAllStringSubmatch(raw, -1) {
 		if _, err := os.Stat(filepath.Join("examples", "astro", filepath.FromSlash(found[1]))); err != nil { // all three lie at the same depth
 			t.Error(err)

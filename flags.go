@@ -73,17 +73,20 @@ func aboutLogins() string {
 	}
 	help.WriteString("\nA variable with ! wins over the flag, the others yield to it; an empty variable is an unset one. Besides those named with the flags, these are read:\n\n")
 	for _, v := range otherVariables {
-		fmt.Fprintf(&help, "    %s\n      %s\n", strings.Join(v.names, " "), v.about)
+		fmt.Fprintf(&help, "    %s\n      %s\n", strings.Join(v.Names, " "), v.About)
 	}
 	help.WriteString("\nExit status: 1 the login failed, 2 wrong usage, 3 a person has to sign in and nobody can be asked.")
 	return help.String()
 }
 
+// OtherVariable is a group of variables that are read.
+type OtherVariable struct {
+	Names []string
+	About string
+}
+
 // otherVariables are read besides those in the flags' tags. README.md has them too.
-var otherVariables = []struct {
-	names []string
-	about string
-}{
+var otherVariables = []OtherVariable{
 	{[]string{"KUBERNETES_EXEC_INFO"}, "what the client wants: the answer's version, v1 or v1beta1"},
 	{[]string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}, "GitHub Actions"},
 	{[]string{"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"}, "AKS identity bindings"},

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"unicode"
+	"unicode/utf8"
+
 	"strings"
 	"testing"
 
@@ -16,8 +19,8 @@ func FuzzResourceID(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id string) {
 		cluster, err := parseResourceID(id)
 		if err != nil {
-			if why := unclear(token.Explain(err).Text); why != "" {
-				t.Fatal(why)
+			if text := token.Explain(err).Text; !utf8.ValidString(text) || strings.ContainsFunc(text, func(c rune) bool { return unicode.IsControl(c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) }) {
+				t.Fatalf("%q", text)
 			}
 			return
 		}
@@ -40,8 +43,8 @@ func FuzzReview(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		found := reviewed(token.Finding{Status: token.Wrong, Check: "API server", Text: "it"}, status, body)
 		shown := found.Presentable()
-		if why := unclear(shown.Text + shown.Todo); why != "" {
-			t.Fatal(why)
+		if text := shown.Text + shown.Todo; !utf8.ValidString(text) || strings.ContainsFunc(text, func(c rune) bool { return unicode.IsControl(c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) }) {
+			t.Fatalf("%q", text)
 		}
 		if (found.Status == token.OK) != (status == 201 && strings.Contains(found.Text, "takes it for user")) {
 			t.Fatalf("%d %s: %+v", status, body, found)

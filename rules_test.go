@@ -1,6 +1,8 @@
 package main
 
 import (
+	"regexp"
+
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -19,6 +21,7 @@ import (
 	"github.com/alecthomas/kong"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/akslogin/akslogin/kube"
 	"github.com/akslogin/akslogin/memo"
 	"github.com/akslogin/akslogin/token"
 )
@@ -151,7 +154,7 @@ func TestReadmeTables(t *testing.T) {
 	}
 	rest := readmeTable(t, "flags", flags.String())
 	for _, v := range otherVariables {
-		for _, name := range v.names {
+		for _, name := range v.Names {
 			if !strings.Contains(rest, "`"+name+"`") {
 				t.Errorf("README.md does not name $%s", name)
 			}
@@ -254,8 +257,7 @@ func TestExamples(t *testing.T) {
 			if user.Exec.Command != "akslogin" || user.Exec.InteractiveMode == "" || user.Exec.InstallHint == "" {
 				t.Errorf("%s: user %s: %+v", path, name, user.Exec)
 			}
-			line, _, err := parseGetToken(user.Exec.Args)
-			if err != nil || line.Command() != "get-token" {
+			if _, err := readStanza(&kube.Exec{Args: user.Exec.Args}); err != nil {
 				t.Errorf("%s: user %s: %v", path, name, err)
 			}
 		}
@@ -263,6 +265,39 @@ func TestExamples(t *testing.T) {
 	})
 	if err != nil || seen == 0 {
 		t.Errorf("%d stanzas, %v", seen, err)
+	}
+}
+
+var (
+	shellWord     = regexp.MustCompile(`'([^']*)'|([^\s']+)`)
+	readmeCommand = regexp.MustCompile(`(?m)^ *(akslogin .*)$`)
+	joinedLines   = regexp.MustCompile(`\\\n +`)
+)
+
+// What a reader of the examples copies is a command line that this program takes.
+func TestReadmeCommandsParse(t *testing.T) {
+	readmes, err := filepath.Glob(filepath.Join("examples", "*", "README.md"))
+	if err != nil || len(readmes) == 0 {
+		t.Fatal("no README", err)
+	}
+	for _, path := range readmes {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := readmeCommand.FindAllStringSubmatch(joinedLines.ReplaceAllString(string(raw), ""), -1)
+		if len(lines) == 0 {
+			t.Errorf("%s: no command line", path)
+		}
+		for _, found := range lines {
+			var words []string
+			for _, word := range shellWord.FindAllStringSubmatch(found[1], -1) {
+				words = append(words, word[1]+word[2])
+			}
+			if line, _, err := parseCommand(words[1:]); err != nil || line.Command() != "kubeconfig" {
+				t.Errorf("%s: %s: %v", path, found[1], err)
+			}
+		}
 	}
 }
 
@@ -284,7 +319,7 @@ func TestMemosDifferByEveryVariable(t *testing.T) {
 		}
 	}
 	for _, v := range otherVariables {
-		want = append(want, v.names...)
+		want = append(want, v.Names...)
 	}
 	names, prefix := memo.Variables()
 	want = slices.DeleteFunc(want, func(name string) bool { return strings.HasPrefix(name, prefix) })

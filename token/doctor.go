@@ -34,10 +34,10 @@ const (
 
 // Presentable returns the finding with each text on one line, of bounded length, without control characters, tokens and secrets.
 func (f Finding) Presentable() Finding {
-	f.Text, f.Todo, f.Show = presentable(f.Text, maxText), presentable(f.Todo, maxText), slices.Clone(f.Show)
+	f.Text, f.Todo, f.Show = Clean(f.Text), Clean(f.Todo), slices.Clone(f.Show)
 	for i, line := range f.Show { // indented lines stay so
 		text := strings.TrimLeft(line, " ")
-		f.Show[i] = line[:len(line)-len(text)] + presentable(text, maxText)
+		f.Show[i] = line[:len(line)-len(text)] + Clean(text)
 	}
 	return f
 }

@@ -68,8 +68,8 @@ func (d *Diagnosis) Reach(ctx context.Context) []Finding {
 	connections := wr.connections()
 	defer connections.CloseIdleConnections()
 	wr.network, wr.last = connections, &outcome{}
-	resp, err := wr.transport().Do(req)
-	all := d.route(req, connections.all.Proxy, j)
+	resp, err := wr.do(req)
+	all := d.route(req, connections.proxyFor, j)
 	if err != nil {
 		broken := Finding{Status: Wrong, Check: "answer", Text: clean(cause(err, Request{})), Todo: causeHint(err, facts(d.request, d.world, Login{}, wr))}
 		if words := signedBy(err); words != "" {

@@ -85,7 +85,7 @@ func FuzzCredential(f *testing.F) {
 	f.Add("https://x/${resourceGroup().id}", `a\' b`, "", "")
 	f.Add("https://x/\x1b]8;;https://y\x07", "\u202e", strings.Repeat("a", 5000), "c")
 	f.Fuzz(func(t *testing.T, issuer, subject, audience, client string) {
-		facts := claims{Issuer: issuer, Subject: subject, Audience: []string{audience}}.compared()
+		facts := comparedClaims(claims{Issuer: issuer, Subject: subject, Audience: []string{audience}})
 		if (Request{ClientID: client}).checkIDs(Method{}) != nil {
 			return
 		}

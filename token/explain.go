@@ -111,7 +111,7 @@ func (r Request) Discreet(log *slog.Logger, getenv func(string) string) *slog.Lo
 	if !log.Enabled(context.Background(), slog.LevelDebug) {
 		return log
 	}
-	return slog.New(discreet{log.Handler(), r.secrets(getenv)})
+	return slog.New(newDiscreet(log.Handler(), r.secrets(getenv)))
 }
 
 // discreet is a handler for debugging, whose attributes are all text.
@@ -119,6 +119,9 @@ type discreet struct {
 	slog.Handler
 	secrets []string
 }
+
+// newDiscreet returns a handler that replaces secrets in attributes before next sees them.
+func newDiscreet(next slog.Handler, secrets []string) slog.Handler { return discreet{next, secrets} }
 
 // Handle implements slog.Handler.
 func (d discreet) Handle(ctx context.Context, said slog.Record) error {
@@ -132,7 +135,7 @@ func (d discreet) Handle(ctx context.Context, said slog.Record) error {
 
 // explanation is where every text passes that is shown, whoever wrote it: a token can stand in a flag's place too.
 func explanation(text, hint string, exit int) Explanation {
-	return Explanation{presentable(text, maxText), presentable(hint, maxText), exit}
+	return Explanation{Clean(text), Clean(hint), exit}
 }
 
 // text is the error's own, but for causes that come from outside and are cleaned.
@@ -166,7 +169,7 @@ func (e *exchangeError) hint() string {
 	var (
 		refusal *Refusal
 		job     *ciError
-		failed  *FailedError
+		realm   *realmError
 		odd     *finalError
 		port    *net.OpError
 	)
@@ -177,8 +180,8 @@ func (e *exchangeError) hint() string {
 		return e.refusedHint(m, refusal)
 	case errors.As(e.err, &job):
 		return fillIn(job.todo, e.facts)
-	case errors.As(e.err, &failed):
-		return failed.Hint
+	case errors.As(e.err, &realm):
+		return realmHint(realm)
 	case errors.As(e.err, &port) && port.Op == "listen":
 		return "another program has the port: name another one with --redirect-url, or leave that out for any that is free"
 	case m.Asks && e.facts["asked"] == "": // nothing was sent: it was the person's turn
@@ -189,6 +192,14 @@ func (e *exchangeError) hint() string {
 		return fillIn(m.Remedy, e.facts)
 	}
 	return causeHint(e.err, e.facts)
+}
+
+// realmHint says what to do about an account whose password Entra ID does not check itself.
+func realmHint(e *realmError) string {
+	if e.federated {
+		return "sign in with --login devicecode or interactive"
+	}
+	return "compare the user name: it is NAME@DOMAIN, with a domain of the tenant"
 }
 
 // refusedHint is what to do about an answer that is a refusal.
@@ -379,7 +390,7 @@ func causeHint(err error, facts map[string]string) string {
 	hint := ""
 	switch {
 	case errors.As(err, &proxy):
-		hint = proxy.hint()
+		hint = proxyHint(proxy)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		hint = outOfTimeHint(invalid.Cert, time.Now())
 	case errors.As(err, &certificate) && errors.As(err, &op) && op.Op == "proxyconnect":
@@ -417,8 +428,8 @@ func outOfTimeHint(c *x509.Certificate, now time.Time) string {
 
 const percentEncoded = ", with characters like : / ? # @ % in them percent-encoded (@ as %40)"
 
-// hint is what to do about a proxy that does not connect.
-func (e *proxyRefusal) hint() string {
+// proxyHint says what to do about a proxy that refuses to connect.
+func proxyHint(e *proxyRefusal) string {
 	switch {
 	case e.status == http.StatusProxyAuthRequired && e.identified:
 		return "the proxy does not take the user and password that are in $HTTPS_PROXY: compare them; they are written http://USER:PASSWORD@HOST:PORT" + percentEncoded
@@ -483,7 +494,10 @@ const (
 
 // Clean makes text that may hold anything fit for a log: on one line, of bounded length, without control characters and without
 // what looks like a token or secret.
-func Clean(s string) string { return presentable(s, maxText) }
+func Clean(s string) string { return line(s) }
+
+// line makes text fit to be shown on a line of its own.
+func line(s string) string { return presentable(s, maxText) }
 
 // clean makes foreign text fit for a sentence.
 func clean(s string) string { return presentable(s, maxClean) }

@@ -120,12 +120,15 @@ func FuzzExplain(f *testing.F) {
 		if at > 0 { // and without the blanks, where that does not make another word of it
 			text = before + "'" + secretToken + "'" + after
 		}
-		refusal := &Refusal{HTTPStatus: 400}
 		body, err := json.Marshal(map[string]any{"error": text, "error_description": text, "correlation_id": text, "error_codes": []int{at}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		parseRefusal(body, refusal)
+		wr := wire{authority: "https://a/", last: &outcome{}, network: answers{http.StatusBadRequest, body, nil}}
+		if _, err := wr.send(t.Context(), http.MethodGet, "https://a/", "x", nil); err != nil || wr.last.refusal == nil {
+			t.Fatalf("%v, %v", wr.last.refusal, err)
+		}
+		refusal := wr.last.refusal
 		request := Request{Login: workloadIdentityName, ClientID: "c", TenantID: "contoso.example"}
 		for _, err := range []error{
 			errors.New(text), fmt.Errorf("login: %w", errors.New(text)), final("%s", text), refusal,

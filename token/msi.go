@@ -92,7 +92,7 @@ func openManagedIdentity(r Request, w World, _ wire) (Login, error) {
 		Secret: secret,
 		Inputs: inputs,
 		Credential: func(a attempt) (azcore.TokenCredential, error) {
-			return azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{ClientOptions: a.metadataOptions(imds), ID: id})
+			return azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{ClientOptions: metadataOptions(a.last, imds, a.wire.pace), ID: id})
 		},
 		Facts: func() map[string]string {
 			return map[string]string{"identity": identity, "authority": asked}
@@ -102,11 +102,11 @@ func openManagedIdentity(r Request, w World, _ wire) (Login, error) {
 
 // metadataOptions are azcore's for a metadata service. IMDS may be away for 70 seconds while it is updated (410), and does not know an
 // identity for a moment after it was assigned (404).
-func (a attempt) metadataOptions(imds *url.URL) azcore.ClientOptions {
+func metadataOptions(last *outcome, imds *url.URL, pace time.Duration) azcore.ClientOptions {
 	return azcore.ClientOptions{
-		Transport: &http.Client{Transport: &metadata{a.last, imds, straight{metadataConnections()}}},
+		Transport: &http.Client{Transport: &metadata{last, imds, straight{metadataConnections()}}},
 		Retry: policy.RetryOptions{
-			MaxRetries: 6, RetryDelay: 4 * a.pace, MaxRetryDelay: 25 * time.Second, TryTimeout: tryTimeout,
+			MaxRetries: 6, RetryDelay: 4 * pace, MaxRetryDelay: 25 * time.Second, TryTimeout: tryTimeout,
 			ShouldRetry: func(resp *http.Response, err error) bool {
 				if err != nil {
 					return !isFinal(err) && !isUnreachable(err)

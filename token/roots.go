@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"runtime"
 	"strings"
@@ -116,6 +117,9 @@ func (c *connections) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return resp, err
 }
+
+// proxyFor returns the proxy that a request goes through; nil: none.
+func (c *connections) proxyFor(req *http.Request) (*url.URL, error) { return c.all.Proxy(req) }
 
 // CloseIdleConnections closes those that are kept for further requests.
 func (c *connections) CloseIdleConnections() {

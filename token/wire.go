@@ -89,11 +89,7 @@ func newWire(m Method, r Request, w World) (wire, error) {
 	region := regionFrom(w.Getenv)
 	return wire{
 		authority: authority, proxy: proxy, region: region, pace: w.Pace, last: &outcome{},
-		granted: map[string]func([]byte) ([]byte, error){
-			"token":      func(body []byte) ([]byte, error) { return checkAnswer(body, r.tokenType()) },
-			"devicecode": checkDeviceCode,
-			userRealm:    checkUserRealm,
-		},
+		granted:    responseChecks(r.tokenType()),
 		oneRequest: isKnown(authority) && region == "" && !strings.EqualFold(r.TenantID, "adfs"),
 	}, nil
 }
@@ -184,6 +180,9 @@ type transport struct {
 func (wr wire) transport() *transport {
 	return &transport{wr, &http.Client{Transport: straight{wr.network}}}
 }
+
+// do sends one request, without retries.
+func (wr wire) do(req *http.Request) (*http.Response, error) { return wr.transport().Do(req) }
 
 // straight hides where a redirect leads from http.Client, which would follow it, or quote an address that it cannot read in an error of its
 // own, after which the request would be sent again.
@@ -378,6 +377,15 @@ func redirectHost(resp *http.Response) string {
 	return u.Scheme + "://" + u.Host
 }
 
+// responseChecks are the checks of successful responses: of POSTs by the last element of the path, of GETs by the folder.
+func responseChecks(tokenType string) map[string]func(body []byte) ([]byte, error) {
+	return map[string]func([]byte) ([]byte, error){
+		"token":      func(body []byte) ([]byte, error) { return checkAnswer(body, tokenType) },
+		"devicecode": checkDeviceCode,
+		userRealm:    checkUserRealm,
+	}
+}
+
 // checkAnswer looks at a granted token request (RFC 6749, section 5.1; RFC 6750, section 2.1) and returns what MSAL needs of it, and no
 // more. Its errors do not repeat any of it.
 func checkAnswer(body []byte, wantType string) ([]byte, error) {
@@ -474,15 +482,24 @@ func checkUserRealm(body []byte) ([]byte, error) {
 	case err != nil:
 		return nil, errors.New("who checks the password cannot be read from the answer")
 	case strings.EqualFold(a.AccountType, "Federated"):
-		return nil, &FailedError{
-			Text: "the account's password is checked elsewhere than at Entra ID (it is federated, as by AD FS), and is not sent there",
-			Hint: "sign in with --login devicecode or interactive",
-		}
+		return nil, &realmError{federated: true}
 	}
 	if !strings.EqualFold(a.AccountType, "Managed") {
-		return nil, &FailedError{Text: "Entra ID has no accounts of that user name's kind", Hint: "compare the user name: it is NAME@DOMAIN, with a domain of the tenant"}
+		return nil, &realmError{}
 	}
 	return json.Marshal(map[string]string{"account_type": a.AccountType, "domain_name": a.Domain, "cloud_instance_name": a.Cloud, "cloud_audience_urn": a.URN})
+}
+
+// realmError is an account whose password Entra ID does not check itself.
+type realmError struct {
+	federated bool // another identity provider checks it; false: Entra ID does not know the account's kind
+}
+
+func (e *realmError) Error() string {
+	if e.federated {
+		return "the account's password is checked elsewhere than at Entra ID (it is federated, as by AD FS), and is not sent there"
+	}
+	return "Entra ID has no accounts of that user name's kind"
 }
 
 // isBearer tells whether a token can stand in an Authorization header (RFC 6750, section 2.1: b64token).

@@ -145,8 +145,8 @@ func (e *fileError) Error() string {
 }
 func (e *fileError) Unwrap() error { return e.err }
 
-// compared are what Entra ID compares with a federated credential, fit to be shown. "altered" is there where that is not all of it.
-func (c claims) compared() map[string]string {
+// comparedClaims are what Entra ID compares with a federated credential, fit to be shown. "altered" is there where that is not all of it.
+func comparedClaims(c claims) map[string]string {
 	facts := map[string]string{}
 	for name, value := range map[string]string{"issuer": c.Issuer, "subject": c.Subject, "assertion-audience": c.Audience.String()} {
 		facts[name] = clean(value)
@@ -163,7 +163,7 @@ func assertionFacts(assertion string, r Request) map[string]string {
 	if err != nil {
 		return map[string]string{}
 	}
-	facts := c.compared()
+	facts := comparedClaims(c)
 	if c.Expires > 0 {
 		facts["expires"] = time.Unix(int64(c.Expires), 0).UTC().Format(time.RFC3339)
 	}
