@@ -35,7 +35,11 @@ func findStanza(o doctorOptions) (examined, []token.Finding) {
 	}
 	at, err := files.at(o.context, "in "+cmp.Or(paths, "any file"))
 	if err != nil {
-		return examined{}, []token.Finding{explained(check, asUsage(err))}
+		found := explained(check, err)
+		if missing := new(lookupError); errors.As(err, &missing) {
+			found.Todo = missing.hint
+		}
+		return examined{}, []token.Finding{found}
 	}
 	var s examined
 	var all []token.Finding

@@ -130,8 +130,8 @@ func TestEveryIncumbentFlagIsKnown(t *testing.T) {
 
 // README's tables are the program's: of flags the grammar's, of login methods the list's. UPDATE=1 writes them anew.
 func TestReadmeTables(t *testing.T) {
-	var flags strings.Builder
-	flags.WriteString("| flag | variables | default |\n|---|---|---|\n")
+	var flagRows strings.Builder
+	flagRows.WriteString("| flag | variables | default |\n|---|---|---|\n")
 	for _, command := range model(t).Leaves(false) {
 		if command.Name != "get-token" {
 			continue
@@ -149,10 +149,10 @@ func TestReadmeTables(t *testing.T) {
 				mark := map[bool]string{true: "**!**"}[v.Overrides]
 				variables = append(variables, "`"+v.Name+"`"+mark)
 			}
-			fmt.Fprintf(&flags, "| %s | %s | %s |\n", name, strings.Join(variables, " "), f.Tag.Get("otherwise"))
+			fmt.Fprintf(&flagRows, "| %s | %s | %s |\n", name, strings.Join(variables, " "), f.Tag.Get("otherwise"))
 		}
 	}
-	rest := readmeTable(t, "flags", flags.String())
+	rest := readmeTable(t, "flags", flagRows.String())
 	for _, v := range otherVariables {
 		for _, name := range v.Names {
 			if !strings.Contains(rest, "`"+name+"`") {
