@@ -107,7 +107,7 @@ func getTokenFlags(t *testing.T) map[string]*kong.Flag {
 	return flags
 }
 
-// kubelogin 0.2.19's get-token --help, its hidden flag included: name and short form.
+// kubelogin 0.2.21's get-token --help, its hidden flag included: name and short form.
 var incumbentFlags = map[string]string{
 	"authority-host": "", "azure-pipelines-service-connection-id": "", "cache-dir": "", "client-certificate": "", "client-certificate-password": "",
 	"client-id": "", "client-secret": "", "disable-environment-override": "", "disable-instance-discovery": "", "environment": "e",

@@ -9,7 +9,7 @@ import (
 )
 
 // Version is the one that is compared with.
-const Version = "v0.2.19"
+const Version = "v0.2.21"
 
 // Program is kubelogin, static as its releases are, built from the Go module proxy where it has not been before.
 func Program() (string, error) {
