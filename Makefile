@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test crowd clients lint vulnerabilities cross fuzz bench bench-parts e2e-programs e2e soak
+.PHONY: help build demo test parallel clients lint vulnerabilities cross fuzz bench bench-parts e2e-programs e2e soak
 
 BIN  ?= bin
 GO   ?= go
@@ -26,16 +26,16 @@ demo: build ## Run the kubeconfig stanza against an emulated Entra ID: cold, war
 test: ## Run all tests; needs Go, and no Azure account
 	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -timeout 30m ./...
 
-crowd: ## Run the login scripts and all attacks without the race detector, which leaves room for a hundred processes at once
-	$(GO) test -timeout 30m -run 'TestScript/login|TestHostile|TestRedirects|TestDiscovery|TestAnswersThat' .
+parallel: ## Run the login scripts and hostile endpoints without the race detector, a hundred processes at once
+	$(GO) test -timeout 30m -run 'TestScript/login|TestHostile|TestRedirectsAreNotFollowed|TestDiscovery|TestResponses' ./internal/cli
 
 # Where tests look for what is not Go's: outside of the repository, and kept.
 DEPS ?= $(or $(AKSLOGIN_TEST_DEPS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/akslogin-test)
 
 clients: ## Install the JavaScript client that some tests run the program with; needs npm
 	@mkdir -p '$(DEPS)/javascript'
-	@cmp -s testdata/javascript/package-lock.json '$(DEPS)/javascript/package-lock.json' || { \
-		cp testdata/javascript/package*.json '$(DEPS)/javascript' && cd '$(DEPS)/javascript' && \
+	@cmp -s internal/cli/testdata/javascript/package-lock.json '$(DEPS)/javascript/package-lock.json' || { \
+		cp internal/cli/testdata/javascript/package*.json '$(DEPS)/javascript' && cd '$(DEPS)/javascript' && \
 		{ npm ci --ignore-scripts --no-audit --no-fund || { rm package-lock.json; exit 1; }; }; }
 
 lint: ## gofmt, vet, staticcheck, tidy
@@ -77,15 +77,15 @@ bench-parts: ## Run the Go benchmarks of the parts; golang.org/x/perf/cmd/benchs
 
 # The API server and kubectl, of one version, and the tests that run them. Other build flags would compile everything again.
 E2E_FLAGS  = -trimpath -buildvcs=false -gcflags=all=-dwarf=false
-KUBERNETES = $(shell cd e2e && $(GO) list -m -f '{{.Version}}' k8s.io/kubernetes)
+KUBERNETES = $(shell cd internal/e2e && $(GO) list -m -f '{{.Version}}' k8s.io/kubernetes)
 STAMP      = -X k8s.io/component-base/version.git
 # Without go test's own vet, which would analyse all of client-go for longer than the tests run.
-E2E_TEST   = cd e2e && AKSLOGIN_E2E_BIN='$(abspath $(BIN))' $(GO) test $(E2E_FLAGS) -ldflags '-s -w' -vet=off -count=1 -v
+E2E_TEST   = cd internal/e2e && AKSLOGIN_E2E_BIN='$(abspath $(BIN))' $(GO) test $(E2E_FLAGS) -ldflags '-s -w' -vet=off -count=1 -v
 
 e2e-programs: build
 	@echo 'kube-apiserver and kubectl $(KUBERNETES) are built from source: the first time that takes minutes, and 2 GB of the build cache'
 	@mkdir -p '$(BIN)/e2e'
-	cd e2e && $(GO) build $(E2E_FLAGS) -o '$(abspath $(BIN))/e2e/' \
+	cd internal/e2e && $(GO) build $(E2E_FLAGS) -o '$(abspath $(BIN))/e2e/' \
 		-ldflags '-s -w $(STAMP)Version=$(KUBERNETES) $(STAMP)Major=1 $(STAMP)Minor=$(word 2,$(subst ., ,$(KUBERNETES))) $(STAMP)TreeState=clean' \
 		./apiserver k8s.io/kubernetes/cmd/kubectl
 

@@ -11,13 +11,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/adrg/xdg"
-	"github.com/rogpeppe/go-internal/robustio"
 
 	"github.com/akslogin/akslogin/cache/sealed"
 )
@@ -27,39 +22,17 @@ import (
 var ErrMiss = errors.New("no such cache entry")
 
 const (
-	entrySuffix = ".sealed"
-	memoSuffix  = sealed.MemoSuffix
-	tempSuffix  = ".tmp"
+	entrySuffix     = ".sealed"
+	warmStartSuffix = sealed.WarmStartSuffix
+	tempSuffix      = ".tmp"
 )
-
-// Folder is the folder that somebody named: ~ is the home folder, which no shell resolves in a kubeconfig, and a relative path is from where the
-// process runs. Where nobody named one it is the user's cache folder's own for this program. A path that cannot be resolved stays as it is; then it is not used.
-func Folder(named string) string {
-	if named == "" {
-		return filepath.Join(xdg.CacheHome, "akslogin")
-	}
-	return Absolute(named)
-}
-
-// Absolute resolves a path that a person wrote. What cannot be resolved stays as it is.
-func Absolute(path string) string {
-	if rest, found := strings.CutPrefix(path, "~"); found && (rest == "" || os.IsPathSeparator(rest[0])) {
-		if home, err := os.UserHomeDir(); err == nil {
-			return filepath.Join(home, rest)
-		}
-	}
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path
-}
 
 // Dir is a folder of entries. It is made, with mode 0700, when something is first stored in it.
 // A folder that is a link, somebody else's or writable by others is not used: every call says so and does nothing.
 type Dir struct {
-	Path     string           // absolute
-	Now      func() time.Time // nil: time.Now
-	Patience time.Duration    // how long a lock's holder may show no sign of life; 0: five seconds
+	Path          string           // absolute
+	Now           func() time.Time // nil: time.Now
+	HolderTimeout time.Duration    // how long a lock's holder may show no sign of life; 0: five seconds
 }
 
 // Entry is one sealed file in a Dir and the lock beside it. It is safe for use by many processes at once.
@@ -69,7 +42,7 @@ type Entry struct {
 	suffix string
 	inputs []string // that stand in the file
 
-	unstored atomic.Bool // a Put failed
+	putFailed atomic.Bool // a Put failed
 }
 
 // Entry returns the entry that belongs to secret and inputs, whether it exists or not; nothing is read yet.
@@ -83,16 +56,16 @@ func (d Dir) Entry(secret []byte, inputs ...string) (*Entry, error) {
 	return &Entry{dir: d, box: box, suffix: entrySuffix, inputs: inputs}, nil
 }
 
-// PutMemo is [Entry.Put] for what saves some work and is worth no more: it is not synced to the disk, does not say of itself what belongs to it, so
+// PutWarmStart is [Entry.Put] for what saves some work and is worth no more: it is not synced to the disk, does not say of itself what belongs to it, so
 // that what its box was made of may be anything, and is not counted.
-func (d Dir) PutMemo(box *sealed.Box, data []byte, expires time.Time) error {
-	return (&Entry{dir: d, box: box, suffix: memoSuffix}).Put(data, "memo", expires)
+func (d Dir) PutWarmStart(box *sealed.Box, data []byte, expires time.Time) error {
+	return (&Entry{dir: d, box: box, suffix: warmStartSuffix}).Put(data, "memo", expires)
 }
 
 // header stands readable at the head of an entry.
 type header struct {
 	Inputs  []string  `json:"inputs"`
-	Holds   string    `json:"holds"`
+	Kind    string    `json:"holds"`
 	Stored  time.Time `json:"stored"`
 	Expires time.Time `json:"expires"`
 }
@@ -110,9 +83,9 @@ func (e *Entry) Get() ([]byte, error) {
 // process is killed half-way. holds is a word for List ("token"); expires is when the entry becomes worthless
 // and may be swept. Now and then Put also sweeps what has expired in the folder.
 func (e *Entry) Put(data []byte, holds string, expires time.Time) error {
-	e.unstored.Store(true) // until it is; a disk may never answer
+	e.putFailed.Store(true) // until it is; a disk may never answer
 	err := e.put(data, holds, expires)
-	e.unstored.Store(err != nil)
+	e.putFailed.Store(err != nil)
 	return err
 }
 
@@ -122,71 +95,34 @@ func (e *Entry) put(data []byte, holds string, expires time.Time) error {
 	if err != nil {
 		return err
 	}
-	entry, err := e.box.Close(head, data)
+	entry, err := e.box.Seal(head, data)
 	if err != nil {
 		return err
 	}
-	if err := e.dir.within(func() error { return replace(e.path(e.suffix), entry, e.suffix != memoSuffix) }); err != nil {
+	if err := e.dir.inDir(func() error { return replaceFile(e.path(e.suffix), entry, e.suffix != warmStartSuffix) }); err != nil {
 		return err
 	}
-	e.dir.sweepNowAndThen(now)
+	e.dir.sweepIfDue(now)
 	return nil
 }
 
 func (e *Entry) path(suffix string) string { return e.box.Path(e.dir.Path, suffix) }
 
-func replace(path string, content []byte, sync bool) error {
-	temp, err := write(path, content, sync)
-	if err != nil {
-		return err
-	}
-	if err := robustio.Rename(temp, path); err != nil { // Windows refuses for moments while somebody reads
-		os.Remove(temp)
-		return err
-	}
-	return nil
-}
-
-// write makes a file beside path that holds content, with sync safely on disk.
-func write(path string, content []byte, sync bool) (temp string, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+tempSuffix) // 0600, says its documentation
-	if err != nil {
-		return "", err
-	}
-	if err := fill(f, content, sync); err != nil {
-		os.Remove(f.Name())
-		return "", err
-	}
-	return f.Name(), nil
-}
-
-// fill writes content to a new file, with sync safely on disk, and closes it.
-func fill(f *os.File, content []byte, sync bool) error {
-	_, err := f.Write(content)
-	if err == nil && sync {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	return err
-}
-
-func (d Dir) make() error {
-	err := sealed.CheckFolder(d.Path)
+func (d Dir) create() error {
+	err := sealed.CheckDir(d.Path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := os.MkdirAll(d.Path, 0o700); err != nil {
 		return err
 	}
-	return sealed.CheckFolder(d.Path)
+	return sealed.CheckDir(d.Path)
 }
 
-// within makes the folder where it is absent and does something in it: again when somebody has removed the folder meanwhile.
-func (d Dir) within(do func() error) (err error) {
-	for range rounds {
-		if err = d.make(); err == nil {
+// inDir makes the folder where it is absent and does something in it: again when somebody has removed the folder meanwhile.
+func (d Dir) inDir(do func() error) (err error) {
+	for range maxAttempts {
+		if err = d.create(); err == nil {
 			err = do()
 		}
 		if !errors.Is(err, fs.ErrNotExist) {

@@ -20,36 +20,36 @@ const keySize = 32
 // what it seals, are errors.
 func (d Dir) Key(path string) ([]byte, error) {
 	home, name := Dir{Path: filepath.Dir(path)}, filepath.Base(path)
-	for range rounds {
-		if err := home.make(); err != nil {
+	for range maxAttempts {
+		if err := home.create(); err != nil {
 			return nil, err
 		}
 		if d.contains(home.Path) {
 			return nil, fmt.Errorf("the key %s would be in the cache folder that it seals", path)
 		}
-		key, err := home.key(name)
-		if !errors.Is(err, errNoKey) {
+		key, err := home.readOrMakeKey(name)
+		if !errors.Is(err, errNotAKey) {
 			return key, err
 		}
 	}
 	return nil, fmt.Errorf("the key %s does not stay where it is", path)
 }
 
-// key is what readKey finds in the folder; where that is no key, a new one takes its place and errNoKey is returned. Another file may have such a
+// readOrMakeKey is what readKey finds in the folder; where that is no key, a new one takes its place and errNotAKey is returned. Another file may have such a
 // name too, so nothing is done by the folder's path: whoever can write above it could make that lead elsewhere meanwhile.
-func (d Dir) key(name string) ([]byte, error) {
-	folder, err := d.open()
+func (d Dir) readOrMakeKey(name string) ([]byte, error) {
+	folder, err := d.openRoot()
 	if err != nil {
 		return nil, err
 	}
 	defer folder.Close()
 	key, err := readKey(folder, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = errNoKey
-	} else if errors.Is(err, errNoKey) {
+		err = errNotAKey
+	} else if errors.Is(err, errNotAKey) {
 		folder.Remove(name)
 	}
-	if errors.Is(err, errNoKey) {
+	if errors.Is(err, errNotAKey) {
 		if err := makeKey(folder, name); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
@@ -57,15 +57,15 @@ func (d Dir) key(name string) ([]byte, error) {
 	return key, err
 }
 
-// open is the folder itself, whatever its path leads to from now on.
-func (d Dir) open() (*os.Root, error) {
+// openRoot is the folder itself, whatever its path leads to from now on.
+func (d Dir) openRoot() (*os.Root, error) {
 	folder, err := os.OpenRoot(d.Path)
 	if err != nil {
 		return nil, err
 	}
 	fi, err := folder.Stat(".")
 	if err == nil {
-		err = sealed.Private(fi)
+		err = sealed.CheckPrivate(fi)
 	}
 	if there, statErr := os.Lstat(d.Path); err == nil && (statErr != nil || !os.SameFile(there, fi)) {
 		err = errors.New("another folder has taken its place")
@@ -99,7 +99,7 @@ func (d Dir) contains(folder string) bool {
 	}
 }
 
-var errNoKey = errors.New("it is not a key")
+var errNotAKey = errors.New("it is not a key")
 
 func readKey(folder *os.Root, name string) ([]byte, error) {
 	f, err := folder.OpenFile(name, os.O_RDONLY|sealed.NoFollow, 0)
@@ -107,7 +107,7 @@ func readKey(folder *os.Root, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	key, err := sealed.ReadFile(f, sealed.MaxEntry, sealed.Private)
+	key, err := sealed.ReadOpenFile(f, sealed.MaxEntrySize, sealed.CheckPrivate)
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +118,8 @@ func readKey(folder *os.Root, name string) ([]byte, error) {
 	if there, err := folder.Lstat(name); err != nil || !os.SameFile(there, fi) {
 		return nil, fmt.Errorf("%s is a link, or does not stay what it is", f.Name())
 	}
-	if len(key) != keySize || !secret(fi) {
-		return nil, fmt.Errorf("%s: %w", f.Name(), errNoKey)
+	if len(key) != keySize || !ownerOnly(fi) {
+		return nil, fmt.Errorf("%s: %w", f.Name(), errNotAKey)
 	}
 	return key, nil
 }
@@ -134,7 +134,7 @@ func makeKey(folder *os.Root, name string) error {
 		return err
 	}
 	defer folder.Remove(temp)
-	if err := fill(f, key, true); err != nil {
+	if err := writeAndClose(f, key, true); err != nil {
 		return err
 	}
 	if err := folder.Link(temp, name); err == nil || errors.Is(err, fs.ErrExist) {

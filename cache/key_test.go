@@ -9,17 +9,17 @@ import (
 	"testing"
 )
 
-// noEntries is a cache that is nowhere.
-var noEntries Dir
+// noDir is a cache that is nowhere.
+var noDir Dir
 
 // However many ask at once for a key that is not there yet, they get the same, and nothing else is left.
-func TestKeyIsOne(t *testing.T) {
+func TestConcurrentCallersGetOneKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data", "key")
 	keys := make([][]byte, 50)
 	var all sync.WaitGroup
 	for i := range keys {
 		all.Go(func() {
-			key, err := noEntries.Key(path)
+			key, err := noDir.Key(path)
 			if err != nil {
 				t.Error(err)
 			}
@@ -41,7 +41,7 @@ func TestKeyIsOne(t *testing.T) {
 	}
 }
 
-func TestKeyOfAnotherKindIsReplaced(t *testing.T) {
+func TestInvalidKeyIsReplaced(t *testing.T) {
 	for name, spoil := range map[string]func(path string) error{
 		"cut":      func(path string) error { return os.Truncate(path, 5) },
 		"empty":    func(path string) error { return os.Truncate(path, 0) },
@@ -53,18 +53,18 @@ func TestKeyOfAnotherKindIsReplaced(t *testing.T) {
 				t.Skip("Windows has no such bits")
 			}
 			path := filepath.Join(t.TempDir(), "data", "key")
-			before, err := noEntries.Key(path)
+			before, err := noDir.Key(path)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := spoil(path); err != nil {
 				t.Fatal(err)
 			}
-			key, err := noEntries.Key(path)
+			key, err := noDir.Key(path)
 			if err != nil || bytes.Equal(key, before) || len(key) != keySize {
 				t.Errorf("%x, %v", key, err)
 			}
-			if again, err := noEntries.Key(path); err != nil || !bytes.Equal(again, key) {
+			if again, err := noDir.Key(path); err != nil || !bytes.Equal(again, key) {
 				t.Errorf("%x, %v", again, err)
 			}
 		})
@@ -72,7 +72,7 @@ func TestKeyOfAnotherKindIsReplaced(t *testing.T) {
 }
 
 // What is not this user's own is not used, and stays as it is.
-func TestKeyIsNotTakenFromElsewhere(t *testing.T) {
+func TestUnsafeKeyIsRefused(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("links need rights there")
 	}
@@ -90,7 +90,7 @@ func TestKeyIsNotTakenFromElsewhere(t *testing.T) {
 	if err := os.Symlink(elsewhere, path); err != nil {
 		t.Fatal(err)
 	}
-	if key, err := noEntries.Key(path); err == nil {
+	if key, err := noDir.Key(path); err == nil {
 		t.Errorf("%x from a link", key)
 	}
 	if got, err := os.ReadFile(elsewhere); err != nil || !bytes.Equal(got, content) {
@@ -102,16 +102,16 @@ func TestKeyIsNotTakenFromElsewhere(t *testing.T) {
 	if err := os.Chmod(data, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if key, err := noEntries.Key(path); err == nil {
+	if key, err := noDir.Key(path); err == nil {
 		t.Errorf("%x from a folder that all can write to", key)
 	}
-	if key, err := noEntries.Key("relative/key"); err == nil {
+	if key, err := noDir.Key("relative/key"); err == nil {
 		t.Errorf("%x from a relative path", key)
 	}
 }
 
 // The key never lies among what it seals, by whatever name the folder is called.
-func TestKeyIsKeptApart(t *testing.T) {
+func TestKeyInsideCacheDirIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
 	if err := os.Mkdir(data, 0o700); err != nil {

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func holder(t *testing.T, d Dir) *os.Process {
+func startHolder(t *testing.T, d Dir) *os.Process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "CACHE_TEST_HOLD="+d.Path)
@@ -47,8 +47,8 @@ func holder(t *testing.T, d Dir) *os.Process {
 }
 
 func TestKilledHolderFreesTheLock(t *testing.T) {
-	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), Patience: time.Hour}
-	p := holder(t, d)
+	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), HolderTimeout: time.Hour}
+	p := startHolder(t, d)
 	e := newEntry(t, d, "secret")
 	if _, err := e.Lock(t.Context(), false); !errors.Is(err, ErrHeld) {
 		t.Fatalf("got %v, want ErrHeld", err)
@@ -61,9 +61,9 @@ func TestKilledHolderFreesTheLock(t *testing.T) {
 	unlock()
 }
 
-func TestStoppedHolderIsPassedBy(t *testing.T) {
-	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), Patience: 200 * time.Millisecond}
-	p := holder(t, d)
+func TestStoppedHolderIsSkipped(t *testing.T) {
+	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), HolderTimeout: 200 * time.Millisecond}
+	p := startHolder(t, d)
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestStoppedHolderIsPassedBy(t *testing.T) {
 	select {
 	case err := <-second:
 		t.Fatalf("two at a time: %v", err)
-	case <-time.After(5 * d.Patience):
+	case <-time.After(5 * d.HolderTimeout):
 	}
 	unlock()
 	if err := <-second; err != nil {
@@ -92,8 +92,8 @@ func TestStoppedHolderIsPassedBy(t *testing.T) {
 	}
 }
 
-func TestLivingHolderIsWaitedFor(t *testing.T) {
-	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), Patience: 200 * time.Millisecond}
+func TestLiveHolderIsWaitedFor(t *testing.T) {
+	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), HolderTimeout: 200 * time.Millisecond}
 	e := newEntry(t, d, "secret")
 	unlock, err := e.Lock(t.Context(), true)
 	if err != nil {
@@ -105,6 +105,6 @@ func TestLivingHolderIsWaitedFor(t *testing.T) {
 	select {
 	case err := <-got:
 		t.Fatalf("did not wait: %v", err)
-	case <-time.After(5 * d.Patience):
+	case <-time.After(5 * d.HolderTimeout):
 	}
 }

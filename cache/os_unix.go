@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// secret tells whether nobody else can read a file.
-func secret(fi fs.FileInfo) bool { return fi.Mode().Perm()&0o077 == 0 }
+// ownerOnly tells whether nobody else can read a file.
+func ownerOnly(fi fs.FileInfo) bool { return fi.Mode().Perm()&0o077 == 0 }
 
-// setTime sets a file's time of change; trouble with it is left.
-func setTime(f *os.File, t time.Time) {
+// setModTime sets a file's time of change; trouble with it is left.
+func setModTime(f *os.File, t time.Time) {
 	tv := syscall.NsecToTimeval(t.Truncate(time.Microsecond).UnixNano()) // it would round up, into the future
 	_ = syscall.Futimes(int(f.Fd()), []syscall.Timeval{tv, tv})
 }
 
-// removeLocked removes a lock file while its lock is held, so that who waits for it sees that it is gone, and closes it.
-func removeLocked(f *os.File) error {
+// removeHeld removes a lock file while its lock is held, so that who waits for it sees that it is gone, and closes it.
+func removeHeld(f *os.File) error {
 	defer f.Close()
 	return os.Remove(f.Name())
 }

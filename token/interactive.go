@@ -12,35 +12,37 @@ import (
 	"strings"
 
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public"
+	"github.com/akslogin/akslogin/token/internal/entra"
+	"github.com/akslogin/akslogin/token/internal/redact"
 	"github.com/pkg/browser"
 )
 
 // interactive lets a person sign in in a browser on this machine (authorisation code with PKCE, RFC 7636 and RFC 8252).
 var interactive = Method{
-	Name:     "interactive",
-	About:    "a person, in a browser on this machine",
-	Needs:    []string{"client-id", "tenant-id"},
-	Uses:     slices.Concat(asking, []string{"login-hint", "redirect-url"}, pop),
-	Missing:  "for AKS the client ID is " + PublicClient + " and the tenant the cluster's",
-	Asks:     true,
-	Presents: "a key of the user's own; the refresh token likewise",
+	Name:        "interactive",
+	About:       "a person, in a browser on this machine",
+	Required:    []string{"client-id", "tenant-id"},
+	Optional:    slices.Concat(entraFlags, []string{"login-hint", "redirect-url"}, popFlags),
+	MissingHint: "for AKS the client ID is " + PublicClientID + " and the tenant the cluster's",
+	Interactive: true,
+	SealedWith:  "a key of the user's own; the refresh token likewise",
 	Stanza: Stanza{
-		Writes:   slices.Concat(personal, pop, []string{"redirect-url", "login-hint"}),
-		Inherits: slices.Concat(personal, pop, []string{"redirect-url", "login-hint"}),
-		Requires: identity,
+		Flags:     slices.Concat(accountFlags, popFlags, []string{"redirect-url", "login-hint"}),
+		Inherited: slices.Concat(accountFlags, popFlags, []string{"redirect-url", "login-hint"}),
+		Required:  identityFlags,
 	},
 	Check: Request.checkRedirect,
 	Open:  openInteractive,
 }
 
-func openInteractive(r Request, w World, wr wire) (Login, error) {
-	return personLogin(r, w, wr, []string{"hint=" + r.LoginHint}, func(ctx context.Context, a attempt, client public.Client, scopes []string) (public.AuthResult, error) {
+func openInteractive(r Request, w Options, wr entra.Client) (Login, error) {
+	return userLogin(r, w, wr, []string{"hint=" + r.LoginHint}, func(ctx context.Context, a attempt, client public.Client, scopes []string) (public.AuthResult, error) {
 		options := []public.AcquireInteractiveOption{
 			public.WithLoginHint(r.LoginHint), public.WithRedirectURI(r.RedirectURL),
-			public.WithOpenURL(func(address string) error { return a.open(address) }),
+			public.WithOpenURL(func(address string) error { return a.openSignInPage(address) }),
 		}
-		if a.proof != nil {
-			options = append(options, public.WithAuthenticationScheme(a.proof))
+		if a.proofKey != nil {
+			options = append(options, public.WithAuthenticationScheme(a.proofKey))
 		}
 		return client.AcquireTokenInteractive(ctx, scopes, options...)
 	})
@@ -55,16 +57,16 @@ func (r Request) checkRedirect() error {
 	if err == nil && u.Scheme == "http" && (u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()) {
 		return nil
 	}
-	return usage("--redirect-url is %q: it must be http://localhost:PORT, which this program listens at", address(r.RedirectURL))
+	return usageErrorf("--redirect-url is %q: it must be http://localhost:PORT, which this program listens at", redact.URL(r.RedirectURL))
 }
 
-// open shows the sign-in page: in the browser that $BROWSER names, as other programs read it (commands separated as in PATH, with %s for the
+// openSignInPage shows the sign-in page: in the browser that $BROWSER names, as other programs read it (commands separated as in PATH, with %s for the
 // address), else in the system's. The address is told as well, since nobody knows whether a window came up.
 //
 // The page is the authority's: a person would enter his password at any other as well, and a browser takes more than addresses.
-func (a attempt) open(address string) error {
-	if u, err := url.Parse(address); err != nil || u.Scheme != "https" || u.User != nil || !a.isHome(u.Host) {
-		return final("discovery at %s named a sign-in page elsewhere, and nobody is sent there", a.authority)
+func (a attempt) openSignInPage(address string) error {
+	if u, err := url.Parse(address); err != nil || u.Scheme != "https" || u.User != nil || !a.IsAuthorityHost(u.Host) {
+		return entra.NewPermanentError("discovery at %s named a sign-in page elsewhere, and nobody is sent there", a.Authority)
 	}
 	if _, err := fmt.Fprintf(a.Prompt, "To sign in, use the browser that is opened, or open this address on this machine:\n%s\n", address); err != nil {
 		return fmt.Errorf("show the address: %w", err)

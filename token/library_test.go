@@ -28,9 +28,9 @@ const (
 )
 
 // A program may use the package instead of running the plugin: from many goroutines, again and again, and nothing piles up.
-func TestLibrary(t *testing.T) {
+func TestConcurrentGetExchangesOnceAndLeaksNothing(t *testing.T) {
 	s := entratest.New(t)
-	s.Register(entratest.App{Tenant: tenant, ClientID: client, Federated: []entratest.FederatedCredential{{Issuer: s.Issuer, Subject: subject}}})
+	s.Register(entratest.App{Tenant: tenant, ClientID: client, FederatedCredentials: []entratest.FederatedCredential{{Issuer: s.Issuer, Subject: subject}}})
 	federated := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(federated, []byte(s.Assertion(entratest.Claims{Subject: subject})), 0o600); err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestLibrary(t *testing.T) {
 	// The token proxy has a CA of its own that can be named without touching the process's roots.
 	env := map[string]string{"AZURE_KUBERNETES_TOKEN_PROXY": s.TokenProxyURL(), "AZURE_KUBERNETES_CA_FILE": s.TokenProxyCAFile}
 	dir := cache.Dir{Path: filepath.Join(t.TempDir(), "cache")}
-	w := token.World{
+	w := token.Options{
 		Getenv: func(name string) string { return env[name] },
 		Store: func(secret []byte, inputs []string) token.Store {
 			entry, err := dir.Entry(secret, inputs...)
@@ -86,13 +86,13 @@ func TestLibrary(t *testing.T) {
 }
 
 // A server that answers twice is quoted by net/http in the standard log, token and all, where its connection is kept.
-func TestAnswerTwice(t *testing.T) {
+func TestSecondResponseIsNotLogged(t *testing.T) {
 	for _, authority := range []string{"https://login.microsoftonline.com/", "https://private.example/"} {
-		t.Run(authority, func(t *testing.T) { answerTwice(t, authority) })
+		t.Run(authority, func(t *testing.T) { testSecondResponseIsNotLogged(t, authority) })
 	}
 }
 
-func answerTwice(t *testing.T, authority string) {
+func testSecondResponseIsNotLogged(t *testing.T, authority string) {
 	const secret = "aaa.bbb.ccc"
 	answered := make(chan struct{})
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -127,7 +127,7 @@ func answerTwice(t *testing.T, authority string) {
 		"AZURE_KUBERNETES_CA_DATA": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})),
 	}
 	tok, err := token.Get(t.Context(), token.Request{Login: "workloadidentity", TenantID: tenant, ClientID: client, FederatedTokenFile: federated, AuthorityHost: authority, DisableInstanceDiscovery: true},
-		token.World{Getenv: func(name string) string { return env[name] }})
+		token.Options{Getenv: func(name string) string { return env[name] }})
 	if err != nil || tok.Value != secret {
 		t.Fatalf("%+v, %v", tok, err)
 	}
@@ -138,11 +138,11 @@ func answerTwice(t *testing.T, authority string) {
 }
 
 // A token is given to the address that was named, over TLS, and to no other.
-func TestPostStaysThere(t *testing.T) {
+func TestPostSendsTokenToHTTPSOnly(t *testing.T) {
 	asked := make(chan string, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked <- r.Host }))
 	defer server.Close()
-	w := token.World{Pace: time.Millisecond}
+	w := token.Options{RetryDelay: time.Millisecond}
 	for _, address := range []string{server.URL, "https:///x", "management.azure.com", "\x7f"} {
 		if _, err := token.Post(t.Context(), address, token.Request{}, token.Token{Value: "secret"}, w); err == nil {
 			t.Errorf("%q was sent a token", address)

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// machine tells this machine, and this start of it, from others.
-func machine() string {
+// machineID tells this machine, and this start of it, from others.
+func machineID() string {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // containers on one machine have it in common
 	name, _ := os.Hostname()
 	return strings.TrimSpace(string(id)) + " " + name

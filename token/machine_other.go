@@ -2,10 +2,12 @@
 
 package token
 
-import "os"
+import (
+	"os"
+)
 
-// machine tells this machine from others.
-func machine() string {
+// machineID tells this machine from others.
+func machineID() string {
 	name, _ := os.Hostname()
 	return name
 }

@@ -18,21 +18,21 @@ func (f credentialFunc) GetToken(ctx context.Context, o policy.TokenRequestOptio
 	return f(ctx, o)
 }
 
-// granting is what MSAL returned, as azidentity returns it.
-func granting(r public.AuthResult, err error) (azcore.AccessToken, error) {
+// toAccessToken is what MSAL returned, as azidentity returns it.
+func toAccessToken(r public.AuthResult, err error) (azcore.AccessToken, error) {
 	return azcore.AccessToken{Token: r.AccessToken, ExpiresOn: r.ExpiresOn, RefreshOn: r.Metadata.RefreshOn}, err
 }
 
-// httpClient sends MSAL's requests as azidentity would: through azcore's pipeline, with its retries.
-func (a attempt) httpClient() httpClient {
-	options := policy.ClientOptions(a.options)
-	return httpClient{runtime.NewPipeline("akslogin", "", runtime.PipelineOptions{}, &options)}
+// msalHTTPClient sends MSAL's requests as azidentity would: through azcore's pipeline, with its retries.
+func (a attempt) httpClient() msalHTTPClient {
+	options := policy.ClientOptions(a.clientOptions)
+	return msalHTTPClient{runtime.NewPipeline("akslogin", "", runtime.PipelineOptions{}, &options)}
 }
 
-type httpClient struct{ pipeline runtime.Pipeline }
+type msalHTTPClient struct{ pipeline runtime.Pipeline }
 
 // Do implements MSAL's client.
-func (c httpClient) Do(r *http.Request) (*http.Response, error) {
+func (c msalHTTPClient) Do(r *http.Request) (*http.Response, error) {
 	req, err := runtime.NewRequestFromRequest(r)
 	if err != nil {
 		return nil, err
@@ -41,4 +41,4 @@ func (c httpClient) Do(r *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections implements MSAL's client; who made the connections closes them.
-func (httpClient) CloseIdleConnections() {}
+func (msalHTTPClient) CloseIdleConnections() {}

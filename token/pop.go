@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// proofLife is how long a token with a proof of possession is told to be good. Servers count from its ts: Azure Arc's guard takes it for 15
+// popTokenLifetime is how long a token with a proof of possession is told to be good. Servers count from its ts: Azure Arc's guard takes it for 15
 // minutes (https://github.com/kubeguard/guard, auth/providers/azure), however long the access token in it lives.
-const proofLife = 10 * time.Minute
+const popTokenLifetime = 10 * time.Minute
 
 // tokenType is the token_type that is asked for.
 func (r Request) tokenType() string {
@@ -31,31 +31,31 @@ func (r Request) tokenType() string {
 func (r Request) checkPoP(m Method) error {
 	switch {
 	case r.PoPClaims != "" && !r.PoPEnabled:
-		return usage("--pop-claims goes with --pop-enabled")
+		return usageErrorf("--pop-claims goes with --pop-enabled")
 	case !r.PoPEnabled:
 		return nil
-	case !m.takes("pop-enabled"):
-		return usage("login %s cannot ask for proof-of-possession tokens (--pop-enabled); these can: %s", m.Name, strings.Join(MethodsWith("pop-enabled"), ", "))
+	case !m.usesFlag("pop-enabled"):
+		return usageErrorf("login %s cannot ask for proof-of-possession tokens (--pop-enabled); these can: %s", m.Name, strings.Join(MethodsWith("pop-enabled"), ", "))
 	}
-	_, err := r.provenHost()
+	_, err := r.popHost()
 	return err
 }
 
-// provenHost is the claim u: the ARM ID of the cluster that a token is for. Other claims are allowed in the flag, and mean nothing.
-func (r Request) provenHost() (string, error) {
+// popHost is the claim u: the ARM ID of the cluster that a token is for. Other claims are allowed in the flag, and mean nothing.
+func (r Request) popHost() (string, error) {
 	host := ""
 	for claim := range strings.SplitSeq(r.PoPClaims, ",") {
 		name, value, _ := strings.Cut(claim, "=")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		if name == "" || value == "" {
-			return "", usage("--pop-claims is %q: it must be KEY=VALUE,... with u=ARM_ID of the cluster among them", r.PoPClaims)
+			return "", usageErrorf("--pop-claims is %q: it must be KEY=VALUE,... with u=ARM_ID of the cluster among them", r.PoPClaims)
 		}
 		if name == "u" {
 			host = value
 		}
 	}
 	if host == "" {
-		return "", usage("--pop-claims is %q: it lacks u=ARM_ID of the cluster (az connectedk8s show --query id)", r.PoPClaims)
+		return "", usageErrorf("--pop-claims is %q: it lacks u=ARM_ID of the cluster (az connectedk8s show --query id)", r.PoPClaims)
 	}
 	return host, nil
 }
@@ -77,7 +77,7 @@ func newProofKey() (*proofKey, error) {
 	return &proofKey{key, der}, err
 }
 
-func (k *proofKey) bytes() []byte {
+func (k *proofKey) pkcs8() []byte {
 	if k == nil {
 		return nil
 	}
@@ -117,9 +117,9 @@ func (k *proofKey) FormatAccessToken(accessToken string) (string, error) { retur
 // AccessTokenType is what Entra ID answers with.
 func (k *proofKey) AccessTokenType() string { return "pop" }
 
-// sign makes the token that a server is shown: the access token with the time and a nonce, signed with the key that it is bound to.
+// signAccessToken makes the token that a server is shown: the access token with the time and a nonce, signed with the key that it is bound to.
 // https://datatracker.ietf.org/doc/html/draft-ietf-oauth-signed-http-request-03
-func (k *proofKey) sign(accessToken, host string, now time.Time) (string, error) {
+func (k *proofKey) signAccessToken(accessToken, host string, now time.Time) (string, error) {
 	nonce := make([]byte, 16)
 	rand.Read(nonce) // it does not fail
 	public := k.jwk()
@@ -141,19 +141,19 @@ func (k *proofKey) sign(accessToken, host string, now time.Time) (string, error)
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), err
 }
 
-// proven is a token as a server wants it, made for this run.
-func proven(tok Token, r Request, now time.Time) (Token, error) {
-	host, err := r.provenHost()
+// signPoP is a token as a server wants it, made for this run.
+func signPoP(tok Token, r Request, now time.Time) (Token, error) {
+	host, err := r.popHost()
 	if err != nil {
 		return Token{}, err
 	}
-	parsed, err := x509.ParsePKCS8PrivateKey(tok.Proof)
+	parsed, err := x509.ParsePKCS8PrivateKey(tok.ProofKey)
 	key, ok := parsed.(*rsa.PrivateKey)
 	if err != nil || !ok {
 		return Token{}, errors.New("the key that the token is bound to cannot be read")
 	}
-	tok.Value, err = (&proofKey{key: key}).sign(tok.Value, host, now)
-	tok.Obtained, tok.Expires, tok.Proof = now, earlier(tok.Expires, now.Add(proofLife)), nil
+	tok.Value, err = (&proofKey{key: key}).signAccessToken(tok.Value, host, now)
+	tok.Obtained, tok.Expires, tok.ProofKey = now, earlier(tok.Expires, now.Add(popTokenLifetime)), nil
 	return tok, err
 }
 

@@ -14,50 +14,51 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/akslogin/akslogin/token/internal/entra"
 	"software.sslmate.com/src/go-pkcs12"
 )
 
 // servicePrincipal logs in as an application with its secret or its certificate.
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
 var servicePrincipal = Method{
-	Name:    "spn",
-	About:   "an application's secret or certificate",
-	Needs:   []string{"client-id", "tenant-id", "client-secret|client-certificate"},
-	Uses:    slices.Concat(asking, []string{"client-certificate-password", "legacy"}, pop),
-	Own:     []string{"client-id"},
-	Missing: "an application's IDs are in its registration in the tenant; its secret or certificate only whoever made it has",
+	Name:          "spn",
+	About:         "an application's secret or certificate",
+	Required:      []string{"client-id", "tenant-id", "client-secret|client-certificate"},
+	Optional:      slices.Concat(entraFlags, []string{"client-certificate-password", "legacy"}, popFlags),
+	IdentityFlags: []string{"client-id"},
+	MissingHint:   "an application's IDs are in its registration in the tenant; its secret or certificate only whoever made it has",
 	Hints: map[int]string{
 		700027: "the {source} (thumbprint {thumbprint}) is not one of client ID {client}: add it to the application, or name the one that is there; it may have expired",
 		50013:  "the {source} (thumbprint {thumbprint}) is not one of client ID {client}",
 		700024: "the {source} signed an assertion that is not good now, and it is {now} here: this machine's clock is wrong",
 	},
-	Presents: "the secret, or the certificate's file and password",
+	SealedWith: "the secret, or the certificate's file and password",
 	Stanza: Stanza{
-		Writes:   slices.Concat(personal, []string{"client-secret", "client-certificate", "client-certificate-password", "legacy"}, pop),
-		Inherits: slices.Concat(personal, []string{"legacy"}, pop),
-		Requires: identity,
+		Flags:     slices.Concat(accountFlags, []string{"client-secret", "client-certificate", "client-certificate-password", "legacy"}, popFlags),
+		Inherited: slices.Concat(accountFlags, []string{"legacy"}, popFlags),
+		Required:  identityFlags,
 	},
 	Open: openServicePrincipal,
 
-	Examine: examineCertificate,
+	Diagnose: diagnoseCertificate,
 }
 
 // openServicePrincipal takes the certificate where both are given, as kubelogin does, unless the secret was written down and the
 // certificate is just in the air.
-func openServicePrincipal(r Request, _ World, wr wire) (Login, error) {
+func openServicePrincipal(r Request, _ Options, wr entra.Client) (Login, error) {
 	if r.prefersSecret() {
 		return Login{
 			Secret: []byte(r.ClientSecret),
-			Inputs: append(r.inputs(wr), "with=secret"),
-			Credential: func(a attempt) (azcore.TokenCredential, error) {
-				return application{secret: r.ClientSecret}.credential(r, a)
+			Inputs: append(r.cacheInputs(wr), "with=secret"),
+			NewCredential: func(a attempt) (azcore.TokenCredential, error) {
+				return clientCredential{secret: r.ClientSecret}.tokenCredential(r, a)
 			},
-			Facts: func() map[string]string {
-				return map[string]string{"source": "secret" + r.from("client-secret")}
+			HintValues: func() map[string]string {
+				return map[string]string{"source": "secret" + r.sourceNote("client-secret")}
 			},
 		}, nil
 	}
-	file, err := readCertificate(r.ClientCertificate)
+	file, err := readCertificateFile(r.ClientCertificate)
 	if err != nil {
 		return Login{}, r.certificateError(err)
 	}
@@ -65,16 +66,16 @@ func openServicePrincipal(r Request, _ World, wr wire) (Login, error) {
 	sealing := sha256.Sum256(file)
 	return Login{
 		Secret: append(sealing[:], r.ClientCertificatePassword...),
-		Inputs: append(r.inputs(wr), "with=certificate"),
-		Credential: func(a attempt) (azcore.TokenCredential, error) {
+		Inputs: append(r.cacheInputs(wr), "with=certificate"),
+		NewCredential: func(a attempt) (azcore.TokenCredential, error) {
 			certificates, key, err := parseCertificate(file, r.ClientCertificatePassword)
 			if err != nil {
 				return nil, r.certificateError(err)
 			}
-			return application{certificates: certificates, key: key}.credential(r, a)
+			return clientCredential{certificates: certificates, key: key}.tokenCredential(r, a)
 		},
-		Facts: func() map[string]string {
-			facts := map[string]string{"source": "certificate in " + r.ClientCertificate + r.from("client-certificate")}
+		HintValues: func() map[string]string {
+			facts := map[string]string{"source": "certificate in " + r.ClientCertificate + r.sourceNote("client-certificate")}
 			if certificates, _, err := parseCertificate(file, r.ClientCertificatePassword); err == nil {
 				facts["thumbprint"] = fmt.Sprintf("%X", sha1.Sum(certificates[0].Raw)) // as Azure's portal shows it
 			}
@@ -84,56 +85,56 @@ func openServicePrincipal(r Request, _ World, wr wire) (Login, error) {
 }
 
 func (r Request) prefersSecret() bool {
-	return r.ClientCertificate == "" || r.ClientSecret != "" && r.written("client-secret") && !r.written("client-certificate")
+	return r.ClientCertificate == "" || r.ClientSecret != "" && r.setExplicitly("client-secret") && !r.setExplicitly("client-certificate")
 }
 
-// maxCertificate is many times the size of a certificate's file with its chain.
-const maxCertificate = 1 << 20
+// maxCertificateFile is many times the size of a certificate's file with its chain.
+const maxCertificateFile = 1 << 20
 
-func readCertificate(path string) ([]byte, error) {
-	file, err := readRegular(path, maxCertificate+1)
-	if err == nil && len(file) > maxCertificate {
-		err = fmt.Errorf("it has more than %d bytes", maxCertificate)
+func readCertificateFile(path string) ([]byte, error) {
+	file, err := readRegularFile(path, maxCertificateFile+1)
+	if err == nil && len(file) > maxCertificateFile {
+		err = fmt.Errorf("it has more than %d bytes", maxCertificateFile)
 	}
 	return file, err
 }
 
-// soon is the time before a certificate's end from which a diagnosis speaks of it.
-const soon = 14 * 24 * time.Hour
+// certificateExpiryWarning is the time before a certificate's end from which a diagnosis speaks of it.
+const certificateExpiryWarning = 14 * 24 * time.Hour
 
-// examineCertificate looks at the certificate's times. That its file cannot be read is said when the login is opened.
-func examineCertificate(r Request, w World) []Finding {
+// diagnoseCertificate looks at the certificate's times. That its file cannot be read is said when the login is opened.
+func diagnoseCertificate(r Request, w Options) []Finding {
 	if r.prefersSecret() {
 		return nil
 	}
-	file, err := readCertificate(r.ClientCertificate)
+	file, err := readCertificateFile(r.ClientCertificate)
 	if err != nil {
 		return nil
 	}
-	found := Finding{Status: Wrong, Check: "certificate"}
+	found := Finding{Status: StatusWrong, Check: "certificate"}
 	certificates, _, err := parseCertificate(file, r.ClientCertificatePassword)
 	if err != nil {
-		found.Text, found.Todo = fmt.Sprintf("%q%s: %v", r.ClientCertificate, r.from("client-certificate"), err), certificateHint
+		found.Text, found.Todo = fmt.Sprintf("%q%s: %v", r.ClientCertificate, r.sourceNote("client-certificate"), err), certificateHint
 		return []Finding{found}
 	}
 	c, now := certificates[0], w.Now()
-	found.Text = fmt.Sprintf("%s%s: thumbprint %X, good from %s until %s", r.ClientCertificate, r.from("client-certificate"), sha1.Sum(c.Raw), moment(c.NotBefore), moment(c.NotAfter))
+	found.Text = fmt.Sprintf("%s%s: thumbprint %X, good from %s until %s", r.ClientCertificate, r.sourceNote("client-certificate"), sha1.Sum(c.Raw), formatTime(c.NotBefore), formatTime(c.NotAfter))
 	switch {
 	case now.After(c.NotAfter):
 		found.Todo = "it has expired: make another one and add it to the application"
 	case now.Before(c.NotBefore):
-		found.Todo = "it is not good yet, or this machine's clock is wrong (it is " + moment(now) + " here)"
-	case now.Add(soon).After(c.NotAfter):
-		found.Status, found.Todo = Warning, "it ends in "+length(c.NotAfter.Sub(now))+": add the next one to the application before"
+		found.Todo = "it is not good yet, or this machine's clock is wrong (it is " + formatTime(now) + " here)"
+	case now.Add(certificateExpiryWarning).After(c.NotAfter):
+		found.Status, found.Todo = StatusWarning, "it ends in "+formatDuration(c.NotAfter.Sub(now))+": add the next one to the application before"
 	default:
-		found.Status = OK
+		found.Status = StatusOK
 	}
 	return []Finding{found}
 }
 
 func (r Request) certificateError(err error) error {
 	return &UsageError{
-		Text: fmt.Sprintf("read the certificate in %q%s: %v", r.ClientCertificate, r.from("client-certificate"), err),
+		Text: fmt.Sprintf("read the certificate in %q%s: %v", r.ClientCertificate, r.sourceNote("client-certificate"), err),
 		Hint: certificateHint,
 	}
 }

@@ -13,8 +13,8 @@ import (
 // NoFollow refuses a link in the file's place, and does not wait for the other end of a pipe.
 const NoFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 
-// open opens a file to be read, without Go's poller: that costs a start some system calls, and the whole program where no more files can be opened.
-func open(path string, flags int) (*os.File, error) {
+// openForReading opens a file to be read, without Go's poller: that costs a start some system calls, and the whole program where no more files can be opened.
+func openForReading(path string, flags int) (*os.File, error) {
 	for {
 		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|flags, 0)
 		switch {
@@ -32,8 +32,8 @@ func open(path string, flags int) (*os.File, error) {
 // IsAbs is path/filepath's, without what that imports.
 func IsAbs(path string) bool { return path != "" && os.IsPathSeparator(path[0]) }
 
-// Private says why a file or folder is not this user's alone to write to; nil when it is.
-func Private(fi fs.FileInfo) error {
+// CheckPrivate says why a file or folder is not this user's alone to write to; nil when it is.
+func CheckPrivate(fi fs.FileInfo) error {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
 		return fmt.Errorf("it belongs to user %d, this process runs as user %d", st.Uid, os.Geteuid())
 	}
@@ -43,8 +43,8 @@ func Private(fi fs.FileInfo) error {
 	return nil
 }
 
-// single tells whether it is a regular file under one name only: a second could be another file of this user's.
-func single(fi fs.FileInfo) bool {
+// hasOneLink tells whether it is a regular file under one name only: a second could be another file of this user's.
+func hasOneLink(fi fs.FileInfo) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	return fi.Mode().IsRegular() && (!ok || st.Nlink <= 1)
 }

@@ -12,8 +12,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -25,18 +23,18 @@ const (
 	magic = "akslogin cache entry 1\n"
 	salt  = "akslogin cache 1"
 
-	// MaxEntry is how large an entry may be: twice the largest answer that is read from Entra ID.
-	MaxEntry = 2 << 20
+	// MaxEntrySize is how large an entry may be: twice the largest answer that is read from Entra ID.
+	MaxEntrySize = 2 << 20
 
-	// MemoSuffix ends the names of entries that are memos.
-	MemoSuffix = ".memo"
+	// WarmStartSuffix ends the names of entries that are memos.
+	WarmStartSuffix = ".memo"
 )
 
 // Box seals one entry, and opens it.
 type Box struct {
 	Name string // of its file, without a suffix: 32 hexadecimal digits
 
-	seal func() (cipher.AEAD, error)
+	newAEAD func() (cipher.AEAD, error)
 }
 
 // NewBox returns the box that belongs to secret and inputs. Equal arguments give the same box, any difference, in the inputs' order too, gives another
@@ -47,12 +45,12 @@ func NewBox(secret []byte, inputs ...string) (*Box, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, err := hkdf.Expand(sha256.New, prk, info("name", inputs), 16)
+	name, err := hkdf.Expand(sha256.New, prk, hkdfInfo("name", inputs), 16)
 	if err != nil {
 		return nil, err
 	}
 	seal := sync.OnceValues(func() (cipher.AEAD, error) {
-		key, err := hkdf.Expand(sha256.New, prk, info("key", inputs), 32)
+		key, err := hkdf.Expand(sha256.New, prk, hkdfInfo("key", inputs), 32)
 		if err != nil {
 			return nil, err
 		}
@@ -62,11 +60,11 @@ func NewBox(secret []byte, inputs ...string) (*Box, error) {
 		}
 		return cipher.NewGCMWithRandomNonce(block)
 	})
-	return &Box{Name: hex.EncodeToString(name), seal: seal}, nil
+	return &Box{Name: hex.EncodeToString(name), newAEAD: seal}, nil
 }
 
-// info is the context of an expansion. Each part carries its length, so that no two lists of inputs read alike.
-func info(use string, inputs []string) string {
+// hkdfInfo is the context of an expansion. Each part carries its length, so that no two lists of inputs read alike.
+func hkdfInfo(use string, inputs []string) string {
 	size := len(use) + 1
 	for _, in := range inputs {
 		size += 4 + len(in)
@@ -89,15 +87,15 @@ func (b *Box) Path(folder, suffix string) string {
 	return folder + string(os.PathSeparator) + b.Name + suffix
 }
 
-// Close returns an entry that holds data, with a head of one line before it that stands readable there and is authenticated (the AEAD's additional data).
-func (b *Box) Close(head, data []byte) ([]byte, error) {
-	aead, err := b.seal()
+// Seal returns an entry that holds data, with a head of one line before it that stands readable there and is authenticated (the AEAD's additional data).
+func (b *Box) Seal(head, data []byte) ([]byte, error) {
+	aead, err := b.newAEAD()
 	if err != nil {
 		return nil, err
 	}
 	entry := slices.Concat([]byte(magic), head, []byte("\n"))
 	entry = aead.Seal(entry, nil, data, bytes.Clone(entry))
-	if len(entry) > MaxEntry {
+	if len(entry) > MaxEntrySize {
 		return nil, fmt.Errorf("%d bytes are more than an entry may have", len(entry))
 	}
 	return entry, nil
@@ -105,18 +103,18 @@ func (b *Box) Close(head, data []byte) ([]byte, error) {
 
 // Get returns what the entry with that suffix holds in a folder. Nothing is changed on disk.
 func (b *Box) Get(folder, suffix string) ([]byte, error) {
-	if err := CheckFolder(folder); err != nil {
+	if err := CheckDir(folder); err != nil {
 		return nil, err
 	}
-	raw, err := ReadOwn(b.Path(folder, suffix), MaxEntry)
+	raw, err := ReadPrivate(b.Path(folder, suffix), MaxEntrySize)
 	if err != nil {
 		return nil, err
 	}
-	head, sealed, err := split(raw)
+	head, sealed, err := splitHeader(raw)
 	if err != nil {
 		return nil, err
 	}
-	aead, err := b.seal()
+	aead, err := b.newAEAD()
 	if err != nil {
 		return nil, err
 	}
@@ -127,17 +125,17 @@ func (b *Box) Get(folder, suffix string) ([]byte, error) {
 	return data, nil
 }
 
-// Head returns the readable head of an entry. Nobody has vouched for it: only opening the entry proves its head.
-func Head(raw []byte) ([]byte, error) {
-	head, _, err := split(raw)
+// Header returns the readable head of an entry. Nobody has vouched for it: only opening the entry proves its head.
+func Header(raw []byte) ([]byte, error) {
+	head, _, err := splitHeader(raw)
 	if err != nil {
 		return nil, err
 	}
 	return head[len(magic) : len(head)-1], nil
 }
 
-// split separates the readable head, magic and final newline included, from the sealed rest.
-func split(raw []byte) (head, sealed []byte, err error) {
+// splitHeader separates the readable head, magic and final newline included, from the sealed rest.
+func splitHeader(raw []byte) (head, sealed []byte, err error) {
 	if !bytes.HasPrefix(raw, []byte(magic)) {
 		return nil, nil, errors.New("not an entry of this version")
 	}
@@ -147,72 +145,4 @@ func split(raw []byte) (head, sealed []byte, err error) {
 	}
 	end += len(magic) + 1
 	return raw[:end], raw[end:], nil
-}
-
-// CheckFolder says why a folder must not be used; nil when it may: it is this user's, nobody else can write to it, and it is no link. An absent folder is
-// an error too (fs.ErrNotExist).
-func CheckFolder(path string) error {
-	if !IsAbs(path) {
-		return fmt.Errorf("cache folder %q is not an absolute path", path)
-	}
-	fi, err := os.Lstat(path)
-	if err != nil {
-		return err
-	}
-	if !fi.IsDir() {
-		return fmt.Errorf("cache folder %s is not a folder (links are not followed)", path)
-	}
-	if err := Private(fi); err != nil {
-		return fmt.Errorf("cache folder %s: %w", path, err)
-	}
-	return nil
-}
-
-// ReadOwn reads a regular file that belongs to this user and that only he can write to; no link is followed,
-// and a pipe or device in its place does not block.
-func ReadOwn(path string, limit int64) ([]byte, error) {
-	f, err := open(path, NoFollow)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return ReadFile(f, limit, Private)
-}
-
-// Read reads a regular file of at most so many bytes, whosever it is; links are followed.
-func Read(path string, limit int64) ([]byte, error) {
-	fi, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !fi.Mode().IsRegular() { // opening a pipe could wait for ever
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	}
-	f, err := open(path, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return ReadFile(f, limit, func(fs.FileInfo) error { return nil })
-}
-
-// ReadFile reads an open regular file of at most so many bytes, if it fits.
-func ReadFile(f *os.File, limit int64, fits func(fs.FileInfo) error) ([]byte, error) {
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if err := fits(fi); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	if !fi.Mode().IsRegular() || fi.Size() > limit {
-		return nil, fmt.Errorf("%s is not a file of at most %d bytes", f.Name(), limit)
-	}
-	// The file may grow while it is read; a sealed entry that was cut does not open.
-	buf := make([]byte, fi.Size())
-	n, err := io.ReadFull(f, buf)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, err
-	}
-	return buf[:n], nil
 }

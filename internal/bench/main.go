@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/akslogin/akslogin/internal/entratest"
-	"github.com/akslogin/akslogin/internal/incumbent"
+	"github.com/akslogin/akslogin/internal/kubelogin"
 )
 
 const (
@@ -37,9 +37,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench: programs are made to trust the emulator by SSL_CERT_FILE; run it on Linux")
 		os.Exit(1)
 	}
-	tb := &entratest.Program{Name: "bench"}
+	tb := &entratest.ProgramTB{Name: "bench"}
 	r, err := bench(tb, *rounds, flag.Arg(0), flag.Arg(1), flag.Arg(2))
-	if unexpected := tb.End(); err == nil {
+	if unexpected := tb.Close(); err == nil {
 		err = unexpected
 	}
 	if err == nil {
@@ -81,7 +81,7 @@ func bench(tb entratest.TB, rounds int, program, empty, launch string) (*report,
 		"a run is from the start of the process to its end, its output in a file; the median of very many rounds would be within the first two numbers, with 95 %; the ratio of the fastest is beside",
 		"Entra ID is emulated on this machine, behind the public cloud's names and a proxy: the CPU that it needs is this machine's too",
 		fmt.Sprintf("%s an answer: every HTTP answer comes that much later; %[1]s a round trip: everything on the way does, the connection and TLS too", away),
-		"kubelogin " + incumbent.Version + " from the Go module proxy, static as its releases; the flags are the same, and those of a kubeconfig",
+		"kubelogin " + kubelogin.Version + " from the Go module proxy, static as its releases; the flags are the same, and those of a kubeconfig",
 	}}
 
 	nothing := &contestant{name: "empty Go program", program: empty, silent: true}
@@ -90,7 +90,7 @@ func bench(tb entratest.TB, rounds int, program, empty, launch string) (*report,
 	cold := &contestant{name: "akslogin, cold, 20 ms an answer", program: program, cold: true, latency: away}
 	far := &contestant{name: "akslogin, cold, 20 ms a round trip", program: program, cold: true, distance: away}
 
-	kubelogin, err := incumbent.Program()
+	kubelogin, err := kubelogin.Program()
 	if err != nil {
 		r.Missing = append(r.Missing, err.Error())
 	}

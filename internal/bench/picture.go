@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/akslogin/akslogin/internal/incumbent"
+	"github.com/akslogin/akslogin/internal/kubelogin"
 )
 
 // Places in the picture, in its units.
@@ -66,7 +66,7 @@ func (r *report) picture() []byte {
 		fmt.Fprintf(&b, `<path class="quartiles" d="M%.1f %.1fH%.1f"/>`, at(w.P25), middle, at(w.P75))
 		fmt.Fprintf(&b, `<text x="%.1f" y="%d">%.1f<tspan class="small">%s</tspan></text>`+"\n", at(w.P75)+8, base, w.Median, requests(t.Requests))
 	}
-	fmt.Fprintf(&b, `<text class="small" x="12" y="%d">%s; Entra ID is emulated on the same machine; kubelogin %s</text>`+"\n</svg>\n", height-12, escaped(r.Machine), incumbent.Version)
+	fmt.Fprintf(&b, `<text class="small" x="12" y="%d">%s; Entra ID is emulated on the same machine; kubelogin %s</text>`+"\n</svg>\n", height-12, escaped(r.Machine), kubelogin.Version)
 	return b.Bytes()
 }
 

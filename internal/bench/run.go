@@ -54,8 +54,8 @@ type field struct {
 
 func newField(tb entratest.TB) (*field, error) {
 	entra := entratest.New(tb)
-	entra.Register(entratest.App{Tenant: tenant, ClientID: client, Federated: []entratest.FederatedCredential{{Issuer: entra.Issuer, Subject: subject}}})
-	entra.SetLife(24 * time.Hour) // a managed identity's tokens live that long
+	entra.Register(entratest.App{Tenant: tenant, ClientID: client, FederatedCredentials: []entratest.FederatedCredential{{Issuer: entra.Issuer, Subject: subject}}})
+	entra.SetTokenLifetime(24 * time.Hour) // a managed identity's tokens live that long
 	f := &field{entra: entra, dir: tb.TempDir()}
 	federated := filepath.Join(f.dir, "azure-identity-token")
 	if err := os.WriteFile(federated, []byte(entra.Assertion(entratest.Claims{Subject: subject, Expires: time.Now().Add(24 * time.Hour)})), 0o600); err != nil {
@@ -116,7 +116,7 @@ func crowd(cache string, n int) error {
 // prepare is what precedes a run of c and is not measured.
 func (f *field) prepare(c *contestant) error {
 	f.entra.SetLatency(c.latency)
-	f.entra.SetDistance(c.distance)
+	f.entra.SetRoundTrip(c.distance)
 	f.entra.ResetCounters()
 	if !c.cold {
 		return nil

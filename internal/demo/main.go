@@ -15,10 +15,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/akslogin/akslogin/internal/entratest"
 	clientauthentication "k8s.io/client-go/pkg/apis/clientauthentication/v1beta1"
 	"k8s.io/client-go/tools/clientcmd"
-
-	"github.com/akslogin/akslogin/internal/entratest"
 )
 
 const (
@@ -36,9 +35,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, "demo: it makes the program trust the emulator by SSL_CERT_FILE, which Go does not read on "+runtime.GOOS+"; run it on Linux")
 		os.Exit(1)
 	}
-	tb := &entratest.Program{Name: "demo"}
+	tb := &entratest.ProgramTB{Name: "demo"}
 	err := run(tb, os.Args[1])
-	if unexpected := tb.End(); err == nil {
+	if unexpected := tb.Close(); err == nil {
 		err = unexpected
 	}
 	if err != nil {
@@ -47,8 +46,8 @@ func main() {
 	}
 }
 
-// stanza is the command that a client would run.
-type stanza struct {
+// execConfig is the command that a client would run.
+type execConfig struct {
 	program string
 	args    []string
 	env     []string
@@ -56,8 +55,8 @@ type stanza struct {
 
 func run(tb entratest.TB, program string) error {
 	entra := entratest.New(tb)
-	entra.Register(entratest.App{Tenant: tenant, ClientID: client, Federated: []entratest.FederatedCredential{{Issuer: entra.Issuer, Subject: subject}}})
-	s, err := newStanza(program, tb.TempDir(), entra)
+	entra.Register(entratest.App{Tenant: tenant, ClientID: client, FederatedCredentials: []entratest.FederatedCredential{{Issuer: entra.Issuer, Subject: subject}}})
+	s, err := newExecConfig(program, tb.TempDir(), entra)
 	if err != nil {
 		return err
 	}
@@ -65,8 +64,8 @@ func run(tb entratest.TB, program string) error {
 
 	var before []byte
 	for _, step := range steps {
-		if before, err = s.show(entra, step, before); err != nil {
-			return fmt.Errorf("%s: %w", step.what, err)
+		if before, err = s.runStep(entra, step, before); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
 	list, err := s.command("cache", "list").Output()
@@ -76,44 +75,44 @@ func run(tb entratest.TB, program string) error {
 
 // step is a number of runs at once and the number of requests that they may cost.
 type step struct {
-	what           string
-	runs, requests int
-	forget         bool // what is cached, before it
+	name               string
+	runs, wantRequests int
+	clearCache         bool // what is cached, before it
 }
 
 var steps = []step{
-	{what: "cold", runs: 1, requests: 1},
-	{what: "warm", runs: 1, requests: 0},
-	{what: "twenty at once, cold", runs: 20, requests: 1, forget: true},
+	{name: "cold", runs: 1, wantRequests: 1},
+	{name: "warm", runs: 1, wantRequests: 0},
+	{name: "twenty at once, cold", runs: 20, wantRequests: 1, clearCache: true},
 }
 
-// show runs a step and prints what it cost. All runs must give one answer, and without forgetting the one from before.
-func (s *stanza) show(entra *entratest.Server, step step, before []byte) (answer []byte, err error) {
-	if step.forget {
+// runStep runs a step and prints what it cost. All runs must give one answer, and without forgetting the one from before.
+func (s *execConfig) runStep(entra *entratest.Server, step step, before []byte) (answer []byte, err error) {
+	if step.clearCache {
 		before = nil
 		if out, err := s.command("cache", "clear").CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("cache clear: %w\n%s", err, out)
 		}
 	}
 	entra.ResetCounters()
-	answers, took, err := s.times(step.runs)
+	answers, took, err := s.runParallel(step.runs)
 	if err != nil {
 		return nil, err
 	}
 	if before == nil && step.runs == 1 {
-		shown, err := shorten(answers[0])
+		shown, err := truncateToken(answers[0])
 		if err != nil {
 			return nil, err
 		}
 		fmt.Printf("kubectl would get:\n\n%s\n\n", shown)
 	}
 	requests := entra.Requests()
-	fmt.Printf("%-22s %2d runs %9s, %d requests and %d connections to Entra ID\n", step.what, step.runs, took.Round(100*time.Microsecond), len(requests), entra.Connections())
+	fmt.Printf("%-22s %2d runs %9s, %d requests and %d connections to Entra ID\n", step.name, step.runs, took.Round(100*time.Microsecond), len(requests), entra.Connections())
 	for _, request := range requests {
 		fmt.Printf("%-22s %s\n", "", request)
 	}
-	if len(requests) != step.requests {
-		return nil, fmt.Errorf("%d requests, expected %d", len(requests), step.requests)
+	if len(requests) != step.wantRequests {
+		return nil, fmt.Errorf("%d requests, expected %d", len(requests), step.wantRequests)
 	}
 	if before == nil {
 		before = answers[0]
@@ -126,8 +125,8 @@ func (s *stanza) show(entra *entratest.Server, step step, before []byte) (answer
 	return before, nil
 }
 
-// newStanza takes the command from the example and gives it the emulator's values.
-func newStanza(program, home string, entra *entratest.Server) (*stanza, error) {
+// newExecConfig takes the command from the example and gives it the emulator's values.
+func newExecConfig(program, home string, entra *entratest.Server) (*execConfig, error) {
 	program, err := filepath.Abs(program)
 	if err != nil {
 		return nil, err
@@ -148,7 +147,7 @@ func newStanza(program, home string, entra *entratest.Server) (*stanza, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &stanza{
+	return &execConfig{
 		program: program,
 		args:    config.AuthInfos["workload"].Exec.Args,
 		env: []string{
@@ -158,14 +157,14 @@ func newStanza(program, home string, entra *entratest.Server) (*stanza, error) {
 	}, nil
 }
 
-func (s *stanza) command(args ...string) *exec.Cmd {
+func (s *execConfig) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(s.program, args...)
 	cmd.Env = s.env
 	return cmd
 }
 
-// times runs the stanza n times at once.
-func (s *stanza) times(n int) (outputs [][]byte, took time.Duration, err error) {
+// runParallel runs the stanza n times at once.
+func (s *execConfig) runParallel(n int) (outputs [][]byte, took time.Duration, err error) {
 	outputs = make([][]byte, n)
 	errs := make([]error, n)
 	var all sync.WaitGroup
@@ -184,8 +183,8 @@ func (s *stanza) times(n int) (outputs [][]byte, took time.Duration, err error) 
 	return outputs, time.Since(began), errors.Join(errs...)
 }
 
-// shorten makes an ExecCredential readable, and its token unusable.
-func shorten(raw []byte) (string, error) {
+// truncateToken makes an ExecCredential readable, and its token unusable.
+func truncateToken(raw []byte) (string, error) {
 	var c clientauthentication.ExecCredential
 	if err := json.Unmarshal(raw, &c); err != nil {
 		return "", err

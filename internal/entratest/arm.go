@@ -11,40 +11,6 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// resourceManagers are the hosts of Azure Resource Manager, each with the older name that tokens for it may have too.
-var resourceManagers = map[string]string{
-	"management.azure.com":         "management.core.windows.net",
-	"management.usgovcloudapi.net": "management.core.usgovcloudapi.net",
-	"management.chinacloudapi.cn":  "management.core.chinacloudapi.cn",
-}
-
-// audiences are all that Azure Resource Manager takes at some hosts, in the order in which it names them.
-func audiences(hosts ...string) []string {
-	var all []string
-	for _, host := range hosts {
-		for _, name := range []string{resourceManagers[host], host} {
-			all = append(all, "https://"+name+"/", "https://"+name)
-		}
-	}
-	return all
-}
-
-// A Cluster is an AKS cluster that Azure Resource Manager knows.
-type Cluster struct {
-	Tenant string   // of its subscription: the tenant's GUID
-	ID     string   // /subscriptions/GUID/resourceGroups/NAME/providers/Microsoft.ContainerService/managedClusters/NAME
-	Users  []string // client IDs, or names of people, with the role "Azure Kubernetes Service Cluster User Role" on it
-
-	Kubeconfig       string
-	PublicKubeconfig string // what server-fqdn=public gives; empty: Kubeconfig
-}
-
-// resourceManager is the state of Azure Resource Manager. Guarded by Server.mu.
-type resourceManager struct {
-	clusters map[string]Cluster // by ID in lower case
-	failures []Failure
-}
-
 // clusterPath is a cluster's ID as the pattern of a route.
 const clusterPath = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.ContainerService/managedClusters/{name}"
 
@@ -65,33 +31,23 @@ func (s *Server) RegisterCluster(c Cluster) {
 	s.arm.clusters[strings.ToLower(c.ID)] = c
 }
 
-// FailResourceManager makes the next n requests to Azure Resource Manager meet f. It has no AADSTS codes: f must not have one.
-func (s *Server) FailResourceManager(n int, f Failure) {
-	if f.AADSTS != 0 {
-		s.tb.Fatalf("entratest: Azure Resource Manager does not answer with AADSTS%d", f.AADSTS)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.arm.failures = append(s.arm.failures, repeat(n, f)...)
-}
-
 // routeResourceManager serves Azure Resource Manager to tokens for the audiences that are allowed.
 func (s *Server) routeResourceManager(mux *http.ServeMux, allowed []string) {
 	mux.HandleFunc("POST "+clusterPath+"/listClusterUserCredential", func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.resourceManagerRequests++
-		failure := next(&s.arm.failures)
+		failure := popFailure(&s.arm.failures)
 		s.mu.Unlock()
-		if !s.wellFormedCall(w, r) {
+		if !s.checkARMRequest(w, r) {
 			return
 		}
 		if failure != nil {
 			failure.send(w, r, nil)
 			return
 		}
-		kubeconfig, refusal := s.clusterUser(r, allowed)
+		kubeconfig, refusal := s.userKubeconfig(r, allowed)
 		if refusal != nil {
-			s.refuseCall(w, *refusal)
+			s.refuseARM(w, *refusal)
 			return
 		}
 		w.Header().Set("x-ms-correlation-request-id", guid("correlation", s.nextSerial()))
@@ -101,8 +57,8 @@ func (s *Server) routeResourceManager(mux *http.ServeMux, allowed []string) {
 	})
 }
 
-// wellFormedCall reports and refuses what a well-behaved client does not send. It is false when the request has been answered.
-func (s *Server) wellFormedCall(w http.ResponseWriter, r *http.Request) bool {
+// checkARMRequest reports and refuses what a well-behaved client does not send. It is false when the request has been answered.
+func (s *Server) checkARMRequest(w http.ResponseWriter, r *http.Request) bool {
 	q := r.URL.Query()
 	if !s.onlyParameters(w, r, q, "api-version", "format", "server-fqdn") {
 		return false
@@ -120,16 +76,16 @@ func (s *Server) wellFormedCall(w http.ResponseWriter, r *http.Request) bool {
 	} {
 		if check.bad {
 			s.unexpected("Azure Resource Manager: %s %s: %s", r.Method, r.URL, check.what.message)
-			s.refuseCall(w, check.what)
+			s.refuseARM(w, check.what)
 			return false
 		}
 	}
 	return true
 }
 
-// clusterUser is the kubeconfig that a request is granted, or why it is not.
-func (s *Server) clusterUser(r *http.Request, allowed []string) (string, *armRefusal) {
-	client, tenant, refusal := s.caller(r, allowed)
+// userKubeconfig is the kubeconfig that a request is granted, or why it is not.
+func (s *Server) userKubeconfig(r *http.Request, allowed []string) (string, *armRefusal) {
+	client, tenant, refusal := s.armCaller(r, allowed)
 	if refusal != nil {
 		return "", refusal
 	}
@@ -144,8 +100,8 @@ func (s *Server) clusterUser(r *http.Request, allowed []string) (string, *armRef
 	return c.Kubeconfig, nil
 }
 
-// caller is whom a request's token was issued for, a client's ID or a person's name, and where.
-func (s *Server) caller(r *http.Request, allowed []string) (client, tenant string, refusal *armRefusal) {
+// armCaller is whom a request's token was issued for, a client's ID or a person's name, and where.
+func (s *Server) armCaller(r *http.Request, allowed []string) (client, tenant string, refusal *armRefusal) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	err := errors.New("no bearer token")
 	var claims map[string]any
@@ -223,7 +179,7 @@ type armRefusal struct {
 	code, message string
 }
 
-func (s *Server) refuseCall(w http.ResponseWriter, e armRefusal) {
+func (s *Server) refuseARM(w http.ResponseWriter, e armRefusal) {
 	w.Header().Set("x-ms-correlation-request-id", guid("correlation", s.nextSerial()))
 	writeJSON(w, e.status, map[string]any{"error": map[string]any{"code": e.code, "message": e.message}})
 }

@@ -8,20 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
-
-// A signIn is a person's sign-in in a browser, from the authorize endpoint to the redirect.
-type signIn struct {
-	t *tokenRequest
-
-	// What the pages show of it:
-	Title  string
-	Tenant string
-	Flow   string // names it in the form
-	Hint   string
-	Error  string
-	Code   int // of Error
-}
 
 // authorizeParameters are those of https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
 var authorizeParameters = []string{
@@ -33,10 +21,10 @@ var authorizeParameters = []string{
 func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	t := newTokenRequest(r, r.URL.Query())
 	s.mu.Lock()
-	s.authorizations++
-	s.wake()
+	s.authorizeRequests++
+	s.wakeWaiters()
 	s.mu.Unlock()
-	s.record(t, "authorize")
+	s.logOAuthRequest(t, "authorize")
 	if !s.onlyParameters(w, r, t.form, authorizeParameters...) {
 		return
 	}
@@ -46,10 +34,10 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	flow := &signIn{t: t, Title: "Sign in to your account", Tenant: t.asked, Hint: t.form.Get("login_hint")}
+	flow := &signIn{request: t, Title: "Sign in to your account", Tenant: t.requestedTenant, Hint: t.form.Get("login_hint")}
 	switch t.form.Get("prompt") {
 	case "", "login", "select_account", "consent":
-		s.begin(flow)
+		s.startSignIn(flow)
 		writePage(w, http.StatusOK, signInPage, flow)
 	case "none":
 		s.redirect(w, r, flow, s.refusedResponse(t, 50058))
@@ -85,7 +73,7 @@ func checkAuthorization(s *Server, t *tokenRequest) int {
 	return 0
 }
 
-func (s *Server) begin(flow *signIn) {
+func (s *Server) startSignIn(flow *signIn) {
 	flow.Flow = "A" + opaque("flow", s.nextSerial())
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,35 +90,35 @@ func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
 		s.unexpected("sign-in form: %v", err)
 	}
 	f := r.PostForm
-	s.seeSecrets(f["passwd"]...)
+	s.recordSecrets(f["passwd"]...)
 	if !s.onlyParameters(w, r, r.URL.Query()) || !s.onlyParameters(w, r, f, "action", "flow", "login", "passwd") {
 		return
 	}
 	s.mu.Lock()
 	flow := s.signIns[f.Get("flow")]
 	s.mu.Unlock()
-	if flow == nil || flow.t.asked != r.PathValue("tenant") {
+	if flow == nil || flow.request.requestedTenant != r.PathValue("tenant") {
 		s.refusePage(w, newTokenRequest(r, f), 50089)
 		return
 	}
-	t := *flow.t // a person may try more than once
+	t := *flow.request // a person may try more than once
 	if f.Get("action") == "cancel" {
-		s.end(flow)
+		s.finishSignIn(flow)
 		s.redirect(w, r, flow, url.Values{"error": {"access_denied"}, "error_subcode": {"cancel"}, "error_description": {"the user canceled the authentication"}})
 		return
 	}
 	if code := s.setUserByPassword(&t, strings.TrimSpace(f.Get("login")), f.Get("passwd")); code != 0 {
 		again := *flow
-		again.Hint, again.Code, again.Error = f.Get("login"), code, cmp.Or(signInWords[code], fill(refusals[code].text, t.facts))
+		again.Hint, again.Code, again.Error = f.Get("login"), code, cmp.Or(signInMessages[code], fillPlaceholders(refusals[code].text, t.placeholders))
 		writePage(w, http.StatusOK, signInPage, &again)
 		return
 	}
-	if !s.end(flow) {
+	if !s.finishSignIn(flow) {
 		s.refusePage(w, &t, 50089)
 		return
 	}
 	code := s.newCode(&authorization{
-		user: t.user.Name, client: strings.ToLower(t.app.ClientID), redirect: t.form.Get("redirect_uri"), challenge: t.form.Get("code_challenge"),
+		user: t.user.Name, client: strings.ToLower(t.app.ClientID), redirectURI: t.form.Get("redirect_uri"), challenge: t.form.Get("code_challenge"),
 	})
 	answer := url.Values{"code": {code}, "session_state": {guid("session of "+flow.Flow, 0)}}
 	if t.form.Get("client_info") == "1" {
@@ -139,8 +127,8 @@ func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
 	s.redirect(w, r, flow, answer)
 }
 
-// end makes the form of a sign-in useless; false when it was so before.
-func (s *Server) end(flow *signIn) bool {
+// finishSignIn makes the form of a sign-in useless; false when it was so before.
+func (s *Server) finishSignIn(flow *signIn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, open := s.signIns[flow.Flow]
@@ -148,8 +136,8 @@ func (s *Server) end(flow *signIn) bool {
 	return open
 }
 
-// signInWords is what Entra's form says in place of the text of a refusal.
-var signInWords = map[int]string{
+// signInMessages is what Entra's form says in place of the text of a refusal.
+var signInMessages = map[int]string{
 	50034: "This username may be incorrect. Make sure you typed it correctly. Otherwise, contact your admin.",
 	50053: "Your account is temporarily locked to prevent unauthorized use. Try again later, and if you still have trouble, contact your admin.",
 	50057: "Your account has been locked. Contact your support person to unlock it, then try again.",
@@ -159,12 +147,12 @@ var signInWords = map[int]string{
 // refusedResponse is the error response of RFC 6749 section 4.1.2.1.
 func (s *Server) refusedResponse(t *tokenRequest, code int) url.Values {
 	e := refusals[code]
-	return url.Values{"error": {e.name}, "error_description": {fmt.Sprintf("AADSTS%d: %s", code, fill(e.text, t.facts))}}
+	return url.Values{"error": {e.oauthError}, "error_description": {fmt.Sprintf("AADSTS%d: %s", code, fillPlaceholders(e.text, t.placeholders))}}
 }
 
 // redirect sends the browser back to the client with an answer, in the way that the client wanted.
 func (s *Server) redirect(w http.ResponseWriter, r *http.Request, flow *signIn, answer url.Values) {
-	f := flow.t.form
+	f := flow.request.form
 	answer.Set("state", f.Get("state"))
 	target := f.Get("redirect_uri")
 	switch f.Get("response_mode") {
@@ -180,12 +168,12 @@ func (s *Server) redirect(w http.ResponseWriter, r *http.Request, flow *signIn, 
 // refusePage is what Entra shows where it cannot trust the client's address.
 func (s *Server) refusePage(w http.ResponseWriter, t *tokenRequest, code int) {
 	w.Header().Set("x-ms-request-id", guid("trace", s.nextSerial()))
-	writePage(w, http.StatusBadRequest, refusalPage, &signIn{Title: "Sorry, but we’re having trouble signing you in.", Code: code, Error: fill(refusals[code].text, t.facts)})
+	writePage(w, http.StatusBadRequest, refusalPage, &signIn{Title: "Sorry, but we’re having trouble signing you in.", Code: code, Error: fillPlaceholders(refusals[code].text, t.placeholders)})
 }
 
-// pages are as small as they can be: no scripts but the one that a form_post needs, and nothing to load, an icon neither.
+// pageTemplates are as small as they can be: no scripts but the one that a form_post needs, and nothing to load, an icon neither.
 // The first button of a form is the one that the Enter key presses.
-var pages = template.Must(template.New("").Parse(`{{define "head"}}<!DOCTYPE html>
+var pageTemplates = template.Must(template.New("").Parse(`{{define "head"}}<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{{.}}</title><link rel="icon" href="data:,"></head><body>
 {{end}}{{define "signIn"}}{{template "head" .Title}}<h1>{{.Title}}</h1>
 <form id="form" method="post" action="/{{.Tenant}}/login" novalidate>
@@ -214,5 +202,19 @@ func writePage(w http.ResponseWriter, status int, page string, data any) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store, no-cache")
 	w.WriteHeader(status)
-	pages.ExecuteTemplate(w, page, data) // fails only when the client is gone
+	pageTemplates.ExecuteTemplate(w, page, data) // fails only when the client is gone
+}
+
+// codeLifetime is how long a person's sign-in may wait to be used.
+const codeLifetime = 10 * time.Minute
+
+func (s *Server) newCode(a *authorization) string {
+	n := s.nextSerial()
+	code := "1.A" + opaque("code", n) + opaque("of "+a.user, n)
+	a.expires = time.Now().Add(codeLifetime)
+	s.mu.Lock()
+	s.codes[code] = a
+	s.mu.Unlock()
+	s.recordSecrets(code)
+	return code
 }

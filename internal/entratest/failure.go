@@ -14,14 +14,14 @@ import (
 // A Failure is what a request meets in place of its proper answer. The first of Hang, Break, Redirect and AADSTS that is
 // set decides; without any, Body is sent as it is.
 type Failure struct {
-	Status   int         // 0: 200 for a Body, the code's own for an AADSTS
-	Header   http.Header // added to the answer, Retry-After for one
-	Body     string      // application/json, or text/html when it begins with '<'
-	AADSTS   int         // Entra's own refusal with that code, its text filled with the values of the request
-	Hang     bool        // nothing comes until the client goes away
-	Break    Break
-	Redirect string // 307 to this URL
-	wire     Wire   // see [Server.FailWire]
+	Status    int         // 0: 200 for a Body, the code's own for an AADSTS
+	Header    http.Header // added to the answer, Retry-After for one
+	Body      string      // application/json, or text/html when it begins with '<'
+	AADSTS    int         // Entra's own refusal with that code, its text filled with the values of the request
+	Hang      bool        // nothing comes until the client goes away
+	Break     Break
+	Redirect  string    // 307 to this URL
+	connFault ConnFault // see [Server.FailNextConn]
 }
 
 // A Break is a way in which a connection ends too early.
@@ -35,32 +35,14 @@ const (
 	BreakBody
 )
 
-// FailNext makes the next n token requests meet f, after those that are queued already.
-// A code that is not in the package's table is fatal.
-func (s *Server) FailNext(n int, f Failure) {
-	s.mustKnow(f.AADSTS)
-	s.set(func(k *knobs) { k.failures = append(k.failures, repeat(n, f)...) })
-}
-
-// FailEvery makes every nth token request from now on meet one of the failures, in turn. Those that meet a queued failure are not counted.
-// Without failures it ends.
-func (s *Server) FailEvery(n int, failures ...Failure) {
-	var all []Failure
-	for _, f := range failures {
-		s.mustKnow(f.AADSTS)
-		all = append(all, repeat(1, f)...)
-	}
-	s.set(func(k *knobs) { k.every = recurring{n: n, failures: all} })
-}
-
-// recurring is what [Server.FailEvery] set.
-type recurring struct {
+// failureCycle is what [Server.FailEvery] set.
+type failureCycle struct {
 	n, seen  int
 	failures []Failure
 }
 
 // next counts a request, and returns its failure if it meets one. Called with mu held.
-func (r *recurring) next() *Failure {
+func (r *failureCycle) next() *Failure {
 	if len(r.failures) == 0 {
 		return nil
 	}
@@ -70,20 +52,13 @@ func (r *recurring) next() *Failure {
 	return &r.failures[(r.seen/r.n-1)%len(r.failures)]
 }
 
-// mustKnow is fatal for a code that is not in the table of refusals; 0 is none.
-func (s *Server) mustKnow(code int) {
-	if _, ok := refusals[code]; code != 0 && !ok {
-		s.tb.Fatalf("entratest: AADSTS%d is not in the table of refusals", code)
-	}
-}
-
-func repeat(n int, f Failure) []Failure {
+func repeatFailure(n int, f Failure) []Failure {
 	f.Header = f.Header.Clone()
 	return slices.Repeat([]Failure{f}, n)
 }
 
-// next takes the first failure off a queue. Called with mu held.
-func next(queue *[]Failure) *Failure {
+// popFailure takes the first failure off a queue. Called with mu held.
+func popFailure(queue *[]Failure) *Failure {
 	if len(*queue) == 0 {
 		return nil
 	}
@@ -100,9 +75,9 @@ func (f *Failure) send(w http.ResponseWriter, r *http.Request, refuse func(code,
 		<-r.Context().Done() // at the latest when the server closes its connections
 		panic(http.ErrAbortHandler)
 	case f.Break == BreakConnection:
-		hangUp(r)
+		closeConnection(r)
 	case f.Break == BreakBody:
-		f.sendHalf(w)
+		f.sendTruncated(w)
 	case f.Redirect != "":
 		w.Header().Set("Location", f.Redirect)
 		w.WriteHeader(http.StatusTemporaryRedirect)
@@ -126,7 +101,7 @@ func (f *Failure) sendBody(w http.ResponseWriter, body string, announced int) {
 	io.WriteString(w, body) // fails only when the client is gone
 }
 
-func (f *Failure) sendHalf(w http.ResponseWriter) {
+func (f *Failure) sendTruncated(w http.ResponseWriter) {
 	body := f.Body
 	if body == "" {
 		body = `{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"eyJ0eXAiOiJKV1QiLCJhbGciOi`
@@ -137,8 +112,8 @@ func (f *Failure) sendHalf(w http.ResponseWriter) {
 	panic(http.ErrAbortHandler)
 }
 
-// hangUp ends the connection of a request, which under HTTP/2 is more than its stream, without a word of TLS.
-func hangUp(r *http.Request) {
+// closeConnection ends the connection of a request, which under HTTP/2 is more than its stream, without a word of TLS.
+func closeConnection(r *http.Request) {
 	c := r.Context().Value(connKey{}).(net.Conn)
 	if secured, ok := c.(*tls.Conn); ok {
 		c = secured.NetConn()
@@ -146,3 +121,6 @@ func hangUp(r *http.Request) {
 	c.Close()
 	panic(http.ErrAbortHandler)
 }
+
+// connKey is the context key of the connection that a request came on.
+type connKey struct{}

@@ -6,22 +6,10 @@ import (
 	"time"
 )
 
-const (
-	gitHubHost      = "token.actions.githubusercontent.com"
-	gitHubIssuerURL = "https://" + gitHubHost // without a trailing slash, unlike AKS's
-	gitHubKid       = "38826b17-6a30-5f9b-b169-8beb8202f723"
-)
-
-// gitHubIssuer is the state of GitHub's ID-token endpoint. Guarded by Server.mu.
-type gitHubIssuer struct {
-	subject, requestToken string // empty: the workflow may not ask for ID tokens
-	failures              []Failure
-}
-
-// GitHub lets a workflow with that subject ask for ID tokens. It returns what GitHub Actions puts into
+// StartWorkflow lets a workflow with that subject ask for ID tokens. It returns what StartWorkflow Actions puts into
 // ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN. The URL leads here through the CONNECT proxy; with
 // the Server's URL in place of its scheme and host it does so directly.
-func (s *Server) GitHub(subject string) (url, requestToken string) {
+func (s *Server) StartWorkflow(subject string) (url, requestToken string) {
 	token := "ghs_" + opaque("request token", s.nextSerial())
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -29,22 +17,12 @@ func (s *Server) GitHub(subject string) (url, requestToken string) {
 	return gitHubIssuerURL + "/github/oidc?api-version=2.0", token
 }
 
-// FailGitHub makes the next n requests for ID tokens meet f. GitHub has no AADSTS codes: f must not have one.
-func (s *Server) FailGitHub(n int, f Failure) {
-	if f.AADSTS != 0 {
-		s.tb.Fatalf("entratest: GitHub does not answer with AADSTS%d", f.AADSTS)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.github.failures = append(s.github.failures, repeat(n, f)...)
-}
-
 func (s *Server) routeGitHub(mux *http.ServeMux) { mux.HandleFunc("GET /github/oidc", s.serveGitHub) }
 
 func (s *Server) serveGitHub(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.gitHubRequests++
-	subject, want, failure := s.github.subject, s.github.requestToken, next(&s.github.failures)
+	subject, want, failure := s.github.subject, s.github.requestToken, popFailure(&s.github.failures)
 	s.mu.Unlock()
 
 	q := r.URL.Query()
@@ -68,10 +46,10 @@ func (s *Server) serveGitHub(w http.ResponseWriter, r *http.Request) {
 }
 
 // gitHubToken signs an ID token of five minutes. The key is the cluster issuer's under another id: making a third
-// one would cost every process that tests GitHub.
+// one would cost every process that tests StartWorkflow.
 func (s *Server) gitHubToken(subject, audience string) string {
 	if audience == "" {
-		audience = "https://github.com/octo-org" // GitHub's default: the owner of the repository
+		audience = "https://github.com/octo-org" // StartWorkflow's default: the owner of the repository
 	}
 	now := time.Now()
 	return s.sign(issuerKey().key, map[string]any{"typ": "JWT", "kid": gitHubKid}, map[string]any{

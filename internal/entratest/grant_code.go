@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// authorizationCode is the grant of RFC 6749 section 4.1 with the proof key of RFC 7636, which Entra demands of public
+// authorizationCodeGrant is the grant of RFC 6749 section 4.1 with the proof key of RFC 7636, which Entra demands of public
 // clients.
-var authorizationCode = grant{
-	parameters: slices.Concat([]string{"client_id", "client_info", "code", "code_verifier", "grant_type", "redirect_uri", "scope"}, popParameters),
-	shared:     true,
+var authorizationCodeGrant = grant{
+	parameters:    slices.Concat([]string{"client_id", "client_info", "code", "code_verifier", "grant_type", "redirect_uri", "scope"}, popParameters),
+	sharedTenants: true,
 	check: func(s *Server, t *tokenRequest) int {
 		for _, check := range (checks{checkPublicClient, checkCode, checkDelegatedScope}) {
 			if code := check(s, t); code != 0 {
@@ -23,34 +23,11 @@ var authorizationCode = grant{
 	},
 }
 
-// codeLife is how long a person's sign-in may wait to be used.
-const codeLife = 10 * time.Minute
-
-// An authorization is what a code stands for.
-type authorization struct {
-	user, client string
-	redirect     string
-	challenge    string
-	expires      time.Time
-	redeemed     bool
-}
-
-func (s *Server) newCode(a *authorization) string {
-	n := s.nextSerial()
-	code := "1.A" + opaque("code", n) + opaque("of "+a.user, n)
-	a.expires = time.Now().Add(codeLife)
-	s.mu.Lock()
-	s.codes[code] = a
-	s.mu.Unlock()
-	s.seeSecrets(code)
-	return code
-}
-
 // checkCode spends a code, once.
 func checkCode(s *Server, t *tokenRequest) int {
 	for _, name := range []string{"code", "redirect_uri"} {
 		if t.form.Get(name) == "" {
-			t.facts["parameter"] = name
+			t.placeholders["parameter"] = name
 			return 900144
 		}
 	}
@@ -60,7 +37,7 @@ func checkCode(s *Server, t *tokenRequest) int {
 		s.mu.Unlock()
 		return 70000
 	}
-	t.facts["reply"] = a.redirect
+	t.placeholders["reply"] = a.redirectURI
 	code := a.refusal(t)
 	a.redeemed = a.redeemed || code == 0
 	name := a.user
@@ -81,7 +58,7 @@ func (a *authorization) refusal(t *tokenRequest) int {
 		return 54005
 	case !time.Now().Before(a.expires):
 		return 70008
-	case a.redirect != t.form.Get("redirect_uri"):
+	case a.redirectURI != t.form.Get("redirect_uri"):
 		return 500112
 	case t.form.Get("code_verifier") == "":
 		return 50148

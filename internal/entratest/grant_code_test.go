@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public"
-
 	"github.com/akslogin/akslogin/internal/entratest"
 )
 
@@ -34,8 +33,8 @@ var (
 	pageError  = regexp.MustCompile(`<p id="error" role="alert" data-code="[0-9]*">([^<]*)`)
 )
 
-// open is a browser that fetches a page, or sends a form when there is one.
-func open(c *http.Client, address string, form url.Values) (page, error) {
+// openPage is a browser that fetches a page, or sends a form when there is one.
+func openPage(c *http.Client, address string, form url.Values) (page, error) {
 	req, err := http.NewRequest("GET", address, nil)
 	if form != nil {
 		req, err = http.NewRequest("POST", address, strings.NewReader(form.Encode()))
@@ -76,31 +75,31 @@ func open(c *http.Client, address string, form url.Values) (page, error) {
 
 // signIn is a person at a browser: the form, what he puts into it, and the answer that goes to the client.
 func signIn(c *http.Client, address, action, name, password string) (page, error) {
-	form, err := open(c, address, nil)
+	form, err := openPage(c, address, nil)
 	if err != nil || form.action == "" {
 		return form, err
 	}
-	return submit(c, form, action, name, password)
+	return submitForm(c, form, action, name, password)
 }
 
-func submit(c *http.Client, form page, action, name, password string) (page, error) {
-	return open(c, form.action, url.Values{"flow": form.inputs["flow"], "login": {name}, "passwd": {password}, "action": {action}})
+func submitForm(c *http.Client, form page, action, name, password string) (page, error) {
+	return openPage(c, form.action, url.Values{"flow": form.inputs["flow"], "login": {name}, "passwd": {password}, "action": {action}})
 }
 
 // MSAL is told to post the answer to its own server.
 func TestAuthorizationCode(t *testing.T) {
-	s := inhabited(t)
-	c := client(t, s, false)
+	s := newServerWithUsers(t)
+	c := newClient(t, s, false)
 	app, err := public.New(aksClient, public.WithAuthority(s.URL+"/"+tenantID), public.WithInstanceDiscovery(false), public.WithHTTPClient(c))
 	if err != nil {
 		t.Fatal(err)
 	}
 	interactive := func(action string) (public.AuthResult, error) {
-		return app.AcquireTokenInteractive(within(t), []string{aksScope}, public.WithLoginHint(alice), public.WithOpenURL(func(address string) error {
+		return app.AcquireTokenInteractive(testContext(t), []string{aksScope}, public.WithLoginHint(alice), public.WithOpenURL(func(address string) error {
 			go func() {
 				answer, err := signIn(c, address, action, alice, alicePassword)
 				if err == nil && answer.action != "" {
-					answer, err = open(c, answer.action, answer.inputs)
+					answer, err = openPage(c, answer.action, answer.inputs)
 				}
 				if err != nil || answer.status != 200 {
 					t.Errorf("%v %+v", err, answer)
@@ -113,26 +112,26 @@ func TestAuthorizationCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	claimed(t, verified(t, s, got.AccessToken), map[string]any{"upn": alice, "scp": "user_impersonation"})
+	wantClaims(t, verifiedClaims(t, s, got.AccessToken), map[string]any{"upn": alice, "scp": "user_impersonation"})
 	if got.Account.PreferredUsername != alice || !strings.HasSuffix(got.Account.HomeAccountID, "."+tenantID) {
 		t.Errorf("%+v", got.Account)
 	}
-	sent(t, s,
+	wantOAuthRequests(t, s,
 		"authorize "+tenantID+" client_id code_challenge code_challenge_method login_hint prompt redirect_uri response_mode response_type scope state",
 		"token "+tenantID+" client_id client_info code code_verifier grant_type redirect_uri scope")
-	form := s.Sent()[1].Form
+	form := s.OAuthRequests()[1].Form
 	for _, name := range []string{"code", "code_verifier"} {
 		if !slices.Contains(s.SeenSecrets(), form.Get(name)) {
 			t.Errorf("%s not seen", name)
 		}
 	}
-	if !slices.Contains(s.SeenSecrets(), alicePassword) || s.Authorizations() != 1 {
-		t.Errorf("seen %q, %d authorizations", s.SeenSecrets(), s.Authorizations())
+	if !slices.Contains(s.SeenSecrets(), alicePassword) || s.AuthorizeRequests() != 1 {
+		t.Errorf("seen %q, %d authorizations", s.SeenSecrets(), s.AuthorizeRequests())
 	}
 	// A code is good once.
-	refused(t, s, []refusedCase{{"again", tenantID, form, 54005, "invalid_grant", 400}})
+	testRefusals(t, s, []refusalCase{{"again", tenantID, form, 54005, "invalid_grant", 400}})
 
-	silent, err := app.AcquireTokenSilent(within(t), []string{armScope}, public.WithSilentAccount(got.Account))
+	silent, err := app.AcquireTokenSilent(testContext(t), []string{armScope}, public.WithSilentAccount(got.Account))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,13 +143,13 @@ func TestAuthorizationCode(t *testing.T) {
 	}
 }
 
-const verifier = "a-verifier-of-forty-three-characters-at-least"
+const codeVerifier = "a-verifier-of-forty-three-characters-at-least"
 
 func authorizeQuery() url.Values {
-	challenge := sha256.Sum256([]byte(verifier))
+	challenge := sha256.Sum256([]byte(codeVerifier))
 	return url.Values{
 		"client_id": {aksClient}, "code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"}, "client_info": {"1"},
-		"redirect_uri": {"http://localhost:8400"}, "response_type": {"code"}, "scope": {aksScope + oidc}, "state": {"the <state>"},
+		"redirect_uri": {"http://localhost:8400"}, "response_type": {"code"}, "scope": {aksScope + oidcScopes}, "state": {"the <state>"},
 	}
 }
 
@@ -160,9 +159,9 @@ func authorizeURL(s *entratest.Server, tenant string, q url.Values) string {
 
 // The form comes again until the password is right, and then never again.
 func TestSignInForm(t *testing.T) {
-	s := inhabited(t)
-	c := client(t, s, false)
-	form, err := open(c, authorizeURL(s, "common", with(authorizeQuery(), "login_hint", `"><b>`)), nil)
+	s := newServerWithUsers(t)
+	c := newClient(t, s, false)
+	form, err := openPage(c, authorizeURL(s, "common", withValues(authorizeQuery(), "login_hint", `"><b>`)), nil)
 	if err != nil || form.status != 200 || form.inputs.Get("login") != `"><b>` || form.error != "" {
 		t.Fatalf("%v %+v", err, form)
 	}
@@ -171,12 +170,12 @@ func TestSignInForm(t *testing.T) {
 		{"nobody@contoso.onmicrosoft.com", "x", "This username may be incorrect."},
 		{"dora@contoso.onmicrosoft.com", "d", "Your account has been locked."},
 	} {
-		again, err := submit(c, form, "signin", test.name, test.password)
+		again, err := submitForm(c, form, "signin", test.name, test.password)
 		if err != nil || again.status != 200 || again.location != "" || !strings.HasPrefix(again.error, test.words) || again.inputs.Get("flow") != form.inputs.Get("flow") || again.inputs.Get("login") != test.name {
 			t.Errorf("%s: %v %+v", test.name, err, again)
 		}
 	}
-	answer, err := submit(c, form, "signin", " "+strings.ToUpper(alice), alicePassword)
+	answer, err := submitForm(c, form, "signin", " "+strings.ToUpper(alice), alicePassword)
 	if err != nil || answer.status != 302 {
 		t.Fatalf("%v %+v", err, answer)
 	}
@@ -184,30 +183,30 @@ func TestSignInForm(t *testing.T) {
 	if err != nil || back.Host != "localhost:8400" || back.Query().Get("state") != "the <state>" || back.Query().Get("session_state") == "" || back.Query().Get("client_info") == "" {
 		t.Errorf("%v %s", err, answer.location)
 	}
-	if used, err := submit(c, form, "signin", alice, alicePassword); err != nil || used.status != 400 || !strings.HasPrefix(used.error, "AADSTS50089") {
+	if used, err := submitForm(c, form, "signin", alice, alicePassword); err != nil || used.status != 400 || !strings.HasPrefix(used.error, "AADSTS50089") {
 		t.Errorf("%v %+v", err, used)
 	}
 
 	redeem := url.Values{
-		"client_id": {aksClient}, "client_info": {"1"}, "code": {back.Query().Get("code")}, "code_verifier": {verifier}, "grant_type": {"authorization_code"},
-		"redirect_uri": {"http://localhost:8400"}, "scope": {aksScope + oidc},
+		"client_id": {aksClient}, "client_info": {"1"}, "code": {back.Query().Get("code")}, "code_verifier": {codeVerifier}, "grant_type": {"authorization_code"},
+		"redirect_uri": {"http://localhost:8400"}, "scope": {aksScope + oidcScopes},
 	}
-	refused(t, s, []refusedCase{
-		{"verifier", "common", with(redeem, "code_verifier", "another-verifier-of-forty-three-characters-at-least"), 501481, "invalid_grant", 400},
-		{"no verifier", "common", with(redeem, "code_verifier", ""), 50148, "invalid_grant", 400},
-		{"redirect", "common", with(redeem, "redirect_uri", "http://localhost:8401"), 500112, "invalid_client", 401},
-		{"another client", "common", with(redeem, "client_id", cliClient), 70000, "invalid_grant", 400},
-		{"another code", "common", with(redeem, "code", "guess"), 70000, "invalid_grant", 400},
+	testRefusals(t, s, []refusalCase{
+		{"verifier", "common", withValues(redeem, "code_verifier", "another-verifier-of-forty-three-characters-at-least"), 501481, "invalid_grant", 400},
+		{"no verifier", "common", withValues(redeem, "code_verifier", ""), 50148, "invalid_grant", 400},
+		{"redirect", "common", withValues(redeem, "redirect_uri", "http://localhost:8401"), 500112, "invalid_client", 401},
+		{"another client", "common", withValues(redeem, "client_id", cliClient), 70000, "invalid_grant", 400},
+		{"another code", "common", withValues(redeem, "code", "guess"), 70000, "invalid_grant", 400},
 	})
 	if status, got := post(t, c, s, "common", "token", redeem); status != 200 || got.RefreshToken == "" {
 		t.Errorf("%d %+v", status, got)
 	}
 
-	canceled, err := signIn(c, authorizeURL(s, tenantID, with(authorizeQuery(), "response_mode", "fragment")), "cancel", "", "")
+	canceled, err := signIn(c, authorizeURL(s, tenantID, withValues(authorizeQuery(), "response_mode", "fragment")), "cancel", "", "")
 	if err != nil || !strings.HasPrefix(canceled.location, "http://localhost:8400#error=access_denied&") {
 		t.Errorf("%v %+v", err, canceled)
 	}
-	none, err := open(c, authorizeURL(s, tenantID, with(authorizeQuery(), "prompt", "none")), nil)
+	none, err := openPage(c, authorizeURL(s, tenantID, withValues(authorizeQuery(), "prompt", "none")), nil)
 	if err != nil || !strings.Contains(none.location, "error=login_required") || !strings.Contains(none.location, "AADSTS50058") {
 		t.Errorf("%v %+v", err, none)
 	}
@@ -215,8 +214,8 @@ func TestSignInForm(t *testing.T) {
 
 // What cannot be sent back to the client is shown.
 func TestAuthorizeRefuses(t *testing.T) {
-	s := inhabited(t)
-	c := client(t, s, false)
+	s := newServerWithUsers(t)
+	c := newClient(t, s, false)
 	q := authorizeQuery()
 	for _, test := range []struct {
 		tenant string
@@ -224,15 +223,15 @@ func TestAuthorizeRefuses(t *testing.T) {
 		code   int
 	}{
 		{"not-there.example", q, 90002},
-		{tenantID, with(q, "client_id", "someone"), 700016},
-		{tenantID, with(q, "client_id", clientID), 7000218},
-		{tenantID, with(q, "redirect_uri", "http://localhost.example:8400"), 50011},
-		{tenantID, with(q, "redirect_uri", "https://localhost:8400"), 50011},
-		{tenantID, with(q, "redirect_uri", "http://localhost:8400/callback"), 50011},
-		{tenantID, with(q, "scope", "not-there/.default"), 500011},
-		{tenantID, with(q, "prompt", "please"), 90023},
+		{tenantID, withValues(q, "client_id", "someone"), 700016},
+		{tenantID, withValues(q, "client_id", clientID), 7000218},
+		{tenantID, withValues(q, "redirect_uri", "http://localhost.example:8400"), 50011},
+		{tenantID, withValues(q, "redirect_uri", "https://localhost:8400"), 50011},
+		{tenantID, withValues(q, "redirect_uri", "http://localhost:8400/callback"), 50011},
+		{tenantID, withValues(q, "scope", "not-there/.default"), 500011},
+		{tenantID, withValues(q, "prompt", "please"), 90023},
 	} {
-		got, err := open(c, authorizeURL(s, test.tenant, test.query), nil)
+		got, err := openPage(c, authorizeURL(s, test.tenant, test.query), nil)
 		if err != nil || got.status != 400 || !strings.HasPrefix(got.error, fmt.Sprintf("AADSTS%d: ", test.code)) {
 			t.Errorf("%d: %v %+v", test.code, err, got)
 		}
@@ -241,13 +240,13 @@ func TestAuthorizeRefuses(t *testing.T) {
 
 func TestAuthorizeIsStrict(t *testing.T) {
 	r := &recorder{T: t}
-	s := inhabited(r)
-	c := client(t, s, false)
+	s := newServerWithUsers(r)
+	c := newClient(t, s, false)
 	for _, change := range [][]string{
 		{"response_type", "token"}, {"response_mode", "x"}, {"code_challenge_method", "plain"}, {"code_challenge", ""}, {"state", ""}, {"resource", "x"}, {"client_info", "2"},
 	} {
-		got, err := open(c, authorizeURL(s, tenantID, with(authorizeQuery(), change...)), nil)
-		if err != nil || got.status != 400 || len(r.taken()) != 1 {
+		got, err := openPage(c, authorizeURL(s, tenantID, withValues(authorizeQuery(), change...)), nil)
+		if err != nil || got.status != 400 || len(r.takeReports()) != 1 {
 			t.Errorf("%s: %v %+v", change, err, got)
 		}
 	}

@@ -9,14 +9,13 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
-
 	"github.com/akslogin/akslogin/internal/entratest"
 )
 
 func TestDeviceCode(t *testing.T) {
 	for _, tenant := range []string{tenantID, "organizations"} {
 		t.Run(tenant, func(t *testing.T) {
-			s := inhabited(t)
+			s := newServerWithUsers(t)
 			asked := make(chan azidentity.DeviceCodeMessage, 1)
 			cred, err := azidentity.NewDeviceCodeCredential(&azidentity.DeviceCodeCredentialOptions{
 				ClientOptions: clientOptions(t, s), DisableInstanceDiscovery: true, TenantID: tenant, ClientID: aksClient,
@@ -26,28 +25,28 @@ func TestDeviceCode(t *testing.T) {
 				t.Fatal(err)
 			}
 			go func() {
-				code, ok := s.WaitDeviceCode(soon)
+				code, ok := s.WaitUserCode(testTimeout)
 				if m := <-asked; !ok || m.UserCode != code || m.VerificationURL != "https://microsoft.com/devicelogin" || !strings.Contains(m.Message, code) {
 					t.Errorf("%s %v %+v", code, ok, m)
 				}
-				s.WaitTokenRequests(1, soon) // answered with authorization_pending
+				s.WaitTokenRequests(1, testTimeout) // answered with authorization_pending
 				if err := s.ApproveDevice(code, "mia@contoso.onmicrosoft.com"); err != nil {
 					t.Error(err)
 				}
 			}()
-			token, err := cred.GetToken(within(t), aksToken)
+			token, err := cred.GetToken(testContext(t), aksTokenOptions)
 			if err != nil {
 				t.Fatal(err)
 			}
-			claimed(t, verified(t, s, token.Token), map[string]any{"upn": "mia@contoso.onmicrosoft.com", "tid": tenantID, "amr": []any{"pwd", "mfa"}})
-			if s.DeviceRequests() != 1 || s.Issued() != 1 || s.TokenRequests()-s.Pending() != 1 || len(s.DeviceCodes()) != 0 {
-				t.Errorf("%d device codes, %d tokens, %d of %d polls pending", s.DeviceRequests(), s.Issued(), s.Pending(), s.TokenRequests())
+			wantClaims(t, verifiedClaims(t, s, token.Token), map[string]any{"upn": "mia@contoso.onmicrosoft.com", "tid": tenantID, "amr": []any{"pwd", "mfa"}})
+			if s.DeviceCodeRequests() != 1 || s.Issued() != 1 || s.TokenRequests()-s.PendingPolls() != 1 || len(s.PendingUserCodes()) != 0 {
+				t.Errorf("%d device codes, %d tokens, %d of %d polls pending", s.DeviceCodeRequests(), s.Issued(), s.PendingPolls(), s.TokenRequests())
 			}
 			want := []string{"devicecode " + tenant + " client_id scope"}
 			for range s.TokenRequests() {
 				want = append(want, "token "+tenant+" client_id client_info device_code grant_type scope")
 			}
-			sent(t, s, want...)
+			wantOAuthRequests(t, s, want...)
 		})
 	}
 }
@@ -55,19 +54,19 @@ func TestDeviceCode(t *testing.T) {
 // device begins a device's login and returns its form.
 func device(t *testing.T, s *entratest.Server, tenant string) (form url.Values, userCode string) {
 	t.Helper()
-	status, got := post(t, client(t, s, false), s, tenant, "devicecode", url.Values{"client_id": {aksClient}, "scope": {aksScope + oidc}})
-	if status != 200 || got.Interval != 1 || !slices.Contains(s.DeviceCodes(), got.UserCode) || !slices.Contains(s.SeenSecrets(), got.DeviceCode) {
+	status, got := post(t, newClient(t, s, false), s, tenant, "devicecode", url.Values{"client_id": {aksClient}, "scope": {aksScope + oidcScopes}})
+	if status != 200 || got.Interval != 1 || !slices.Contains(s.PendingUserCodes(), got.UserCode) || !slices.Contains(s.SeenSecrets(), got.DeviceCode) {
 		t.Fatalf("%d %+v", status, got)
 	}
 	return url.Values{
-		"client_id": {aksClient}, "client_info": {"1"}, "device_code": {got.DeviceCode}, "grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "scope": {aksScope + oidc},
+		"client_id": {aksClient}, "client_info": {"1"}, "device_code": {got.DeviceCode}, "grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "scope": {aksScope + oidcScopes},
 	}, got.UserCode
 }
 
 // A credential that has asked its person once renews by itself, until Entra wants to see him again.
 func TestDeviceCodeRenews(t *testing.T) {
-	s := inhabited(t)
-	s.SetLife(time.Minute) // MSAL renews what has less than five
+	s := newServerWithUsers(t)
+	s.SetTokenLifetime(time.Minute) // MSAL renews what has less than five
 	cred, err := azidentity.NewDeviceCodeCredential(&azidentity.DeviceCodeCredentialOptions{
 		ClientOptions: clientOptions(t, s), DisableInstanceDiscovery: true, TenantID: tenantID, ClientID: aksClient,
 		UserPrompt: func(_ context.Context, m azidentity.DeviceCodeMessage) error {
@@ -82,12 +81,12 @@ func TestDeviceCodeRenews(t *testing.T) {
 		{"token " + tenantID + " client_id client_info grant_type refresh_token scope"},
 		{"token " + tenantID + " client_id client_info grant_type refresh_token scope", "devicecode " + tenantID + " client_id scope", "token " + tenantID + " client_id client_info device_code grant_type scope"},
 	} {
-		token, err := cred.GetToken(within(t), aksToken)
+		token, err := cred.GetToken(testContext(t), aksTokenOptions)
 		if err != nil {
 			t.Fatal(err)
 		}
-		claimed(t, verified(t, s, token.Token), map[string]any{"upn": alice})
-		sent(t, s, want...)
+		wantClaims(t, verifiedClaims(t, s, token.Token), map[string]any{"upn": alice})
+		wantOAuthRequests(t, s, want...)
 		s.ResetCounters()
 		if len(want) == 1 {
 			s.RevokeRefreshTokens(alice)
@@ -96,7 +95,7 @@ func TestDeviceCodeRenews(t *testing.T) {
 }
 
 func TestDeviceCodeRefuses(t *testing.T) {
-	s := inhabited(t)
+	s := newServerWithUsers(t)
 	pending, _ := device(t, s, tenantID)
 	declined, userCode := device(t, s, tenantID)
 	if err := s.DeclineDevice(userCode); err != nil {
@@ -114,32 +113,32 @@ func TestDeviceCodeRefuses(t *testing.T) {
 	if s.ApproveDevice(userCode, alice) == nil || s.DeclineDevice("NOT-THERE") == nil {
 		t.Error("decided what does not wait")
 	}
-	if status, got := post(t, client(t, s, false), s, tenantID, "token", redeemed); status != 200 {
+	if status, got := post(t, newClient(t, s, false), s, tenantID, "token", redeemed); status != 200 {
 		t.Fatalf("%d %+v", status, got)
 	}
-	s.SetDeviceLife(time.Nanosecond)
-	status, got := post(t, client(t, s, false), s, tenantID, "devicecode", url.Values{"client_id": {aksClient}, "scope": {aksScope}})
+	s.SetDeviceCodeLifetime(time.Nanosecond)
+	status, got := post(t, newClient(t, s, false), s, tenantID, "devicecode", url.Values{"client_id": {aksClient}, "scope": {aksScope}})
 	if status != 200 || got.ExpiresIn != 0 {
 		t.Fatalf("%d %+v", status, got)
 	}
-	refused(t, s, []refusedCase{
+	testRefusals(t, s, []refusalCase{
 		{"pending", tenantID, pending, 70016, "authorization_pending", 400},
 		{"declined", tenantID, declined, 65004, "authorization_declined", 400},
 		{"redeemed", tenantID, redeemed, 54005, "invalid_grant", 400},
-		{"expired", tenantID, with(pending, "device_code", got.DeviceCode), 70020, "expired_token", 400},
-		{"unknown", tenantID, with(pending, "device_code", "guess"), 70018, "bad_verification_code", 400},
-		{"another client's", tenantID, with(pending, "client_id", cliClient), 70018, "bad_verification_code", 400},
+		{"expired", tenantID, withValues(pending, "device_code", got.DeviceCode), 70020, "expired_token", 400},
+		{"unknown", tenantID, withValues(pending, "device_code", "guess"), 70018, "bad_verification_code", 400},
+		{"another client's", tenantID, withValues(pending, "client_id", cliClient), 70018, "bad_verification_code", 400},
 	})
-	s.SlowDown(1)
-	refused(t, s, []refusedCase{{"slow down", tenantID, pending, 70016, "slow_down", 400}, {"slowed down", tenantID, pending, 70016, "authorization_pending", 400}})
-	if s.Pending() != 3 {
-		t.Errorf("%d pending", s.Pending())
+	s.SlowDownPolls(1)
+	testRefusals(t, s, []refusalCase{{"slow down", tenantID, pending, 70016, "slow_down", 400}, {"slowed down", tenantID, pending, 70016, "authorization_pending", 400}})
+	if s.PendingPolls() != 3 {
+		t.Errorf("%d pending", s.PendingPolls())
 	}
-	s.FailDevice(1, entratest.Failure{AADSTS: 53003})
-	if status, got := post(t, client(t, s, false), s, tenantID, "devicecode", url.Values{"client_id": {aksClient}, "scope": {aksScope}}); status != 400 || !slices.Equal(got.Codes, []int{53003}) {
+	s.FailDeviceCode(1, entratest.Failure{AADSTS: 53003})
+	if status, got := post(t, newClient(t, s, false), s, tenantID, "devicecode", url.Values{"client_id": {aksClient}, "scope": {aksScope}}); status != 400 || !slices.Equal(got.Codes, []int{53003}) {
 		t.Errorf("%d %+v", status, got)
 	}
-	if _, ok := s.WaitDeviceCode(0); !ok {
+	if _, ok := s.WaitUserCode(0); !ok {
 		t.Error("the pending device does not wait")
 	}
 }

@@ -1,36 +1,38 @@
 package entratest
 
-import "slices"
+import (
+	"slices"
+)
 
-// password is the grant of RFC 6749 section 4.3. Entra has it at "organizations" and not at "common".
-var password = grant{
-	parameters: slices.Concat([]string{"client_id", "client_info", "grant_type", "password", "scope", "username"}, popParameters),
-	shared:     true,
+// passwordGrant is the grant of RFC 6749 section 4.3. Entra has it at "organizations" and not at "common".
+var passwordGrant = grant{
+	parameters:    slices.Concat([]string{"client_id", "client_info", "grant_type", "password", "scope", "username"}, popParameters),
+	sharedTenants: true,
 	check: func(s *Server, t *tokenRequest) int {
 		for _, check := range (checks{checkPublicClient, checkPassword, checkDelegatedScope}) {
 			if code := check(s, t); code != 0 {
 				return code
 			}
 		}
-		return checkOneFactor(t)
+		return checkNoMFA(t)
 	},
 }
 
 func checkPassword(s *Server, t *tokenRequest) int {
-	if t.asked == "common" {
+	if t.requestedTenant == "common" {
 		return 9001023
 	}
 	for _, name := range []string{"username", "password"} {
 		if t.form.Get(name) == "" {
-			t.facts["parameter"] = name
+			t.placeholders["parameter"] = name
 			return 900144
 		}
 	}
 	return s.setUserByPassword(t, t.form.Get("username"), t.form.Get("password"))
 }
 
-// checkOneFactor refuses those of whom more is wanted than a password, where nobody can be asked for it.
-func checkOneFactor(t *tokenRequest) int {
+// checkNoMFA refuses those of whom more is wanted than a password, where nobody can be asked for it.
+func checkNoMFA(t *tokenRequest) int {
 	if t.user.MFA {
 		return 50076
 	}

@@ -9,20 +9,6 @@ import (
 	"time"
 )
 
-// A ManagedIdentity is an App that the machine in front of [Server.IMDSURL] can be. App.ResourceID names it in Azure Resource Manager;
-// a system-assigned one has that of the machine, which nobody can ask for.
-type ManagedIdentity struct {
-	App
-	SystemAssigned bool
-}
-
-// managedIdentities is the state of the managed identity endpoints of one machine. Guarded by Server.mu.
-type managedIdentities struct {
-	assigned []ManagedIdentity
-	header   string // what App Service's endpoint wants; empty: there is no App Service
-	failures []Failure
-}
-
 // AssignIdentity registers a managed identity and assigns it to the machine, or replaces the one with the same client id.
 func (s *Server) AssignIdentity(m ManagedIdentity) {
 	s.Register(m.App)
@@ -41,25 +27,14 @@ func (s *Server) UnassignIdentity(clientID string) {
 	s.identities.assigned = slices.DeleteFunc(s.identities.assigned, func(m ManagedIdentity) bool { return strings.EqualFold(m.ClientID, clientID) })
 }
 
-// AppService makes the machine one of App Service or Container Apps too. It returns what these put into IDENTITY_ENDPOINT and IDENTITY_HEADER.
-func (s *Server) AppService() (endpoint, header string) {
+// EnableAppService makes the machine one of App Service or Container Apps too. It returns what these put into IDENTITY_ENDPOINT and IDENTITY_HEADER.
+func (s *Server) EnableAppService() (endpoint, header string) {
 	header = strings.ToUpper(guid("identity header", s.nextSerial()))
-	s.seeSecrets(header)
+	s.recordSecrets(header)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.identities.header = header
+	s.identities.appServiceHeader = header
 	return s.IMDSURL + appServicePath, header
-}
-
-// FailIMDS makes the next n requests to a managed identity endpoint meet f. What IMDS cannot do has AADSTS codes in its texts only: f must
-// not have one.
-func (s *Server) FailIMDS(n int, f Failure) {
-	if f.AADSTS != 0 {
-		s.tb.Fatalf("entratest: IMDS does not answer with AADSTS%d", f.AADSTS)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.identities.failures = append(s.identities.failures, repeat(n, f)...)
 }
 
 const (
@@ -68,16 +43,16 @@ const (
 	appServicePath = "/msi/token"
 )
 
-// serveMachine is what a machine in Azure finds on plain HTTP: IMDS, and App Service's endpoint once [Server.AppService] was called.
-func (s *Server) serveMachine(w http.ResponseWriter, r *http.Request) {
-	s.countRequest(r)
+// serveManagedIdentity is what a machine in Azure finds on plain HTTP: IMDS, and App Service's endpoint once [Server.EnableAppService] was called.
+func (s *Server) serveManagedIdentity(w http.ResponseWriter, r *http.Request) {
+	s.logRequest(r)
 	serve := map[string]func(http.ResponseWriter, *http.Request){imdsPath: s.serveIMDS, appServicePath: s.serveAppService}[r.URL.Path]
 	if serve == nil || r.Method != http.MethodGet {
 		s.serveUnknown(w, r)
 		return
 	}
-	held, delay, failure := s.arriveAtIMDS()
-	if !s.wait(r, held, delay) {
+	held, delay, failure := s.admitIMDSRequest()
+	if !s.waitDelay(r, held, delay) {
 		panic(http.ErrAbortHandler)
 	}
 	if failure != nil {
@@ -87,24 +62,24 @@ func (s *Server) serveMachine(w http.ResponseWriter, r *http.Request) {
 	serve(w, r)
 }
 
-// arriveAtIMDS counts a request for a managed identity's token; else it is what [Server.arrive] is for Entra's.
-func (s *Server) arriveAtIMDS() (held <-chan struct{}, delay time.Duration, f *Failure) {
+// admitIMDSRequest counts a request for a managed identity's token; else it is what [Server.arrive] is for Entra's.
+func (s *Server) admitIMDSRequest() (held <-chan struct{}, delay time.Duration, f *Failure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.imdsRequests++
-	s.wake()
-	return s.held, s.delay, next(&s.identities.failures)
+	s.wakeWaiters()
+	return s.held, s.delay, popFailure(&s.identities.failures)
 }
 
 // imdsSelectors are the parameters that name an identity, of which a request has one or none.
 var imdsSelectors = map[string]func(m ManagedIdentity, value string) bool{
 	"client_id":  func(m ManagedIdentity, v string) bool { return strings.EqualFold(m.ClientID, v) },
 	"object_id":  func(m ManagedIdentity, v string) bool { return strings.EqualFold(m.ObjectID, v) },
-	"msi_res_id": namedBy,
-	"mi_res_id":  namedBy,
+	"msi_res_id": hasResourceID,
+	"mi_res_id":  hasResourceID,
 }
 
-func namedBy(m ManagedIdentity, id string) bool {
+func hasResourceID(m ManagedIdentity, id string) bool {
 	return !m.SystemAssigned && strings.EqualFold(m.ResourceID, id)
 }
 
@@ -147,7 +122,7 @@ func (s *Server) serveAppService(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, status, map[string]any{"statusCode": status, "message": text, "correlationId": guid("correlation", s.nextSerial())})
 	}
 	s.mu.Lock()
-	header := s.identities.header
+	header := s.identities.appServiceHeader
 	s.mu.Unlock()
 	q := r.URL.Query()
 	switch {
@@ -173,11 +148,11 @@ func (s *Server) serveAppService(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// A machineProblem is the name and the text of a refusal.
-type machineProblem [2]string
+// A identityError is the name and the text of a refusal.
+type identityError [2]string
 
 // chooseIdentity finds the identity that a request is for: the one it names, else the system-assigned, else the only one.
-func (s *Server) chooseIdentity(q url.Values, name, text string) (ManagedIdentity, *machineProblem) {
+func (s *Server) chooseIdentity(q url.Values, name, text string) (ManagedIdentity, *identityError) {
 	s.mu.Lock()
 	fit := slices.Clone(s.identities.assigned)
 	s.mu.Unlock()
@@ -198,55 +173,55 @@ func (s *Server) chooseIdentity(q url.Values, name, text string) (ManagedIdentit
 	}
 	switch len(fit) {
 	case 0:
-		return ManagedIdentity{}, &machineProblem{name, text}
+		return ManagedIdentity{}, &identityError{name, text}
 	case 1:
 		return fit[0], nil
 	}
-	return ManagedIdentity{}, &machineProblem{"invalid_request", "Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request"}
+	return ManagedIdentity{}, &identityError{"invalid_request", "Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request"}
 }
 
 // grantIdentity answers with a token of Entra's for an identity.
-func (s *Server) grantIdentity(w http.ResponseWriter, m ManagedIdentity, resource string, answer func(machineToken) any) *machineProblem {
-	t := &tokenRequest{tenant: m.Tenant, app: m.App, facts: map[string]string{}}
+func (s *Server) grantIdentity(w http.ResponseWriter, m ManagedIdentity, resource string, answer func(identityToken) any) *identityError {
+	t := &tokenRequest{tenant: m.Tenant, app: m.App, placeholders: map[string]string{}}
 	id, name, _ := s.findTenant(m.Tenant) // registered with the identity
 	t.tenant = id
 	var ok bool
 	if resource == "" {
-		return &machineProblem{"invalid_request", "Required query variable 'resource' is missing"}
+		return &identityError{"invalid_request", "Required query variable 'resource' is missing"}
 	}
 	if t.resource, ok = s.findResource(id, strings.TrimSuffix(resource, "/")); !ok {
 		if t.resource, ok = s.findResource(id, resource); !ok {
-			text := fill(refusals[500011].text, map[string]string{"resource": resource, "tenant": name})
-			return &machineProblem{"invalid_resource", "AADSTS500011: " + text}
+			text := fillPlaceholders(refusals[500011].text, map[string]string{"resource": resource, "tenant": name})
+			return &identityError{"invalid_resource", "AADSTS500011: " + text}
 		}
 	}
 	s.mu.Lock()
-	life, refreshIn := s.life, s.refreshIn
+	life, refreshIn := s.tokenLifetime, s.refreshIn
 	s.mu.Unlock()
 	token := s.accessToken(t, life)
 	s.mu.Lock()
 	s.issued++
-	s.tokens = append(s.tokens, token)
+	s.issuedTokens = append(s.issuedTokens, token)
 	s.mu.Unlock()
-	writeJSON(w, http.StatusOK, answer(machineToken{token, m.ClientID, resource, time.Now(), life, refreshIn}))
+	writeJSON(w, http.StatusOK, answer(identityToken{token, m.ClientID, resource, time.Now(), life, refreshIn}))
 	return nil
 }
 
-type machineToken struct {
+type identityToken struct {
 	token, clientID, resource string
 	now                       time.Time
-	life, refreshIn           time.Duration
+	lifetime, refreshIn       time.Duration
 }
 
-func unix(t time.Time) string             { return strconv.FormatInt(t.Unix(), 10) }
+func unixSeconds(t time.Time) string      { return strconv.FormatInt(t.Unix(), 10) }
 func wholeSeconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
 
 // imdsAnswer has its numbers as strings, as the real one.
-func imdsAnswer(t machineToken) any {
+func imdsAnswer(t identityToken) any {
 	body := map[string]any{
 		"access_token": t.token, "client_id": t.clientID, "resource": t.resource, "token_type": "Bearer",
-		"expires_in": wholeSeconds(t.life), "ext_expires_in": wholeSeconds(t.life),
-		"expires_on": unix(t.now.Add(t.life)), "not_before": unix(t.now.Add(-5 * time.Minute)),
+		"expires_in": wholeSeconds(t.lifetime), "ext_expires_in": wholeSeconds(t.lifetime),
+		"expires_on": unixSeconds(t.now.Add(t.lifetime)), "not_before": unixSeconds(t.now.Add(-5 * time.Minute)),
 	}
 	if t.refreshIn != 0 {
 		body["refresh_in"] = wholeSeconds(t.refreshIn)
@@ -254,9 +229,9 @@ func imdsAnswer(t machineToken) any {
 	return body
 }
 
-func appServiceAnswer(t machineToken) any {
+func appServiceAnswer(t identityToken) any {
 	return map[string]any{
 		"access_token": t.token, "client_id": strings.ToUpper(t.clientID), "resource": t.resource, "token_type": "Bearer",
-		"expires_on": unix(t.now.Add(t.life)),
+		"expires_on": unixSeconds(t.now.Add(t.lifetime)),
 	}
 }

@@ -4,17 +4,12 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/json"
-	"fmt"
 	"math/big"
 	"sync"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 )
 
 // A signer is an RSA key with the names under which it is published.
@@ -50,44 +45,15 @@ func newSigner(name string) signer {
 	return signer{key: key, kid: base64.RawURLEncoding.EncodeToString(thumbprint[:]), cert: cert}
 }
 
-// sign makes a compact JWS with the given header members beside alg.
-func (s *Server) sign(key *rsa.PrivateKey, header, claims map[string]any) string {
-	t := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims(claims))
-	t.Header = map[string]any{"alg": "RS256"}
-	for k, v := range header {
-		t.Header[k] = v
-	}
-	signed, err := t.SignedString(key)
+var clientCertificates sync.Map // of certificates by name
+
+// ClientCertificate is a self-signed certificate for a client and its key, made once a process for each name.
+func ClientCertificate(name string) (*x509.Certificate, *rsa.PrivateKey) {
+	made, _ := clientCertificates.LoadOrStore(name, sync.OnceValue(func() signer { return newSigner(name) }))
+	k := made.(func() signer)()
+	c, err := x509.ParseCertificate(k.cert)
 	if err != nil {
-		s.tb.Fatalf("entratest: %v", err)
+		panic(err) // newSigner made it
 	}
-	return signed
-}
-
-// JWKS is the published set of Entra's signing keys, the same in every tenant.
-func (s *Server) JWKS() []byte {
-	k := entraKey()
-	exponent := big.NewInt(int64(k.key.E)).Bytes()
-	b, err := json.Marshal(map[string]any{"keys": []any{map[string]any{
-		"kty": "RSA", "use": "sig", "alg": "RS256", "kid": k.kid, "x5t": k.kid,
-		"n":   base64.RawURLEncoding.EncodeToString(k.key.N.Bytes()),
-		"e":   base64.RawURLEncoding.EncodeToString(exponent),
-		"x5c": []string{base64.StdEncoding.EncodeToString(k.cert)},
-	}}})
-	if err != nil {
-		s.tb.Fatalf("entratest: %v", err)
-	}
-	return b
-}
-
-// guid and opaque make identifiers that look like Entra's, differ with what and n, and are the same in every run.
-func guid(what string, n int) string {
-	h := sha256.Sum256(fmt.Appendf(nil, "%s %d", what, n))
-	h[6], h[8] = h[6]&0x0f|0x40, h[8]&0x3f|0x80 // version 4, variant 1
-	return fmt.Sprintf("%x-%x-%x-%x-%x", h[0:4], h[4:6], h[6:8], h[8:10], h[10:16])
-}
-
-func opaque(what string, n int) string {
-	h := sha256.Sum256(fmt.Appendf(nil, "%s %d", what, n))
-	return base64.RawURLEncoding.EncodeToString(h[:16])
+	return c, k.key
 }

@@ -6,59 +6,10 @@ import (
 	"time"
 )
 
-const (
-	pipelinesHost      = "dev.azure.com"
-	pipelinesIssuerURL = "https://vstoken.dev.azure.com/"     // the organization's GUID comes after it
-	entraIssuerURL     = "https://login.microsoftonline.com/" // the tenant's GUID and /v2.0 come after it
-	pipelinesKid       = "D6A3F0E2B7C95418A1E09C4D7B2F6358E4D1C0A9"
-)
-
-// isPipelines knows the issuers of service connections' ID tokens, whose key [Server.pipelinesToken] uses.
-func isPipelines(issuer string) bool {
-	return strings.HasPrefix(issuer, pipelinesIssuerURL) || strings.HasPrefix(issuer, entraIssuerURL)
-}
-
-// A ServiceConnection is one of Azure DevOps that uses workload identity federation.
-type ServiceConnection struct {
-	ID           string // its GUID
-	Organization string // its name
-	Project      string
-	Name         string
-
-	// The claims of its ID tokens. Empty ones are the Azure DevOps issuer's, https://vstoken.dev.azure.com/ORGANIZATION-GUID and
-	// sc://ORGANIZATION/PROJECT/NAME, which is retired on 1 July 2027; newer connections have the Entra issuer's,
-	// https://login.microsoftonline.com/TENANT/v2.0 and an opaque subject that begins with /eid1/c/pub/t/.
-	// https://learn.microsoft.com/azure/devops/pipelines/release/convert-service-connections
-	Issuer, Subject string
-}
-
-func (c ServiceConnection) withDefaults() ServiceConnection {
-	if c.Issuer == "" {
-		c.Issuer = pipelinesIssuerURL + guid("organization "+c.Organization, 0)
-	}
-	if c.Subject == "" {
-		c.Subject = "sc://" + c.Organization + "/" + c.Project + "/" + c.Name
-	}
-	return c
-}
-
-// Trust is the federated credential that an application needs for the connection.
-func (c ServiceConnection) Trust() FederatedCredential {
-	c = c.withDefaults()
-	return FederatedCredential{Issuer: c.Issuer, Subject: c.Subject}
-}
-
-// pipelinesIssuer is the state of Azure Pipelines' ID-token endpoint. Guarded by Server.mu.
-type pipelinesIssuer struct {
-	path, systemToken string // empty: there is no running job
-	connections       map[string]ServiceConnection
-	failures          []Failure
-}
-
-// Pipeline starts a job that may use the service connections. It returns what Azure Pipelines puts into SYSTEM_OIDCREQUESTURI and
+// StartPipeline starts a job that may use the service connections. It returns what Azure Pipelines puts into SYSTEM_OIDCREQUESTURI and
 // SYSTEM_ACCESSTOKEN; the job before it has ended. The URI leads here through the CONNECT proxy; with the Server's URL in place of its
 // scheme and host it does so directly.
-func (s *Server) Pipeline(connections ...ServiceConnection) (uri, systemToken string) {
+func (s *Server) StartPipeline(connections ...ServiceConnection) (uri, systemToken string) {
 	n := s.nextSerial()
 	// Azure DevOps' tokens for a job are JWTs of its own.
 	token := s.sign(issuerKey().key, map[string]any{"typ": "JWT", "kid": pipelinesKid}, map[string]any{
@@ -70,21 +21,11 @@ func (s *Server) Pipeline(connections ...ServiceConnection) (uri, systemToken st
 	for _, c := range connections {
 		known[strings.ToLower(c.ID)] = c.withDefaults()
 	}
-	s.seeSecrets(token)
+	s.recordSecrets(token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pipelines.path, s.pipelines.systemToken, s.pipelines.connections = path, token, known
 	return "https://" + pipelinesHost + path, token
-}
-
-// FailPipelines makes the next n requests for ID tokens of service connections meet f. Azure DevOps has no AADSTS codes: f must not have one.
-func (s *Server) FailPipelines(n int, f Failure) {
-	if f.AADSTS != 0 {
-		s.tb.Fatalf("entratest: Azure Pipelines does not answer with AADSTS%d", f.AADSTS)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pipelines.failures = append(s.pipelines.failures, repeat(n, f)...)
 }
 
 func (s *Server) routePipelines(mux *http.ServeMux) {
@@ -96,7 +37,7 @@ func (s *Server) routePipelines(mux *http.ServeMux) {
 func (s *Server) servePipelines(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.pipelineRequests++
-	path, want, failure := s.pipelines.path, s.pipelines.systemToken, next(&s.pipelines.failures)
+	path, want, failure := s.pipelines.path, s.pipelines.systemToken, popFailure(&s.pipelines.failures)
 	connection, known := s.pipelines.connections[strings.ToLower(r.URL.Query().Get("serviceConnectionId"))]
 	s.mu.Unlock()
 
@@ -125,21 +66,21 @@ func (s *Server) servePipelines(w http.ResponseWriter, r *http.Request) {
 		s.unexpected("Azure Pipelines: api-version %q", q.Get("api-version"))
 		refuse(http.StatusBadRequest, "VssVersionNotSpecifiedException", "No api-version was supplied for the \"POST\" request.")
 	case !strings.EqualFold(scheme, "bearer") || got != want:
-		s.askToSignIn(w, r)
+		s.refuseUnauthenticated(w, r)
 	case r.URL.Path != path:
 		refuse(http.StatusNotFound, "TaskOrchestrationPlanNotFoundException", "No plan found for identifier "+r.PathValue("plan")+".")
 	case !known:
 		refuse(http.StatusNotFound, "EndpointNotFoundException", "Service connection with id "+q.Get("serviceConnectionId")+" not found in project octo-org.")
 	default:
 		token := s.pipelinesToken(connection)
-		s.seeSecrets(token)
+		s.recordSecrets(token)
 		writeJSON(w, http.StatusOK, map[string]any{"oidcToken": token})
 	}
 }
 
-// askToSignIn is what Azure DevOps does with a request that it does not know the sender of: a person is sent to the sign-in page, and only
+// refuseUnauthenticated is what Azure DevOps does with a request that it does not know the sender of: a person is sent to the sign-in page, and only
 // who says that he is no person is told 401.
-func (s *Server) askToSignIn(w http.ResponseWriter, r *http.Request) {
+func (s *Server) refuseUnauthenticated(w http.ResponseWriter, r *http.Request) {
 	if !strings.EqualFold(r.Header.Get("X-TFS-FedAuthRedirect"), "Suppress") {
 		w.Header().Set("Location", "https://spsprodweu3.vssps.visualstudio.com/_signin?realm=dev.azure.com&reply_to=https%3A%2F%2Fdev.azure.com%2F")
 		w.WriteHeader(http.StatusFound)
@@ -150,11 +91,11 @@ func (s *Server) askToSignIn(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusUnauthorized)
 }
 
-// pipelinesToken signs an ID token of five minutes. The key is the cluster issuer's under another id, as GitHub's is.
+// pipelinesToken signs an ID token of five minutes. The key is the cluster issuer's under another id, as StartWorkflow's is.
 func (s *Server) pipelinesToken(c ServiceConnection) string {
 	now := time.Now()
 	return s.sign(issuerKey().key, map[string]any{"typ": "JWT", "kid": pipelinesKid}, map[string]any{
-		"iss": c.Issuer, "sub": c.Subject, "aud": defaultAudience,
+		"iss": c.Issuer, "sub": c.Subject, "aud": defaultFederatedAudience,
 		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(),
 		"jti": guid("jti", s.nextSerial()),
 	})

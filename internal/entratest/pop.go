@@ -14,8 +14,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// checkKey fills in the key that a PoP token is to be bound to.
-func checkKey(s *Server, t *tokenRequest) int {
+// checkPoPKey fills in the key that a PoP token is to be bound to.
+func checkPoPKey(s *Server, t *tokenRequest) int {
 	if !t.form.Has("token_type") && !t.form.Has("req_cnf") {
 		return 0
 	}
@@ -32,12 +32,12 @@ func checkKey(s *Server, t *tokenRequest) int {
 		s.unexpected("token request with token_type %q and req_cnf %q: %v", t.form.Get("token_type"), raw, err)
 		return 9002313
 	}
-	t.key = cnf
+	t.cnf = cnf
 	return 0
 }
 
-// popLife is how long after its ts a PoP token is taken.
-const popLife = 15 * time.Minute
+// popLifetime is how long after its ts a PoP token is taken.
+const popLifetime = 15 * time.Minute
 
 // VerifyPoP checks a signed PoP token for a cluster, u being its ID in Azure Resource Manager, as the cluster's server
 // side does: the signature by the key in cnf.jwk, the names of that key, u, ts, and the access token within, which must
@@ -75,7 +75,7 @@ func (s *Server) VerifyPoPAt(now time.Time, signed, audience, u string) (map[str
 		return nil, fmt.Errorf("PoP token: kid %v, and the thumbprint of its key is %s", header["kid"], thumbprint)
 	case !strings.EqualFold(claims.U, u):
 		return nil, fmt.Errorf("PoP token: u %q, not %q", claims.U, u)
-	case age > popLife, age < -time.Minute:
+	case age > popLifetime, age < -time.Minute:
 		return nil, fmt.Errorf("PoP token: ts %d is %v ago", claims.Time, age)
 	case claims.Nonce == "":
 		return nil, errors.New("PoP token: no nonce")

@@ -12,9 +12,8 @@ import (
 	"time"
 
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/confidential"
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/akslogin/akslogin/internal/entratest"
+	"github.com/golang-jwt/jwt/v5"
 )
 
 const arcCluster = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Kubernetes/connectedClusters/c"
@@ -51,17 +50,17 @@ func (p popScheme) FormatAccessToken(accessToken string) (string, error) {
 func (popScheme) AccessTokenType() string { return "pop" }
 
 func TestPoP(t *testing.T) {
-	s := inhabited(t)
-	_, key := entratest.Certificate("a PoP key")
-	_, otherKey := entratest.Certificate("another client")
+	s := newServerWithUsers(t)
+	_, key := entratest.ClientCertificate("a PoP key")
+	_, otherKey := entratest.ClientCertificate("another client")
 	cred := confidential.NewCredFromAssertionCallback(func(context.Context, confidential.AssertionRequestOptions) (string, error) {
 		return s.Assertion(entratest.Claims{Subject: subject}), nil
 	})
-	app, err := confidential.New(s.URL+"/"+tenantID, clientID, cred, confidential.WithInstanceDiscovery(false), confidential.WithHTTPClient(client(t, s, false)))
+	app, err := confidential.New(s.URL+"/"+tenantID, clientID, cred, confidential.WithInstanceDiscovery(false), confidential.WithHTTPClient(newClient(t, s, false)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := app.AcquireTokenByCredential(within(t), []string{aksScope}, confidential.WithAuthenticationScheme(popScheme{key: key}))
+	got, err := app.AcquireTokenByCredential(testContext(t), []string{aksScope}, confidential.WithAuthenticationScheme(popScheme{key: key}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,11 +68,11 @@ func TestPoP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	claimed(t, claims, map[string]any{"appid": clientID, "cnf": map[string]any{"kid": popScheme{key: key}.KeyID(), "xms_ksl": "sw"}})
-	sent(t, s, "token "+tenantID+" client_assertion client_assertion_type client_id client_info grant_type req_cnf scope token_type")
+	wantClaims(t, claims, map[string]any{"appid": clientID, "cnf": map[string]any{"kid": popScheme{key: key}.KeyID(), "xms_ksl": "sw"}})
+	wantOAuthRequests(t, s, "token "+tenantID+" client_assertion client_assertion_type client_id client_info grant_type req_cnf scope token_type")
 
 	bound := s.IssuedTokens()[0]
-	bearer := exchange(t, s, client(t, s, false), form(s.Assertion(entratest.Claims{Subject: subject}))).AccessToken
+	bearer := exchange(t, s, newClient(t, s, false), assertionForm(s.Assertion(entratest.Claims{Subject: subject}))).AccessToken
 	now := time.Now()
 	for name, test := range map[string]struct {
 		scheme popScheme
@@ -106,19 +105,19 @@ func TestPoP(t *testing.T) {
 }
 
 // A person's token is bound as well, from each grant that may ask for it.
-func TestPoPOfPeople(t *testing.T) {
-	s := inhabited(t)
-	c := client(t, s, false)
-	_, key := entratest.Certificate("a PoP key")
+func TestPoPForUsers(t *testing.T) {
+	s := newServerWithUsers(t)
+	c := newClient(t, s, false)
+	_, key := entratest.ClientCertificate("a PoP key")
 	pop := popScheme{key: key}
 	f := passwordForm(alice, alicePassword)
 	for name, value := range pop.TokenRequestParams() {
 		f.Set(name, value)
 	}
 	_, got := post(t, c, s, tenantID, "token", f)
-	refresh := with(f, "grant_type", "refresh_token", "refresh_token", got.RefreshToken, "password", "", "username", "")
+	refresh := withValues(f, "grant_type", "refresh_token", "refresh_token", got.RefreshToken, "password", "", "username", "")
 	_, again := post(t, c, s, tenantID, "token", refresh)
-	for name, answer := range map[string]personal{"password": got, "refresh_token": again} {
+	for name, answer := range map[string]userResponse{"password": got, "refresh_token": again} {
 		signed, err := pop.FormatAccessToken(answer.AccessToken)
 		if err != nil {
 			t.Fatal(err)
@@ -132,17 +131,17 @@ func TestPoPOfPeople(t *testing.T) {
 
 func TestPoPIsStrict(t *testing.T) {
 	r := &recorder{T: t}
-	s := inhabited(r)
-	c := client(t, s, false)
-	_, key := entratest.Certificate("a PoP key")
+	s := newServerWithUsers(r)
+	c := newClient(t, s, false)
+	_, key := entratest.ClientCertificate("a PoP key")
 	cnf := popScheme{key: key}.TokenRequestParams()["req_cnf"]
 	f := passwordForm(alice, alicePassword)
 	for _, change := range [][]string{
 		{"token_type", "pop"}, {"req_cnf", cnf}, {"token_type", "Bearer", "req_cnf", cnf}, {"token_type", "pop", "req_cnf", "{}"},
 		{"token_type", "pop", "req_cnf", base64.RawURLEncoding.EncodeToString([]byte(`{"kid":"short"}`))},
 	} {
-		status, got := post(t, c, s, tenantID, "token", with(f, change...))
-		if status != 400 || len(r.taken()) != 1 {
+		status, got := post(t, c, s, tenantID, "token", withValues(f, change...))
+		if status != 400 || len(r.takeReports()) != 1 {
 			t.Errorf("%q: %d %+v", change, status, got)
 		}
 	}

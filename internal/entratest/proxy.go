@@ -2,6 +2,7 @@ package entratest
 
 import (
 	"bufio"
+	"encoding/base64"
 	"io"
 	"net"
 	"net/http"
@@ -10,38 +11,23 @@ import (
 	"time"
 )
 
-// connectProxy is the state of the CONNECT proxy.
-type connectProxy struct {
-	// guarded by Server.mu:
-	target string // where every known name leads
-	down   bool
-	conns  map[net.Conn]bool // taken over from net/http, to be closed at the end
-}
+// newProxyListener is a listener that hangs up while the proxy is down.
+func (s *Server) newProxyListener(ln net.Listener) net.Listener { return &proxyListener{ln, s} }
 
-// SetProxyDown makes the CONNECT proxy hang up on whoever calls, or take calls again. Tunnels that stand go on.
-func (s *Server) SetProxyDown(down bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.proxy.down = down
-}
-
-// refusable is a listener that hangs up while the proxy is down.
-func (s *Server) refusable(ln net.Listener) net.Listener { return &downable{ln, s} }
-
-type downable struct {
+type proxyListener struct {
 	net.Listener
-	s *Server
+	server *Server
 }
 
-func (d *downable) Accept() (net.Conn, error) {
+func (d *proxyListener) Accept() (net.Conn, error) {
 	for {
 		c, err := d.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		d.s.mu.Lock()
-		down := d.s.proxy.down
-		d.s.mu.Unlock()
+		d.server.mu.Lock()
+		down := d.server.proxy.down
+		d.server.mu.Unlock()
 		if !down {
 			return c, nil
 		}
@@ -59,20 +45,20 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request) {
 	s.connects = append(s.connects, r.Host)
 	s.mu.Unlock()
 	host, port, err := net.SplitHostPort(r.Host)
-	if err != nil || port != "443" || !slices.Contains(hosts(), host) {
+	if err != nil || port != "443" || !slices.Contains(proxiedHosts(), host) {
 		s.unexpected("proxy: CONNECT %s: unknown", r.Host)
 		http.Error(w, "unknown host", http.StatusForbidden)
 		return
 	}
-	if s.foulProxy(w, r) {
+	if s.serveProxyFault(w, r) {
 		return
 	}
-	way, ok := s.reach(r)
+	way, ok := s.waitConnect(r)
 	if !ok {
 		panic(http.ErrAbortHandler)
 	}
 	s.mu.Lock()
-	target := s.proxy.target
+	target := s.proxy.upstream
 	s.mu.Unlock()
 	up, err := net.Dial("tcp", target)
 	if err != nil {
@@ -90,18 +76,18 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request) {
 
 // tunnel copies both ways until both sides have ended, or the server is stopped.
 func (s *Server) tunnel(down net.Conn, fromDown *bufio.Reader, up net.Conn, way time.Duration) {
-	defer s.keep(down)()
-	defer s.keep(up)()
+	defer s.trackConn(down)()
+	defer s.trackConn(up)()
 	stop := make(chan struct{})
 	defer close(stop)
 	var both sync.WaitGroup
-	both.Go(func() { pipe(up, afar(fromDown, way, stop)) })
-	both.Go(func() { pipe(down, afar(up, way, stop)) })
+	both.Go(func() { copyHalf(up, delayReader(fromDown, way, stop)) })
+	both.Go(func() { copyHalf(down, delayReader(up, way, stop)) })
 	both.Wait()
 }
 
-// pipe passes the end of from on, so that a connection that is broken on one side is so on the other.
-func pipe(to net.Conn, from io.Reader) {
+// copyHalf passes the end of from on, so that a connection that is broken on one side is so on the other.
+func copyHalf(to net.Conn, from io.Reader) {
 	_, err := io.Copy(to, from)
 	tcp, ok := to.(*net.TCPConn)
 	if err != nil || !ok {
@@ -111,18 +97,32 @@ func pipe(to net.Conn, from io.Reader) {
 	tcp.CloseWrite()
 }
 
-// keep remembers a connection until the returned function closes it.
-func (s *Server) keep(c net.Conn) (done func()) {
+// InterceptTLS makes the CONNECT proxy one that opens TLS: it shows certificates of a certificate authority of its own. It returns that one's file.
+func (s *Server) InterceptTLS() (caFile string) {
+	company := newAuthority(s.tb, "Company Proxy CA")
+	ln := s.listen()
+	srv := s.serveTLS(ln, s.mainCertificate(company), http.HandlerFunc(s.serveMain))
+	s.tb.Cleanup(func() { srv.Close() })
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.proxy.conns[c] = true
-	if s.closing {
-		c.Close()
+	s.proxy.upstream = ln.Addr().String()
+	return s.writeFile(s.tb.TempDir(), "company-ca.pem", company.pem)
+}
+
+// serveProxyFault is true when the CONNECT request has been dealt with.
+func (s *Server) serveProxyFault(w http.ResponseWriter, r *http.Request) bool {
+	s.mu.Lock()
+	password, foul := s.conn.proxyPassword, s.conn.proxyFault
+	s.mu.Unlock()
+	shown := r.Header.Get("Proxy-Authorization")
+	if password != "" && shown != "Basic "+base64.StdEncoding.EncodeToString([]byte(password)) {
+		w.Header().Set("Proxy-Authenticate", `Basic realm="company"`)
+		w.Header().Set("X-You-Said", shown) // as some do
+		http.Error(w, "not with "+shown, http.StatusProxyAuthRequired)
+		return true
 	}
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.proxy.conns, c)
-		c.Close()
+	if foul != nil {
+		s.runConnFault(w, foul, []byte("HTTP/1.1 200 Connection established\r\n\r\n"))
 	}
+	return foul != nil
 }

@@ -7,30 +7,14 @@
 package entratest
 
 import (
-	"context"
-	"crypto/tls"
-	"io"
-	"log"
-	"maps"
 	"net"
 	"net/http"
-	"os"
-	"path"
-	"path/filepath"
-	"slices"
-	"strings"
+	"net/url"
 	"sync"
+	"time"
 )
 
-// TB is the part of testing.TB that the server needs; a program that is not a test brings its own.
-type TB interface {
-	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
-	Cleanup(func())
-	TempDir() string
-}
-
-// A Server is one Entra ID with all its tenants, the OIDC issuer of one workload cluster, GitHub's and Azure
+// A Server is one Entra ID with all its tenants, the OIDC issuer of one workload cluster, StartWorkflow's and Azure
 // Pipelines' issuers, the managed identity endpoints of one machine, Azure Resource Manager, a CONNECT proxy and an AKS token proxy. Its exported fields are set by [New] and not changed
 // afterwards; its methods may be called at any time, from any goroutine.
 type Server struct {
@@ -46,18 +30,18 @@ type Server struct {
 
 	tb            TB
 	tokenProxyURL string
-	loopback      []string // the Host headers of direct requests
-	sites         map[string]http.Handler
+	loopbackHosts []string // the Host headers of direct requests
+	handlers      map[string]http.Handler
 	grants        map[string]grant
 
-	closed  chan struct{} // ends whatever waits
-	work    sync.WaitGroup
-	mu      sync.Mutex // guards everything below, and the Add of work
-	closing bool
-	knobs
+	done     chan struct{} // ends whatever waits
+	inFlight sync.WaitGroup
+	mu       sync.Mutex // guards everything below, and the Add of work
+	closing  bool
+	settings
 	counters
 	directory
-	people
+	accounts
 	github     gitHubIssuer
 	arm        resourceManager
 	identities managedIdentities
@@ -65,194 +49,14 @@ type Server struct {
 	proxy      connectProxy
 }
 
-// wellKnown are the hosts at which Entra ID answers, apart from the loopback names.
-var wellKnown = []string{
-	"login.microsoftonline.com",
-	"login.microsoftonline.us",
-	"login.partner.microsoftonline.cn",
-	"login.chinacloudapi.cn",
-	"login.windows.net",
-	"sts.windows.net", // tokens name it as their issuer, so API servers read its documents
-}
-
-// hosts are all names behind the CONNECT proxy.
-func hosts() []string {
-	return slices.Concat(wellKnown, []string{gitHubHost, pipelinesHost}, slices.Sorted(maps.Keys(resourceManagers)))
-}
-
-// New starts a server that knows no application yet. It is stopped, and waited for, by tb.Cleanup.
-func New(tb TB) *Server {
-	s := &Server{
-		tb:     tb,
-		Issuer: "https://oidc.example/cluster-a/",
-		closed: make(chan struct{}),
-		knobs:  defaultKnobs(),
-		grants: grants(),
-	}
-	s.counters.arrived = make(chan struct{})
-	main, aks := newAuthority(tb, "entratest CA"), newAuthority(tb, "entratest token proxy CA")
-	s.weather.main = main
-	s.CAPEM, s.TokenProxyCAPEM = main.pem, aks.pem
-	dir := tb.TempDir()
-	s.CAFile = s.writeFile(dir, "entra-ca.pem", s.CAPEM)
-	s.TokenProxyCAFile = s.writeFile(dir, "token-proxy-ca.pem", s.TokenProxyCAPEM)
-
-	direct, plain, proxied, machine := s.listen(), s.listen(), s.listen(), s.listen()
-	s.URL = "https://" + direct.Addr().String()
-	s.ProxyURL = "http://" + plain.Addr().String()
-	s.IMDSURL = "http://" + machine.Addr().String()
-	s.tokenProxyURL = "https://" + proxied.Addr().String() + tokenProxyPrefix
-	_, port, _ := net.SplitHostPort(direct.Addr().String()) // a listener's own address always splits
-	s.loopback = []string{"127.0.0.1:" + port, "localhost:" + port}
-	s.proxy.target = direct.Addr().String()
-	s.proxy.conns = map[net.Conn]bool{}
-	s.sites = s.newSites()
-
-	servers := []*http.Server{
-		s.serveTLS(direct, s.mainCertificate(main), http.HandlerFunc(s.serveMain)),
-		s.serveTLS(proxied, s.tokenProxyCertificate(aks), http.HandlerFunc(s.serveTokenProxy)),
-		s.servePlain(s.refusable(plain), http.HandlerFunc(s.serveConnect)),
-		s.servePlain(machine, http.HandlerFunc(s.serveMachine)),
-	}
-	tb.Cleanup(func() { s.close(servers) })
-	return s
-}
-
-// enter says that a piece of work begins which may use tb; false when the server is being stopped.
-func (s *Server) enter() bool {
+// startWork says that a piece of work begins which may use tb; false when the server is being stopped.
+func (s *Server) startWork() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closing {
-		s.work.Add(1)
+		s.inFlight.Add(1)
 	}
 	return !s.closing
-}
-
-func (s *Server) close(servers []*http.Server) {
-	s.mu.Lock()
-	s.closing = true
-	close(s.closed)
-	for c := range s.proxy.conns {
-		c.Close()
-	}
-	s.mu.Unlock()
-	for _, srv := range servers {
-		srv.Close() // its only errors are those of listeners that are closed already
-	}
-	s.work.Wait()
-}
-
-func (s *Server) listen() net.Listener {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		s.tb.Fatalf("entratest: %v", err)
-	}
-	return ln
-}
-
-func (s *Server) writeFile(dir, name string, content []byte) string {
-	file := filepath.Join(dir, name)
-	if err := os.WriteFile(file, content, 0o600); err != nil {
-		s.tb.Fatalf("entratest: %v", err)
-	}
-	return file
-}
-
-// connKey is the context key of the connection that a request came on.
-type connKey struct{}
-
-func (s *Server) httpServer(h http.Handler) *http.Server {
-	return &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !s.enter() {
-				panic(http.ErrAbortHandler)
-			}
-			defer s.work.Done()
-			h.ServeHTTP(w, r)
-		}),
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, c)
-		},
-		// Handshakes that fail are part of many tests, and tb has no log.
-		ErrorLog: log.New(io.Discard, "", 0),
-	}
-}
-
-type certificates = func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-
-func (s *Server) serveTLS(ln net.Listener, certs certificates, h http.Handler) *http.Server {
-	srv := s.httpServer(h)
-	srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certs, GetConfigForClient: s.tlsFor(certs)}
-	srv.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			s.countConnection()
-		}
-	}
-	s.work.Go(func() { srv.ServeTLS(ln, "", "") }) // ends with ErrServerClosed, always
-	return srv
-}
-
-func (s *Server) servePlain(ln net.Listener, h http.Handler) *http.Server {
-	srv := s.httpServer(h)
-	s.work.Go(func() { srv.Serve(ln) }) // ends with ErrServerClosed, always
-	return srv
-}
-
-// newSites gives each Host header its routes. At the loopback names everything is served.
-func (s *Server) newSites() map[string]http.Handler {
-	entra, github, pipelines, all := http.NewServeMux(), http.NewServeMux(), http.NewServeMux(), http.NewServeMux()
-	s.routeEntra(entra)
-	s.routeEntra(all)
-	s.routeGitHub(github)
-	s.routeGitHub(all)
-	s.routePipelines(pipelines)
-	s.routePipelines(all)
-	sites := map[string]http.Handler{gitHubHost: github, pipelinesHost: pipelines}
-	muxes := []*http.ServeMux{entra, github, pipelines, all}
-	for host := range resourceManagers {
-		arm := http.NewServeMux()
-		s.routeResourceManager(arm, audiences(host))
-		sites[host], muxes = arm, append(muxes, arm)
-	}
-	s.routeResourceManager(all, audiences(slices.Sorted(maps.Keys(resourceManagers))...))
-	for _, host := range wellKnown {
-		sites[host] = entra
-	}
-	for _, host := range s.loopback {
-		sites[host] = all
-	}
-	for _, mux := range muxes {
-		mux.HandleFunc("/", s.serveUnknown)
-	}
-	return sites
-}
-
-func (s *Server) routeEntra(mux *http.ServeMux) {
-	mux.HandleFunc("GET /common/discovery/instance", s.serveInstance)
-	mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", s.serveConfigurationV2)
-	mux.HandleFunc("GET /{tenant}/.well-known/openid-configuration", s.serveConfigurationV1)
-	mux.HandleFunc("GET /{tenant}/discovery/v2.0/keys", s.serveKeys)
-	mux.HandleFunc("GET /{tenant}/discovery/keys", s.serveKeys)
-	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", s.serveToken)
-	s.routePeople(mux)
-}
-
-func (s *Server) serveMain(w http.ResponseWriter, r *http.Request) {
-	s.countRequest(r)
-	if !s.late(r) {
-		panic(http.ErrAbortHandler)
-	}
-	s.route(w, r, strings.TrimSuffix(r.Host, ":443"))
-}
-
-// route answers at host. Paths that are not clean are unknown: [http.ServeMux] alone would redirect them.
-func (s *Server) route(w http.ResponseWriter, r *http.Request, host string) {
-	site, ok := s.sites[host]
-	if !ok || path.Clean(r.URL.Path) != r.URL.Path {
-		s.serveUnknown(w, r)
-		return
-	}
-	site.ServeHTTP(w, r)
 }
 
 func (s *Server) serveUnknown(w http.ResponseWriter, r *http.Request) {
@@ -263,4 +67,227 @@ func (s *Server) serveUnknown(w http.ResponseWriter, r *http.Request) {
 // unexpected reports what a well-behaved client would not do. The caller answers with an error as well.
 func (s *Server) unexpected(format string, args ...any) {
 	s.tb.Errorf("entratest: "+format, args...)
+}
+
+// settings is how the server behaves from now on. Guarded by Server.mu.
+type settings struct {
+	tokenLifetime time.Duration
+	refreshIn     time.Duration
+	delay         time.Duration
+	latency       time.Duration
+	roundTrip     time.Duration
+	held          chan struct{} // nil when token requests are not held
+	sni           string
+	failures      []Failure
+	failEvery     failureCycle
+	conn          connSettings
+}
+
+// connSettings is how connections are from now on. Guarded by Server.mu.
+type connSettings struct {
+	mainCA        *authority
+	alpn          string    // the only one of ALPN; "": HTTP/2 and HTTP/1.1
+	tlsVersion    uint16    // the only one of TLS; 0: 1.2 and newer
+	proxyPassword string    // USER:PASSWORD that the CONNECT proxy wants; "": none
+	proxyFault    ConnFault // what the CONNECT proxy does in place of connecting; nil: it connects
+}
+
+type deviceSettings struct {
+	interval, lifetime time.Duration
+	slowDowns          int
+	failures           []Failure
+}
+
+// counters is what happened so far. Guarded by Server.mu.
+type counters struct {
+	tokenRequests           int
+	tokenProxyRequests      int
+	gitHubRequests          int
+	pipelineRequests        int
+	imdsRequests            int
+	issued                  int
+	resourceManagerRequests int
+	connections             int
+	deviceCodeRequests      int
+	pendingPolls            int
+	authorizeRequests       int
+	oauthRequests           []OAuthRequest
+	requests                []string
+	headers                 []http.Header // of requests, in the same order
+	connects                []string
+	arrived                 chan struct{} // closed, and replaced, when something arrives that is waited for
+
+	// never reset:
+	serial         int // makes identifiers that differ and yet are the same in every run
+	seenAssertions []string
+	issuedTokens   []string
+	seenSecrets    []string
+}
+
+// A OAuthRequest is a request to Entra's token, devicecode or authorize endpoint as it arrived.
+type OAuthRequest struct {
+	Endpoint string // the last part of the path
+	Host     string
+	Tenant   string     // as the path names it
+	Form     url.Values // the body; of authorize, the query
+}
+
+// directory is who exists. Guarded by Server.mu.
+type directory struct {
+	tenants map[string]*tenant // by id, in lower case
+}
+
+type tenant struct {
+	id, domain string
+	apps       map[string]App    // by client id, in lower case
+	resources  map[string]string // by identifier in lower case, as registered
+}
+
+// accounts is who signs in, and what they hold. Guarded by Server.mu.
+type accounts struct {
+	users          map[string]User // by name in lower case
+	realms         map[string]string
+	devices        []*device // in order
+	deviceSettings deviceSettings
+	signIns        map[string]*signIn        // by flow token
+	codes          map[string]*authorization // by authorization code
+	refreshTokens  map[string]*session
+}
+
+// A session is what a refresh token stands for.
+type session struct {
+	user   string
+	client string
+	issued time.Time
+	aadsts int // 0 while it works
+}
+
+// A device waits for a person. Guarded by Server.mu.
+type device struct {
+	code, userCode string
+	client         string // in lower case
+	tenant         string // "": any
+	expires        time.Time
+	user           string // who approved
+	declined       bool
+	redeemed       bool
+}
+
+// An authorization is what a code stands for.
+type authorization struct {
+	user, client string
+	redirectURI  string
+	challenge    string
+	expires      time.Time
+	redeemed     bool
+}
+
+// A signIn is a person's sign-in in a browser, from the authorize endpoint to the redirect.
+type signIn struct {
+	request *tokenRequest
+
+	// What the pages show of it:
+	Title  string
+	Tenant string
+	Flow   string // names it in the form
+	Hint   string
+	Error  string
+	Code   int // of Error
+}
+
+// gitHubIssuer is the state of StartWorkflow's ID-token endpoint. Guarded by Server.mu.
+type gitHubIssuer struct {
+	subject, requestToken string // empty: the workflow may not ask for ID tokens
+	failures              []Failure
+}
+
+// pipelinesIssuer is the state of Azure Pipelines' ID-token endpoint. Guarded by Server.mu.
+type pipelinesIssuer struct {
+	path, systemToken string // empty: there is no running job
+	connections       map[string]ServiceConnection
+	failures          []Failure
+}
+
+// managedIdentities is the state of the managed identity endpoints of one machine. Guarded by Server.mu.
+type managedIdentities struct {
+	assigned         []ManagedIdentity
+	appServiceHeader string // what App Service's endpoint wants; empty: there is no App Service
+	failures         []Failure
+}
+
+// resourceManager is the state of Azure Resource Manager. Guarded by Server.mu.
+type resourceManager struct {
+	clusters map[string]Cluster // by ID in lower case
+	failures []Failure
+}
+
+// connectProxy is the state of the CONNECT proxy.
+type connectProxy struct {
+	// guarded by Server.mu:
+	upstream string // where every known name leads
+	down     bool
+	hijacked map[net.Conn]bool // taken over from net/http, to be closed at the end
+}
+
+// set changes knobs under the lock.
+func (s *Server) set(change func(*settings)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.settings)
+}
+
+// readCounter reads a counter under the lock.
+func readCounter[T any](s *Server, read func(*counters) T) T {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return read(&s.counters)
+}
+
+// nextSerial counts up from 1.
+func (s *Server) nextSerial() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serial++
+	return s.serial
+}
+
+// waitUntil blocks until there is what is waited for; false when atMost was over first. there is called with mu held.
+func (s *Server) waitUntil(atMost time.Duration, there func() bool) bool {
+	timeout := time.NewTimer(atMost)
+	defer timeout.Stop()
+	for {
+		s.mu.Lock()
+		done, arrived := there(), s.arrived
+		s.mu.Unlock()
+		if done {
+			return true
+		}
+		select {
+		case <-arrived:
+		case <-timeout.C:
+			return false
+		}
+	}
+}
+
+// wakeWaiters lets those who wait look again. Called with mu held.
+func (s *Server) wakeWaiters() {
+	close(s.arrived)
+	s.arrived = make(chan struct{})
+}
+
+// trackConn remembers a connection until the returned function closes it.
+func (s *Server) trackConn(c net.Conn) (done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.proxy.hijacked[c] = true
+	if s.closing {
+		c.Close()
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.proxy.hijacked, c)
+		c.Close()
+	}
 }

@@ -2,11 +2,13 @@
 
 package process
 
-import "syscall"
+import (
+	"syscall"
+)
 
-// Room is how many more files this process can open, counted up to most. It must not be called while a program is started, which would inherit what
+// FreeDescriptors is how many more files this process can open, counted up to most. It must not be called while a program is started, which would inherit what
 // is open for a moment here.
-func Room(most int) (room int) {
+func FreeDescriptors(most int) (room int) {
 	for ; room < most; room++ {
 		fd, err := syscall.Dup(2)
 		if err == syscall.EMFILE {

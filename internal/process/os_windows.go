@@ -1,7 +1,7 @@
 package process
 
-// KeepOffDisk: Go tells Windows not to report its crashes, unless somebody sets GOTRACEBACK=wer.
-func KeepOffDisk() {}
+// DisableCoreDumps: Go tells Windows not to report its crashes, unless somebody sets GOTRACEBACK=wer.
+func DisableCoreDumps() {}
 
-// Room: there is no such limit here.
-func Room(most int) int { return most }
+// FreeDescriptors: there is no such limit here.
+func FreeDescriptors(most int) int { return most }

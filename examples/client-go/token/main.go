@@ -79,11 +79,11 @@ type source struct {
 func (s source) Token() (*oauth2.Token, error) {
 	ctx, done := context.WithTimeout(context.Background(), s.request.Timeout)
 	defer done()
-	answer, err := token.Get(ctx, s.request, token.World{Store: s.store})
+	answer, err := token.Get(ctx, s.request, token.Options{Store: s.store})
 	if err != nil {
 		return nil, explained(err)
 	}
-	return &oauth2.Token{AccessToken: answer.Value, Expiry: answer.Until(time.Now())}, nil
+	return &oauth2.Token{AccessToken: answer.Value, Expiry: answer.ReportedExpiry(time.Now())}, nil
 }
 
 // store shares tokens with other processes. Without a store all works too, and each process asks for its own.

@@ -1,0 +1,179 @@
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/akslogin/akslogin/cache/sealed"
+)
+
+// waitForBlocked waits until so many wait for a lock.
+func waitForBlocked(t *testing.T, path string, want int) {
+	t.Helper()
+	fi, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inode := fmt.Sprintf(":%d ", fi.Sys().(*syscall.Stat_t).Ino)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		table, err := os.ReadFile("/proc/locks")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for line := range strings.Lines(string(table)) {
+			if strings.Contains(line, "->") && strings.Contains(line, inode) {
+				got++
+			}
+		}
+		if got == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d wait for the lock, want %d\n%s", got, want, table)
+		}
+	}
+}
+
+// When the folder is removed while a queue waits in it, the queue stays one: in a new folder, if the holder has not made it again.
+func TestWaitersSurviveRemovedDir(t *testing.T) {
+	const queue = 20
+	for name, remove := range map[string]func(Dir) error{
+		"removed": func(d Dir) error { return os.RemoveAll(d.Path) },
+		"renamed": func(d Dir) error { return os.Rename(d.Path, d.Path+".old") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := Dir{Path: filepath.Join(t.TempDir(), "cache"), HolderTimeout: time.Hour}
+			e := newEntry(t, d, "secret")
+			unlock, err := e.Lock(t.Context(), true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var holders atomic.Int32
+			done := make(chan error)
+			for range queue {
+				go func() {
+					unlock, err := e.Lock(t.Context(), true)
+					if err == nil {
+						if holders.Add(1) != 1 {
+							err = errors.New("two hold it")
+						}
+						holders.Add(-1)
+						unlock()
+					}
+					done <- err
+				}()
+			}
+			waitForBlocked(t, e.path(".lock"), queue)
+			if err := remove(d); err != nil {
+				t.Fatal(err)
+			}
+			unlock()
+			for range queue {
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// What stands in a lock's place may be anything: it makes way, or there is no lock, and the entry is stored and read all the same.
+func TestUnusableLockFiles(t *testing.T) {
+	foreign := func(path string) error { // another program's, for ever
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return err
+		}
+		t.Cleanup(func() { f.Close() })
+		return syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+	}
+	futileTime := func(path string) error {
+		return errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, holderFailedTime, holderFailedTime))
+	}
+	aheadTime := func(path string) error {
+		ahead := time.Now().AddDate(50, 0, 0)
+		return errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, ahead, ahead))
+	}
+	for name, c := range map[string]struct {
+		put  func(path string) error
+		want error // of Lock; nil: the lock is had
+	}{
+		"folder":          {func(path string) error { return os.Mkdir(path, 0o700) }, nil},
+		"folder in use":   {func(path string) error { return os.MkdirAll(filepath.Join(path, "x"), 0o700) }, sealed.ErrNotALock},
+		"link":            {func(path string) error { return os.Symlink("/dev/null", path) }, nil},
+		"pipe":            {func(path string) error { return syscall.Mkfifo(path, 0o600) }, nil},
+		"socket":          {func(path string) error { return syscall.Mknod(path, syscall.S_IFSOCK|0o600, 0) }, nil},
+		"held for ever":   {foreign, ErrHeld},
+		"futile":          {futileTime, nil},
+		"from the future": {aheadTime, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := Dir{Path: filepath.Join(t.TempDir(), "cache"), HolderTimeout: 50 * time.Millisecond}
+			if err := d.create(); err != nil {
+				t.Fatal(err)
+			}
+			e := newEntry(t, d, "secret")
+			for _, suffix := range lockSuffixes {
+				if err := c.put(e.path(suffix)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 2 {
+				unlock, err := e.Lock(t.Context(), true)
+				if !errors.Is(err, c.want) {
+					t.Fatalf("got %v, want %v", err, c.want)
+				}
+				put(t, e, "data")
+				if unlock != nil {
+					unlock()
+				}
+				if got, err := e.Get(); err != nil || string(got) != "data" {
+					t.Errorf("got %q, %v", got, err)
+				}
+			}
+		})
+	}
+}
+
+// A disk that fills up in the middle of an entry keeps the old one and no piece of the new, and who waited learns that waiting is futile.
+func TestFullDiskFailsWaiters(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("mounting needs root")
+	}
+	root := t.TempDir()
+	if err := syscall.Mount("akslogin-test", root, "tmpfs", 0, "size=64k,mode=0700"); err != nil {
+		t.Skip("no mounting here: ", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(root, syscall.MNT_DETACH) })
+	d := Dir{Path: filepath.Join(root, "cache"), HolderTimeout: time.Hour}
+	e := newEntry(t, d, "secret")
+	put(t, e, "data")
+	unlock, err := e.Lock(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiter := make(chan error)
+	go func() { _, err := e.Lock(t.Context(), true); waiter <- err }()
+	waitForBlocked(t, e.path(".lock"), 1)
+	if err := e.Put(make([]byte, 100<<10), "token", expires); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("got %v", err)
+	}
+	unlock()
+	if err := <-waiter; !errors.Is(err, ErrHolderFailed) {
+		t.Errorf("the waiter got %v", err)
+	}
+	if got, err := e.Get(); err != nil || string(got) != "data" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(d.Path, "*"+tempSuffix)); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+}

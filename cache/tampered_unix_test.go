@@ -1,0 +1,74 @@
+//go:build unix
+
+package cache
+
+import (
+	"bytes"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// The readable head is nobody's word: whatever is written there, the entry only misses, and what is listed is only what was written.
+func TestEditedHeaderIsMiss(t *testing.T) {
+	for name, edit := range map[string][2]string{
+		"lives longer":  {`"expires":"2030`, `"expires":"2130`},
+		"other input":   {"client=a", "client=b"},
+		"more inputs":   {`"client=a"`, `"client=a","audience=b"`},
+		"other holding": {`"token"`, `"key"`},
+		"later version": {"entry 1\n", "entry 2\n"},
+		"no version":    {"entry 1\n", "entry\n"},
+		"earlier":       {"entry 1\n", "entry 0\n"},
+		"white space":   {`{"inputs"`, `{ "inputs"`},
+		"twice":         {`{"inputs"`, `{"inputs":[],"inputs"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newAttackedEntry(t)
+			put(t, e, "data")
+			raw, err := os.ReadFile(e.path(entrySuffix))
+			if err != nil {
+				t.Fatal(err)
+			}
+			edited := bytes.Replace(raw, []byte(edit[0]), []byte(edit[1]), 1)
+			if bytes.Equal(edited, raw) {
+				t.Fatal("nothing was edited")
+			}
+			overwrite(t, e, edited)
+			wantMiss(t, e)
+			put(t, e, "data")
+			if got, err := e.Get(); err != nil || string(got) != "data" {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+}
+
+// Two entries of one secret are changed for each other, and each for its own former content.
+func TestSwappedAndReplayedEntries(t *testing.T) {
+	a := newAttackedEntry(t)
+	b := newEntry(t, a.dir, "secret", "client=b")
+	put(t, a, "a's former")
+	former, err := os.ReadFile(a.path(entrySuffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, a, "a's")
+	put(t, b, "b's")
+	if err := unix.Rename(a.path(entrySuffix), a.path(".kept")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(b.path(entrySuffix), a.path(entrySuffix)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(a.path(".kept"), b.path(entrySuffix)); err != nil {
+		t.Fatal(err)
+	}
+	wantMiss(t, a)
+	wantMiss(t, b)
+	// What was sealed for the same is good again: the caller must look at the times in it.
+	overwrite(t, a, former)
+	if got, err := a.Get(); err != nil || string(got) != "a's former" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}

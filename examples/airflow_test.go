@@ -1,0 +1,314 @@
+package examples
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/akslogin/akslogin/internal/airflow"
+	"github.com/akslogin/akslogin/internal/kubeconfig"
+	"github.com/akslogin/akslogin/internal/stanza"
+)
+
+// Kubeconfigs
+
+func checkKubeconfig(t *testing.T, raw string) {
+	config, err := kubeconfig.Parse("kubeconfig", []byte(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(config.Users) != 1 || len(config.Contexts) != 1 || config.CurrentContext != config.Contexts[0].Name || config.Contexts[0].Namespace != podsNamespace(t) {
+		t.Fatalf("contexts %+v, users %+v, current %q", config.Contexts, config.Users, config.CurrentContext)
+	}
+	e := config.Users[0].Exec
+	if e == nil || e.InteractiveMode != "Never" || e.InstallHint == "" || e.ProvideClusterInfo == nil || *e.ProvideClusterInfo {
+		t.Fatalf("%+v", e)
+	}
+	for _, image := range []string{"astro/Dockerfile", "airflow/Dockerfile"} {
+		if !strings.Contains(exampleFile(t, image), " "+e.Command+"\n") {
+			t.Errorf("%s does not install %s", image, e.Command)
+		}
+	}
+	given, err := stanza.ReadArgs(e)
+	if err != nil {
+		t.Fatalf("%q: %v", e.Args, err)
+	}
+	if given["login"] != "workloadidentity" || given["client-id"] != placeholderID || given["tenant-id"] != placeholderID {
+		t.Errorf("%q", e.Args)
+	}
+}
+
+// checkEmbeddedKubeconfig checks a kubeconfig that stands in a connection: it is the one in the file.
+func checkEmbeddedKubeconfig(t *testing.T, raw string) {
+	t.Helper()
+	var got, want any
+	unmarshalYAML(t, raw, &got)
+	unmarshalYAML(t, exampleFile(t, "astro/kubeconfig.yaml"), &want)
+	if !json.Valid([]byte(raw)) || !reflect.DeepEqual(got, want) {
+		t.Errorf("not astro/kubeconfig.yaml in JSON:\n%v\n%v", got, want)
+	}
+	checkKubeconfig(t, raw)
+}
+
+// Connections
+
+// airflowConn is an Airflow connection with no more fields than are of use: in_cluster and empty ones are a choice to some versions of the provider.
+type airflowConn struct {
+	Type        string       `yaml:"conn_type"`
+	Description string       `yaml:"description"`
+	Extra       airflowExtra `yaml:"extra"`
+}
+
+type airflowExtra struct {
+	KubeConfig     *string `yaml:"kube_config"`
+	KubeConfigPath *string `yaml:"kube_config_path"`
+	Namespace      string  `yaml:"namespace"`
+}
+
+func (c airflowConn) check(t *testing.T) {
+	t.Helper()
+	if c.Type != "kubernetes" || c.Extra.Namespace != podsNamespace(t) || (c.Extra.KubeConfig == nil) == (c.Extra.KubeConfigPath == nil) {
+		t.Fatalf("%+v", c)
+	}
+	if c.Extra.KubeConfig != nil {
+		checkEmbeddedKubeconfig(t, *c.Extra.KubeConfig)
+	} else if *c.Extra.KubeConfigPath != "/usr/local/airflow/kubeconfig.yaml" {
+		t.Errorf("%s is not where the build copies kubeconfig.yaml to", *c.Extra.KubeConfigPath)
+	}
+}
+
+func checkConnections(t *testing.T, raw string) {
+	var file map[string]airflowConn
+	unmarshalYAML(t, raw, &file)
+	c, found := file[connectionID]
+	if len(file) != 1 || !found || !json.Valid([]byte(raw)) {
+		t.Fatalf("not the one connection %s in JSON", connectionID)
+	}
+	c.check(t)
+}
+
+const connectionID = "az_aks"
+
+// checkVariable takes an .env file apart as a shell does.
+func checkVariable(t *testing.T, raw string) {
+	value, begins := strings.CutPrefix(raw, airflow.VariableName(connectionID)+"='")
+	value, ends := strings.CutSuffix(value, "'\n")
+	if !begins || !ends || strings.ContainsAny(value, "'\n") {
+		t.Fatal("not one variable in single quotes")
+	}
+	checkConnectionJSON(t, value)
+}
+
+func checkConnectionJSON(t *testing.T, value string) {
+	t.Helper()
+	if !json.Valid([]byte(value)) {
+		t.Fatalf("not JSON: %s", value)
+	}
+	var c airflowConn
+	unmarshalYAML(t, value, &c)
+	c.check(t)
+}
+
+func checkSettings(t *testing.T, raw string) {
+	var file struct {
+		Airflow struct {
+			Connections []struct {
+				ID    string       `yaml:"conn_id"`
+				Type  string       `yaml:"conn_type"`
+				Extra airflowExtra `yaml:"conn_extra"`
+			}
+		}
+	}
+	unmarshalYAML(t, raw, &file)
+	all := file.Airflow.Connections
+	if len(all) != 1 || all[0].ID != connectionID {
+		t.Fatalf("%+v", all)
+	}
+	airflowConn{Type: all[0].Type, Extra: all[0].Extra}.check(t)
+}
+
+// Images
+
+// checkDockerfile checks that an image is its base and one static binary more, and nothing else: no packages, no ENV.
+func checkDockerfile(base string) func(t *testing.T, raw string) {
+	return func(t *testing.T, raw string) {
+		module, err := os.ReadFile("go.mod")
+		if err != nil {
+			t.Fatal(err)
+		}
+		version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(string(module))[1]
+		path := regexp.MustCompile(`(?m)^module (\S+)`).FindStringSubmatch(string(module))[1]
+		wanted := map[string]*regexp.Regexp{
+			"base":  regexp.MustCompile(`^FROM ` + base + `( AS airflow)?$`),
+			"Go":    regexp.MustCompile(`^FROM golang:` + regexp.QuoteMeta(version) + ` AS build$`),
+			"build": regexp.MustCompile(`^RUN CGO_ENABLED=0 go install -trimpath -ldflags="-s -w" ` + regexp.QuoteMeta(path) + `@latest$`),
+			"copy":  regexp.MustCompile(`^COPY --from=build /go/bin/akslogin /usr/local/bin/akslogin$`),
+		}
+		var order []string
+		for line := range strings.Lines(raw) {
+			line = strings.TrimSuffix(line, "\n")
+			if line == "" || strings.HasPrefix(line, "#") {
+				continue
+			}
+			step := "again"
+			for name, pattern := range wanted {
+				if pattern.MatchString(line) {
+					step = name
+				}
+			}
+			if step == "again" && line != "FROM airflow" {
+				t.Errorf("%q has no place in this image", line)
+			}
+			order = append(order, step)
+		}
+		if got := strings.Join(order, " "); got != "base Go build again copy" && got != "Go build base copy" {
+			t.Errorf("instructions: %s", got)
+		}
+		if !strings.Contains(raw, "# No ENV KUBECONFIG: ") {
+			t.Error("it does not say why there is no ENV KUBECONFIG")
+		}
+	}
+}
+
+func checkRequirements(t *testing.T, raw string) {
+	if !regexp.MustCompile(`^(#.*\n)*apache-airflow-providers-cncf-kubernetes>=10\.16\.1\n$`).MatchString(raw) {
+		t.Error("not the provider, from the first version on that renews a deferrable task's token")
+	}
+}
+
+// The DAG
+
+// runDAG executes a DAG without Airflow. Anything that is imported besides these modules is not there, as what Airflow 3 has removed is not.
+const runDAG = `
+import json, sys, types
+
+found = {"dags": [], "tasks": [], "order": []}
+
+class DAG:
+    def __init__(self, dag_id, *, schedule, start_date, catchup, tags):
+        found["dags"].append({"dag_id": dag_id, "schedule": schedule, "start_date": start_date, "catchup": catchup})
+    def __enter__(self):
+        return self
+    def __exit__(self, *_):
+        pass
+
+class KubernetesPodOperator:
+    def __init__(self, **arguments):
+        self.task_id = arguments["task_id"]
+        found["tasks"].append(arguments)
+    def __rshift__(self, other):
+        found["order"].append([self.task_id, other.task_id])
+        return other
+
+def module(name, **content):
+    m = types.ModuleType(name)
+    m.__dict__.update(content)
+    m.__path__ = []
+    sys.modules[name] = m
+
+module("pendulum", datetime=lambda *day, tz: [*day, tz])
+module("airflow", DAG=DAG)
+for name in ["airflow.providers", "airflow.providers.cncf", "airflow.providers.cncf.kubernetes", "airflow.providers.cncf.kubernetes.operators"]:
+    module(name)
+module("airflow.providers.cncf.kubernetes.operators.pod", KubernetesPodOperator=KubernetesPodOperator)
+exec(compile(sys.stdin.read(), "aks_pod.py", "exec", dont_inherit=True), {"__name__": "aks_pod"})
+print(json.dumps(found))
+`
+
+// operatorArguments are those of KubernetesPodOperator that Airflow 2.11 and 3 know alike, with the type that each has.
+var operatorArguments = map[string]any{
+	"task_id": "", "name": "", "namespace": "", "image": "", "cmds": []any{}, "arguments": []any{}, "kubernetes_conn_id": "", "in_cluster": false,
+	"get_logs": false, "on_finish_action": "", "deferrable": false, "poll_interval": 0.0,
+}
+
+func checkDAG(t *testing.T, raw string) {
+	const python = "python3"
+	if err := exec.Command(python, "-I", "-c", "").Run(); err != nil { // on Windows a program of that name may only open a shop
+		t.Skip("no python3: ", err)
+	}
+	run := exec.Command(python, "-I", "-B", "-c", runDAG)
+	run.Stdin = strings.NewReader(raw)
+	var stderr bytes.Buffer
+	run.Stderr = &stderr
+	out, err := run.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &stderr)
+	}
+	var found struct {
+		DAGs  []map[string]any
+		Tasks []map[string]any
+		Order [][]string
+	}
+	if err := json.Unmarshal(out, &found); err != nil {
+		t.Fatal(err)
+	}
+	if len(found.DAGs) != 1 || found.DAGs[0]["schedule"] != nil || found.DAGs[0]["catchup"] != false {
+		t.Errorf("%+v", found.DAGs)
+	}
+	deferrable := 0
+	for _, task := range found.Tasks {
+		for name, value := range task {
+			if want, known := operatorArguments[name]; !known || reflect.TypeOf(want) != reflect.TypeOf(value) {
+				t.Errorf("task %s: argument %s=%v", task["task_id"], name, value)
+			}
+		}
+		if task["kubernetes_conn_id"] != connectionID || task["in_cluster"] != false || task["namespace"] != podsNamespace(t) || task["on_finish_action"] != "delete_pod" {
+			t.Errorf("%+v", task)
+		}
+		if task["deferrable"] == true {
+			deferrable++
+		}
+	}
+	if len(found.Tasks) != 2 || deferrable != 1 || len(found.Order) != 1 {
+		t.Errorf("%d tasks, %d of them deferrable, order %v", len(found.Tasks), deferrable, found.Order)
+	}
+}
+
+// Workload identity
+
+type chartComponent struct {
+	Labels         map[string]any // Kubernetes takes no bool for a string
+	ServiceAccount struct {
+		Name        string
+		Annotations map[string]string
+	} `yaml:"serviceAccount"`
+}
+
+type chartValues struct {
+	Executor string
+	Images   struct {
+		Airflow struct{ Repository, Tag string }
+	}
+	Scheduler, Workers, Triggerer chartComponent
+	Env                           []struct{ Name, Value string }
+}
+
+func (v chartValues) serviceAccounts() (names []string) {
+	for _, c := range []chartComponent{v.Scheduler, v.Workers, v.Triggerer} {
+		names = append(names, c.ServiceAccount.Name)
+	}
+	return names
+}
+
+func checkValues(t *testing.T, raw string) {
+	var v chartValues
+	unmarshalYAML(t, raw, &v)
+	const prefix = "azure.workload.identity/"
+	for _, c := range []chartComponent{v.Scheduler, v.Workers, v.Triggerer} {
+		if !reflect.DeepEqual(c.Labels, map[string]any{prefix + "use": "true"}) {
+			t.Errorf("%s: labels %v", c.ServiceAccount.Name, c.Labels)
+		}
+		if !reflect.DeepEqual(c.ServiceAccount.Annotations, map[string]string{prefix + "client-id": placeholderID, prefix + "tenant-id": placeholderID}) {
+			t.Errorf("%s: annotations %v", c.ServiceAccount.Name, c.ServiceAccount.Annotations)
+		}
+	}
+	if len(v.Env) != 1 || v.Env[0].Name != airflow.VariableName(connectionID) {
+		t.Fatalf("variables %+v", v.Env)
+	}
+	checkConnectionJSON(t, v.Env[0].Value)
+}

@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/internal/doctor"
+	"github.com/akslogin/akslogin/internal/flags"
+	"github.com/akslogin/akslogin/token"
+)
+
+// doctorCommand looks at everything between here and an answer of the API server.
+type doctorCommand struct {
+	token.Request
+	flags.Cache
+	flags.Log
+
+	Kubeconfig string `name:"kubeconfig" group:"cluster" placeholder:"FILE" help:"The kubeconfig to look at; by default those that kubectl reads."`
+	Context    string `name:"context" group:"cluster" placeholder:"NAME" help:"The context to look at; by default the current one."`
+	Server     bool   `name:"server" group:"cluster" help:"Show the token to the context's API server too, and say whom it takes one for."`
+	Offline    bool   `name:"offline" group:"general" help:"Send nothing anywhere."`
+	Output     string `name:"output" short:"o" group:"general" placeholder:"text|json" otherwise:"text" help:"A line for each check, or JSON."`
+}
+
+// Help is what doctor --help says before the flags.
+func (*doctorCommand) Help() string {
+	return "Checks, first offline and then by asking, where every value comes from, the kubeconfig, what the login presents, the cache, the way to Entra ID, the exchange and its token. " +
+		"The login is the one in the kubeconfig's stanza, with the flags that are given here over it. It changes and stores nothing, asks nobody, and prints nothing secret. " +
+		"Each line says ok, warning or wrong, and behind an arrow what to do. Exit status: 1 where something is wrong."
+}
+
+// Run goes the way of a token, and stops at nothing.
+func (c *doctorCommand) Run(line *flags.CommandLine, w options, log *slog.Logger) error {
+	c.Output = cmp.Or(c.Output, "text")
+	switch {
+	case !slices.Contains([]string{"text", "json"}, c.Output):
+		return &token.UsageError{Text: fmt.Sprintf("--output is %q: it can be text or json", c.Output)}
+	case c.Server && c.Offline:
+		return &token.UsageError{Text: "--server and --offline exclude each other"}
+	}
+	findings, err := doctor.Run(doctor.Options{
+		Kubeconfig: c.Kubeconfig, Context: c.Context, Server: c.Server, Offline: c.Offline, Flags: line.Values(),
+		CacheDir: w.cacheDir,
+		StartLogin: func(request token.Request, dir cache.Dir) (context.Context, token.Options, func()) {
+			return startLogin(request, dir, w, log)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	for i, f := range findings {
+		findings[i] = f.Redacted()
+	}
+	if c.Output == "json" {
+		err = writeFindingsJSON(findings)
+	} else {
+		err = writeFindingsText(findings)
+	}
+	wrong := 0
+	for _, f := range findings {
+		if f.Status == token.StatusWrong {
+			wrong++
+		}
+	}
+	if err == nil && wrong > 0 {
+		return &token.FailedError{Text: fmt.Sprintf("%d of %d checks found something wrong", wrong, len(findings))}
+	}
+	return err
+}
+
+func writeFindingsJSON(findings []token.Finding) error {
+	encoder := json.NewEncoder(os.Stdout)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(struct {
+		Findings []token.Finding `json:"findings"`
+	}{findings})
+}
+
+// writeFindingsText writes a line for each, so that grep ^wrong finds what is wrong and what to do about it.
+func writeFindingsText(findings []token.Finding) error {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.TabIndent)
+	for _, f := range findings {
+		text := f.Text
+		if f.Todo != "" {
+			text += " -> " + f.Todo
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\n", f.Status, f.Check, text)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, f := range findings {
+		if len(f.Show) == 0 {
+			continue
+		}
+		if _, err := fmt.Printf("\n%s:\n    %s\n", f.Check, strings.Join(f.Show, "\n    ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// runNormalized runs a program and writes its standard output with what differs from run to run replaced by names, so that scripts can compare it
+// word for word: times, lengths of time, ports, and the values of the script's own variables.
+func runNormalized() {
+	cmd := exec.Command(os.Args[1], os.Args[2:]...)
+	var out bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, &out, os.Stderr
+	err := cmd.Run()
+	os.Stdout.WriteString(normalizeOutput(out.String()))
+	if err != nil {
+		os.Exit(max(cmd.ProcessState.ExitCode(), 1))
+	}
+}
+
+var outputPatterns = []struct {
+	is   *regexp.Regexp
+	word string
+}{
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
+	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+s\b|\b(\d+h)?\d+m\b|\b\d+h\b|\b\d+ days\b`), "LENGTH"},
+	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:PORT"},
+	{regexp.MustCompile(`correlation ID [-0-9a-f]+`), "correlation ID ID"},
+	{regexp.MustCompile(`\(thumbprint [0-9A-F]+\)`), "(thumbprint T)"},
+}
+
+func normalizeOutput(text string) string {
+	if program, err := exec.LookPath("akslogin"); err == nil {
+		text = strings.ReplaceAll(text, filepath.Dir(program), "$BIN")
+	}
+	names := []string{"TOKEN", "CACHE", "HOME", "WORK", "ISSUER"}
+	slices.SortFunc(names, func(a, b string) int { return len(os.Getenv(b)) - len(os.Getenv(a)) })
+	for _, name := range names {
+		if value := os.Getenv(name); value != "" {
+			text = strings.ReplaceAll(text, value, "$"+name)
+		}
+	}
+	for _, v := range outputPatterns {
+		text = v.is.ReplaceAllString(text, v.word)
+	}
+	return text
+}

@@ -1,0 +1,268 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/akslogin/akslogin/internal/entratest"
+	"github.com/rogpeppe/go-internal/testscript"
+	clientauthentication "k8s.io/client-go/pkg/apis/clientauthentication/v1"
+)
+
+func parseInt(ts *testscript.TestScript, s string) int {
+	n, err := strconv.Atoi(s)
+	ts.Check(err)
+	return n
+}
+
+func parseDurationArg(ts *testscript.TestScript, args []string) time.Duration {
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	return d
+}
+
+// parsePairs reads name=value arguments.
+func parsePairs(ts *testscript.TestScript, args []string, set map[string]func(value string)) {
+	for _, arg := range args {
+		name, value, _ := strings.Cut(arg, "=")
+		if set[name] == nil {
+			ts.Fatalf("no %q here", name)
+		}
+		set[name](value)
+	}
+}
+
+// cmdCredential checks that standard output is ExecCredentials with tokens for an audience that the emulator signed, all of them the same
+// token, and keeps that under a name: credential NAME [audience=ID] [version=v1] [count=20] [pop=U]. With pop they are access tokens bound to
+// a key, signed with it for the cluster U, each anew: what was signed is kept under NAME, what was printed under NAME-signed.
+func cmdCredential(ts *testscript.TestScript, neg bool, args []string) {
+	audience, version, count, host := entratest.AKSServerID, "client.authentication.k8s.io/v1beta1", 1, ""
+	parsePairs(ts, args[1:], map[string]func(string){
+		"pop":      func(v string) { host = v },
+		"audience": func(v string) { audience = v },
+		"version":  func(v string) { version = "client.authentication.k8s.io/" + v },
+		"count":    func(v string) { count = parseInt(ts, v) },
+	})
+	var tokens, proofs []string
+	for decoder := json.NewDecoder(strings.NewReader(ts.ReadFile("stdout"))); ; {
+		var c clientauthentication.ExecCredential
+		err := decoder.Decode(&c)
+		if err == io.EOF {
+			break
+		}
+		ts.Check(err)
+		if c.Kind != "ExecCredential" || c.APIVersion != version || c.Status == nil {
+			ts.Fatalf("not an ExecCredential of %s: %+v", version, c)
+		}
+		access := c.Status.Token
+		if host == "" {
+			_, err = server(ts).Verify(access, audience)
+		} else {
+			access, err = verifyPoP(ts, c.Status, audience, host)
+			if slices.Contains(proofs, c.Status.Token) {
+				ts.Fatalf("two runs printed the same proof")
+			}
+			proofs = append(proofs, c.Status.Token)
+			ts.Setenv("credential_"+args[0]+"-signed", c.Status.Token)
+		}
+		if err != nil {
+			ts.Fatalf("the token does not verify: %v", err)
+		}
+		if c.Status.ExpirationTimestamp == nil || !c.Status.ExpirationTimestamp.After(time.Now()) {
+			ts.Fatalf("bad expiry %v", c.Status.ExpirationTimestamp)
+		}
+		tokens = append(tokens, access)
+	}
+	if len(tokens) != count || len(slices.Compact(slices.Clone(tokens))) != 1 {
+		ts.Fatalf("%d credentials, %d different; wanted %d of the same", len(tokens), len(slices.Compact(slices.Sorted(slices.Values(tokens)))), count)
+	}
+	ts.Setenv("credential_"+args[0], tokens[0])
+}
+
+// verifyPoP verifies a token with a proof of possession, and returns the access token in it. Its end is the proof's.
+func verifyPoP(ts *testscript.TestScript, status *clientauthentication.ExecCredentialStatus, audience, host string) (string, error) {
+	later, _ := time.ParseDuration(ts.Getenv("AKSLOGIN_LATER"))
+	now := time.Now().Add(later)
+	if _, err := server(ts).VerifyPoPAt(now, status.Token, audience, host); err != nil {
+		return "", err
+	}
+	if left := status.ExpirationTimestamp.Sub(now); left > 10*time.Minute {
+		return "", fmt.Errorf("it is said to be good for %s", left)
+	}
+	claims, err := base64.RawURLEncoding.DecodeString(strings.Split(status.Token, ".")[1])
+	var signed struct{ At string }
+	if err == nil {
+		err = json.Unmarshal(claims, &signed)
+	}
+	return signed.At, err
+}
+
+// cmdSame compares two credentials that were kept.
+func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
+	a, b := ts.Getenv("credential_"+args[0]), ts.Getenv("credential_"+args[1])
+	if a == "" || b == "" {
+		ts.Fatalf("no such credential")
+	}
+	if (a == b) == neg {
+		ts.Fatalf("tokens are the same: %v", a == b)
+	}
+}
+
+// cmdSecretless looks for every token and assertion that the emulator saw, and for the secrets in $SECRETS, in files and folders.
+func cmdSecretless(ts *testscript.TestScript, neg bool, args []string) {
+	s := server(ts)
+	secrets := slices.Concat(s.IssuedTokens(), s.SeenAssertions(), s.SeenSecrets(), strings.Fields(ts.Getenv("SECRETS")))
+	secrets = append(secrets, strings.TrimSpace(ts.ReadFile(ts.Getenv("TOKEN"))), ts.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))
+	look := func(where, content string) {
+		for _, secret := range secrets {
+			if pieces := strings.Split(secret, "."); len(secret) > 8 && (strings.Contains(content, secret) || len(pieces[len(pieces)-1]) > 40 && strings.Contains(content, pieces[len(pieces)-1])) {
+				ts.Fatalf("%s holds a secret", where)
+			}
+		}
+	}
+	for _, arg := range args {
+		if arg == "stdout" || arg == "stderr" {
+			look(arg, ts.ReadFile(arg))
+			continue
+		}
+		ts.Check(filepath.WalkDir(ts.MkAbs(arg), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			look(path, string(content))
+			return err
+		}))
+	}
+}
+
+// cmdSignal stops (SIGSTOP), continues or kills the akslogin processes of this script, or so many that were started first: signal kill [1].
+func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
+	signals := map[string]syscall.Signal{"stop": syscall.SIGSTOP, "continue": syscall.SIGCONT, "kill": syscall.SIGKILL}
+	cmds := ts.BackgroundCmds()
+	if len(args) > 1 {
+		cmds = cmds[:parseInt(ts, args[1])]
+	}
+	for _, cmd := range cmds {
+		ts.Check(cmd.Process.Signal(signals[args[0]]))
+	}
+}
+
+// cmdOneline checks that standard error is what people get: one line of error, at most one of hint, each of readable length.
+func cmdOneline(ts *testscript.TestScript, neg bool, args []string) {
+	lines := strings.Split(strings.TrimSuffix(ts.ReadFile("stderr"), "\n"), "\n")
+	ok := len(lines) <= 2 && strings.HasPrefix(lines[0], "akslogin: error: ") && (len(lines) == 1 || strings.HasPrefix(lines[1], "akslogin: hint: "))
+	for _, line := range lines {
+		ok = ok && len(line) < 1000 && strings.IndexFunc(line, func(c rune) bool { return c < ' ' }) < 0
+	}
+	if !ok {
+		ts.Fatalf("not one line of error and at most one of hint:\n%s", strings.Join(lines, "\n"))
+	}
+}
+
+// cmdTmpfs mounts a small file system, which needs root: tmpfs FOLDER OPTIONS.
+func cmdTmpfs(ts *testscript.TestScript, neg bool, args []string) {
+	folder := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(folder, 0o700))
+	var out bytes.Buffer
+	mount := exec.Command("mount", "-t", "tmpfs", "-o", args[1], "akslogin-test", folder)
+	mount.Stdout, mount.Stderr = &out, &out
+	if err := mount.Run(); err != nil {
+		ts.Fatalf("mount: %v %s", err, out.String())
+	}
+	ts.Defer(func() { exec.Command("umount", "-l", folder).Run() })
+}
+
+// cmdBlocked waits until so many processes wait for a lock in the script's cache folder: blocked 19, or blocked 19+ for that many at least.
+func cmdBlocked(ts *testscript.TestScript, neg bool, args []string) {
+	least, orMore := strings.CutSuffix(args[0], "+")
+	want := parseInt(ts, least)
+	deadline := time.Now().Add(time.Minute)
+	for {
+		locks, err := filepath.Glob(filepath.Join(ts.Getenv("CACHE"), "*.lock"))
+		ts.Check(err)
+		table, err := os.ReadFile("/proc/locks")
+		ts.Check(err)
+		got := 0
+		for _, lock := range locks {
+			fi, err := os.Stat(lock)
+			ts.Check(err)
+			inode := fmt.Sprintf(":%d ", fi.Sys().(*syscall.Stat_t).Ino)
+			for line := range strings.Lines(string(table)) {
+				if strings.Contains(line, "->") && strings.Contains(line, inode) {
+					got++
+				}
+			}
+		}
+		if got == want || orMore && got > want {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%d processes wait for a lock, wanted %s\n%s", got, args[0], table)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// cmdExitcode runs a command that must end with a status: exitcode 2 akslogin ...
+func cmdExitcode(ts *testscript.TestScript, neg bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if want := parseInt(ts, args[0]); !errors.As(err, &exit) || exit.ExitCode() != want {
+		ts.Fatalf("ended with %v, wanted status %d", err, want)
+	}
+}
+
+// cmdWhose checks which person a kept credential is of: whose NAME USER.
+func cmdWhose(ts *testscript.TestScript, neg bool, args []string) {
+	var claims struct{ UPN string }
+	payload := strings.Split(ts.Getenv("credential_"+args[0])+"..", ".")[1]
+	raw, err := base64.RawURLEncoding.DecodeString(payload)
+	ts.Check(err)
+	ts.Check(json.Unmarshal(raw, &claims))
+	if (claims.UPN == args[1]) == neg {
+		ts.Fatalf("it is %s's", claims.UPN)
+	}
+}
+
+// cmdInstalled makes a PATH that holds the programs of these names alone, and the system's: installed akslogin az.
+func cmdInstalled(ts *testscript.TestScript, neg bool, args []string) {
+	folder := ts.MkAbs("installed")
+	ts.Check(os.RemoveAll(folder))
+	ts.Check(os.Mkdir(folder, 0o700))
+	executable, err := os.Executable()
+	ts.Check(err)
+	for _, name := range args {
+		ts.Check(os.Symlink(executable, filepath.Join(folder, name)))
+	}
+	ts.Setenv("PATH", folder+":/usr/bin:/bin")
+}
+
+// cmdFreePort puts a port of this machine on which nobody listens into a variable: free-port PORT.
+func cmdFreePort(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Setenv(args[0], strconv.Itoa(freePort(func(all ...any) { ts.Fatalf("%v", all) })))
+}
+
+// freePort is a port of this machine that nobody listens at.
+func freePort(fatal func(...any)) int {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}

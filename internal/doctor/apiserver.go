@@ -1,0 +1,134 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/akslogin/akslogin/internal/kubeconfig"
+	"github.com/akslogin/akslogin/token"
+)
+
+// reviewTimeout is how long an API server may take for an answer.
+const reviewTimeout = 15 * time.Second
+
+// checkAPIServer shows the token to a cluster's API server, and says whom that takes it for.
+// https://kubernetes.io/docs/reference/access-authn-authz/authentication/#self-subject-review
+func checkAPIServer(ctx context.Context, cluster map[string]any, bearer string) token.Finding {
+	found := token.Finding{Status: token.StatusWrong, Check: "API server"}
+	switch {
+	case cluster == nil:
+		found.Text, found.Todo = "no kubeconfig says where it is", "name one with --kubeconfig"
+		return found
+	case bearer == "":
+		return token.Finding{Status: token.StatusSkipped, Check: found.Check, Text: "not asked: there is no token to show"}
+	}
+	server, _ := cluster["server"].(string)
+	u, err := url.Parse(server)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		found.Text, found.Todo = "its address in the kubeconfig is not https://HOST", "a token is sent over TLS only: correct server in the kubeconfig"
+		return found
+	}
+	found.Text = "https://" + u.Host
+	client, err := newAPIServerClient(cluster)
+	if err != nil {
+		found.Text += ": " + err.Error()
+		return found
+	}
+	defer client.CloseIdleConnections()
+	ctx, done := context.WithTimeout(ctx, reviewTimeout)
+	defer done()
+	u = u.JoinPath("apis/authentication.k8s.io/v1/selfsubjectreviews")
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader(`{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}`))
+	if err != nil {
+		found.Text += ": the address makes no URL"
+		return found
+	}
+	req.Close = true // what comes after the answer to a request with a token is nobody's
+	req.Header.Set("Authorization", "Bearer "+bearer)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "akslogin")
+	resp, err := client.Do(req)
+	if err != nil {
+		var inner *url.Error
+		if errors.As(err, &inner) {
+			err = inner.Err
+		}
+		found.Text += ": " + err.Error()
+		found.Todo = "it has to be reachable from here with the CA in the kubeconfig; a private cluster's is reachable from its network only"
+		return found
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		found.Text += ": the answer broke off"
+		return found
+	}
+	return reviewFinding(found, resp.StatusCode, body)
+}
+
+// reviewFinding reads a SelfSubjectReview's answer.
+func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
+	var review struct {
+		Status struct {
+			UserInfo struct {
+				Username string   `json:"username"`
+				Groups   []string `json:"groups"`
+			} `json:"userInfo"`
+		} `json:"status"`
+		Message string `json:"message"`
+	}
+	err := json.Unmarshal(body, &review)
+	user := review.Status.UserInfo
+	switch {
+	case status == http.StatusCreated && err == nil && user.Username != "" && user.Username != "system:anonymous":
+		found.Status = token.StatusOK
+		found.Text += fmt.Sprintf(" takes it for user %q in groups %q; kubectl auth can-i --list says what that user may do", user.Username, user.Groups)
+	case status == http.StatusCreated && err == nil:
+		found.Text += " does not know whose token it is"
+		found.Todo = "see that the cluster takes Entra ID's users (az aks show --query aadProfile), and is of the token's tenant"
+	case status == http.StatusUnauthorized:
+		found.Text += " refuses the token (401)"
+		found.Todo = "the cluster has to take Entra ID's users (az aks show --query aadProfile), be of the token's tenant (tid above), and have the token's audience (aud above); its clock counts too"
+	case status == http.StatusNotFound:
+		found.Status, found.Text = token.StatusWarning, found.Text+" cannot say who somebody is: it is older than Kubernetes 1.28"
+	default:
+		found.Text += fmt.Sprintf(" answers with HTTP status %d: %s", status, review.Message)
+		found.Todo = "see what answers there: a proxy's or firewall's page, or not an API server"
+	}
+	return found
+}
+
+// newAPIServerClient trusts whom the kubeconfig's cluster says, and follows no redirect, so that nobody else sees the token.
+func newAPIServerClient(cluster map[string]any) (*http.Client, error) {
+	text := func(field string) string { s, _ := cluster[field].(string); return s }
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: text("tls-server-name")}
+	config.InsecureSkipVerify, _ = cluster["insecure-skip-tls-verify"].(bool)
+	if data := text(kubeconfig.CaDataKey); data != "" {
+		pem, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(data), ""))
+		config.RootCAs = x509.NewCertPool()
+		if err != nil || !config.RootCAs.AppendCertsFromPEM(bytes.TrimSpace(pem)) {
+			return nil, errors.New("the kubeconfig's " + kubeconfig.CaDataKey + " is no certificate in PEM and base64")
+		}
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = config
+	if proxy := text("proxy-url"); proxy != "" {
+		u, err := url.Parse(proxy)
+		if err != nil || u.Host == "" {
+			return nil, errors.New("the kubeconfig's proxy-url is no address")
+		}
+		t.Proxy = http.ProxyURL(u)
+	}
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
+}

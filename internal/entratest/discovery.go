@@ -1,0 +1,114 @@
+package entratest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"math/big"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// instanceMetadata is what Entra's instance discovery says about its own hosts.
+var instanceMetadata = []map[string]any{
+	{"preferred_network": "login.microsoftonline.com", "preferred_cache": "login.windows.net",
+		"aliases": []string{"login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"}},
+	{"preferred_network": "login.partner.microsoftonline.cn", "preferred_cache": "login.partner.microsoftonline.cn",
+		"aliases": []string{"login.partner.microsoftonline.cn", "login.chinacloudapi.cn"}},
+	{"preferred_network": "login.microsoftonline.us", "preferred_cache": "login.microsoftonline.us",
+		"aliases": []string{"login.microsoftonline.us", "login.usgovcloudapi.net"}},
+}
+
+// serveInstanceDiscovery refuses hosts that are not Entra's, its own loopback names too: so does the real one.
+func (s *Server) serveInstanceDiscovery(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	if !s.onlyParameters(w, r, q, "api-version", "authorization_endpoint") {
+		return
+	}
+	endpoint, err := url.Parse(q.Get("authorization_endpoint"))
+	if err != nil || !slices.Contains(entraHosts, endpoint.Host) {
+		s.refuse(w, r, 50049, 0, nil)
+		return
+	}
+	tenant, _, _ := strings.Cut(strings.TrimPrefix(endpoint.Path, "/"), "/")
+	writeJSON(w, http.StatusOK, map[string]any{
+		"tenant_discovery_endpoint": "https://" + endpoint.Host + "/" + tenant + "/v2.0/.well-known/openid-configuration",
+		"api-version":               "1.1",
+		"metadata":                  instanceMetadata,
+	})
+}
+
+func (s *Server) serveOpenIDConfigurationV2(w http.ResponseWriter, r *http.Request) {
+	if id, name, ok := s.documentTenant(w, r); ok {
+		host := "https://" + r.Host + "/"
+		s.writeOpenIDConfiguration(w, r, host+id+"/v2.0", host+name, "/v2.0")
+	}
+}
+
+func (s *Server) serveOpenIDConfigurationV1(w http.ResponseWriter, r *http.Request) {
+	if id, name, ok := s.documentTenant(w, r); ok {
+		s.writeOpenIDConfiguration(w, r, tokenIssuer(id), "https://"+r.Host+"/"+name, "")
+	}
+}
+
+// writeOpenIDConfiguration writes an OpenID configuration. The v1 token endpoint is named although it is not served, so
+// that a client that follows it is reported.
+func (s *Server) writeOpenIDConfiguration(w http.ResponseWriter, r *http.Request, issuer, base, version string) {
+	writeJSON(w, http.StatusOK, map[string]any{
+		"token_endpoint":                        base + "/oauth2" + version + "/token",
+		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "private_key_jwt", "client_secret_basic"},
+		"jwks_uri":                              base + "/discovery" + version + "/keys",
+		"response_modes_supported":              []string{"query", "fragment", "form_post"},
+		"subject_types_supported":               []string{"pairwise"},
+		"id_token_signing_alg_values_supported": []string{"RS256"},
+		"response_types_supported":              []string{"code", "id_token", "code id_token", "id_token token"},
+		"scopes_supported":                      []string{"openid", "profile", "email", "offline_access"},
+		"issuer":                                issuer,
+		"authorization_endpoint":                base + "/oauth2" + version + "/authorize",
+		"device_authorization_endpoint":         base + "/oauth2" + version + "/devicecode",
+		"claims_supported":                      []string{"sub", "iss", "aud", "exp", "iat", "tid", "ver"},
+		"tenant_region_scope":                   "EU",
+		"cloud_instance_name":                   "microsoftonline.com",
+	})
+}
+
+func (s *Server) serveJWKS(w http.ResponseWriter, r *http.Request) {
+	if _, _, ok := s.documentTenant(w, r); ok {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.Write(s.JWKS()) // fails only when the client is gone
+	}
+}
+
+// documentTenant is the GUID of the tenant whose document is asked for, and its name in the endpoints. "common" has
+// documents although it is no tenant; its issuer has a placeholder.
+func (s *Server) documentTenant(w http.ResponseWriter, r *http.Request) (id, name string, ok bool) {
+	if !s.onlyParameters(w, r, r.URL.Query()) {
+		return "", "", false
+	}
+	asked := r.PathValue("tenant")
+	if isSharedTenant(asked) {
+		return "{tenantid}", asked, true
+	}
+	id, _, ok = s.findTenant(asked)
+	if !ok {
+		s.refuse(w, r, 90002, 0, map[string]string{"tenant": asked})
+	}
+	return id, id, ok
+}
+
+// JWKS is the published set of Entra's signing keys, the same in every tenant.
+func (s *Server) JWKS() []byte {
+	k := entraKey()
+	exponent := big.NewInt(int64(k.key.E)).Bytes()
+	b, err := json.Marshal(map[string]any{"keys": []any{map[string]any{
+		"kty": "RSA", "use": "sig", "alg": "RS256", "kid": k.kid, "x5t": k.kid,
+		"n":   base64.RawURLEncoding.EncodeToString(k.key.N.Bytes()),
+		"e":   base64.RawURLEncoding.EncodeToString(exponent),
+		"x5c": []string{base64.StdEncoding.EncodeToString(k.cert)},
+	}}})
+	if err != nil {
+		s.tb.Fatalf("entratest: %v", err)
+	}
+	return b
+}

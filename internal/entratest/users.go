@@ -1,0 +1,88 @@
+package entratest
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// RegisterUser adds a user to a tenant, or replaces the one with the same name. It keeps a copy.
+func (s *Server) RegisterUser(u User) {
+	if !strings.Contains(u.Name, "@") {
+		s.tb.Fatalf("entratest: %q is no user principal name", u.Name)
+	}
+	s.requireKnownCode(u.AADSTS)
+	u.Groups = slices.Clone(u.Groups)
+	u.Tenant = strings.ToLower(u.Tenant)
+	if u.ObjectID == "" {
+		u.ObjectID = guid("object of "+strings.ToLower(u.Name), 0)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.getOrAddTenant(u.Tenant)
+	if s.users == nil {
+		s.users, s.refreshTokens = map[string]User{}, map[string]*session{}
+	}
+	s.users[strings.ToLower(u.Name)] = u
+}
+
+// RevokeRefreshTokens ends all refresh tokens of a user as a new password does: AADSTS50173.
+func (s *Server) RevokeRefreshTokens(user string) { s.endRefreshTokens(user, 50173) }
+
+// ExpireRefreshTokens ends all refresh tokens of a user as three months without use do: AADSTS700082.
+func (s *Server) ExpireRefreshTokens(user string) { s.endRefreshTokens(user, 700082) }
+
+func (s *Server) endRefreshTokens(user string, code int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, held := range s.refreshTokens {
+		if strings.EqualFold(held.user, user) {
+			held.aadsts = code
+		}
+	}
+}
+
+func (s *Server) findUser(name string) (User, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u, ok := s.users[strings.ToLower(name)]
+	return u, ok
+}
+
+// serveUserRealm says whether Entra itself checks the passwords of a domain. MSAL asks before it sends one.
+func (s *Server) serveUserRealm(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	if !s.onlyParameters(w, r, q, "api-version") {
+		return
+	}
+	if q.Get("api-version") != "1.0" {
+		s.unexpected("user realm with api-version %q", q.Get("api-version"))
+	}
+	answer := map[string]any{
+		"ver": "1.0", "account_type": "Unknown", "cloud_instance_name": "microsoftonline.com", "cloud_audience_urn": "urn:federation:MicrosoftOnline",
+	}
+	if _, domain, ok := cutLast(strings.ToLower(r.PathValue("user")), "@"); ok && s.knowsDomain(domain) {
+		answer["account_type"], answer["domain_name"] = "Managed", domain
+		s.mu.Lock()
+		metadata := s.realms[domain]
+		s.mu.Unlock()
+		if metadata != "" {
+			answer["account_type"], answer["federation_protocol"], answer["federation_metadata_url"] = "Federated", "WSTrust", metadata
+		}
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+func (s *Server) knowsDomain(domain string) bool {
+	if _, _, ok := s.findTenant(domain); ok {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range s.users {
+		if strings.HasSuffix(name, "@"+domain) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,100 @@
+package execcredential
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/pkg/apis/clientauthentication"
+	"k8s.io/client-go/pkg/apis/clientauthentication/install"
+)
+
+func TestParseInfo(t *testing.T) {
+	const v1, v1beta1 = "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"
+	yes := true
+	for value, want := range map[string]Info{
+		"":   {v1beta1, nil},
+		" ":  {v1beta1, nil},
+		"{}": {v1beta1, nil},
+		`{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":true}}`: {v1, &yes},
+		`{"spec":{"interactive":false}}`: {v1beta1, new(bool)},
+		`{"apiVersion":"client.authentication.k8s.io/v1beta1","spec":{"cluster":{"server":1}}}`: {v1beta1, nil},
+		`{"spec":{"cluster":[[]]}}`:    {v1beta1, nil},
+		`{"kind":"ExecCredential"}`:    {v1beta1, nil},
+		`{"apiVersion":"v1"}`:          {},
+		`{"apiVersion":1}`:             {},
+		`{"kind":"Pod"}`:               {},
+		`{"spec":{"interactive":"x"}}`: {},
+		`{} {}`:                        {},
+		`[]`:                           {},
+		`x`:                            {},
+	} {
+		got, err := ParseInfo(value)
+		if (err == nil) != (want.APIVersion != "") || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v; want %+v", value, got, err, want)
+		}
+	}
+}
+
+// What is written is read back by client-go's own decoder, in both versions.
+func TestWrite(t *testing.T) {
+	scheme := runtime.NewScheme()
+	install.Install(scheme)
+	expires := time.Date(2030, 1, 1, 12, 0, 0, 999, time.FixedZone("east", 3600))
+	for _, version := range supportedVersions {
+		var out bytes.Buffer
+		if err := Write(&out, version, "the token", expires); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(out.Bytes(), []byte(`"expirationTimestamp":"2030-01-01T11:00:00Z"`)) || !bytes.HasSuffix(out.Bytes(), []byte("}\n")) {
+			t.Errorf("wrote %s", out.String())
+		}
+		object, kind, err := serializer.NewCodecFactory(scheme).UniversalDeserializer().Decode(out.Bytes(), nil, nil)
+		if err != nil || kind.GroupVersion().String() != version {
+			t.Fatalf("%v, %v", kind, err)
+		}
+		var c clientauthentication.ExecCredential
+		if err := scheme.Convert(object, &c, nil); err != nil {
+			t.Fatal(err)
+		}
+		if c.Status.Token != "the token" || !c.Status.ExpirationTimestamp.Time.Equal(expires.Truncate(time.Second)) {
+			t.Errorf("read back %+v", c.Status)
+		}
+	}
+	if err := Write(brokenWriter{}, supportedVersions[0], "t", expires); err == nil {
+		t.Error("a pipe that broke is no error")
+	}
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+func FuzzParseInfo(f *testing.F) {
+	f.Add("")
+	f.Add(`{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":false,"cluster":{"server":"https://x"}}}`)
+	f.Add(`{"apiVersion":null,"spec":null}`)
+	f.Add(`{"APIVERSION":"client.authentication.k8s.io/v1"}`)
+	f.Fuzz(func(t *testing.T, value string) {
+		got, err := ParseInfo(value)
+		if err != nil {
+			if len(err.Error()) > 400+len(value) || strings.ContainsAny(err.Error(), "\n\x1b") {
+				t.Fatalf("%q is not one line", err)
+			}
+			return
+		}
+		if !slices.Contains(supportedVersions, got.APIVersion) {
+			t.Fatalf("%+v", got)
+		}
+		if value != "" && strings.TrimSpace(value) != "" && !json.Valid([]byte(value)) {
+			t.Fatal("took what is no JSON")
+		}
+	})
+}

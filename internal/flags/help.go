@@ -1,0 +1,98 @@
+package flags
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/akslogin/akslogin/token"
+	"github.com/alecthomas/kong"
+)
+
+var flagGroups = []kong.Group{
+	{Key: "cluster", Title: "Cluster, one way to it:"},
+	{Key: "kubeconfig", Title: "Kubeconfig:"},
+	{Key: "login", Title: "Login:"},
+	{Key: "workloadidentity", Title: "Login with a federated token (workloadidentity):"},
+	{Key: "methods", Title: "Other login methods:"},
+	{Key: "cache", Title: "Cache:"},
+	{Key: "general", Title: "General:"},
+}
+
+const description = "An exec credential plugin for AKS: gets the cluster's token from Microsoft Entra ID, by a federated token or any other login, and caches it sealed."
+
+// printHelp is kong's, with what get-token --help says before the flags. Kong would make that at every start, for nobody.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	if node := ctx.Selected(); node != nil && node.Name == "get-token" {
+		node.Detail = loginHelp()
+	}
+	return kong.DefaultHelpPrinter(options, ctx)
+}
+
+func loginHelp() string {
+	var help strings.Builder
+	help.WriteString("Login methods, and what they need:\n\n")
+	for _, m := range token.Methods {
+		fmt.Fprintf(&help, "    %s\n      %s\n", m.Name, strings.ReplaceAll(m.About, "`", ""))
+		if len(m.Required) > 0 {
+			fmt.Fprintf(&help, "      needs --%s\n", strings.ReplaceAll(strings.Join(m.Required, ", --"), "|", " or --"))
+		}
+	}
+	help.WriteString("\nA variable with ! wins over the flag, the others yield to it; an empty variable is an unset one. Besides those named with the flags, these are read:\n\n")
+	for _, v := range VariablesWithoutFlag {
+		fmt.Fprintf(&help, "    %s\n      %s\n", strings.Join(v.Names, " "), v.About)
+	}
+	help.WriteString("\nExit status: 1 the login failed, 2 wrong usage, 3 a person has to sign in and nobody can be asked.")
+	return help.String()
+}
+
+// helpWithVariables fills in a flag's help, and adds the variables that it is read from and its default. Kong's own way
+// of filling in would look for blanks at every start, and not only when help is asked for.
+func helpWithVariables(value *kong.Value) string {
+	help := strings.NewReplacer(
+		"{methods}", strings.Join(token.MethodNames(), ", "),
+		"{pop}", strings.Join(token.MethodsWith("pop-enabled"), ", "),
+		"{environments}", strings.Join(token.EnvironmentNames(), ", "),
+		"{token_file}", token.WellKnownTokenFile,
+	).Replace(value.Help)
+	var notes []string
+	for _, v := range token.Variables(value.Tag.Get) {
+		note := "$" + v.Name
+		if v.Overrides {
+			note += "!"
+		}
+		if v.AzureRM {
+			note += " under --use-azurerm-env-vars"
+		}
+		if v.Method != "" {
+			note += " for " + v.Method
+		}
+		notes = append(notes, note)
+	}
+	if otherwise := value.Tag.Get("otherwise"); otherwise != "" {
+		notes = append(notes, "default "+otherwise)
+	}
+	if len(notes) == 0 {
+		return help
+	}
+	return help + " (" + strings.Join(notes, ", ") + ")"
+}
+
+// VariablesWithoutFlag are read besides those in the flags' tags. README.md has them too.
+var VariablesWithoutFlag = []VariableGroup{
+	{[]string{"KUBERNETES_EXEC_INFO"}, "what the client wants: the answer's version, v1 or v1beta1"},
+	{[]string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}, "GitHub Actions"},
+	{[]string{"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"}, "AKS identity bindings"},
+	{[]string{"AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION"}, "a regional address of Entra ID"},
+	{[]string{"SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN"}, "Azure Pipelines"},
+	{[]string{"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT", "MSI_ENDPOINT", "MSI_SECRET", "DEFAULT_IDENTITY_CLIENT_ID", "IMDS_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST"},
+		"managed identities elsewhere than on a virtual machine"},
+	{[]string{"AZURE_CONFIG_DIR", "AZURE_CLOUD_NAME", "AZURE_SUBSCRIPTION_ID", "AZD_CONFIG_DIR", "AZD_AUTH_ENDPOINT"}, "who is signed in to az and azd"},
+	{[]string{"BROWSER"}, "the browser for interactive"},
+	{[]string{"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}, "the way there"},
+}
+
+// VariableGroup is a group of variables that are read.
+type VariableGroup struct {
+	Names []string
+	About string
+}

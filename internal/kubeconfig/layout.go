@@ -1,0 +1,282 @@
+package kubeconfig
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// layout tells where in a text its nodes are. yaml says only in which line and column a node begins; where it ends is found here, by rules
+// that hold for what people and programs write. They need not hold for all of YAML: whatever is edited by them is verified.
+// A position that was not found is negative or makes no sense; splices refuse it.
+type layout struct {
+	text  []byte
+	lines []int // where each begins
+	ascii bool  // a character is a byte
+}
+
+func newLayout(text []byte) layout {
+	l := layout{text: text, lines: []int{0}, ascii: !bytes.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })}
+	for i := 0; i < len(text); i++ {
+		if n := l.lineBreak(i); n > 0 {
+			i += n - 1
+			l.lines = append(l.lines, i+1)
+		}
+	}
+	return l
+}
+
+var lineBreaks = []string{"\r\n", "\n", "\r", "\u0085", "\u2028", "\u2029"} // YAML 1.1's
+
+// lineBreak is the length of the line break at a position, 0 if there is none.
+func (l layout) lineBreak(at int) int {
+	if at < 0 || at >= len(l.text) || l.text[at] > '\r' && l.text[at] < 0x80 {
+		return 0
+	}
+	for _, b := range lineBreaks {
+		if bytes.HasPrefix(l.text[at:], []byte(b)) {
+			return len(b)
+		}
+	}
+	return 0
+}
+
+// byteAt is 0 outside of the text.
+func (l layout) byteAt(at int) byte {
+	if at < 0 || at >= len(l.text) {
+		return 0
+	}
+	return l.text[at]
+}
+
+func (l layout) between(from, to int) string {
+	if from < 0 || to > len(l.text) || from > to {
+		return ""
+	}
+	return string(l.text[from:to])
+}
+
+// lineStart is where the line begins in which a position is.
+func (l layout) lineStart(at int) int {
+	low, high := 0, len(l.lines)
+	for high-low > 1 {
+		if middle := (low + high) / 2; l.lines[middle] <= at {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return l.lines[low]
+}
+
+// lineEnd is where the line ends in which a position is, before its break.
+func (l layout) lineEnd(at int) int {
+	for at >= 0 && at < len(l.text) && l.lineBreak(at) == 0 {
+		at++
+	}
+	return at
+}
+
+// eol is the line break that the neighbourhood of a position uses.
+func (l layout) eol(at int) string {
+	end := l.lineEnd(at)
+	if end >= len(l.text) && l.lineStart(at) > 0 {
+		end = l.lineStart(at) - 1
+		if l.byteAt(end-1) == '\r' {
+			end--
+		}
+	}
+	if l.between(end, end+2) == "\r\n" {
+		return "\r\n"
+	}
+	return "\n"
+}
+
+// begin is where a node begins, with its anchor and tag.
+func (l layout) begin(n *yaml.Node) int {
+	if n.Line < 1 || n.Line > len(l.lines) {
+		return -1
+	}
+	at := l.lines[n.Line-1]
+	if l.ascii {
+		return at + n.Column - 1
+	}
+	for range n.Column - 1 { // columns count characters
+		_, size := utf8.DecodeRune(l.text[min(at, len(l.text)):])
+		at += size
+	}
+	return at
+}
+
+// contentStart is where a node begins, without its anchor and tag.
+func (l layout) contentStart(n *yaml.Node) int {
+	at := l.begin(n)
+	after := at
+	for n.Kind != yaml.AliasNode && (l.byteAt(at) == '&' || l.byteAt(at) == '!') {
+		after = at
+		for after < len(l.text) && !strings.ContainsRune(" \t\r\n", rune(l.text[after])) {
+			after++
+		}
+		at = l.skipSpace(after)
+	}
+	if n.Kind == yaml.ScalarNode && n.Value == "" && !isQuoted(n) && !isBlockScalar(n) {
+		return after // nothing follows, not even in the next line
+	}
+	return at
+}
+
+// skipSpace passes blanks, line breaks and comments.
+func (l layout) skipSpace(at int) int {
+	for at >= 0 && at < len(l.text) {
+		c := l.text[at]
+		switch {
+		case c == ' ' || c == '\t':
+			at++
+		case l.lineBreak(at) > 0:
+			at += l.lineBreak(at)
+		case c == '#':
+			at = l.lineEnd(at)
+		default:
+			return at
+		}
+	}
+	return at
+}
+
+func isBlockScalar(n *yaml.Node) bool { return n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 }
+
+func isFlow(n *yaml.Node) bool { return n.Style&yaml.FlowStyle != 0 }
+
+// end is where a node ends. indent is the column, counted from 0, of the mapping or list that it is in.
+func (l layout) end(n *yaml.Node, indent int) int {
+	at := l.contentStart(n)
+	switch {
+	case n.Kind == yaml.AliasNode:
+		return at + len("*") + len(n.Value)
+	case n.Kind == yaml.ScalarNode:
+		return l.scalarEnd(n, at, indent)
+	case isFlow(n):
+		return l.flowEnd(n, at)
+	}
+	return l.end(n.Content[len(n.Content)-1], l.indent(n))
+}
+
+func (l layout) flowEnd(n *yaml.Node, at int) int {
+	at++
+	if len(n.Content) > 0 {
+		at = l.end(n.Content[len(n.Content)-1], 0)
+	}
+	if at = l.skipSpace(at); l.byteAt(at) == ',' {
+		at = l.skipSpace(at + 1)
+	}
+	if c := l.byteAt(at); c != ']' && c != '}' {
+		return -1
+	}
+	return at + 1
+}
+
+// indent is the column, counted from 0, of a block mapping's keys or of a block list's dashes.
+func (l layout) indent(n *yaml.Node) int {
+	at := l.contentStart(n)
+	if n.Kind == yaml.MappingNode {
+		at = l.begin(n.Content[0])
+	}
+	return at - l.lineStart(at)
+}
+
+func (l layout) scalarEnd(n *yaml.Node, at, indent int) int {
+	switch {
+	case n.Style&yaml.DoubleQuotedStyle != 0:
+		for at++; l.byteAt(at) != '"'; at++ {
+			if at >= len(l.text) {
+				return -1
+			}
+			if l.text[at] == '\\' {
+				at++
+			}
+		}
+		return at + 1
+	case n.Style&yaml.SingleQuotedStyle != 0:
+		for at++; l.byteAt(at) != '\'' || l.byteAt(at+1) == '\''; at++ {
+			if at >= len(l.text) {
+				return -1
+			}
+			if l.text[at] == '\'' {
+				at++
+			}
+		}
+		return at + 1
+	case isBlockScalar(n):
+		return l.blockScalarEnd(at, indent)
+	}
+	return l.plainScalarEnd(n.Value, at)
+}
+
+// plainScalarEnd goes along an unquoted text with its value in hand: a line break is a blank there, and further ones are line breaks.
+func (l layout) plainScalarEnd(value string, at int) int {
+	for value != "" {
+		if l.lineBreak(at) == 0 && strings.IndexByte(" \t", l.byteAt(at)) < 0 {
+			if l.byteAt(at) != value[0] {
+				return -1
+			}
+			at, value = at+1, value[1:]
+			continue
+		}
+		start, breaks := at, 0
+		for {
+			if n := l.lineBreak(at); n > 0 {
+				at, breaks = at+n, breaks+1
+			} else if c := l.byteAt(at); c == ' ' || c == '\t' {
+				at++
+			} else {
+				break
+			}
+		}
+		folded := l.between(start, at)
+		switch breaks {
+		case 0:
+		case 1:
+			folded = " "
+		default:
+			folded = strings.Repeat("\n", breaks-1)
+		}
+		rest, found := strings.CutPrefix(value, folded)
+		if !found {
+			return -1
+		}
+		value = rest
+	}
+	return at
+}
+
+// blockScalarEnd is the end of the last line of a text in the style '|' or '>'. Empty lines after it count when they may be part of the value.
+func (l layout) blockScalarEnd(at, indent int) int {
+	end := l.lineEnd(at)
+	header, _, _ := strings.Cut(l.between(at, end), "#")
+	keep := strings.Contains(header, "+")
+	own := -1 // the text's own indentation
+	if i := strings.IndexAny(header, "123456789"); i >= 0 {
+		own = max(indent, 0) + int(header[i]-'0')
+	}
+	for next := end + l.lineBreak(end); next > end && next < len(l.text); {
+		stop := l.lineEnd(next)
+		line := l.between(next, stop)
+		width := len(line) - len(strings.TrimLeft(line, " "))
+		switch blank := width == len(line); {
+		case !blank && own < 0 && width > indent:
+			own = width
+			end = stop
+		case !blank && (own < 0 || width < own):
+			return end
+		case !blank, keep, own >= 0 && width > own:
+			end = stop
+		}
+		next = stop + l.lineBreak(stop)
+		if l.lineBreak(stop) == 0 {
+			break
+		}
+	}
+	return end
+}

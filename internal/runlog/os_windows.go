@@ -1,0 +1,4 @@
+package runlog
+
+// openNonblock: there are no pipes among files here.
+const openNonblock = 0
