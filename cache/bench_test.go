@@ -23,7 +23,8 @@ func benchEntry(b *testing.B) *Entry {
 	return e
 }
 
-// BenchmarkOpen is what a warm run does with the cache: name and key from the secret, the file, the seal.
+// BenchmarkOpen is what a warm run does with the cache: name and key from the secret, the file, the
+// seal.
 func BenchmarkOpen(b *testing.B) {
 	stored := benchEntry(b)
 	if err := stored.Put(benchToken, "token", expires); err != nil {

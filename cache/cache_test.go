@@ -166,7 +166,8 @@ func FuzzGet(f *testing.F) {
 		if err := os.WriteFile(e.path(entrySuffix), raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		// Fuzzing processes each sealed a seed of their own; whatever opens must be what was sealed.
+		// Fuzzing processes each sealed a seed of their own; whatever opens must be what was
+		// sealed.
 		if got, err := e.Get(); err == nil && string(got) != "data" || err != nil && !errors.Is(err, ErrMiss) {
 			t.Fatalf("got %q, %v", got, err)
 		}

@@ -20,8 +20,8 @@ type State struct {
 	LocksHeld  int         // locks that a process holds now
 }
 
-// Check tells how the folder is, and tries whether an entry could be stored: an error says why not. It leaves nothing behind. A lock
-// that nobody holds is taken for a moment.
+// Check tells how the folder is, and tries whether an entry could be stored: an error says why not.
+// It leaves nothing behind. A lock that nobody holds is taken for a moment.
 func (d Dir) Check() (State, error) {
 	var s State
 	err := sealed.CheckDir(d.Path)

@@ -14,10 +14,11 @@ import (
 // keySize is that of a key for AES-256.
 const keySize = 32
 
-// Key returns the user's own key in the file at path, for sealing what no secret belongs to. Where there is none it makes the file, with
-// mode 0600, and its folder, with 0700: processes that do so at once get the same key. A file that is no key, or that others could read,
-// is replaced by a new one. A link, somebody else's file, a folder that is not used (see Dir) and a file in d, where it would lie beside
-// what it seals, are errors.
+// Key returns the user's own key in the file at path, for sealing what no secret belongs to. Where
+// there is none it makes the file, with mode 0600, and its folder, with 0700: processes that do so
+// at once get the same key. A file that is no key, or that others could read, is replaced by a new
+// one. A link, somebody else's file, a folder that is not used (see Dir) and a file in d, where it
+// would lie beside what it seals, are errors.
 func (d Dir) Key(path string) ([]byte, error) {
 	home, name := Dir{Path: filepath.Dir(path)}, filepath.Base(path)
 	for range maxAttempts {
@@ -35,8 +36,9 @@ func (d Dir) Key(path string) ([]byte, error) {
 	return nil, fmt.Errorf("the key %s does not stay where it is", path)
 }
 
-// readOrMakeKey is what readKey finds in the folder; where that is no key, a new one takes its place and errNotAKey is returned. Another file may have such a
-// name too, so nothing is done by the folder's path: whoever can write above it could make that lead elsewhere meanwhile.
+// readOrMakeKey is what readKey finds in the folder; where that is no key, a new one takes its
+// place and errNotAKey is returned. Another file may have such a name too, so nothing is done by
+// the folder's path: whoever can write above it could make that lead elsewhere meanwhile.
 func (d Dir) readOrMakeKey(name string) ([]byte, error) {
 	folder, err := d.openRoot()
 	if err != nil {
@@ -124,7 +126,8 @@ func readKey(folder *os.Root, name string) ([]byte, error) {
 	return key, nil
 }
 
-// makeKey puts a new key into the folder, whole, unless there is something: then its error is fs.ErrExist.
+// makeKey puts a new key into the folder, whole, unless there is something: then its error is
+// fs.ErrExist.
 func makeKey(folder *os.Root, name string) error {
 	key := make([]byte, keySize)
 	rand.Read(key) // it does not fail

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Somebody who can write above the key's folder changes it for a link, and back, as often as he can. Where the link leads there is a
-// key too, which is another program's.
+// Somebody who can write above the key's folder changes it for a link, and back, as often as he
+// can. Where the link leads there is a key too, which is another program's.
 func TestKeyDirSwappedForALink(t *testing.T) {
 	above, theirs := t.TempDir(), newOtherFile(t, "key", "secret key of a VPN")
 	folder, link := filepath.Join(above, "akslogin"), filepath.Join(above, "link")

@@ -12,7 +12,8 @@ import (
 // noDir is a cache that is nowhere.
 var noDir Dir
 
-// However many ask at once for a key that is not there yet, they get the same, and nothing else is left.
+// However many ask at once for a key that is not there yet, they get the same, and nothing else is
+// left.
 func TestConcurrentCallersGetOneKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data", "key")
 	keys := make([][]byte, 50)

@@ -13,8 +13,8 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// Listing is what an entry says of itself to anybody who can read the file. Nobody has vouched for it:
-// only opening the entry proves its head.
+// Listing is what an entry says of itself to anybody who can read the file. Nobody has vouched for
+// it: only opening the entry proves its head.
 type Listing struct {
 	Inputs  []string // "name=value", as given to Dir.Entry
 	Kind    string
@@ -22,8 +22,9 @@ type Listing struct {
 	Expires time.Time
 }
 
-// List returns what the entries say of themselves, in no promised order. Files that are no entries are passed
-// over. An absent folder is an empty one; a folder that is not used (see Dir) is an error.
+// List returns what the entries say of themselves, in no promised order. Files that are no entries
+// are passed over. An absent folder is an empty one; a folder that is not used (see Dir) is an
+// error.
 func (d Dir) List() ([]Listing, error) {
 	var all []Listing
 	err := d.eachFile(func(path, suffix string, _ fs.FileInfo) {
@@ -61,7 +62,8 @@ func (d Dir) eachFile(f func(path, suffix string, fi fs.FileInfo)) error {
 	return err
 }
 
-// parseName tells the files that this package makes by their names: 32 hexadecimal digits and a suffix.
+// parseName tells the files that this package makes by their names: 32 hexadecimal digits and a
+// suffix.
 func parseName(name string) (suffix string, ours bool) {
 	id, rest, found := strings.Cut(name, ".")
 	if raw, err := hex.DecodeString(id); !found || err != nil || len(raw) != 16 {

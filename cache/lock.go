@@ -14,11 +14,13 @@ import (
 // ErrHeld says that somebody else holds the lock, or did until patience ended.
 var ErrHeld = sealed.ErrHeld
 
-// ErrHolderFailed says that who held the lock could not store what he did there: there is nothing to wait for in this folder.
+// ErrHolderFailed says that who held the lock could not store what he did there: there is nothing
+// to wait for in this folder.
 var ErrHolderFailed = errors.New("the process that held the lock could not store its result")
 
-// lockSuffixes name the locks of an entry. The second is for the day on which the first one's holder was stopped:
-// whoever lost patience with it queues there, so that still one at a time works.
+// lockSuffixes name the locks of an entry. The second is for the day on which the first one's
+// holder was stopped: whoever lost patience with it queues there, so that still one at a time
+// works.
 var lockSuffixes = []string{sealed.LockSuffix, ".lock2"}
 
 func isLockSuffix(suffix string) bool { return slices.Contains(lockSuffixes, suffix) }
@@ -28,17 +30,19 @@ const (
 	heartbeats           = 5 // how often in that time a holder shows life
 )
 
-// maxAttempts bounds how often something is done anew because its file or folder was removed meanwhile.
+// maxAttempts bounds how often something is done anew because its file or folder was removed
+// meanwhile.
 const maxAttempts = 10
 
-// Lock waits until nobody else holds the entry's lock and takes it; unlock gives it back, once. A holder shows that he is alive by
-// touching the lock file; one that shows no sign of life for Dir.Patience is passed by. When he dies the
-// kernel frees his lock at once.
+// Lock waits until nobody else holds the entry's lock and takes it; unlock gives it back, once. A
+// holder shows that he is alive by touching the lock file; one that shows no sign of life for
+// Dir.Patience is passed by. When he dies the kernel frees his lock at once.
 //
-// With wait false it does not wait and returns ErrHeld where it would have to. It also returns ErrHeld when no lock could be
-// had with patience, ErrHolderFailed when waiting turned out to be of no use, and ctx's error when that ends first: then a thread and
-// a descriptor go on waiting until the holder ends. Any other error says why locking is impossible here.
-// It is not for mutual exclusion that correctness rests on: it saves work.
+// With wait false it does not wait and returns ErrHeld where it would have to. It also returns
+// ErrHeld when no lock could be had with patience, ErrHolderFailed when waiting turned out to be of
+// no use, and ctx's error when that ends first: then a thread and a descriptor go on waiting until
+// the holder ends. Any other error says why locking is impossible here. It is not for mutual
+// exclusion that correctness rests on: it saves work.
 func (e *Entry) Lock(ctx context.Context, wait bool) (unlock func(), err error) {
 	for _, suffix := range lockSuffixes {
 		unlock, err = e.lockFile(ctx, e.path(suffix), wait)
@@ -82,7 +86,8 @@ func (e *Entry) lockFile(ctx context.Context, path string, wait bool) (unlock fu
 	return nil, errors.New("the lock file does not stay where it is")
 }
 
-// holderFailedTime is the time that a holder leaves on the lock file when he could not store his result: that works on a full disk too.
+// holderFailedTime is the time that a holder leaves on the lock file when he could not store his
+// result: that works on a full disk too.
 var holderFailedTime = time.Unix(1, 0)
 
 // acquire returns the open and locked file.
@@ -123,8 +128,9 @@ func (d Dir) acquire(ctx context.Context, path string, wait bool) (*os.File, err
 	return nil, err
 }
 
-// holderSilent is closed when the lock file has not been touched for as long as patience lasts. It is counted in ticks of this process
-// and not in time: one that was suspended itself has not been watching.
+// holderSilent is closed when the lock file has not been touched for as long as patience lasts. It
+// is counted in ticks of this process and not in time: one that was suspended itself has not been
+// watching.
 func (d Dir) holderSilent(ctx context.Context, f *os.File) <-chan struct{} {
 	silent := make(chan struct{})
 	go func() {
@@ -146,8 +152,8 @@ func (d Dir) holderSilent(ctx context.Context, f *os.File) <-chan struct{} {
 	return silent
 }
 
-// heartbeat touches the lock file now and at intervals until stop is called. It does so by the open file: another may stand at its
-// path by now.
+// heartbeat touches the lock file now and at intervals until stop is called. It does so by the open
+// file: another may stand at its path by now.
 func (d Dir) heartbeat(f *os.File) (stop func()) {
 	setModTime(f, time.Now())
 	done, ended := make(chan struct{}), make(chan struct{})
@@ -191,7 +197,8 @@ func isFileAt(f *os.File, path string) bool {
 	return err == nil && os.SameFile(ours, there)
 }
 
-// removeUnheld removes a lock file that nobody holds. Who waits for it notices and opens the next one.
+// removeUnheld removes a lock file that nobody holds. Who waits for it notices and opens the next
+// one.
 func removeUnheld(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|sealed.NoFollow, 0)
 	if err != nil {

@@ -42,7 +42,8 @@ func waitForBlocked(t *testing.T, path string, want int) {
 	}
 }
 
-// When the folder is removed while a queue waits in it, the queue stays one: in a new folder, if the holder has not made it again.
+// When the folder is removed while a queue waits in it, the queue stays one: in a new folder, if
+// the holder has not made it again.
 func TestWaitersSurviveRemovedDir(t *testing.T) {
 	const queue = 20
 	for name, remove := range map[string]func(Dir) error{
@@ -85,7 +86,8 @@ func TestWaitersSurviveRemovedDir(t *testing.T) {
 	}
 }
 
-// What stands in a lock's place may be anything: it makes way, or there is no lock, and the entry is stored and read all the same.
+// What stands in a lock's place may be anything: it makes way, or there is no lock, and the entry
+// is stored and read all the same.
 func TestUnusableLockFiles(t *testing.T) {
 	foreign := func(path string) error { // another program's, for ever
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -143,7 +145,8 @@ func TestUnusableLockFiles(t *testing.T) {
 	}
 }
 
-// A disk that fills up in the middle of an entry keeps the old one and no piece of the new, and who waited learns that waiting is futile.
+// A disk that fills up in the middle of an entry keeps the old one and no piece of the new, and who
+// waited learns that waiting is futile.
 func TestFullDiskFailsWaiters(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("mounting needs root")

@@ -36,7 +36,8 @@ func TestLockIsExclusive(t *testing.T) {
 	}
 }
 
-// A lock file that is swept away while somebody waits for it must not leave two holders of two files.
+// A lock file that is swept away while somebody waits for it must not leave two holders of two
+// files.
 func TestLockFileRemovedWhileWaiting(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("an open file cannot be removed there")

@@ -18,7 +18,8 @@ func setModTime(f *os.File, t time.Time) {
 	_ = syscall.Futimes(int(f.Fd()), []syscall.Timeval{tv, tv})
 }
 
-// removeHeld removes a lock file while its lock is held, so that who waits for it sees that it is gone, and closes it.
+// removeHeld removes a lock file while its lock is held, so that who waits for it sees that it is
+// gone, and closes it.
 func removeHeld(f *os.File) error {
 	defer f.Close()
 	return os.Remove(f.Name())

@@ -8,8 +8,10 @@ import (
 	"github.com/adrg/xdg"
 )
 
-// ResolveDir is the folder that somebody named: ~ is the home folder, which no shell resolves in a kubeconfig, and a relative path is from where the
-// process runs. Where nobody named one it is the user's cache folder's own for this program. A path that cannot be resolved stays as it is; then it is not used.
+// ResolveDir is the folder that somebody named: ~ is the home folder, which no shell resolves in a
+// kubeconfig, and a relative path is from where the process runs. Where nobody named one it is the
+// user's cache folder's own for this program. A path that cannot be resolved stays as it is; then
+// it is not used.
 func ResolveDir(named string) string {
 	if named == "" {
 		return filepath.Join(xdg.CacheHome, "akslogin")

@@ -42,7 +42,8 @@ func newOtherFile(t *testing.T, name, content string) otherFile {
 	return otherFile{path, content, fi}
 }
 
-// wantUntouched fails where the file was removed, replaced, written to, touched or given other permissions.
+// wantUntouched fails where the file was removed, replaced, written to, touched or given other
+// permissions.
 func (b otherFile) wantUntouched(t *testing.T) {
 	t.Helper()
 	fi, err := os.Lstat(b.path)
@@ -59,7 +60,8 @@ func (b otherFile) wantUntouched(t *testing.T) {
 	}
 }
 
-// ownPaths are all under which this package opens, makes or removes a file for an entry; a temporary one's cannot be foreseen.
+// ownPaths are all under which this package opens, makes or removes a file for an entry; a
+// temporary one's cannot be foreseen.
 func ownPaths(e *Entry) map[string]string {
 	return map[string]string{
 		"entry": e.path(entrySuffix), "lock": e.path(".lock"), "second lock": e.path(".lock2"), "marker": filepath.Join(e.dir.Path, sweepMarker),
@@ -67,7 +69,8 @@ func ownPaths(e *Entry) map[string]string {
 	}
 }
 
-// useEverything does everything that is done to a folder of entries, a day after the temporary files in it were left.
+// useEverything does everything that is done to a folder of entries, a day after the temporary
+// files in it were left.
 func useEverything(t *testing.T, e *Entry) {
 	t.Helper()
 	if got, err := e.Get(); !errors.Is(err, ErrMiss) {
@@ -103,7 +106,8 @@ func useEverything(t *testing.T, e *Entry) {
 	}
 }
 
-// wantWorking fails where the folder, once attacked, does not do its work, or the lock is not what one process holds.
+// wantWorking fails where the folder, once attacked, does not do its work, or the lock is not what
+// one process holds.
 func wantWorking(t *testing.T, e *Entry) {
 	t.Helper()
 	put(t, e, "data")
@@ -125,7 +129,8 @@ func wantWorking(t *testing.T, e *Entry) {
 	}
 }
 
-// newAttackedEntry is an entry in an empty folder, with the clock years after what is planted there was left.
+// newAttackedEntry is an entry in an empty folder, with the clock years after what is planted there
+// was left.
 func newAttackedEntry(t *testing.T) *Entry {
 	d := Dir{Path: filepath.Join(t.TempDir(), "cache")}
 	mkdir(t, d.Path, 0o700)
@@ -190,7 +195,8 @@ func TestHardLinkedLockIsNotHeld(t *testing.T) {
 	theirs.wantUntouched(t)
 }
 
-// What is no file at all under the names that are used does not block, is not emptied and does not stop the others.
+// What is no file at all under the names that are used does not block, is not emptied and does not
+// stop the others.
 func TestPlantedSpecialFiles(t *testing.T) {
 	things := map[string]func(at string) error{
 		"pipe":         func(at string) error { return unix.Mkfifo(at, 0o600) },

@@ -15,18 +15,18 @@ const (
 	sweepMarker   = "akslogin.swept"
 	sweepInterval = 15 * time.Minute
 
-	// orphanAge is the age from which a file that nobody seems to need is removed: a lock that is not held,
-	// a temporary file of a process that was killed, an entry whose head cannot be read.
+	// orphanAge is the age from which a file that nobody seems to need is removed: a lock that is
+	// not held, a temporary file of a process that was killed, an entry whose head cannot be read.
 	orphanAge = 24 * time.Hour
 
-	// maxWarmStarts are as many as are left when a folder is swept, of those that are good and of those that are over; more have command lines that never come
-	// again, and all of them go.
+	// maxWarmStarts are as many as are left when a folder is swept, of those that are good and of
+	// those that are over; more have command lines that never come again, and all of them go.
 	maxWarmStarts = 256
 )
 
-// Clear removes every entry and memo, and the locks and temporary files that nobody holds, and says how many entries there
-// were. It touches no other file, so that a folder shared with other programs keeps theirs, and leaves the
-// folder itself. An absent folder is no error.
+// Clear removes every entry and memo, and the locks and temporary files that nobody holds, and says
+// how many entries there were. It touches no other file, so that a folder shared with other
+// programs keeps theirs, and leaves the folder itself. An absent folder is no error.
 func (d Dir) Clear() (entries int, err error) {
 	var errs []error
 	pass := func(memos bool) error {
@@ -53,8 +53,8 @@ func (d Dir) Clear() (entries int, err error) {
 	return entries, errors.Join(append(errs, err)...)
 }
 
-// sweepIfDue removes what has expired, at most once in sweepInterval for all processes together. Trouble is
-// left for the next time: sweeping is a courtesy, not a promise.
+// sweepIfDue removes what has expired, at most once in sweepInterval for all processes together.
+// Trouble is left for the next time: sweeping is a courtesy, not a promise.
 func (d Dir) sweepIfDue(now time.Time) {
 	marker := filepath.Join(d.Path, sweepMarker)
 	if fi, err := os.Lstat(marker); err == nil {

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// A clock that was ahead for a while leaves files from the future. They are swept, and do not keep others from being swept.
+// A clock that was ahead for a while leaves files from the future. They are swept, and do not keep
+// others from being swept.
 func TestSweepRemovesFilesFromTheFuture(t *testing.T) {
 	now := time.Now()
 	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), Now: func() time.Time { return now }}

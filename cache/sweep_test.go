@@ -95,7 +95,8 @@ func TestSweepRemovesExpired(t *testing.T) {
 	}
 }
 
-// Memos are not listed, and not counted when they are cleared; of too many, all go when the folder is swept.
+// Memos are not listed, and not counted when they are cleared; of too many, all go when the folder
+// is swept.
 func TestWarmStartEntries(t *testing.T) {
 	now := time.Now()
 	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), Now: func() time.Time { return now }}

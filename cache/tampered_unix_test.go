@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The readable head is nobody's word: whatever is written there, the entry only misses, and what is listed is only what was written.
+// The readable head is nobody's word: whatever is written there, the entry only misses, and what is
+// listed is only what was written.
 func TestEditedHeaderIsMiss(t *testing.T) {
 	for name, edit := range map[string][2]string{
 		"lives longer":  {`"expires":"2030`, `"expires":"2130`},

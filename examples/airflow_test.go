@@ -43,7 +43,8 @@ func checkKubeconfig(t *testing.T, raw string) {
 	}
 }
 
-// checkEmbeddedKubeconfig checks a kubeconfig that stands in a connection: it is the one in the file.
+// checkEmbeddedKubeconfig checks a kubeconfig that stands in a connection: it is the one in the
+// file.
 func checkEmbeddedKubeconfig(t *testing.T, raw string) {
 	t.Helper()
 	var got, want any
@@ -57,7 +58,8 @@ func checkEmbeddedKubeconfig(t *testing.T, raw string) {
 
 // Connections
 
-// airflowConn is an Airflow connection with no more fields than are of use: in_cluster and empty ones are a choice to some versions of the provider.
+// airflowConn is an Airflow connection with no more fields than are of use: in_cluster and empty
+// ones are a choice to some versions of the provider.
 type airflowConn struct {
 	Type        string       `yaml:"conn_type"`
 	Description string       `yaml:"description"`
@@ -134,7 +136,8 @@ func checkSettings(t *testing.T, raw string) {
 
 // Images
 
-// checkDockerfile checks that an image is its base and one static binary more, and nothing else: no packages, no ENV.
+// checkDockerfile checks that an image is its base and one static binary more, and nothing else: no
+// packages, no ENV.
 func checkDockerfile(base string) func(t *testing.T, raw string) {
 	return func(t *testing.T, raw string) {
 		module, err := os.ReadFile("go.mod")
@@ -183,7 +186,8 @@ func checkRequirements(t *testing.T, raw string) {
 
 // The DAG
 
-// runDAG executes a DAG without Airflow. Anything that is imported besides these modules is not there, as what Airflow 3 has removed is not.
+// runDAG executes a DAG without Airflow. Anything that is imported besides these modules is not
+// there, as what Airflow 3 has removed is not.
 const runDAG = `
 import json, sys, types
 
@@ -220,7 +224,8 @@ exec(compile(sys.stdin.read(), "aks_pod.py", "exec", dont_inherit=True), {"__nam
 print(json.dumps(found))
 `
 
-// operatorArguments are those of KubernetesPodOperator that Airflow 2.11 and 3 know alike, with the type that each has.
+// operatorArguments are those of KubernetesPodOperator that Airflow 2.11 and 3 know alike, with the
+// type that each has.
 var operatorArguments = map[string]any{
 	"task_id": "", "name": "", "namespace": "", "image": "", "cmds": []any{}, "arguments": []any{}, "kubernetes_conn_id": "", "in_cluster": false,
 	"get_logs": false, "on_finish_action": "", "deferrable": false, "poll_interval": 0.0,

@@ -21,7 +21,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// clientExamples are the files of examples/kubectl and examples/client-go, each with what holds it to its purpose.
+// clientExamples are the files of examples/kubectl and examples/client-go, each with what holds it
+// to its purpose.
 var clientExamples = map[string]func(t *testing.T, content []byte){
 	"kubectl/README.md":           checkClientReadme,
 	"kubectl/kubeconfig.yaml":     checkClientKubeconfig,
@@ -70,7 +71,8 @@ var (
 
 const zeroGUID = "00000000-0000-0000-0000-000000000000"
 
-// checkClientPlaceholders: readers know what to replace by its zeros or its capitals, so nothing else that is to be replaced may stand there.
+// checkClientPlaceholders: readers know what to replace by its zeros or its capitals, so nothing
+// else that is to be replaced may stand there.
 func checkClientPlaceholders(t *testing.T, content []byte) {
 	for _, id := range guid.FindAllString(string(content), -1) {
 		if id != zeroGUID {
@@ -87,7 +89,8 @@ func checkClientPlaceholders(t *testing.T, content []byte) {
 // checkClientReadme: TestReadmeCommandsParse reads its command lines.
 func checkClientReadme(*testing.T, []byte) {}
 
-// checkExampleExec: the login is one that can be had without a person, by IDs that are to be replaced.
+// checkExampleExec: the login is one that can be had without a person, by IDs that are to be
+// replaced.
 func checkExampleExec(t *testing.T, e *kubeconfig.Exec) {
 	t.Helper()
 	g, err := stanza.ReadArgs(e)

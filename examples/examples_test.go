@@ -87,7 +87,8 @@ var (
 	placeholder = regexp.MustCompile(`<[^<>\n]*[^A-Z<> \n][^<>\n]*>`)
 )
 
-// checkPlaceholders finds what people would have to replace and would not recognise, or somebody's own IDs.
+// checkPlaceholders finds what people would have to replace and would not recognise, or somebody's
+// own IDs.
 func checkPlaceholders(t *testing.T, raw string) {
 	for _, id := range guid.FindAllString(raw, -1) {
 		if !slices.Contains([]string{placeholderID, clusterUser, rbacWriter, entratest.AKSServerID}, id) {

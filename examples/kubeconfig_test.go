@@ -13,7 +13,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// The README's kubeconfig loads, and its stanza is one that this program's grammar takes. The folders beside it have tests of their own.
+// The README's kubeconfig loads, and its stanza is one that this program's grammar takes. The
+// folders beside it have tests of their own.
 func TestExampleKubeconfig(t *testing.T) {
 	seen := 0
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {

@@ -1,7 +1,7 @@
 package token
 
-// codesNoFederatedCredential: Entra ID knows no federated credential that matches. It also says so, for seconds or minutes, of one that is there
-// (https://github.com/kedacore/keda/issues/8152).
+// codesNoFederatedCredential: Entra ID knows no federated credential that matches. It also says so,
+// for seconds or minutes, of one that is there (https://github.com/kedacore/keda/issues/8152).
 var codesNoFederatedCredential = []int{70021, 700211, 700212, 700213}
 
 const (

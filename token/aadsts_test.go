@@ -10,7 +10,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/tokentest"
 )
 
-// documentedCodes are the codes in aadstsHints that Microsoft's list has, with the name that it gives them, so that the meaning can be compared.
+// documentedCodes are the codes in aadstsHints that Microsoft's list has, with the name that it
+// gives them, so that the meaning can be compared.
 // https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 var documentedCodes = map[int]string{
 	50001: "InvalidResource", 50002: "NotAllowedTenant", 50011: "InvalidReplyTo", 50012: "AuthenticationFailed", 50013: "InvalidAssertion", 50014: "GuestUserInPendingState",
@@ -67,7 +68,8 @@ func TestAADSTSCodesHaveSource(t *testing.T) {
 	}
 }
 
-// Each hint of a code that a method can meet is filled by that method's own facts, and short enough for a line.
+// Each hint of a code that a method can meet is filled by that method's own facts, and short enough
+// for a line.
 func TestHintPlaceholdersAreFilled(t *testing.T) {
 	const people, applications, federated = "devicecode interactive ropc", "spn workloadidentity azurepipelines", "workloadidentity azurepipelines"
 	only := map[string][]int{

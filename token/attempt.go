@@ -19,12 +19,14 @@ type attempt struct {
 	proofKey      *proofKey            // the key that the token is to be bound to; nil: a bearer token is wanted
 }
 
-// skipsInstanceDiscovery tells whether nobody need be asked about the authority: it is Microsoft's own, or the person trusts it.
+// skipsInstanceDiscovery tells whether nobody need be asked about the authority: it is Microsoft's
+// own, or the person trusts it.
 func (a attempt) skipsInstanceDiscovery(r Request) bool {
 	return a.SkipDiscovery || r.DisableInstanceDiscovery
 }
 
-// rootCause finds the cause that azidentity's and MSAL's errors have no way to tell: the answer that refused, or how the last request ended.
+// rootCause finds the cause that azidentity's and MSAL's errors have no way to tell: the answer
+// that refused, or how the last request ended.
 func rootCause(ctx context.Context, err error, last *entra.Outcome) error {
 	if errors.As(err, new(*signInNeededError)) {
 		return err
@@ -44,7 +46,8 @@ func rootCause(ctx context.Context, err error, last *entra.Outcome) error {
 	return err
 }
 
-// sleepWithJitter waits d or a little less, so that many processes do not come back at once. It returns false when ctx ends first.
+// sleepWithJitter waits d or a little less, so that many processes do not come back at once. It
+// returns false when ctx ends first.
 func sleepWithJitter(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d - rand.N(d/2+1)):

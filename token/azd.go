@@ -17,7 +17,8 @@ var azureDeveloperCLI = Method{
 	Open:         openAzureDeveloperCLI,
 }
 
-// azdStateFiles are the files of azd's folder that say who is signed in, and whether az is asked instead.
+// azdStateFiles are the files of azd's folder that say who is signed in, and whether az is asked
+// instead.
 var azdStateFiles = []string{"auth.json", "config.json"}
 
 func openAzureDeveloperCLI(r Request, w Options, _ entra.Client) (Login, error) {

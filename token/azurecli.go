@@ -27,8 +27,8 @@ var azureCLI = Method{
 	Open: openAzureCLI,
 }
 
-// azStateFiles are the files of az's folder that say who is signed in, to which cloud, and which subscription is chosen. Renewing tokens does not
-// touch them.
+// azStateFiles are the files of az's folder that say who is signed in, to which cloud, and which
+// subscription is chosen. Renewing tokens does not touch them.
 var azStateFiles = []string{"azureProfile.json", "clouds.config", "config"}
 
 func openAzureCLI(r Request, w Options, _ entra.Client) (Login, error) {

@@ -7,7 +7,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
-// azurePipelines exchanges the federated token that Azure Pipelines gives a job for a service connection.
+// azurePipelines exchanges the federated token that Azure Pipelines gives a job for a service
+// connection.
 // https://learn.microsoft.com/azure/devops/release-notes/2024/sprint-240-update#pipelines-and-tasks-populate-variables-to-customize-workload-identity-federation-authentication
 var azurePipelines = Method{
 	Name:          "azurepipelines",

@@ -14,7 +14,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
-// toolConfigDir is the folder in which a command line tool keeps who is signed in. A relative one is refused: tools are run in another folder.
+// toolConfigDir is the folder in which a command line tool keeps who is signed in. A relative one
+// is refused: tools are run in another folder.
 func toolConfigDir(w Options, variable, otherwise string) (string, error) {
 	if dir := w.Getenv(variable); dir != "" {
 		if !filepath.IsAbs(dir) {
@@ -32,7 +33,8 @@ func toolConfigDir(w Options, variable, otherwise string) (string, error) {
 // maxStateFile is many times the size of what a tool says of who is signed in.
 const maxStateFile = 4 << 20
 
-// hashFiles is a hash of a folder's files, or of their absence: another content is another identity. Nothing in it is secret.
+// hashFiles is a hash of a folder's files, or of their absence: another content is another
+// identity. Nothing in it is secret.
 func hashFiles(home string, files []string) string {
 	h := sha256.New()
 	for _, name := range files {
@@ -46,7 +48,8 @@ func hashFiles(home string, files []string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// toolCredential is azidentity's credential of a tool, with the tool's words in the place of azidentity's.
+// toolCredential is azidentity's credential of a tool, with the tool's words in the place of
+// azidentity's.
 type toolCredential struct{ azcore.TokenCredential }
 
 // GetToken runs the tool.

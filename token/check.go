@@ -9,8 +9,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// Check refuses, with a *UsageError, what can be known to be wrong before anything is read or sent. It returns the login method, also
-// with an error, unless that is unknown.
+// Check refuses, with a *UsageError, what can be known to be wrong before anything is read or sent.
+// It returns the login method, also with an error, unless that is unknown.
 func (r Request) Check() (Method, error) {
 	m, known := MethodByName(r.Login)
 	if !known {
@@ -19,7 +19,8 @@ func (r Request) Check() (Method, error) {
 	return m, r.checkMethod(m, func([]string) bool { return true })
 }
 
-// CheckStanza is Check for a request that is written down to be made later, elsewhere: its secrets may be in variables there.
+// CheckStanza is Check for a request that is written down to be made later, elsewhere: its secrets
+// may be in variables there.
 func (r Request) CheckStanza() error {
 	m, err := r.Check()
 	if m.Name == "" {
@@ -86,8 +87,9 @@ func (r Request) missingFlagError(m Method, flags []string) error {
 	return &UsageError{Text: text, Hint: m.MissingHint}
 }
 
-// checkIDs knows the names that stand for many tenants: where a person signs in, Entra ID finds his own, and where a password is sent, below
-// organizations only (https://learn.microsoft.com/entra/identity-platform/v2-oauth-ropc).
+// checkIDs knows the names that stand for many tenants: where a person signs in, Entra ID finds his
+// own, and where a password is sent, below organizations only
+// (https://learn.microsoft.com/entra/identity-platform/v2-oauth-ropc).
 func (r Request) checkIDs(m Method) error {
 	asked := strings.ToLower(r.TenantID)
 	shared := slices.Contains([]string{"common", "organizations", "consumers"}, asked)
@@ -116,7 +118,8 @@ func (r Request) CheckValues() error {
 	return err
 }
 
-// isTenant tells whether s is a GUID or a domain name; "adfs" is what AD FS has in a tenant's place.
+// isTenant tells whether s is a GUID or a domain name; "adfs" is what AD FS has in a tenant's
+// place.
 func isTenant(s string) bool {
 	if len(s) > 253 || !redact.IsPlain(s, ".-") || redact.LooksLikeSecret(s) {
 		return false
@@ -142,7 +145,8 @@ func IsGUID(s string) bool {
 	return err == nil && len(raw) == 16
 }
 
-// isApplicationID tells whether s can be an application's ID, and is not a token that got into the wrong place.
+// isApplicationID tells whether s can be an application's ID, and is not a token that got into the
+// wrong place.
 func isApplicationID(s, more string) bool {
 	return len(s) <= 200 && redact.IsPlain(s, more) && !redact.LooksLikeSecret(s)
 }

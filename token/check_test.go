@@ -27,7 +27,8 @@ func TestIsTenant(t *testing.T) {
 	}
 }
 
-// A length of time is one as Go reads it, or refused in words; a browser comes back to this machine only; an ID is one that can stand in an address.
+// A length of time is one as Go reads it, or refused in words; a browser comes back to this machine
+// only; an ID is one that can stand in an address.
 func FuzzFlagValues(f *testing.F) {
 	f.Add("1m30s", "http://localhost:8400", "contoso.example", "6dae42f8-4368-4678-94ff-3960e28e3630")
 	f.Add("-1s", "http://localhost.evil.example", "..", "api://x/.default")

@@ -13,7 +13,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// ciSystem is a CI system that gives a job a new federated token whenever it asks, with the job's own token.
+// ciSystem is a CI system that gives a job a new federated token whenever it asks, with the job's
+// own token.
 type ciSystem struct {
 	name                       string
 	urlVariable, tokenVariable string // where the job is told whom to ask, and with which token
@@ -24,7 +25,8 @@ type ciSystem struct {
 	refusedHint                string // where it refuses; may name facts
 }
 
-// completeLogin seals with the token that the job asks with: the federated tokens differ every time.
+// completeLogin seals with the token that the job asks with: the federated tokens differ every
+// time.
 func (c ciSystem) completeLogin(login Login, r Request, w Options) (Login, error) {
 	u, err := url.Parse(w.Getenv(c.urlVariable))
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {

@@ -11,8 +11,9 @@ import (
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/confidential"
 )
 
-// clientCredential is what an application or a managed identity proves itself with: one of the three. It yields azidentity's credential, or
-// MSAL's, on which azidentity rests, where the token is to be bound to a key: azidentity cannot ask for that.
+// clientCredential is what an application or a managed identity proves itself with: one of the
+// three. It yields azidentity's credential, or MSAL's, on which azidentity rests, where the token
+// is to be bound to a key: azidentity cannot ask for that.
 type clientCredential struct {
 	assertion    func(context.Context) (string, error)
 	secret       string
@@ -35,8 +36,9 @@ func (p clientCredential) tokenCredential(r Request, a attempt) (azcore.TokenCre
 			SendCertificateChain: true, // applications that trust a certificate by its name and issuer need it, to others it is nothing
 		})
 	}
-	// azidentity's WorkloadIdentityCredential would read the file by itself, untrimmed and unbounded, and would replace our transport where
-	// there is a token proxy; its AzurePipelinesCredential would send the job's token and the federated one by the same way.
+	// azidentity's WorkloadIdentityCredential would read the file by itself, untrimmed and
+	// unbounded, and would replace our transport where there is a token proxy; its
+	// AzurePipelinesCredential would send the job's token and the federated one by the same way.
 	return azidentity.NewClientAssertionCredential(r.TenantID, r.ClientID, p.assertion, &azidentity.ClientAssertionCredentialOptions{
 		ClientOptions: a.clientOptions, DisableInstanceDiscovery: discoverNothing,
 	})

@@ -29,7 +29,8 @@ var environments = []environment{
 		[]string{"login.partner.microsoftonline.cn", "login.chinacloudapi.cn"}, "api://AzureADTokenExchangeChina"},
 }
 
-// environmentByAuthority is the cloud whose Entra ID answers at an https://HOST/; known is false where that is no cloud's of the table.
+// environmentByAuthority is the cloud whose Entra ID answers at an https://HOST/; known is false
+// where that is no cloud's of the table.
 func environmentByAuthority(authority string) (e environment, known bool) {
 	host := strings.TrimSuffix(strings.TrimPrefix(authority, "https://"), "/")
 	i := slices.IndexFunc(environments, func(e environment) bool { return slices.Contains(e.hosts, host) })
@@ -60,8 +61,8 @@ func (r Request) environment() (environment, error) {
 	return environment{}, usageErrorf("unknown environment %q%s: this program knows %s; any other cloud is named by its --authority-host", r.Environment, r.sourceNote("environment"), strings.Join(EnvironmentNames(), ", "))
 }
 
-// authority is Entra ID's address: https, a host, and a single slash. Errors repeat no more of an address than its host: there
-// may be a password in it.
+// authority is Entra ID's address: https, a host, and a single slash. Errors repeat no more of an
+// address than its host: there may be a password in it.
 func (r Request) authority() (string, error) {
 	c, err := r.environment()
 	if err != nil {
@@ -83,7 +84,8 @@ func (r Request) authority() (string, error) {
 	return "https://" + strings.TrimSuffix(strings.ToLower(u.Host), ":443") + "/", nil
 }
 
-// ForResourceManager returns the request for a token of Azure Resource Manager by the same login, and Azure Resource Manager's address,
+// ForResourceManager returns the request for a token of Azure Resource Manager by the same login,
+// and Azure Resource Manager's address,
 // https://HOST. The cloud is the authority's: where that is a private one's, there is no address and an error.
 func (r Request) ForResourceManager() (_ Request, endpoint string, err error) {
 	authority, err := r.authority()
@@ -103,8 +105,9 @@ func (r Request) ForResourceManager() (_ Request, endpoint string, err error) {
 	return r, manager.Endpoint, nil
 }
 
-// isMicrosoftAuthority tells whether an https://HOST/ is one of Entra ID's own, where the token endpoint is https://HOST/TENANT/oauth2/v2.0/token: discovery
-// documents say nothing there that is not known.
+// isMicrosoftAuthority tells whether an https://HOST/ is one of Entra ID's own, where the token
+// endpoint is https://HOST/TENANT/oauth2/v2.0/token: discovery documents say nothing there that is
+// not known.
 func isMicrosoftAuthority(address string) bool {
 	_, known := environmentByAuthority(address)
 	return known
@@ -118,7 +121,8 @@ func regionFrom(getenv func(string) string) string {
 	return getenv("MSAL_FORCE_REGION")
 }
 
-// exchangeAudience is the audience that a federated token must have to be exchanged in the request's cloud.
+// exchangeAudience is the audience that a federated token must have to be exchanged in the
+// request's cloud.
 func (r Request) exchangeAudience() string {
 	authority, _ := r.authority() // Check has seen it
 	e, known := environmentByAuthority(authority)

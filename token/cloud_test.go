@@ -65,7 +65,8 @@ func TestRegionDisablesSkipDiscovery(t *testing.T) {
 	}
 }
 
-// An authority that is taken is https://HOST/ and nothing else, reads the same again, and is Microsoft's by its whole name only.
+// An authority that is taken is https://HOST/ and nothing else, reads the same again, and is
+// Microsoft's by its whole name only.
 func FuzzAuthority(f *testing.F) {
 	for _, s := range []string{
 		"https://login.microsoftonline.com", "https://LOGIN.microsoftonline.us:443//", "https://a:" + hiddenPassword + "@b/", "https://login.microsoftonline.com.evil/", `https://a\@b`, "https://[::1]:8443/", "https://[fe80::1%25a]/",

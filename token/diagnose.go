@@ -12,8 +12,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/jwt"
 )
 
-// Diagnosis looks at one request and at all that answering it takes. Only [Diagnosis.Reach] and [Diagnosis.Exchange] use the network, and
-// nothing is stored.
+// Diagnosis looks at one request and at all that answering it takes. Only [Diagnosis.Reach] and
+// [Diagnosis.Exchange] use the network, and nothing is stored.
 type Diagnosis struct {
 	request  Request
 	options  Options
@@ -23,7 +23,8 @@ type Diagnosis struct {
 	loginErr error // why the login cannot begin; nil: it can
 }
 
-// Diagnose makes a resolved request ready to be looked at, as far as [Get] would come without the network.
+// Diagnose makes a resolved request ready to be looked at, as far as [Get] would come without the
+// network.
 func Diagnose(r Request, w Options) *Diagnosis {
 	d := &Diagnosis{request: r, options: w.withDefaults()}
 	d.options.Prompt = nil // a diagnosis asks nobody

@@ -13,14 +13,17 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// maxAssertionLifetime is the longest life of a federated token that Entra ID takes: a day and an hour (AADSTS70023).
+// maxAssertionLifetime is the longest life of a federated token that Entra ID takes: a day and an
+// hour (AADSTS70023).
 const maxAssertionLifetime = 25 * time.Hour
 
-// maxClockSkew is by how much clocks may differ before a time is said to be wrong: Entra ID allows for five minutes.
+// maxClockSkew is by how much clocks may differ before a time is said to be wrong: Entra ID allows
+// for five minutes.
 // https://learn.microsoft.com/entra/identity-platform/claims-validation
 const maxClockSkew = 5 * time.Minute
 
-// fileHintValues are the claims of the federated token in the request's file. here is false where the token is not in a file, or cannot be read.
+// fileHintValues are the claims of the federated token in the request's file. here is false where
+// the token is not in a file, or cannot be read.
 func fileHintValues(r Request) (facts map[string]string, here bool) {
 	assertion, err := readFederatedToken(r.federatedTokenFile())
 	if err != nil {
@@ -29,7 +32,8 @@ func fileHintValues(r Request) (facts map[string]string, here bool) {
 	return assertionHintValues(string(assertion), r), true
 }
 
-// diagnoseFederatedToken looks at the federated token as Entra ID will, and says which federated credential it needs.
+// diagnoseFederatedToken looks at the federated token as Entra ID will, and says which federated
+// credential it needs.
 func diagnoseFederatedToken(r Request, w Options) []Finding {
 	const check = "federated token"
 	if r.FederatedTokenFile == "" && onGitHubActions(w.Getenv) {
@@ -58,7 +62,8 @@ func diagnoseFederatedToken(r Request, w Options) []Finding {
 	return append(all, federatedCredentialFinding(facts, r))
 }
 
-// webhookFinding says what there is where the webhook's mount is missing: its variables, and the folder of the file.
+// webhookFinding says what there is where the webhook's mount is missing: its variables, and the
+// folder of the file.
 func webhookFinding(file string, w Options) Finding {
 	var set, unset []string
 	for _, name := range []string{"AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"} {
@@ -117,8 +122,10 @@ func (l assertionTimes) describe(now time.Time) string {
 	return strings.Join(words, ", ")
 }
 
-// problem is what Entra ID will not like about the times, or the kubelet should have done by now: it replaces a token at four fifths of its
-// life, or after a day (https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken). Without a Status there is none.
+// problem is what Entra ID will not like about the times, or the kubelet should have done by now:
+// it replaces a token at four fifths of its life, or after a day
+// (https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken). Without a
+// Status there is none.
 func (l assertionTimes) problem(c jwt.Claims, file string, now time.Time) Finding {
 	life := l.expires.Sub(l.issued)
 	due := min(life*4/5, 24*time.Hour)
@@ -168,7 +175,8 @@ func misuseFinding(c jwt.Claims, file string, facts map[string]string, r Request
 	return found, false
 }
 
-// federatedCredentialFindings is the finding of [federatedCredentialFinding], where a login knows of a federated token; else none.
+// federatedCredentialFindings is the finding of [federatedCredentialFinding], where a login knows
+// of a federated token; else none.
 func federatedCredentialFindings(login Login, r Request) []Finding {
 	if login.HintValues == nil {
 		return nil

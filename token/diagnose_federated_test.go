@@ -41,7 +41,8 @@ func TestAssertionTimeProblems(t *testing.T) {
 	}
 }
 
-// Whatever an issuer wrote into a federated token, nothing of it can leave the quotes of a command that is shown to be copied.
+// Whatever an issuer wrote into a federated token, nothing of it can leave the quotes of a command
+// that is shown to be copied.
 func FuzzFederatedCredentialCommand(f *testing.F) {
 	f.Add("https://oidc.example/a/", "system:serviceaccount:a:b", "api://AzureADTokenExchange", "22222222-bbbb-4444-8888-000000000001")
 	f.Add("https://x/'; rm -rf ~; '", "$(id)`id`", "api://x\n", "'")

@@ -49,8 +49,9 @@ func withConnectionTrace(ctx context.Context) (context.Context, *connectionTrace
 	}), j
 }
 
-// CheckNetwork asks Entra ID for the tenant's public document, which needs no login, and says how the way there is: name, route, TLS, clock, tenant.
-// It says nothing where the login asks somebody else, or a cluster's token proxy that need not have that document.
+// CheckNetwork asks Entra ID for the tenant's public document, which needs no login, and says how
+// the way there is: name, route, TLS, clock, tenant. It says nothing where the login asks somebody
+// else, or a cluster's token proxy that need not have that document.
 func (d *Diagnosis) CheckNetwork(ctx context.Context) []Finding {
 	if d.client.Authority == "" || d.client.TokenProxy.URL != nil {
 		return nil

@@ -8,8 +8,9 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// SourceFindings says of every flag that r's login reads where its value comes from, and which other values it won over. r is resolved;
-// typed is what it was resolved from, with what told which flags were given; called says what a source is called where not by its own name.
+// SourceFindings says of every flag that r's login reads where its value comes from, and which
+// other values it won over. r is resolved; typed is what it was resolved from, with what told which
+// flags were given; called says what a source is called where not by its own name.
 func (r Request) SourceFindings(typed Request, given func(flag string) bool, getenv func(string) string, called func(from string) string) []Finding {
 	m, _ := MethodByName(r.Login)
 	var all []Finding

@@ -8,7 +8,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
-// UsageError is a request that cannot work, found before anything was sent. Text and Hint may hold the person's own values, quoted.
+// UsageError is a request that cannot work, found before anything was sent. Text and Hint may hold
+// the person's own values, quoted.
 type UsageError struct{ Text, Hint string }
 
 func (e *UsageError) Error() string { return e.Text }
@@ -17,7 +18,8 @@ func usageErrorf(format string, args ...any) error {
 	return &UsageError{Text: fmt.Sprintf(format, args...)}
 }
 
-// FailedError is something that was tried and did not succeed, in words already. Text and Hint may hold foreign text.
+// FailedError is something that was tried and did not succeed, in words already. Text and Hint may
+// hold foreign text.
 type FailedError struct{ Text, Hint string }
 
 func (e *FailedError) Error() string { return e.Text }

@@ -12,7 +12,8 @@ import (
 
 const federatedCredentialTries = 3
 
-// exchange asks Entra ID. Beyond what the transport tries again, it gives a federated credential that Entra ID does not find two more chances.
+// exchange asks Entra ID. Beyond what the transport tries again, it gives a federated credential
+// that Entra ID does not find two more chances.
 func exchange(ctx context.Context, r Request, w Options, login Login, wr entra.Client) (Token, error) {
 	if m, _ := MethodByName(r.Login); m.callsEntra() {
 		connections := wr.NewHTTPTransport()
@@ -50,7 +51,8 @@ func requestToken(ctx context.Context, r Request, w Options, login Login, wr ent
 	if err != nil {
 		return Token{}, rootCause(ctx, err, wr.LastOutcome)
 	}
-	// By the system's clock, by which azidentity counts, unless a test moved it; in UTC, as the local zone would be read from the disk for the store.
+	// By the system's clock, by which azidentity counts, unless a test moved it; in UTC, as the
+	// local zone would be read from the disk for the store.
 	now := w.Now().UTC()
 	life := min(time.Until(got.ExpiresOn), entra.MaxTokenLifetime)
 	if life <= 0 || !entra.IsBearerToken(got.Token) {

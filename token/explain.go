@@ -11,7 +11,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// Explanation is an error for people. Text and Hint are a line each, without control characters and without secrets.
+// Explanation is an error for people. Text and Hint are a line each, without control characters and
+// without secrets.
 type Explanation struct {
 	Text string // what was tried, with which value from where, and what came of it
 	Hint string // what to do; may be empty
@@ -51,7 +52,8 @@ func Explain(err error) Explanation {
 	return newExplanation(err.Error(), "", ExitLoginFailed)
 }
 
-// newExplanation is where every text passes that is shown, whoever wrote it: a token can stand in a flag's place too.
+// newExplanation is where every text passes that is shown, whoever wrote it: a token can stand in a
+// flag's place too.
 func newExplanation(text, hint string, exit int) Explanation {
 	return Explanation{Clean(text), Clean(hint), exit}
 }
@@ -67,7 +69,8 @@ func (e *exchangeError) redactedText() string {
 	return cleaned.Error()
 }
 
-// causeText is what an error says of r's requests, without what the sentence around it says already.
+// causeText is what an error says of r's requests, without what the sentence around it says
+// already.
 func causeText(err error, r Request) string {
 	var request *url.Error
 	if errors.As(err, &request) && request == err {
@@ -83,8 +86,8 @@ func causeText(err error, r Request) string {
 	return err.Error()
 }
 
-// Clean makes text that may hold anything fit for a log: on one line, of bounded length, without control characters and without
-// what looks like a token or secret.
+// Clean makes text that may hold anything fit for a log: on one line, of bounded length, without
+// control characters and without what looks like a token or secret.
 func Clean(s string) string { return redact.Line(s) }
 
 // redactedText is the error's own, with a cause that comes from outside cleaned.

@@ -20,8 +20,8 @@ func isJWT(file string) bool {
 	return err == nil
 }
 
-// readFederatedToken reads the token in file without the white space around it. What is not a JWT is an error that does not
-// repeat it, as is more than 64 KiB.
+// readFederatedToken reads the token in file without the white space around it. What is not a JWT
+// is an error that does not repeat it, as is more than 64 KiB.
 func readFederatedToken(file string) ([]byte, error) {
 	raw, err := readRegularFile(file, maxFederatedToken+1)
 	if err != nil {
@@ -44,7 +44,8 @@ func parseFederatedToken(raw []byte) ([]byte, error) {
 	return token, nil
 }
 
-// comparedClaims are what Entra ID compares with a federated credential, fit to be shown. "altered" is there where that is not all of it.
+// comparedClaims are what Entra ID compares with a federated credential, fit to be shown. "altered"
+// is there where that is not all of it.
 func comparedClaims(c jwt.Claims) map[string]string {
 	facts := map[string]string{}
 	for name, value := range map[string]string{"issuer": c.Issuer, "subject": c.Subject, "assertion-audience": c.Audience.String()} {

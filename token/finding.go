@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Finding is one line of a diagnosis. It may hold foreign text: Presentable makes it fit to be shown.
+// Finding is one line of a diagnosis. It may hold foreign text: Presentable makes it fit to be
+// shown.
 type Finding struct {
 	Status Status   `json:"status"`
 	Check  string   `json:"check"`          // what was looked at, in a word or two
@@ -16,7 +17,8 @@ type Finding struct {
 	Show   []string `json:"show,omitempty"` // lines to be copied elsewhere
 }
 
-// Redacted returns the finding with each text on one line, of bounded length, without control characters, tokens and secrets.
+// Redacted returns the finding with each text on one line, of bounded length, without control
+// characters, tokens and secrets.
 func (f Finding) Redacted() Finding {
 	f.Text, f.Todo, f.Show = Clean(f.Text), Clean(f.Todo), slices.Clone(f.Show)
 	for i, line := range f.Show { // indented lines stay so
@@ -29,7 +31,8 @@ func (f Finding) Redacted() Finding {
 // Status is how a check ended.
 type Status string
 
-// Skipped is a check that was not made; Warning is what may be meant so, or will trouble later; Wrong is why logins fail.
+// Skipped is a check that was not made; Warning is what may be meant so, or will trouble later;
+// Wrong is why logins fail.
 const (
 	StatusOK Status = "ok"
 

@@ -7,9 +7,9 @@ import (
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
-// Get answers r: from the store, or by asking Entra ID within ctx. Give ctx a deadline: r.Timeout only names it in words.
-// A request that cannot work is refused with a *UsageError before anything leaves the machine. Explain puts
-// any error that Get returns into words.
+// Get answers r: from the store, or by asking Entra ID within ctx. Give ctx a deadline: r.Timeout
+// only names it in words. A request that cannot work is refused with a *UsageError before anything
+// leaves the machine. Explain puts any error that Get returns into words.
 func Get(ctx context.Context, r Request, w Options) (Token, error) {
 	w = w.withDefaults()
 	w.Log = r.RedactingLogger(w.Log, w.Getenv)
@@ -60,7 +60,8 @@ func (m Method) get(ctx context.Context, r Request, w Options) (Token, error) {
 			replayRefusal: func(f *failure) error { return replayRefusal(f, r, w, login, wr) },
 		}
 		tok, err := u.token(ctx)
-		// A rotated token is another secret, and has an entry of its own in the store: begin again with it.
+		// A rotated token is another secret, and has an entry of its own in the store: begin again
+		// with it.
 		if first && hasAADSTS(err, entra.CodeAssertionExpired) && login.Rotated != nil && login.Rotated() {
 			w.Log.Debug("the federated token was replaced meanwhile, trying again with the new one")
 			continue

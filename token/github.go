@@ -4,7 +4,8 @@ import (
 	"net/http"
 )
 
-// gitHubActions gives a job that has the permission "id-token: write" an address to ask for federated tokens, and a token to ask with.
+// gitHubActions gives a job that has the permission "id-token: write" an address to ask for
+// federated tokens, and a token to ask with.
 // https://docs.github.com/actions/reference/security/oidc#methods-for-requesting-the-oidc-token
 var gitHubActions = ciSystem{
 	name:          "GitHub Actions",
@@ -20,7 +21,8 @@ func onGitHubActions(getenv func(string) string) bool {
 	return getenv(gitHubActions.urlVariable) != "" && getenv(gitHubActions.tokenVariable) != ""
 }
 
-// gitHubVariablesHint is what to do where a job's leave to ask for federated tokens is not whole; "" where it is, or is none.
+// gitHubVariablesHint is what to do where a job's leave to ask for federated tokens is not whole;
+// "" where it is, or is none.
 func gitHubVariablesHint(r Request, getenv func(string) string) string {
 	if r.FederatedTokenFile == "" && (getenv(gitHubActions.urlVariable) == "") != (getenv(gitHubActions.tokenVariable) == "") {
 		return "of $" + gitHubActions.urlVariable + " and $" + gitHubActions.tokenVariable + " only one is set: on GitHub Actions both are, in a job with the permission id-token: write"

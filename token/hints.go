@@ -124,7 +124,8 @@ func causeHint(err error, facts map[string]string) string {
 	return expandHint(hint, facts)
 }
 
-// certificateTimeHint is what to do about a certificate that is not good by this machine's clock, which TLS goes by.
+// certificateTimeHint is what to do about a certificate that is not good by this machine's clock,
+// which TLS goes by.
 func certificateTimeHint(c *x509.Certificate, now time.Time) string {
 	from, until, here := formatTime(c.NotBefore), formatTime(c.NotAfter), formatTime(now)
 	if now.Before(c.NotBefore) {

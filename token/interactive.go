@@ -17,7 +17,8 @@ import (
 	"github.com/pkg/browser"
 )
 
-// interactive lets a person sign in in a browser on this machine (authorisation code with PKCE, RFC 7636 and RFC 8252).
+// interactive lets a person sign in in a browser on this machine (authorisation code with PKCE, RFC
+// 7636 and RFC 8252).
 var interactive = Method{
 	Name:        "interactive",
 	About:       "a person, in a browser on this machine",
@@ -48,7 +49,8 @@ func openInteractive(r Request, w Options, wr entra.Client) (Login, error) {
 	})
 }
 
-// checkRedirect refuses what the browser would not come back to: it is this machine's http://localhost, and only the port can be chosen.
+// checkRedirect refuses what the browser would not come back to: it is this machine's
+// http://localhost, and only the port can be chosen.
 func (r Request) checkRedirect() error {
 	if r.RedirectURL == "" {
 		return nil
@@ -60,10 +62,12 @@ func (r Request) checkRedirect() error {
 	return usageErrorf("--redirect-url is %q: it must be http://localhost:PORT, which this program listens at", redact.URL(r.RedirectURL))
 }
 
-// openSignInPage shows the sign-in page: in the browser that $BROWSER names, as other programs read it (commands separated as in PATH, with %s for the
-// address), else in the system's. The address is told as well, since nobody knows whether a window came up.
+// openSignInPage shows the sign-in page: in the browser that $BROWSER names, as other programs read
+// it (commands separated as in PATH, with %s for the address), else in the system's. The address is
+// told as well, since nobody knows whether a window came up.
 //
-// The page is the authority's: a person would enter his password at any other as well, and a browser takes more than addresses.
+// The page is the authority's: a person would enter his password at any other as well, and a
+// browser takes more than addresses.
 func (a attempt) openSignInPage(address string) error {
 	if u, err := url.Parse(address); err != nil || u.Scheme != "https" || u.User != nil || !a.IsAuthorityHost(u.Host) {
 		return entra.NewPermanentError("discovery at %s named a sign-in page elsewhere, and nobody is sent there", a.Authority)

@@ -27,7 +27,8 @@ const (
 	subject = "system:serviceaccount:airflow:worker"
 )
 
-// A program may use the package instead of running the plugin: from many goroutines, again and again, and nothing piles up.
+// A program may use the package instead of running the plugin: from many goroutines, again and
+// again, and nothing piles up.
 func TestConcurrentGetExchangesOnceAndLeaksNothing(t *testing.T) {
 	s := entratest.New(t)
 	s.Register(entratest.App{Tenant: tenant, ClientID: client, FederatedCredentials: []entratest.FederatedCredential{{Issuer: s.Issuer, Subject: subject}}})
@@ -85,7 +86,8 @@ func TestConcurrentGetExchangesOnceAndLeaksNothing(t *testing.T) {
 	t.Errorf("%d goroutines were left by 20 exchanges", runtime.NumGoroutine()-before)
 }
 
-// A server that answers twice is quoted by net/http in the standard log, token and all, where its connection is kept.
+// A server that answers twice is quoted by net/http in the standard log, token and all, where its
+// connection is kept.
 func TestSecondResponseIsNotLogged(t *testing.T) {
 	for _, authority := range []string{"https://login.microsoftonline.com/", "https://private.example/"} {
 		t.Run(authority, func(t *testing.T) { testSecondResponseIsNotLogged(t, authority) })

@@ -23,14 +23,15 @@ type Method struct {
 	SealedWith    string         // what its stored tokens are sealed with, in words
 	Stanza        Stanza
 
-	// Check refuses values that the method cannot take, before anything is read; nil: there are none.
+	// Check refuses values that the method cannot take, before anything is read; nil: there are
+	// none.
 	Check func(Request) error
 
 	// Open reads what the method presents; it does not use the network.
 	Open func(Request, Options, entra.Client) (Login, error)
 
-	// Examine looks at what the method presents, for a diagnosis, also where Check or Open fails; nil: there is nothing to look at.
-	// It does not use the network.
+	// Examine looks at what the method presents, for a diagnosis, also where Check or Open fails;
+	// nil: there is nothing to look at. It does not use the network.
 	Diagnose func(Request, Options) []Finding
 }
 
@@ -45,10 +46,12 @@ func (m Method) flags() []string {
 
 func (m Method) usesFlag(flag string) bool { return slices.Contains(m.flags(), flag) }
 
-// callsEntra tells whether the method sends its requests to Entra ID; the others ask a service or a tool that does so.
+// callsEntra tells whether the method sends its requests to Entra ID; the others ask a service or a
+// tool that does so.
 func (m Method) callsEntra() bool { return m.usesFlag("authority-host") }
 
-// Stanza says which flags go into a kubeconfig that is converted to a method, beside login, server-id and cache-dir. The lists are kubelogin's.
+// Stanza says which flags go into a kubeconfig that is converted to a method, beside login,
+// server-id and cache-dir. The lists are kubelogin's.
 type Stanza struct {
 	Flags     []string // in this order
 	Inherited []string // of them, those that are taken over from the login that stood there before, whichever it was
@@ -66,13 +69,16 @@ type Login struct {
 	// Replaced, when not nil, tells whether Secret has meanwhile been replaced by another.
 	Rotated func() bool
 
-	// Unsure, when not nil, tells of a token that has just come whether it may belong to other Inputs: then it is not stored.
+	// Unsure, when not nil, tells of a token that has just come whether it may belong to other
+	// Inputs: then it is not stored.
 	InputsChanged func() bool
 
-	// Asking, when not nil, tells whether a person is being asked by another process: the method is one that asks.
+	// Asking, when not nil, tells whether a person is being asked by another process: the method is
+	// one that asks.
 	PromptInProgress func(context.Context) bool
 
-	// Facts are what explanations may name, by placeholder; nothing secret. "authority" is who was asked, where that is not Entra ID.
+	// Facts are what explanations may name, by placeholder; nothing secret. "authority" is who was
+	// asked, where that is not Entra ID.
 	HintValues func() map[string]string
 }
 

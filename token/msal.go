@@ -23,7 +23,8 @@ func toAccessToken(r public.AuthResult, err error) (azcore.AccessToken, error) {
 	return azcore.AccessToken{Token: r.AccessToken, ExpiresOn: r.ExpiresOn, RefreshOn: r.Metadata.RefreshOn}, err
 }
 
-// msalHTTPClient sends MSAL's requests as azidentity would: through azcore's pipeline, with its retries.
+// msalHTTPClient sends MSAL's requests as azidentity would: through azcore's pipeline, with its
+// retries.
 func (a attempt) httpClient() msalHTTPClient {
 	options := policy.ClientOptions(a.clientOptions)
 	return msalHTTPClient{runtime.NewPipeline("akslogin", "", runtime.PipelineOptions{}, &options)}

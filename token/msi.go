@@ -12,7 +12,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// managedIdentity asks the machine that it runs on (IMDS), or the service (App Service, Container Apps, Azure Arc and others).
+// managedIdentity asks the machine that it runs on (IMDS), or the service (App Service, Container
+// Apps, Azure Arc and others).
 // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
 var managedIdentity = Method{
 	Name:          "msi",
@@ -35,8 +36,10 @@ var managedIdentity = Method{
 	Open: openManagedIdentity,
 }
 
-// metadataEndpointVariables say where a service other than IMDS is asked, by which MSAL chooses, and where IMDS is if it is elsewhere, which Azure's
-// SDKs in other languages read; metadataSecretVariables are what such a service is shown, and metadataIdentityVariables what else decides who it is.
+// metadataEndpointVariables say where a service other than IMDS is asked, by which MSAL chooses,
+// and where IMDS is if it is elsewhere, which Azure's SDKs in other languages read;
+// metadataSecretVariables are what such a service is shown, and metadataIdentityVariables what else
+// decides who it is.
 var (
 	metadataEndpointVariables = []string{imdsHostVariable, "IMDS_ENDPOINT", "MSI_ENDPOINT", "IDENTITY_ENDPOINT"}
 	metadataSecretVariables   = []string{"IDENTITY_HEADER", "MSI_SECRET"}
@@ -49,8 +52,8 @@ const (
 	systemAssignedText = "the system-assigned identity"
 )
 
-// openManagedIdentity takes the client ID where both are given, as kubelogin does, unless the resource ID was written down and the client
-// ID is just in the air.
+// openManagedIdentity takes the client ID where both are given, as kubelogin does, unless the
+// resource ID was written down and the client ID is just in the air.
 func openManagedIdentity(r Request, w Options, _ entra.Client) (Login, error) {
 	identity, id := systemAssignedText, azidentity.ManagedIDKind(nil)
 	switch {

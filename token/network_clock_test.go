@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// The clock jumps while the answer is on its way, and again before the next run. Each run serves what is good by its own clock, a jump costs
-// an exchange at most, and where there is none the next run has the token from the store.
+// The clock jumps while the answer is on its way, and again before the next run. Each run serves
+// what is good by its own clock, a jump costs an exchange at most, and where there is none the next
+// run has the token from the store.
 func TestClockJumpCostsAtMostOneExchange(t *testing.T) {
 	jumps := []time.Duration{0, time.Hour, -time.Hour, 3 * time.Hour, -3 * time.Hour, 30 * 24 * time.Hour}
 	p := newRawServer(t, "http/1.1")

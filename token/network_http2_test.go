@@ -11,7 +11,8 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// An http2Case is an answer in HTTP/2 that is not what a client hopes for. Whether it comes once or always, a login ends in time.
+// An http2Case is an answer in HTTP/2 that is not what a client hopes for. Whether it comes once or
+// always, a login ends in time.
 type http2Case struct {
 	name      string
 	write     func(f *http2.Framer) // nothing more comes; the client has to hang up
@@ -138,7 +139,8 @@ func TestUnusualHTTP2ResponsesEndInTime(t *testing.T) {
 	}
 }
 
-// A document that is asked for on the way is no reason for a storm either: here net/http could repeat the request without our help.
+// A document that is asked for on the way is no reason for a storm either: here net/http could
+// repeat the request without our help.
 func TestRefusedDiscoveryIsRetriedWithinBounds(t *testing.T) {
 	p := newRawServer(t, "h2")
 	c := newTestCaller(t, p)

@@ -29,7 +29,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// Parts of answers that are written byte by byte. The token is short, so that every byte can be the last one.
+// Parts of answers that are written byte by byte. The token is short, so that every byte can be the
+// last one.
 const (
 	shortToken    = "first-part.Second.3rd"
 	shortResponse = `{"token_type":"Bearer","expires_in":3600,"access_token":"` + shortToken + `"}`
@@ -38,8 +39,8 @@ const (
 // maxRequests is how often one request is made: once, and three times again.
 const maxRequests = 4
 
-// A peer is a server that is written by hand, down to the bytes. Its answer is what it does with a connection whose request was read; the
-// number counts connections from 1.
+// A peer is a server that is written by hand, down to the bytes. Its answer is what it does with a
+// connection whose request was read; the number counts connections from 1.
 type rawServer struct {
 	t           *testing.T
 	ln          net.Listener
@@ -87,7 +88,8 @@ func (p *rawServer) serve(conn *tls.Conn, n int) {
 	(*p.respond.Load())(conn, n)
 }
 
-// readRequest reads all that comes before an answer is due. The client's frames are in order: preface, SETTINGS, the request.
+// readRequest reads all that comes before an answer is due. The client's frames are in order:
+// preface, SETTINGS, the request.
 func readRequest(conn net.Conn, protocol string) error {
 	if protocol == "http/1.1" {
 		var all []byte
@@ -175,7 +177,8 @@ var connectionCuts = []func(conn *tls.Conn){
 	},
 }
 
-// A token answer that is cut after any of its bytes is asked for again, is no token, and is not kept.
+// A token answer that is cut after any of its bytes is asked for again, is no token, and is not
+// kept.
 func TestTruncatedResponseIsRetriedAndNotStored(t *testing.T) {
 	for _, whole := range goodResponses {
 		t.Run(whole.name, func(t *testing.T) {
@@ -217,7 +220,8 @@ func TestTruncatedResponseIsRetriedAndNotStored(t *testing.T) {
 
 func (p *rawServer) respondWith(answer func(conn *tls.Conn, n int)) { p.respond.Store(&answer) }
 
-// A caller asks a peer for tokens, and sees to it that nothing secret is said and nothing is kept but tokens that it got.
+// A caller asks a peer for tokens, and sees to it that nothing secret is said and nothing is kept
+// but tokens that it got.
 type testCaller struct {
 	t       *testing.T
 	request token.Request

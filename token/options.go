@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Options is what a login needs of its surroundings. The zero value is usable: it keeps nothing and says nothing.
+// Options is what a login needs of its surroundings. The zero value is usable: it keeps nothing and
+// says nothing.
 type Options struct {
 	Getenv             func(string) string                        // nil: os.Getenv. An empty variable counts as unset
 	Now                func() time.Time                           // nil: time.Now
@@ -49,8 +50,8 @@ func (w Options) withDefaults() Options {
 
 const defaultRetryDelay = 250 * time.Millisecond
 
-// Store keeps one sealed entry and a lock for it; cache.Entry is one. A store may fail in any way: then a login takes
-// longer, and that is all.
+// Store keeps one sealed entry and a lock for it; cache.Entry is one. A store may fail in any way:
+// then a login takes longer, and that is all.
 type Store interface {
 	Get() ([]byte, error)                                           // an error is a miss
 	Put(data []byte, holds string, expires time.Time) error         // replaces the entry
@@ -60,8 +61,10 @@ type Store interface {
 // HoldsToken is what a Store's Put is told that an entry with a token holds.
 const HoldsToken = "token"
 
-// defaultMaxLockWait is the longest wait for another process's result; never more than half of the time left, so that the other half remains for asking.
+// defaultMaxLockWait is the longest wait for another process's result; never more than half of the
+// time left, so that the other half remains for asking.
 const defaultMaxLockWait = 20 * time.Second
 
-// HoldsSignIn is what a Store's Put is told that an entry with a person's sign-in holds: a refresh token.
+// HoldsSignIn is what a Store's Put is told that an entry with a person's sign-in holds: a refresh
+// token.
 const HoldsSignIn = "sign-in"

@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// popTokenLifetime is how long a token with a proof of possession is told to be good. Servers count from its ts: Azure Arc's guard takes it for 15
-// minutes (https://github.com/kubeguard/guard, auth/providers/azure), however long the access token in it lives.
+// popTokenLifetime is how long a token with a proof of possession is told to be good. Servers count
+// from its ts: Azure Arc's guard takes it for 15 minutes (https://github.com/kubeguard/guard,
+// auth/providers/azure), however long the access token in it lives.
 const popTokenLifetime = 10 * time.Minute
 
 // tokenType is the token_type that is asked for.
@@ -41,7 +42,8 @@ func (r Request) checkPoP(m Method) error {
 	return err
 }
 
-// popHost is the claim u: the ARM ID of the cluster that a token is for. Other claims are allowed in the flag, and mean nothing.
+// popHost is the claim u: the ARM ID of the cluster that a token is for. Other claims are allowed
+// in the flag, and mean nothing.
 func (r Request) popHost() (string, error) {
 	host := ""
 	for claim := range strings.SplitSeq(r.PoPClaims, ",") {
@@ -60,8 +62,9 @@ func (r Request) popHost() (string, error) {
 	return host, nil
 }
 
-// proofKey is a key that an access token is bound to (RFC 7800). It implements MSAL's AuthenticationScheme, which puts it into the
-// token request, but for the last step: the access token stays as it is, and is signed anew at every run.
+// proofKey is a key that an access token is bound to (RFC 7800). It implements MSAL's
+// AuthenticationScheme, which puts it into the token request, but for the last step: the access
+// token stays as it is, and is signed anew at every run.
 type proofKey struct {
 	key *rsa.PrivateKey
 	der []byte
@@ -84,7 +87,8 @@ func (k *proofKey) pkcs8() []byte {
 	return k.der
 }
 
-// jwk is a public key (RFC 7517). The order of the fields is that of the thumbprint (RFC 7638, section 3).
+// jwk is a public key (RFC 7517). The order of the fields is that of the thumbprint (RFC 7638,
+// section 3).
 type jwk struct {
 	E         string `json:"e"`
 	Type      string `json:"kty"`
@@ -105,7 +109,8 @@ func (k *proofKey) KeyID() string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// TokenRequestParams are what Entra ID is asked with besides: a token bound to the key, which is one in software.
+// TokenRequestParams are what Entra ID is asked with besides: a token bound to the key, which is
+// one in software.
 func (k *proofKey) TokenRequestParams() map[string]string {
 	confirmation, _ := json.Marshal(map[string]string{"kid": k.KeyID(), "xms_ksl": "sw"})
 	return map[string]string{"token_type": "pop", "req_cnf": base64.RawURLEncoding.EncodeToString(confirmation)}
@@ -117,7 +122,8 @@ func (k *proofKey) FormatAccessToken(accessToken string) (string, error) { retur
 // AccessTokenType is what Entra ID answers with.
 func (k *proofKey) AccessTokenType() string { return "pop" }
 
-// signAccessToken makes the token that a server is shown: the access token with the time and a nonce, signed with the key that it is bound to.
+// signAccessToken makes the token that a server is shown: the access token with the time and a
+// nonce, signed with the key that it is bound to.
 // https://datatracker.ietf.org/doc/html/draft-ietf-oauth-signed-http-request-03
 func (k *proofKey) signAccessToken(accessToken, host string, now time.Time) (string, error) {
 	nonce := make([]byte, 16)

@@ -11,7 +11,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/tokentest"
 )
 
-// Whatever stands in --pop-claims and in the access token, the result is a JWT with both in it, or a refusal in words.
+// Whatever stands in --pop-claims and in the access token, the result is a JWT with both in it, or
+// a refusal in words.
 func FuzzSignPoP(f *testing.F) {
 	f.Add("u=/subscriptions/x/resourceGroups/y/providers/Microsoft.Kubernetes/connectedClusters/z", "a.b.c")
 	f.Add(`u=","alg":"none`, `"}`)

@@ -19,9 +19,11 @@ type Response struct {
 	RetryAfter time.Duration // how long the service wants to be left alone; 0: it does not say
 }
 
-// Post sends a POST without a body to an https address of a service, with the token that it wants; r is the request that this is the
-// answer to. It goes about that as [Get] does: what may pass by itself is tried again within ctx, and no redirect is followed, so that
-// no other host sees the token. An error means that there is no answer. Whether an answer is a good one, the caller has to see.
+// Post sends a POST without a body to an https address of a service, with the token that it wants;
+// r is the request that this is the answer to. It goes about that as [Get] does: what may pass by
+// itself is tried again within ctx, and no redirect is followed, so that no other host sees the
+// token. An error means that there is no answer. Whether an answer is a good one, the caller has to
+// see.
 func Post(ctx context.Context, address string, r Request, tok Token, w Options) (Response, error) {
 	w = w.withDefaults()
 	u, err := url.Parse(address)

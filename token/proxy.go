@@ -42,8 +42,8 @@ const (
 	maxCASize = 1 << 20
 )
 
-// readTokenProxy reads the variables that the identity binding's webhook sets, with azidentity's rules for them
-// (WorkloadIdentityCredentialOptions.EnableAzureProxy).
+// readTokenProxy reads the variables that the identity binding's webhook sets, with azidentity's
+// rules for them (WorkloadIdentityCredentialOptions.EnableAzureProxy).
 func readTokenProxy(r Request, getenv func(string) string) (entra.TokenProxy, error) {
 	raw := getenv(tokenProxyVariable)
 	switch {

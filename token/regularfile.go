@@ -7,7 +7,8 @@ import (
 	"os"
 )
 
-// readRegularFile reads at most so many bytes of a regular file. Its errors leave out the path, which the sentence around them names.
+// readRegularFile reads at most so many bytes of a regular file. Its errors leave out the path,
+// which the sentence around them names.
 func readRegularFile(file string, atMost int64) ([]byte, error) {
 	fi, err := os.Stat(file) // follows the links that Kubernetes mounts tokens with
 	if err != nil {

@@ -9,8 +9,9 @@ import (
 	_ "github.com/Azure/azure-sdk-for-go/sdk/azcore/arm/runtime"
 )
 
-// Request says which token is wanted and how to log in. Each field is a flag of the command line, once: its tags are the
-// flag's name and help and the variables that it is also read from, in the order in which they count:
+// Request says which token is wanted and how to log in. Each field is a flag of the command line,
+// once: its tags are the flag's name and help and the variables that it is also read from, in the
+// order in which they count:
 //
 //	overrides  made for this kind of program, and stronger than the flag
 //	azurerm    the same, under --use-azurerm-env-vars
@@ -50,7 +51,8 @@ type Request struct {
 	UseAzureRMEnvVars          bool          `name:"use-azurerm-env-vars" group:"general" help:"Read the variables of Terraform's Azure provider (ARM_*) too, before others."`
 	DisableEnvironmentOverride bool          `name:"disable-environment-override" group:"general" help:"Do not read the variables that would win over a flag (AAD_*, ARM_*)."`
 
-	// From says where a value came from, by flag name: "--client-id", "$AZURE_CLIENT_ID" or "the default".
+	// From says where a value came from, by flag name: "--client-id", "$AZURE_CLIENT_ID" or "the
+	// default".
 	From map[string]string `kong:"-"`
 
 	publicClientGiven bool // the public client ID was given, and counts as none
@@ -64,12 +66,13 @@ const (
 	// fromDefault is where a value came from that nobody gave.
 	fromDefault = "the default"
 
-	// PublicClientID is the client ID that `az aks get-credentials` writes into every kubeconfig: a public client for
-	// people, which never is a workload's or a service principal's own.
+	// PublicClientID is the client ID that `az aks get-credentials` writes into every kubeconfig: a
+	// public client for people, which never is a workload's or a service principal's own.
 	PublicClientID = "80faf920-1908-4b52-b5ef-a8e7bedfc67a"
 )
 
-// setExplicitly tells whether somebody wrote the value of a flag down for this kind of program. Otherwise it was just in the air, or is the default.
+// setExplicitly tells whether somebody wrote the value of a flag down for this kind of program.
+// Otherwise it was just in the air, or is the default.
 func (r Request) setExplicitly(flag string) bool {
 	name, variable := strings.CutPrefix(r.From[flag], "$")
 	if !variable {
@@ -94,7 +97,8 @@ func (r Request) sourceNote(flag string) string {
 // isSecretFlag tells whether a flag's value is not shown.
 func isSecretFlag(flag string) bool { return flagTag(flag).Get("secret") != "" }
 
-// audience is the application that the token is for. Like kubelogin's, a server ID may be written as the scope that it becomes.
+// audience is the application that the token is for. Like kubelogin's, a server ID may be written
+// as the scope that it becomes.
 func (r Request) audience() string {
 	if id := strings.TrimRight(strings.TrimSuffix(strings.TrimRight(r.ServerID, "/"), "/.default"), "/"); id != "" {
 		return id

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// Resolve completes a request that was typed: typed tells which flags were given by the person, whose values the
-// request holds; getenv reads the environment. It returns the request with every value and where that came
-// from, and chooses the login method where none was named. An empty variable is an unset one.
+// Resolve completes a request that was typed: typed tells which flags were given by the person,
+// whose values the request holds; getenv reads the environment. It returns the request with every
+// value and where that came from, and chooses the login method where none was named. An empty
+// variable is an unset one.
 func (r Request) Resolve(typed func(flag string) bool, getenv func(string) string) (Request, error) {
 	r.From = map[string]string{}
 	// The method comes first: which variables count depends on it, and it on the token file's.
@@ -67,7 +68,8 @@ func (r *Request) resolveFlags(only string, typed func(string) bool, getenv func
 	return nil
 }
 
-// strongestSource returns the strongest source of a flag's value that has one. from is "" where there is none.
+// strongestSource returns the strongest source of a flag's value that has one. from is "" where
+// there is none.
 func (r *Request) strongestSource(flag string, tag reflect.StructTag, field reflect.Value, typed func(string) bool, getenv func(string) string) (value, from string) {
 	counts := func(value string) bool {
 		if flag == "client-id" && strings.EqualFold(value, PublicClientID) && r.needsOwnClientID() {
@@ -131,5 +133,6 @@ func ParseDuration(value string) (time.Duration, error) {
 	return d, nil
 }
 
-// interactiveTimeout is the timeout where a person has to find a browser, a password and a second factor, unless one was given.
+// interactiveTimeout is the timeout where a person has to find a browser, a password and a second
+// factor, unless one was given.
 const interactiveTimeout = 10 * time.Minute

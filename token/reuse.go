@@ -16,11 +16,13 @@ import (
 
 const (
 
-	// A token that works gets so long to be renewed: little while it is fresh, more when its end is near.
+	// A token that works gets so long to be renewed: little while it is fresh, more when its end is
+	// near.
 	earlyRefreshTimeout = 5 * time.Second
 	lateRefreshTimeout  = 15 * time.Second
 
-	// refreshBackoff is how long after a failed renewal nobody tries another, while the token has more than twice that left.
+	// refreshBackoff is how long after a failed renewal nobody tries another, while the token has
+	// more than twice that left.
 	refreshBackoff = 30 * time.Second
 )
 
@@ -38,7 +40,8 @@ type failure struct {
 	HintValues map[string]string `json:"facts,omitempty"`
 }
 
-// reuseTokenSource answers one request from a store, or sees to it that one process asks while the others wait.
+// reuseTokenSource answers one request from a store, or sees to it that one process asks while the
+// others wait.
 type reuseTokenSource struct {
 	Options
 	store            *timeoutStore // nil: nothing is kept
@@ -49,9 +52,10 @@ type reuseTokenSource struct {
 	replayRefusal    func(*failure) error                                // another process's refusal, in words for this request
 }
 
-// token answers with the stored token where that is fresh. Where it is not, one process asks while the others wait for its result, be it
-// a token or Entra ID's final word. A token past its RefreshOn but otherwise fresh is renewed by one and served to the others
-// meanwhile; a token that works still is served when renewing fails.
+// token answers with the stored token where that is fresh. Where it is not, one process asks while
+// the others wait for its result, be it a token or Entra ID's final word. A token past its
+// RefreshOn but otherwise fresh is renewed by one and served to the others meanwhile; a token that
+// works still is served when renewing fails.
 func (u *reuseTokenSource) token(ctx context.Context) (Token, error) {
 	if u.store == nil {
 		return u.exchange(ctx, true)
@@ -80,7 +84,8 @@ func (u *reuseTokenSource) token(ctx context.Context) (Token, error) {
 	return u.refresh(ctx, patient, have, began)
 }
 
-// refresh takes this process's turn: it looks again for what came meanwhile, asks within patient, and stores what came of it.
+// refresh takes this process's turn: it looks again for what came meanwhile, asks within patient,
+// and stores what came of it.
 func (u *reuseTokenSource) refresh(ctx, patient context.Context, have cacheRecord, began time.Time) (Token, error) {
 	unlock, err := u.lock(patient, !have.Token.fresh(u.Now()))
 	defer unlock()
@@ -123,8 +128,8 @@ func (u *reuseTokenSource) refresh(ctx, patient context.Context, have cacheRecor
 	return u.serveStaleOr(have.Token, err)
 }
 
-// lock waits no longer than it leaves time to go on without, and not all processes wait equally long. Where a person is asked, all
-// wait until he has answered. unlock is never nil.
+// lock waits no longer than it leaves time to go on without, and not all processes wait equally
+// long. Where a person is asked, all wait until he has answered. unlock is never nil.
 func (u *reuseTokenSource) lock(ctx context.Context, wait bool) (unlock func(), err error) {
 	atMost := u.MaxLockWait
 	deadline, bounded := ctx.Deadline()
@@ -167,7 +172,8 @@ func (r cacheRecord) inBackoff(now time.Time, route string) bool {
 	return age >= 0 && age < refreshBackoff
 }
 
-// isFinalFor tells whether the failure came while this process waited, on the way that it would have taken, and is Entra ID's last word.
+// isFinalFor tells whether the failure came while this process waited, on the way that it would
+// have taken, and is Entra ID's last word.
 func (f *failure) isFinalFor(began, now time.Time, route string) bool {
 	return f != nil && f.Refusal != nil && f.RouteHash == route && f.At.After(began) && !f.At.After(now)
 }
@@ -215,7 +221,8 @@ func (u *reuseTokenSource) load() cacheRecord {
 	return r
 }
 
-// reload returns what the store has by now, unless that is no token and the one at hand still works.
+// reload returns what the store has by now, unless that is no token and the one at hand still
+// works.
 func (u *reuseTokenSource) reload(have cacheRecord) cacheRecord {
 	again, now := u.load(), u.Now()
 	if !again.Token.valid(now) && have.Token.valid(now) {
@@ -224,7 +231,8 @@ func (u *reuseTokenSource) reload(have cacheRecord) cacheRecord {
 	return again
 }
 
-// routeHash stands for everything beside the inputs of an entry that decides how a request ends. Proxies may hold passwords: it is a hash.
+// routeHash stands for everything beside the inputs of an entry that decides how a request ends.
+// Proxies may hold passwords: it is a hash.
 func routeHash(r Request, w Options) string {
 	h := sha256.New()
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
@@ -234,8 +242,8 @@ func routeHash(r Request, w Options) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// replayRefusal is another process's refusal as the answer to this request: what the federated token says is what the other one saw, where each
-// value came from is this one's.
+// replayRefusal is another process's refusal as the answer to this request: what the federated
+// token says is what the other one saw, where each value came from is this one's.
 func replayRefusal(f *failure, r Request, w Options, login Login, wr entra.Client) error {
 	all := maps.Clone(f.HintValues)
 	maps.Copy(all, hintValues(r, w, login, wr))

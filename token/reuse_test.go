@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Another way there, or another flag that decides how it ends, makes another process's failure none of this one's.
+// Another way there, or another flag that decides how it ends, makes another process's failure none
+// of this one's.
 func TestRouteHashDependsOnProxyAndTLSSettings(t *testing.T) {
 	getenv := func(name, value string) Options {
 		return Options{Getenv: func(n string) string { return map[string]string{name: value}[n] }}

@@ -10,8 +10,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
-// usernamePassword hands a person's password over (RFC 6749, section 4.3): only where nothing else works, and never for accounts with a
-// second factor.
+// usernamePassword hands a person's password over (RFC 6749, section 4.3): only where nothing else
+// works, and never for accounts with a second factor.
 var usernamePassword = Method{
 	Name:        "ropc",
 	About:       "a user's name and password, without a second factor",
@@ -27,7 +27,8 @@ var usernamePassword = Method{
 	Open: openUsernamePassword,
 }
 
-// openUsernamePassword does not seal with the password alone: people choose passwords that can be guessed, and the thief of a folder has time.
+// openUsernamePassword does not seal with the password alone: people choose passwords that can be
+// guessed, and the thief of a folder has time.
 func openUsernamePassword(r Request, w Options, wr entra.Client) (Login, error) {
 	login := Login{
 		Inputs: append(r.cacheInputs(wr), "username="+r.Username),

@@ -27,7 +27,8 @@ func (r Request) secrets(getenv func(string) string) []string {
 	return slices.DeleteFunc(all, func(s string) bool { return len(s) < 4 }) // shorter ones would be found in any word
 }
 
-// RedactingLogger is log without what this request shows to somebody, who may repeat it in an answer.
+// RedactingLogger is log without what this request shows to somebody, who may repeat it in an
+// answer.
 func (r Request) RedactingLogger(log *slog.Logger, getenv func(string) string) *slog.Logger {
 	if !log.Enabled(context.Background(), slog.LevelDebug) {
 		return log

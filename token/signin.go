@@ -18,12 +18,14 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// refreshTokenLifetime is how long a refresh token that nobody uses lives at Entra ID; every use makes a new one.
+// refreshTokenLifetime is how long a refresh token that nobody uses lives at Entra ID; every use
+// makes a new one.
 // https://learn.microsoft.com/entra/identity-platform/refresh-tokens#token-lifetime
 const refreshTokenLifetime = 90 * 24 * time.Hour
 
-// publicClient is MSAL's client for people, on which azidentity's credentials for them rest: those have no way to keep a refresh token but
-// in a keyring. signInCache may be nil: then nothing is kept.
+// publicClient is MSAL's client for people, on which azidentity's credentials for them rest: those
+// have no way to keep a refresh token but in a keyring. signInCache may be nil: then nothing is
+// kept.
 func (a attempt) publicClient(r Request, signIn msalcache.ExportReplace) (public.Client, error) {
 	options := []public.Option{public.WithAuthority(a.Authority + r.TenantID), public.WithHTTPClient(a.httpClient())}
 	if signIn != nil {
@@ -35,8 +37,9 @@ func (a attempt) publicClient(r Request, signIn msalcache.ExportReplace) (public
 	return public.New(r.ClientID, options...)
 }
 
-// userLogin is the login of a method that asks a person: who has signed in before is not asked again while Entra ID takes his refresh
-// token. The sign-in is kept for all audiences, apart from the access tokens.
+// userLogin is the login of a method that asks a person: who has signed in before is not asked
+// again while Entra ID takes his refresh token. The sign-in is kept for all audiences, apart from
+// the access tokens.
 func userLogin(r Request, w Options, wr entra.Client, who []string, ask func(context.Context, attempt, public.Client, []string) (public.AuthResult, error)) (Login, error) {
 	key := w.loadUserKey()
 	inputs := append(r.cacheInputs(wr), who...)
@@ -65,8 +68,8 @@ func userLogin(r Request, w Options, wr entra.Client, who []string, ask func(con
 	}, nil
 }
 
-// token asks with the kept sign-in, else a person. Whoever asks for another audience at the same time waits until he has answered, and takes
-// the same sign-in.
+// token asks with the kept sign-in, else a person. Whoever asks for another audience at the same
+// time waits until he has answered, and takes the same sign-in.
 func (s *signInCache) token(ctx context.Context, r Request, a attempt, ask func(public.Client) (public.AuthResult, error), scopes []string) (azcore.AccessToken, error) {
 	result, refused, err := s.silent(ctx, r, a, scopes)
 	if err != errNoSignIn {
@@ -101,7 +104,8 @@ func (s *signInCache) token(ctx context.Context, r Request, a attempt, ask func(
 // errNoSignIn says that there is no sign-in to go on with.
 var errNoSignIn = errors.New("nobody has signed in")
 
-// silent asks with the refresh token of whoever signed in before. errNoSignIn: there is none, or Entra ID refused it, as refused then says.
+// silent asks with the refresh token of whoever signed in before. errNoSignIn: there is none, or
+// Entra ID refused it, as refused then says.
 func (s *signInCache) silent(ctx context.Context, r Request, a attempt, scopes []string) (_ public.AuthResult, refused *entra.Refusal, _ error) {
 	none := public.AuthResult{}
 	client, err := a.publicClient(r, s)
@@ -133,7 +137,8 @@ func (s *signInCache) silent(ctx context.Context, r Request, a attempt, scopes [
 	return none, nil, err
 }
 
-// signInCache keeps MSAL's cache, without its access tokens, in a store: one account. It is never the reason of a failure.
+// signInCache keeps MSAL's cache, without its access tokens, in a store: one account. It is never
+// the reason of a failure.
 type signInCache struct {
 	Options
 	store        *timeoutStore // nil: nothing is kept
@@ -158,8 +163,8 @@ func (s *signInCache) Replace(_ context.Context, cache msalcache.Unmarshaler, _ 
 	return nil
 }
 
-// Export keeps what MSAL has. Access tokens have entries of their own; with them in its cache MSAL would not ask for new ones. What somebody
-// else has kept or removed since it was read stays so.
+// Export keeps what MSAL has. Access tokens have entries of their own; with them in its cache MSAL
+// would not ask for new ones. What somebody else has kept or removed since it was read stays so.
 func (s *signInCache) Export(_ context.Context, cache msalcache.Marshaler, _ msalcache.ExportHints) error {
 	if s.store == nil {
 		return nil

@@ -43,8 +43,8 @@ var servicePrincipal = Method{
 	Diagnose: diagnoseCertificate,
 }
 
-// openServicePrincipal takes the certificate where both are given, as kubelogin does, unless the secret was written down and the
-// certificate is just in the air.
+// openServicePrincipal takes the certificate where both are given, as kubelogin does, unless the
+// secret was written down and the certificate is just in the air.
 func openServicePrincipal(r Request, _ Options, wr entra.Client) (Login, error) {
 	if r.prefersSecret() {
 		return Login{
@@ -62,7 +62,8 @@ func openServicePrincipal(r Request, _ Options, wr entra.Client) (Login, error) 
 	if err != nil {
 		return Login{}, r.certificateError(err)
 	}
-	// The file has the key in it: it is not taken apart unless it is needed, since that may take a thousand rounds of hashing.
+	// The file has the key in it: it is not taken apart unless it is needed, since that may take a
+	// thousand rounds of hashing.
 	sealing := sha256.Sum256(file)
 	return Login{
 		Secret: append(sealing[:], r.ClientCertificatePassword...),
@@ -99,10 +100,12 @@ func readCertificateFile(path string) ([]byte, error) {
 	return file, err
 }
 
-// certificateExpiryWarning is the time before a certificate's end from which a diagnosis speaks of it.
+// certificateExpiryWarning is the time before a certificate's end from which a diagnosis speaks of
+// it.
 const certificateExpiryWarning = 14 * 24 * time.Hour
 
-// diagnoseCertificate looks at the certificate's times. That its file cannot be read is said when the login is opened.
+// diagnoseCertificate looks at the certificate's times. That its file cannot be read is said when
+// the login is opened.
 func diagnoseCertificate(r Request, w Options) []Finding {
 	if r.prefersSecret() {
 		return nil
@@ -141,8 +144,8 @@ func (r Request) certificateError(err error) error {
 
 const certificateHint = "the file has to hold the certificate and its private key, as PEM without a password or as PFX (PKCS #12) with the one in --client-certificate-password"
 
-// parseCertificate reads a certificate, its chain and its RSA key from PEM or from PKCS #12, in any encryption that OpenSSL and Windows
-// write. The certificate of the key comes first.
+// parseCertificate reads a certificate, its chain and its RSA key from PEM or from PKCS #12, in any
+// encryption that OpenSSL and Windows write. The certificate of the key comes first.
 func parseCertificate(file []byte, password string) ([]*x509.Certificate, crypto.PrivateKey, error) {
 	var certificates []*x509.Certificate
 	var key crypto.PrivateKey

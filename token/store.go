@@ -7,13 +7,14 @@ import (
 	"time"
 )
 
-// storeTimeout is the longest that a store may take for reading or writing: a network's file system may never answer.
+// storeTimeout is the longest that a store may take for reading or writing: a network's file system
+// may never answer.
 const storeTimeout = 3 * time.Second
 
 var errStoreTimeout = errors.New("the cache's disk does not answer")
 
-// timeoutStore is a store that is waited for no longer than storeTimeout, and once it was too slow not at all: then every call returns errStoreTimeout.
-// It is for one goroutine.
+// timeoutStore is a store that is waited for no longer than storeTimeout, and once it was too slow
+// not at all: then every call returns errStoreTimeout. It is for one goroutine.
 type timeoutStore struct {
 	store    Store
 	timedOut bool
@@ -49,7 +50,8 @@ func (s *timeoutStore) lock(ctx context.Context, wait bool, atMost time.Duration
 	}, nil
 }
 
-// callWithTimeout runs f, which uses the store, and waits no longer than d for it; late, if not nil, gets what f still returns after that.
+// callWithTimeout runs f, which uses the store, and waits no longer than d for it; late, if not
+// nil, gets what f still returns after that.
 func callWithTimeout[T any](s *timeoutStore, d time.Duration, f func() (T, error), late func(T)) (T, error) {
 	type outcome struct {
 		result T
@@ -78,7 +80,8 @@ func callWithTimeout[T any](s *timeoutStore, d time.Duration, f func() (T, error
 	return none, errStoreTimeout
 }
 
-// openStore is the store for what belongs to secret and inputs; nil: nothing is kept. Without a secret nothing could be sealed.
+// openStore is the store for what belongs to secret and inputs; nil: nothing is kept. Without a
+// secret nothing could be sealed.
 func (w Options) openStore(secret []byte, inputs []string) *timeoutStore {
 	if w.Store == nil || len(secret) == 0 {
 		return nil
@@ -89,7 +92,8 @@ func (w Options) openStore(secret []byte, inputs []string) *timeoutStore {
 	return nil
 }
 
-// loadUserKey is this user's own key; nil where there is none, and then a word in the log: what it would seal is not kept.
+// loadUserKey is this user's own key; nil where there is none, and then a word in the log: what it
+// would seal is not kept.
 func (w Options) loadUserKey() []byte {
 	if w.UserKey == nil {
 		return nil

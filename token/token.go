@@ -1,6 +1,6 @@
-// Package token turns a Request into a Token: it reads what a login method presents, answers from a sealed store
-// where that holds a fresh token, and otherwise sees to it that one process asks Microsoft Entra ID and the
-// others wait for its result.
+// Package token turns a Request into a Token: it reads what a login method presents, answers from a
+// sealed store where that holds a fresh token, and otherwise sees to it that one process asks
+// Microsoft Entra ID and the others wait for its result.
 package token
 
 import (
@@ -17,9 +17,10 @@ type Token struct {
 	ProofKey []byte `json:"proof,omitempty"` // the private key (PKCS #8) that the token is bound to; in the store only, Get returns none
 }
 
-// ReportedExpiry is the moment to tell a client as the token's end: a minute, or a tenth of its life where that is less, before
-// the real one, because client-go uses a token to the very second that it was told. It lies in the future as
-// long as the token does; the result is in UTC and whole seconds.
+// ReportedExpiry is the moment to tell a client as the token's end: a minute, or a tenth of its
+// life where that is less, before the real one, because client-go uses a token to the very second
+// that it was told. It lies in the future as long as the token does; the result is in UTC and whole
+// seconds.
 func (t Token) ReportedExpiry(now time.Time) time.Time {
 	end := t.Expires.UTC()
 	for _, until := range []time.Time{end.Add(-min(time.Minute, t.lifetime()/10)), end} {
@@ -41,7 +42,8 @@ func (t Token) ServeWindow() (from, until time.Time) {
 
 func (t Token) lifetime() time.Duration { return t.Expires.Sub(t.Obtained) }
 
-// refreshMargin is what a fresh token has left at least: Python clients ask again five minutes before the end.
+// refreshMargin is what a fresh token has left at least: Python clients ask again five minutes
+// before the end.
 const refreshMargin = 10 * time.Minute
 
 // maxClockSetback is how far a clock may be set back without making a token one of the future.
@@ -50,7 +52,8 @@ const maxClockSetback = time.Minute
 // fresh tells whether the token has enough left to be handed out without trying to renew it first.
 func (t Token) fresh(now time.Time) bool { return t.valid(now) && now.Before(t.freshUntil()) }
 
-// freshUntil is when the token is too near to its end to be handed out without trying to renew it first.
+// freshUntil is when the token is too near to its end to be handed out without trying to renew it
+// first.
 func (t Token) freshUntil() time.Time { return t.Expires.Add(-min(refreshMargin, t.lifetime()/5)) }
 
 // needsRefresh tells whether Entra ID wants the token renewed by now.
@@ -58,8 +61,8 @@ func (t Token) needsRefresh(now time.Time) bool {
 	return !t.RefreshOn.IsZero() && !now.Before(t.RefreshOn)
 }
 
-// valid tells whether the token is in its life. One that was obtained in the future is not: a clock has been set back, and what
-// it says about the token's end is worth nothing.
+// valid tells whether the token is in its life. One that was obtained in the future is not: a clock
+// has been set back, and what it says about the token's end is worth nothing.
 func (t Token) valid(now time.Time) bool {
 	return t.Value != "" && now.Before(t.Expires) && !now.Before(t.Obtained.Add(-maxClockSetback))
 }

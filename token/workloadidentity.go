@@ -28,8 +28,8 @@ var workloadIdentity = Method{
 	Diagnose: diagnoseFederatedToken,
 }
 
-// openWorkloadIdentity takes the federated token from the file that somebody named, else from GitHub Actions where a job may ask for
-// one, else from the file that the AKS webhook mounts.
+// openWorkloadIdentity takes the federated token from the file that somebody named, else from
+// GitHub Actions where a job may ask for one, else from the file that the AKS webhook mounts.
 func openWorkloadIdentity(r Request, w Options, wr entra.Client) (Login, error) {
 	login := Login{Inputs: append(r.cacheInputs(wr), "proxy="+wr.TokenProxy.CacheKey())}
 	if r.FederatedTokenFile == "" && onGitHubActions(w.Getenv) {

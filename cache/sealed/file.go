@@ -8,8 +8,8 @@ import (
 	"os"
 )
 
-// CheckDir says why a folder must not be used; nil when it may: it is this user's, nobody else can write to it, and it is no link. An absent folder is
-// an error too (fs.ErrNotExist).
+// CheckDir says why a folder must not be used; nil when it may: it is this user's, nobody else can
+// write to it, and it is no link. An absent folder is an error too (fs.ErrNotExist).
 func CheckDir(path string) error {
 	if !IsAbs(path) {
 		return fmt.Errorf("cache folder %q is not an absolute path", path)
@@ -27,8 +27,8 @@ func CheckDir(path string) error {
 	return nil
 }
 
-// ReadPrivate reads a regular file that belongs to this user and that only he can write to; no link is followed,
-// and a pipe or device in its place does not block.
+// ReadPrivate reads a regular file that belongs to this user and that only he can write to; no link
+// is followed, and a pipe or device in its place does not block.
 func ReadPrivate(path string, limit int64) ([]byte, error) {
 	f, err := openForReading(path, NoFollow)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 // NoFollow refuses a link in the file's place, and does not wait for the other end of a pipe.
 const NoFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 
-// openForReading opens a file to be read, without Go's poller: that costs a start some system calls, and the whole program where no more files can be opened.
+// openForReading opens a file to be read, without Go's poller: that costs a start some system
+// calls, and the whole program where no more files can be opened.
 func openForReading(path string, flags int) (*os.File, error) {
 	for {
 		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|flags, 0)
@@ -43,13 +44,15 @@ func CheckPrivate(fi fs.FileInfo) error {
 	return nil
 }
 
-// hasOneLink tells whether it is a regular file under one name only: a second could be another file of this user's.
+// hasOneLink tells whether it is a regular file under one name only: a second could be another file
+// of this user's.
 func hasOneLink(fi fs.FileInfo) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	return fi.Mode().IsRegular() && (!ok || st.Nlink <= 1)
 }
 
-// Lock takes an advisory lock that ends with the open file. Without wait it returns ErrHeld at once.
+// Lock takes an advisory lock that ends with the open file. Without wait it returns ErrHeld at
+// once.
 func Lock(f *os.File, wait bool) error {
 	how := syscall.LOCK_EX
 	if !wait {

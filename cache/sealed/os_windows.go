@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// NoFollow: Go opens the link's target here; a folder in the user's profile is writable by that user only.
+// NoFollow: Go opens the link's target here; a folder in the user's profile is writable by that
+// user only.
 const NoFollow = 0
 
 // openForReading opens a file to be read.
@@ -21,8 +22,9 @@ func openForReading(path string, flags int) (*os.File, error) {
 // IsAbs is path/filepath's.
 func IsAbs(path string) bool { return filepath.IsAbs(path) }
 
-// CheckPrivate: the permission bits say nothing on Windows, where the profile's access list protects its folders. A folder elsewhere is used as it
-// is; what others could do there is damage entries, which then miss.
+// CheckPrivate: the permission bits say nothing on Windows, where the profile's access list
+// protects its folders. A folder elsewhere is used as it is; what others could do there is damage
+// entries, which then miss.
 func CheckPrivate(fs.FileInfo) error { return nil }
 
 // hasOneLink: whoever can make links in a folder of the profile is this user.

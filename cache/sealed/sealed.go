@@ -1,5 +1,5 @@
-// Package sealed knows how an entry of the cache is sealed and read, and its lock file. It is apart because it imports little: package memo needs it before
-// the rest of the program is initialised.
+// Package sealed knows how an entry of the cache is sealed and read, and its lock file. It is apart
+// because it imports little: package memo needs it before the rest of the program is initialised.
 package sealed
 
 import (
@@ -19,11 +19,13 @@ import (
 )
 
 const (
-	// magic opens every entry. A change of layout changes the number in it and in salt, so that older entries miss.
+	// magic opens every entry. A change of layout changes the number in it and in salt, so that
+	// older entries miss.
 	magic = "akslogin cache entry 1\n"
 	salt  = "akslogin cache 1"
 
-	// MaxEntrySize is how large an entry may be: twice the largest answer that is read from Entra ID.
+	// MaxEntrySize is how large an entry may be: twice the largest answer that is read from Entra
+	// ID.
 	MaxEntrySize = 2 << 20
 
 	// WarmStartSuffix ends the names of entries that are memos.
@@ -37,8 +39,9 @@ type Box struct {
 	newAEAD func() (cipher.AEAD, error)
 }
 
-// NewBox returns the box that belongs to secret and inputs. Equal arguments give the same box, any difference, in the inputs' order too, gives another
-// name and another key, and neither tells the arguments.
+// NewBox returns the box that belongs to secret and inputs. Equal arguments give the same box, any
+// difference, in the inputs' order too, gives another name and another key, and neither tells the
+// arguments.
 func NewBox(secret []byte, inputs ...string) (*Box, error) {
 	// RFC 5869: one extraction from the secret, then an expansion for each use.
 	prk, err := hkdf.Extract(sha256.New, secret, []byte(salt))
@@ -63,7 +66,8 @@ func NewBox(secret []byte, inputs ...string) (*Box, error) {
 	return &Box{Name: hex.EncodeToString(name), newAEAD: seal}, nil
 }
 
-// hkdfInfo is the context of an expansion. Each part carries its length, so that no two lists of inputs read alike.
+// hkdfInfo is the context of an expansion. Each part carries its length, so that no two lists of
+// inputs read alike.
 func hkdfInfo(use string, inputs []string) string {
 	size := len(use) + 1
 	for _, in := range inputs {
@@ -87,7 +91,8 @@ func (b *Box) Path(folder, suffix string) string {
 	return folder + string(os.PathSeparator) + b.Name + suffix
 }
 
-// Seal returns an entry that holds data, with a head of one line before it that stands readable there and is authenticated (the AEAD's additional data).
+// Seal returns an entry that holds data, with a head of one line before it that stands readable
+// there and is authenticated (the AEAD's additional data).
 func (b *Box) Seal(head, data []byte) ([]byte, error) {
 	aead, err := b.newAEAD()
 	if err != nil {
@@ -125,7 +130,8 @@ func (b *Box) Get(folder, suffix string) ([]byte, error) {
 	return data, nil
 }
 
-// Header returns the readable head of an entry. Nobody has vouched for it: only opening the entry proves its head.
+// Header returns the readable head of an entry. Nobody has vouched for it: only opening the entry
+// proves its head.
 func Header(raw []byte) ([]byte, error) {
 	head, _, err := splitHeader(raw)
 	if err != nil {

@@ -9,9 +9,10 @@ import (
 	"github.com/akslogin/akslogin/internal/kubeconfig"
 )
 
-// connection is an Airflow connection as `airflow connections add --conn-json` and a variable take it. The kubeconfig in it is a string: as an
-// object, deferrable tasks read it from provider 10.11.0 on only. in_cluster and empty fields are left out, because some versions of the
-// provider take them for a choice, and then there is one too many.
+// connection is an Airflow connection as `airflow connections add --conn-json` and a variable take
+// it. The kubeconfig in it is a string: as an object, deferrable tasks read it from provider
+// 10.11.0 on only. in_cluster and empty fields are left out, because some versions of the provider
+// take them for a choice, and then there is one too many.
 // https://airflow.apache.org/docs/apache-airflow-providers-cncf-kubernetes/stable/connections/kubernetes.html
 type connection struct {
 	Type        string `json:"conn_type"`
@@ -38,7 +39,8 @@ func ConnectionJSON(d kubeconfig.Document) ([]byte, error) {
 	return compactJSON(connection{"kubernetes", "AKS cluster " + d.Name + ", login by akslogin", e})
 }
 
-// ConnectionEnv is the variable from which Airflow reads a connection, as a shell and an .env file take it. Nothing in its quotes ends them.
+// ConnectionEnv is the variable from which Airflow reads a connection, as a shell and an .env file
+// take it. Nothing in its quotes ends them.
 func ConnectionEnv(d kubeconfig.Document, id string) ([]byte, error) {
 	c, err := ConnectionJSON(d)
 	if err != nil {

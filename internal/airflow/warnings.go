@@ -34,7 +34,8 @@ var environmentWarnings = []struct {
 	},
 }
 
-// brokenReleases are releases of Python packages that do not work with an exec plugin, each from the first to the last.
+// brokenReleases are releases of Python packages that do not work with an exec plugin, each from
+// the first to the last.
 var brokenReleases = []struct {
 	distribution, from, to string // as the package's metadata folder is named
 	text                   string
@@ -47,7 +48,8 @@ var brokenReleases = []struct {
 	{"apache_airflow_providers_cncf_kubernetes", "10.12.3", "10.16.0", "keeps the first token in deferrable tasks, which fail with 401 when it ends: install 10.16.1 or newer, or set deferrable=False"},
 }
 
-// Warnings are those that apply here to a kubeconfig, or to an Airflow connection that holds one, with this login.
+// Warnings are those that apply here to a kubeconfig, or to an Airflow connection that holds one,
+// with this login.
 func Warnings(connection bool, m token.Method, getenv func(string) string) []string {
 	var texts []string
 	for _, t := range environmentWarnings {
@@ -68,7 +70,8 @@ func Warnings(connection bool, m token.Method, getenv func(string) string) []str
 
 type release struct{ version, folder string }
 
-// installedReleases finds a Python package in the folders where images and people have them. It asks no Python, which may not be there.
+// installedReleases finds a Python package in the folders where images and people have them. It
+// asks no Python, which may not be there.
 func installedReleases(distribution string, getenv func(string) string) []release {
 	var found []release
 	for _, folder := range sitePackages(getenv) {
@@ -101,7 +104,8 @@ func sitePackages(getenv func(string) string) []string {
 	return patterns
 }
 
-// compareVersions compares the first three numbers of two versions; a candidate counts as its release.
+// compareVersions compares the first three numbers of two versions; a candidate counts as its
+// release.
 func compareVersions(a, b string) int {
 	numbers := func(version string) []int {
 		n := make([]int, 3)

@@ -20,11 +20,13 @@ import (
 // https://learn.microsoft.com/rest/api/aks/managed-clusters/list-cluster-user-credentials
 const aksAPIVersion = "2024-09-01"
 
-// ClusterUserKubeconfig returns the kubeconfig that Azure Resource Manager gives a cluster's users, the one that az aks get-credentials
-// merges. request is resolved; the token is got, stored and found again as get-token's are. A resource ID that is no AKS cluster's is
-// refused before anything is sent. publicFQDN asks for the public address of a private cluster that has one.
+// ClusterUserKubeconfig returns the kubeconfig that Azure Resource Manager gives a cluster's users,
+// the one that az aks get-credentials merges. request is resolved; the token is got, stored and
+// found again as get-token's are. A resource ID that is no AKS cluster's is refused before anything
+// is sent. publicFQDN asks for the public address of a private cluster that has one.
 //
-// The answer is the service's: that it may be a kubeconfig is all that is known of it. It may hold a client certificate with its key.
+// The answer is the service's: that it may be a kubeconfig is all that is known of it. It may hold
+// a client certificate with its key.
 func ClusterUserKubeconfig(ctx context.Context, request token.Request, w token.Options, resourceID string, publicFQDN bool) ([]byte, error) {
 	cluster, err := parseResourceID(resourceID)
 	if err != nil {
@@ -97,7 +99,8 @@ func parseResourceID(id string) (managedCluster, error) {
 	return managedCluster{parts[2], parts[4], parts[8]}, nil
 }
 
-// isResourceName tells whether s can be a resource's or a resource group's name, which may have letters of any script.
+// isResourceName tells whether s can be a resource's or a resource group's name, which may have
+// letters of any script.
 func isResourceName(s, more string, longest int) bool {
 	foreign := func(c rune) bool {
 		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune(more, c)
@@ -116,7 +119,8 @@ type credentialRequest struct {
 	cluster  managedCluster
 }
 
-// url is where the credentials of the cluster's users are asked for. "exec" is the form of kubeconfig whose users run a plugin.
+// url is where the credentials of the cluster's users are asked for. "exec" is the form of
+// kubeconfig whose users run a plugin.
 func (c credentialRequest) url(publicFQDN bool) string {
 	query := url.Values{"api-version": {aksAPIVersion}, "format": {"exec"}}
 	if publicFQDN {

@@ -80,7 +80,8 @@ func TestHintsHaveNoPlaceholders(t *testing.T) {
 	}
 }
 
-// Whatever comes in a kubeconfig's place, it is one or an error, and an error says nothing of it but Azure Resource Manager's own words.
+// Whatever comes in a kubeconfig's place, it is one or an error, and an error says nothing of it
+// but Azure Resource Manager's own words.
 func FuzzCredentialResponse(f *testing.F) {
 	const secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQ"
 	f.Add(200, []byte(`{"kubeconfigs":[{"name":"clusterUser","value":"`+base64.StdEncoding.EncodeToString([]byte("clusters contexts users "+secret))+`"}]}`))
@@ -105,7 +106,8 @@ func FuzzCredentialResponse(f *testing.F) {
 	})
 }
 
-// A resource ID that is taken is one: it reads the same again, and makes an address of Azure Resource Manager's and nobody else's.
+// A resource ID that is taken is one: it reads the same again, and makes an address of Azure
+// Resource Manager's and nobody else's.
 func FuzzResourceID(f *testing.F) {
 	f.Add("/subscriptions/77777777-aaaa-4444-8888-000000000001/resourceGroups/aks/providers/Microsoft.ContainerService/managedClusters/aks")
 	f.Add("/SUBSCRIPTIONS/77777777-aaaa-4444-8888-000000000001/resourcegroups/ä(1)/providers/microsoft.containerservice/managedclusters/a_b")

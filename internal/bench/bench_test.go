@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// What strace writes of a cold run, shortened: calls that others come between, a descriptor that is used again, a file that is not there.
+// What strace writes of a cold run, shortened: calls that others come between, a descriptor that is
+// used again, a file that is not there.
 const straceOutput = `100 execve("/bin/akslogin", ["/bin/akslogin"], 0x7ffc /* 4 vars */) = 0
 100 openat(AT_FDCWD, "/sys/fs/cgroup/cpu.max", O_RDONLY|O_CLOEXEC) = 3
 100 read(3, ""..., 64) = 11

@@ -1,5 +1,5 @@
-// Bench measures the program as it is shipped, in turn with a program that does nothing and with kubelogin, all against an emulated Entra ID,
-// and says which of the bounds that were set are met.
+// Bench measures the program as it is shipped, in turn with a program that does nothing and with
+// kubelogin, all against an emulated Entra ID, and says which of the bounds that were set are met.
 package main
 
 import (
@@ -156,7 +156,8 @@ func bench(tb entratest.TB, rounds int, program, empty, launch string) (*report,
 	return r, nil
 }
 
-// countRoundTrips finds out how often c waits for the network: by so much slower is it where a round trip takes longer than all the rest.
+// countRoundTrips finds out how often c waits for the network: by so much slower is it where a
+// round trip takes longer than all the rest.
 func (f *field) countRoundTrips(r *report, what string, c *contestant, l *limit) error {
 	const long = 500 * time.Millisecond
 	fastest := func(distance time.Duration) (time.Duration, error) {
@@ -240,7 +241,8 @@ var reasons = []struct{ begin, end, why string }{
 	{end: ".memo", why: "what an earlier run like it printed"},
 }
 
-// callReasons are why a warm run asks more of the kernel than an empty program. What the scheduler asks is left out, as many as chance will have.
+// callReasons are why a warm run asks more of the kernel than an empty program. What the scheduler
+// asks is left out, as many as chance will have.
 var callReasons = map[string]string{
 	"close":         "what was opened to be read or counted",
 	"dup":           "whether as many files can be opened as a login needs: without, Go's runtime dies",

@@ -39,7 +39,8 @@ const pictureStyle = `
 	}
 `
 
-// picture is an SVG with a bar for each contestant's median, a line over it from quartile to quartile, and the number beside.
+// picture is an SVG with a bar for each contestant's median, a line over it from quartile to
+// quartile, and the number beside.
 func (r *report) picture() []byte {
 	longest := 0.0
 	for _, t := range r.Timings {

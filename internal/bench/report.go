@@ -17,7 +17,8 @@ import (
 	"text/tabwriter"
 )
 
-// A limit is what a number may be, and where it is so far from that that something is wrong on however busy a machine.
+// A limit is what a number may be, and where it is so far from that that something is wrong on
+// however busy a machine.
 type limit struct{ from, to, farFrom, farTo float64 }
 
 func atMost(n, far float64) *limit  { return &limit{math.Inf(-1), n, math.Inf(-1), far} }
@@ -48,7 +49,8 @@ type row struct {
 	Value  float64 `json:"value"`
 	Unit   string  `json:"unit,omitempty"`
 	Spread *spread `json:"spread,omitempty"`
-	// Fastest is the same of the fastest runs, which a busy machine changes least. 0: of this there is none.
+	// Fastest is the same of the fastest runs, which a busy machine changes least. 0: of this there
+	// is none.
 	Fastest float64 `json:"fastest,omitempty"`
 	Bound   string  `json:"bound,omitempty"`
 	Met     *bool   `json:"met,omitempty"`
@@ -98,7 +100,8 @@ func (r *report) addRatio(what string, a, b *contestant, l *limit) {
 	r.Rows[len(r.Rows)-1].Fastest = slices.Min(ms(a.runs, wall)) / slices.Min(ms(b.runs, wall))
 }
 
-// far are the rows that are far beyond what was promised, in the middle and where nothing disturbed.
+// far are the rows that are far beyond what was promised, in the middle and where nothing
+// disturbed.
 func (r *report) far() (rows []string) {
 	for _, row := range r.Rows {
 		if row.limit != nil && row.limit.far(row.Value) && (row.Fastest == 0 || row.limit.far(row.Fastest)) {
@@ -207,7 +210,8 @@ func machine() string {
 	return fmt.Sprintf("%d CPUs (%s), %s %s", runtime.NumCPU(), model, runtime.GOOS, kernel)
 }
 
-// load is how many processes wanted to run in the last minute, on average; "" where that is not known.
+// load is how many processes wanted to run in the last minute, on average; "" where that is not
+// known.
 func load() string {
 	raw, err := os.ReadFile("/proc/loadavg")
 	if err != nil {

@@ -183,7 +183,8 @@ func contents(file *os.File) ([]byte, error) {
 	return io.ReadAll(file)
 }
 
-// compete lets all run in turn, in another order each time, so that what else the machine does meets all of them.
+// compete lets all run in turn, in another order each time, so that what else the machine does
+// meets all of them.
 func (f *field) compete(all []*contestant, rounds int) error {
 	for range rounds {
 		for _, i := range rand.Perm(len(all)) {

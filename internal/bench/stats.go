@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// spread is how values are spread: quartiles, and between which values the median of very many would be, with a probability of 95 %.
+// spread is how values are spread: quartiles, and between which values the median of very many
+// would be, with a probability of 95 %.
 type spread struct {
 	Median float64 `json:"median"`
 	Least  float64 `json:"least"`

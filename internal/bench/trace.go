@@ -100,7 +100,8 @@ func (f *field) trace(c *contestant) (trace, error) {
 	return parseTrace(bytes.NewReader(raw))
 }
 
-// fewest traces c several times and takes the fewest calls of each kind: the rest is chance, as Go's scheduler would have it.
+// fewest traces c several times and takes the fewest calls of each kind: the rest is chance, as
+// Go's scheduler would have it.
 func (f *field) fewest(c *contestant) (trace, error) {
 	best, err := f.trace(c)
 	for range 4 {
@@ -185,7 +186,8 @@ func (t trace) files(why func(path string) string) (all []string, unexplained in
 // rootFolders are where Go looks for the system's root certificates on Linux.
 var rootFolders = []string{"/etc/ssl/", "/etc/pki/", "/etc/openssl/"}
 
-// roots counts the files with root certificates that were opened: the one that $SSL_CERT_FILE names, and the system's.
+// roots counts the files with root certificates that were opened: the one that $SSL_CERT_FILE
+// names, and the system's.
 func (t trace) roots(named string) (n int) {
 	for _, file := range t.opened {
 		if !file.absent && (file.path == named || slices.ContainsFunc(rootFolders, func(folder string) bool { return strings.HasPrefix(file.path, folder) })) {
@@ -230,8 +232,8 @@ func (f *field) launch(launch string, c *contestant) (kib, pages float64, err er
 
 var collected = regexp.MustCompile(`Collected : (\d+)`)
 
-// instructions is how many c executes as valgrind counts them, in millions: they hardly differ from run to run. 0: valgrind did not survive, which
-// happens with Go programs.
+// instructions is how many c executes as valgrind counts them, in millions: they hardly differ from
+// run to run. 0: valgrind did not survive, which happens with Go programs.
 func (f *field) instructions(c *contestant) (millions float64, err error) {
 	words, env := f.command(c)
 	for range 10 {

@@ -13,7 +13,8 @@ import (
 // A federated token of the right shape; nobody verifies it in a warm run.
 const sampleAssertion = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsxIn0.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlLyIsInN1YiI6InMiLCJhdWQiOiJhIiwiZXhwIjoxODkzNTAwMDAwfQ.c2lnbmF0dXJl"
 
-// BenchmarkWarmRun is a whole warm run within the process, but for its start: parse, resolve, open the entry, print.
+// BenchmarkWarmRun is a whole warm run within the process, but for its start: parse, resolve, open
+// the entry, print.
 func BenchmarkWarmRun(b *testing.B) {
 	dir := b.TempDir()
 	federated := filepath.Join(dir, "token")

@@ -23,7 +23,8 @@ type cacheCommands struct {
 
 type cacheList struct{ flags.Cache }
 
-// Run prints what the entries say of themselves: they cannot be opened without what they were sealed with.
+// Run prints what the entries say of themselves: they cannot be opened without what they were
+// sealed with.
 func (c *cacheList) Run(w options) error {
 	dir := w.cacheDir(c.Cache)
 	entries, err := dir.List()
@@ -48,7 +49,8 @@ func (c *cacheList) Run(w options) error {
 // maxCellLength is more than names and addresses have.
 const maxCellLength = 100
 
-// parseInputs splits "name=value". The file may say anything, so what is not plain is quoted, and what is long is cut.
+// parseInputs splits "name=value". The file may say anything, so what is not plain is quoted, and
+// what is long is cut.
 func parseInputs(pairs []string) map[string]string {
 	m := map[string]string{}
 	for _, pair := range pairs {

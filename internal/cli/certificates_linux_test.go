@@ -17,10 +17,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// What the scripts of the login methods need beside the emulator: certificates, and verbs for the fakes.
+// What the scripts of the login methods need beside the emulator: certificates, and verbs for the
+// fakes.
 
-// The certificate that client may use, with its key, as files: PEM, and PFX in the encryption of OpenSSL before version 3 and since. It is
-// for tests only. How it was made stands in the folder.
+// The certificate that client may use, with its key, as files: PEM, and PFX in the encryption of
+// OpenSSL before version 3 and since. It is for tests only. How it was made stands in the folder.
 const (
 	certificateDir = "testdata/certificate"
 

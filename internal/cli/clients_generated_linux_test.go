@@ -39,7 +39,8 @@ var clusterFlagSets = map[string][]string{
 // formatsByExtension are the forms that are written, by the ends of their files' names.
 var formatsByExtension = map[string]string{".yaml": "yaml", ".json": "json", ".connection": "airflow-connection", ".env": "airflow-env", ".uri": "airflow-uri"}
 
-// workspace holds what the program writes: a kubeconfig and all connections, for each way to one cluster.
+// workspace holds what the program writes: a kubeconfig and all connections, for each way to one
+// cluster.
 type workspace struct {
 	dir   string
 	entra *entratest.Server
@@ -133,7 +134,8 @@ func (w *workspace) run(t *testing.T, command ...string) []string {
 	return strings.Fields(strings.ReplaceAll(string(out), " ", "=")) // a line is a word now
 }
 
-// newPodsServer is an API server with one pod, which is called after who asks for it with a token of the emulator.
+// newPodsServer is an API server with one pod, which is called after who asks for it with a token
+// of the emulator.
 func newPodsServer(t *testing.T, s *entratest.Server) *httptest.Server {
 	list := func(kind, version string, fields map[string]any) any {
 		all := map[string]any{"kind": kind, "apiVersion": version}

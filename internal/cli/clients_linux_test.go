@@ -27,7 +27,8 @@ func newServers(t *testing.T) (*entratest.Server, *httptest.Server) {
 	return s, apiServer(t, s)
 }
 
-// apiServer lets in whoever shows a token of the emulated tenant for the AKS audience, and tells him who he is.
+// apiServer lets in whoever shows a token of the emulated tenant for the AKS audience, and tells
+// him who he is.
 func apiServer(t *testing.T, s *entratest.Server) *httptest.Server {
 	api := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -44,7 +45,8 @@ func apiServer(t *testing.T, s *entratest.Server) *httptest.Server {
 	return api
 }
 
-// exampleConfig is the example with its blanks filled in, and with the emulator in the stanza's environment.
+// exampleConfig is the example with its blanks filled in, and with the emulator in the stanza's
+// environment.
 func exampleConfig(t *testing.T, s *entratest.Server, api *httptest.Server, change func(*clientcmdapi.ExecConfig)) *clientcmdapi.Config {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(repository, "examples", "kubeconfig.yaml"))

@@ -83,7 +83,8 @@ func (c *kubeconfigCommand) fromServer() (clusterSource, error) {
 	return from, err
 }
 
-// certificateAuthority is the CA that was given for a server, as a kubeconfig holds it; "" where none was.
+// certificateAuthority is the CA that was given for a server, as a kubeconfig holds it; "" where
+// none was.
 func (c *kubeconfigCommand) certificateAuthority() (string, error) {
 	switch {
 	case c.CAFile != "" && c.CAData != "":
@@ -172,8 +173,8 @@ func contextSource(files kubeconfig.Files, context, where string) (clusterSource
 	return from, nil
 }
 
-// inheritExec are the arguments and variables of an old user that go into the new one. Variables that would win over the
-// arguments are left out.
+// inheritExec are the arguments and variables of an old user that go into the new one. Variables
+// that would win over the arguments are left out.
 func inheritExec(user kubeconfig.User) (args flags.Values, env []kubeconfig.EnvVar, warnings []string) {
 	warn := func(text string) { warnings = append(warnings, text) }
 	args, err := stanza.ReadArgs(user.Exec)

@@ -35,7 +35,8 @@ func (*convertCommand) Help() string {
 		"Without --login a stanza keeps its login method. Flags of get-token that are given become arguments of the stanza; of variables only AAD_LOGIN_METHOD is read."
 }
 
-// Run converts all or nothing: a user that cannot be converted is found before the first file is written.
+// Run converts all or nothing: a user that cannot be converted is found before the first file is
+// written.
 func (c *convertCommand) Run(line *flags.CommandLine, w options) error {
 	if c.Command != "" && !stanza.IsPortableCommand(c.Command) {
 		return stanza.PortableCommandError(c.Command)

@@ -25,11 +25,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runWithDNS runs a command where a DNS of its own says what names mean: names NAME=RULE... -- COMMAND [ARGUMENT...]. It is in a network of its own, in
-// which the emulator at $ENTRA answers at 127.0.0.1:443, somebody else at 127.0.0.2:443, and nobody anywhere else. It needs root.
+// runWithDNS runs a command where a DNS of its own says what names mean: names NAME=RULE... --
+// COMMAND [ARGUMENT...]. It is in a network of its own, in which the emulator at $ENTRA answers at
+// 127.0.0.1:443, somebody else at 127.0.0.2:443, and nobody anywhere else. It needs root.
 //
-// A rule is a word of rcodes or faults below, or addresses with commas between them; rules with | between them count for one question after the
-// other, and the last for all after it. Names without a rule do not exist.
+// A rule is a word of rcodes or faults below, or addresses with commas between them; rules with |
+// between them count for one question after the other, and the last for all after it. Names without
+// a rule do not exist.
 func runWithDNS() {
 	if err := withDNS(os.Args[1:]); err != nil {
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
@@ -142,7 +144,8 @@ type zone struct {
 	rules map[string][]string
 }
 
-// rule is the one for a question; both kinds of addresses are asked for at once, and one of them counts.
+// rule is the one for a question; both kinds of addresses are asked for at once, and one of them
+// counts.
 func (z *zone) rule(q dnsmessage.Question) string {
 	z.mu.Lock()
 	defer z.mu.Unlock()

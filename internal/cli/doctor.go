@@ -85,7 +85,8 @@ func writeFindingsJSON(findings []token.Finding) error {
 	}{findings})
 }
 
-// writeFindingsText writes a line for each, so that grep ^wrong finds what is wrong and what to do about it.
+// writeFindingsText writes a line for each, so that grep ^wrong finds what is wrong and what to do
+// about it.
 func writeFindingsText(findings []token.Finding) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.TabIndent)
 	for _, f := range findings {

@@ -57,8 +57,8 @@ func stringList(in any) (all []string) {
 	return all
 }
 
-// ciJobs are what a CI system gives to a job's one script, and what akslogin's stand-in for kubectl says of the federated token's file; nil
-// where the file has several scripts.
+// ciJobs are what a CI system gives to a job's one script, and what akslogin's stand-in for kubectl
+// says of the federated token's file; nil where the file has several scripts.
 var ciJobs = map[string]func(s *entratest.Server) (env []string, says string){
 	"gitlab-ci.yml": func(s *entratest.Server) ([]string, string) {
 		return []string{"AZURE_ID_TOKEN=" + s.Assertion(entratest.Claims{Subject: subject})}, "600\n"
@@ -73,7 +73,8 @@ var ciJobs = map[string]func(s *entratest.Server) (env []string, says string){
 	"github-actions.yaml": nil,
 }
 
-// The shell in CI files is shell, and akslogin logs in there; where it makes a file of the federated token, nobody else can read that, and it goes at the end.
+// The shell in CI files is shell, and akslogin logs in there; where it makes a file of the
+// federated token, nobody else can read that, and it goes at the end.
 func TestExampleCIScripts(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
@@ -105,7 +106,8 @@ func TestExampleCIScripts(t *testing.T) {
 	}
 }
 
-// runSnippet runs a script with a kubectl that does no more than call its plugin, and a go that installs nothing.
+// runSnippet runs a script with a kubectl that does no more than call its plugin, and a go that
+// installs nothing.
 func runSnippet(t *testing.T, bash, script string, job func(*entratest.Server) ([]string, string)) {
 	s := entratest.New(t)
 	registerFixtures(s)
@@ -146,7 +148,8 @@ func runSnippet(t *testing.T, bash, script string, job func(*entratest.Server) (
 // moduleFault is what go says of a module where the network is not to blame.
 var moduleFault = regexp.MustCompile(`go\.sum|go\.mod|checksum|go mod tidy|syntax`)
 
-// goInExample is a go command in examples/client-go, as it is there: go.mod and go.sum have to be complete.
+// goInExample is a go command in examples/client-go, as it is there: go.mod and go.sum have to be
+// complete.
 func goInExample(args ...string) *exec.Cmd {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = filepath.Join(repository, "examples", "client-go")
@@ -154,7 +157,8 @@ func goInExample(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// The two programs of examples/client-go build, vet, and list pods, and share their tokens. The second one goes on when its token ends.
+// The two programs of examples/client-go build, vet, and list pods, and share their tokens. The
+// second one goes on when its token ends.
 func TestExamplePrograms(t *testing.T) {
 	if testing.Short() {
 		t.Skip("building client-go takes a minute where it was never built")
@@ -235,7 +239,8 @@ func (p *examplePrograms) token(more ...string) []string {
 	return append([]string{"token", "-server", p.api.URL, "-certificate-authority", filepath.Join(p.dir, "ca.crt"), "-namespace", podNamespace}, more...)
 }
 
-// command runs one where Entra ID is the emulator, behind the public cloud's names. Go asks no proxy for the API server at 127.0.0.1.
+// command runs one where Entra ID is the emulator, behind the public cloud's names. Go asks no
+// proxy for the API server at 127.0.0.1.
 func (p *examplePrograms) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(p.bin, args[0]), args[1:]...)
 	cmd.Env = []string{
@@ -245,7 +250,8 @@ func (p *examplePrograms) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// testRenewal: a program that runs on keeps its token in memory where no cache can be, and asks for the next one when that ends.
+// testRenewal: a program that runs on keeps its token in memory where no cache can be, and asks for
+// the next one when that ends.
 func (p *examplePrograms) testRenewal(t *testing.T) {
 	p.entra.ResetCounters()
 	p.listRepeatedly(t, func(lines int) bool { return lines == 20 })

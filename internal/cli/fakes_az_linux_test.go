@@ -179,7 +179,8 @@ func (a *az) principals() (entries []map[string]string) {
 	return entries
 }
 
-// mergeSubscriptions adds subscriptions: the new login becomes the current one, with the former current subscription if it has that too.
+// mergeSubscriptions adds subscriptions: the new login becomes the current one, with the former
+// current subscription if it has that too.
 func (a *az) mergeSubscriptions(found []azSubscription) error {
 	current := found[0].ID
 	for i, s := range a.profile.Subscriptions {

@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// The Azure CLI and the Azure Developer CLI as azidentity meets them: their command lines, what they print, and the files in which they
-// keep who is signed in. They sign in at the emulator, with passwords where the real ones would open a browser.
+// The Azure CLI and the Azure Developer CLI as azidentity meets them: their command lines, what
+// they print, and the files in which they keep who is signed in. They sign in at the emulator, with
+// passwords where the real ones would open a browser.
 //
 // A script sets how they behave by variables:
 //
@@ -93,14 +94,16 @@ func appendLine(file, line string) {
 	io.WriteString(f, line+"\n") // one write, so that runs at once do not mix
 }
 
-// cliErrorf is an error in the words of the CLIs, which are not Go's: they begin with capitals and end with full stops.
+// cliErrorf is an error in the words of the CLIs, which are not Go's: they begin with capitals and
+// end with full stops.
 func cliErrorf(format string, args ...any) error { return cliError(fmt.Sprintf(format, args...)) }
 
 type cliError string
 
 func (e cliError) Error() string { return string(e) }
 
-// splitArguments splits words and flags; short flags are given with their long names, and flags that take no value with "".
+// splitArguments splits words and flags; short flags are given with their long names, and flags
+// that take no value with "".
 func splitArguments(args []string, short map[string]string, switches ...string) (words []string, flags map[string]string, err error) {
 	flags = map[string]string{}
 	for len(args) > 0 {

@@ -148,7 +148,8 @@ func (c *msalCache) accessToken(home, clientID, tenant, scope string) (token str
 	return e["secret"], expires, err == nil && expires > testOptions().now().Unix()+300
 }
 
-// acquireSilently is an access token for a person who has signed in, from the cache or for the refresh token.
+// acquireSilently is an access token for a person who has signed in, from the cache or for the
+// refresh token.
 func (c *msalCache) acquireSilently(home, user, tenant, scope string) (token string, expires int64, err error) {
 	if token, expires, ok := c.accessToken(home, cliClient, tenant, scope); ok {
 		return token, expires, nil

@@ -20,7 +20,8 @@ type killedRun struct {
 
 func (c *killedRun) String() string { return "killed at " + c.at.String() }
 
-// A login that is killed at any system call on the disk leaves the old entry or the new one, whole. The next finds out which, and waits for nobody.
+// A login that is killed at any system call on the disk leaves the old entry or the new one, whole.
+// The next finds out which, and waits for nobody.
 func TestKilledAtEverySystemCall(t *testing.T) {
 	f := newFaultTest(t)
 	stale := f.staleCache()

@@ -22,7 +22,8 @@ import (
 	clientauthentication "k8s.io/client-go/pkg/apis/clientauthentication/v1"
 )
 
-// faultTest is a login to which something happens on purpose. The program is the one that is shipped.
+// faultTest is a login to which something happens on purpose. The program is the one that is
+// shipped.
 type faultTest struct {
 	t       *testing.T
 	entra   *entratest.Server
@@ -147,7 +148,8 @@ func (f faultTest) checkNoSecrets(home string) error {
 	return err
 }
 
-// checkSweep has another entry stored when a day has passed, and says what is left of the first one then.
+// checkSweep has another entry stored when a day has passed, and says what is left of the first one
+// then.
 func checkSweep(home string) error {
 	now := time.Now().Add(26 * time.Hour)
 	other, err := cache.Dir{Path: cacheDir(home), Now: func() time.Time { return now }}.Entry([]byte("another secret"))

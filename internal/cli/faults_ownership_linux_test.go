@@ -12,14 +12,16 @@ import (
 // unprivilegedUID is an unprivileged user, who has no file anywhere.
 const unprivilegedUID = 65534
 
-// Files of root's in the cache of somebody else, as sudo leaves them, cost exchanges at most. Those that their folder's owner may replace are replaced.
+// Files of root's in the cache of somebody else, as sudo leaves them, cost exchanges at most. Those
+// that their folder's owner may replace are replaced.
 func TestForeignOwnedCacheFiles(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("owning files of others needs root")
 	}
 	setpriv := lookPath(t, "setpriv")
 	f := newFaultTest(t)
-	// Everything that the stranger has to reach stands in a folder of its own: those of tests are for one user.
+	// Everything that the stranger has to reach stands in a folder of its own: those of tests are
+	// for one user.
 	public, err := os.MkdirTemp("", "akslogin-test")
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,8 @@ func (done exitResult) checkErrorLines() error {
 	return nil
 }
 
-// However few files a process may open, a login ends in a token or in a line that names the reason. The test gets through many limits quickly.
+// However few files a process may open, a login ends in a token or in a line that names the reason.
+// The test gets through many limits quickly.
 func TestLowOpenFileLimit(t *testing.T) {
 	prlimit := lookPath(t, "prlimit")
 	f := newFaultTest(t)

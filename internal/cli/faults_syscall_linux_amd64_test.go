@@ -19,7 +19,8 @@ func (f faultTest) runTraced(folder, home string, decide func(call) fault) (trac
 	return tracer{under: folder, decide: decide}.run(f.program, f.args(), f.env(home))
 }
 
-// traceCalls are those of a login in a home like this one, but for those that a slow one makes: the holder of a lock touches it again every second.
+// traceCalls are those of a login in a home like this one, but for those that a slow one makes: the
+// holder of a lock touches it again every second.
 func (f faultTest) traceCalls(folder, home string) []call {
 	f.t.Helper()
 	done, err := f.runTraced(folder, home, func(call) fault { return fault{} })
@@ -56,12 +57,14 @@ func forEach[T any](t *testing.T, atOnce int, all []T, do func(T) error) {
 	}
 }
 
-// modifyingCalls are the calls that change something on the disk: being killed between two of them comes to the same.
+// modifyingCalls are the calls that change something on the disk: being killed between two of them
+// comes to the same.
 var modifyingCalls = map[string]bool{
 	"openat": true, "mkdirat": true, "flock": true, "utimes": true, "write": true, "fsync": true, "renameat": true, "utimensat": true, "unlinkat": true,
 }
 
-// possibleErrnos are what can come of a call on a disk that is full, ill, not ours, or another machine's.
+// possibleErrnos are what can come of a call on a disk that is full, ill, not ours, or another
+// machine's.
 var possibleErrnos = map[string][]syscall.Errno{
 	"openat":     {syscall.EACCES, syscall.EDQUOT, syscall.EINTR, syscall.EIO, syscall.EMFILE, syscall.ENOSPC, syscall.EROFS, syscall.ESTALE},
 	"newfstatat": {syscall.EACCES, syscall.EIO, syscall.ESTALE},
@@ -107,7 +110,8 @@ func (a callFailure) decide(reached *bool) func(call) fault {
 	}
 }
 
-// callFailures are what can happen to these calls: to each an error of its kind, in turn, and from each that changes something the end of the disk.
+// callFailures are what can happen to these calls: to each an error of its kind, in turn, and from
+// each that changes something the end of the disk.
 func callFailures(t *testing.T, calls []call) (all []callFailure) {
 	turn := map[string]int{}
 	for _, c := range calls {
@@ -126,7 +130,8 @@ func callFailures(t *testing.T, calls []call) (all []callFailure) {
 	return all
 }
 
-// A cache on a disk that fails is never the reason of a failure, nor of a word without -v. It leaves no temporary files where it can remove them.
+// A cache on a disk that fails is never the reason of a failure, nor of a word without -v. It
+// leaves no temporary files where it can remove them.
 func TestEveryDiskCallFails(t *testing.T) {
 	f := newFaultTest(t)
 	warm, err := f.newHome(nil)
@@ -175,7 +180,8 @@ func TestEveryDiskCallFails(t *testing.T) {
 	}
 }
 
-// A cache that somebody removes, moves away or replaces in the middle is no trouble either. What can still be stored is.
+// A cache that somebody removes, moves away or replaces in the middle is no trouble either. What
+// can still be stored is.
 func TestCacheRemovedAtEverySystemCall(t *testing.T) {
 	f := newFaultTest(t)
 	first, err := f.newHome(nil)
@@ -240,8 +246,8 @@ func TestCacheRemovedAtEverySystemCall(t *testing.T) {
 	}
 }
 
-// A federated token that cannot be read is told with its file and the reason, and with a hint that does not blame the token. What can be
-// tried again at once is.
+// A federated token that cannot be read is told with its file and the reason, and with a hint that
+// does not blame the token. What can be tried again at once is.
 func TestFederatedTokenReadErrors(t *testing.T) {
 	f := newFaultTest(t)
 	home, err := f.newHome(nil)

@@ -8,7 +8,8 @@ import (
 
 const clusterID = "/subscriptions/44444444-dddd-4444-8888-000000000001/resourceGroups/airflow/providers/Microsoft.ContainerService/managedClusters/workers"
 
-// aksKubeconfig is as AKS writes it for format=exec, with a word for the cluster's address left open.
+// aksKubeconfig is as AKS writes it for format=exec, with a word for the cluster's address left
+// open.
 const aksKubeconfig = `apiVersion: v1
 clusters:
 - cluster:

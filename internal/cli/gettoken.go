@@ -59,8 +59,8 @@ func (g *getTokenCommand) Run(line *flags.CommandLine, w options, log *slog.Logg
 	return nil
 }
 
-// promptWriter is where a person can be asked to sign in: where the client says that somebody is there, else where somebody sees what is
-// written on standard error. nil: nobody is there.
+// promptWriter is where a person can be asked to sign in: where the client says that somebody is
+// there, else where somebody sees what is written on standard error. nil: nobody is there.
 func promptWriter(interactive *bool) io.Writer {
 	if interactive == nil && term.IsTerminal(int(os.Stderr.Fd())) || interactive != nil && *interactive {
 		return os.Stderr

@@ -15,7 +15,8 @@ type grammar struct {
 	RemoveTokens   cacheClear        `cmd:"" hidden:"" help:"The same as cache clear, by an older name."`
 }
 
-// minimalGrammar is all that is built when a client runs the program as its plugin, since each command costs every start some time.
+// minimalGrammar is all that is built when a client runs the program as its plugin, since each
+// command costs every start some time.
 type minimalGrammar struct {
 	GetToken getTokenCommand `cmd:"" help:"Print a token as an ExecCredential: the command for a kubeconfig's exec stanza."`
 

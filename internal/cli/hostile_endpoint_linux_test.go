@@ -40,7 +40,8 @@ func getTokenArgs(args ...string) []string {
 	return append([]string{"get-token", "--tenant-id", tenant, "--client-id", client}, args...)
 }
 
-// serveLikeEntra answers as Entra ID does, at all hosts: it knows no authority but Microsoft's, and each host's documents name that host.
+// serveLikeEntra answers as Entra ID does, at all hosts: it knows no authority but Microsoft's, and
+// each host's documents name that host.
 func serveLikeEntra(w http.ResponseWriter, r *http.Request) {
 	base := "https://" + r.Host + "/" + tenant
 	switch {
@@ -74,7 +75,8 @@ func serveDiscovery(w http.ResponseWriter, tokenEndpoint, authorize, issuer stri
 
 const microsoftHost = "login.microsoftonline.com"
 
-// Addresses that look like Microsoft's are refused, or are Microsoft's after all, or Microsoft is asked whether it knows them, and says no.
+// Addresses that look like Microsoft's are refused, or are Microsoft's after all, or Microsoft is
+// asked whether it knows them, and says no.
 func TestLookalikeAuthorities(t *testing.T) {
 	t.Parallel()
 	for _, authority := range []string{
@@ -130,7 +132,8 @@ func TestLookalikeAuthorities(t *testing.T) {
 	}
 }
 
-// A trusted authority's discovery document, or the one that Microsoft names for it, has its token endpoint elsewhere.
+// A trusted authority's discovery document, or the one that Microsoft names for it, has its token
+// endpoint elsewhere.
 func TestDiscoveryNamingOtherHosts(t *testing.T) {
 	t.Parallel()
 	const home = "login.private.example"
@@ -202,7 +205,8 @@ func TestDiscoveryNamingOtherHosts(t *testing.T) {
 	}
 }
 
-// A person is not sent to a sign-in page that is elsewhere than the authority, nor is anything else opened.
+// A person is not sent to a sign-in page that is elsewhere than the authority, nor is anything else
+// opened.
 func TestSignInPageOnOtherHostIsNotOpened(t *testing.T) {
 	t.Parallel()
 	const home = "login.private.example"

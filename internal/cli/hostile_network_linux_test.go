@@ -32,8 +32,9 @@ import (
 	"unicode/utf8"
 )
 
-// hostileNetwork is a network in which every name leads to one server, which has a certificate for it that the program believes: as bad as the
-// names that something secret is sent to can be. It keeps what it was sent, host by host. Programs reach it by a CONNECT proxy.
+// hostileNetwork is a network in which every name leads to one server, which has a certificate for
+// it that the program believes: as bad as the names that something secret is sent to can be. It
+// keeps what it was sent, host by host. Programs reach it by a CONNECT proxy.
 type hostileNetwork struct {
 	proxy     string // $HTTPS_PROXY
 	ca        string // $SSL_CERT_FILE
@@ -180,8 +181,8 @@ type preread struct {
 
 func (p preread) Read(b []byte) (int, error) { return p.r.Read(b) }
 
-// wantSecretOnlyAt fails where something secret, as it is or as a form has it, arrived at another host, or anywhere in a URL. It returns how often it
-// arrived at all.
+// wantSecretOnlyAt fails where something secret, as it is or as a form has it, arrived at another
+// host, or anywhere in a URL. It returns how often it arrived at all.
 func (e *hostileNetwork) wantSecretOnlyAt(t *testing.T, secret string, hosts ...string) (times int) {
 	t.Helper()
 	for _, l := range e.requests() {
@@ -212,7 +213,8 @@ type runResult struct {
 	exit           int
 }
 
-// runProgram runs the program in an environment that is empty but for what it is given, at a fast pace.
+// runProgram runs the program in an environment that is empty but for what it is given, at a fast
+// pace.
 func runProgram(t *testing.T, env []string, args ...string) runResult {
 	t.Helper()
 	ctx, done := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -253,7 +255,8 @@ func wrongNameCertificate(e *hostileNetwork) func(*tls.ClientHelloInfo) (*tls.Ce
 	return func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return e.certificate("evil.example") }
 }
 
-// wantPlainText fails where anything was written that a terminal or a log would take for more than text: see unclean.
+// wantPlainText fails where anything was written that a terminal or a log would take for more than
+// text: see unclean.
 func wantPlainText(t *testing.T, got runResult) {
 	t.Helper()
 	for name, text := range map[string]string{"stdout": got.stdout, "stderr": got.stderr} {
@@ -263,11 +266,12 @@ func wantPlainText(t *testing.T, got runResult) {
 	}
 }
 
-// maxLineLength bounds lines that people and logs get: a text of 900 bytes, and at -v what slog writes before it.
+// maxLineLength bounds lines that people and logs get: a text of 900 bytes, and at -v what slog
+// writes before it.
 const maxLineLength = 1100
 
-// textProblem says what is in a text that a terminal could obey, that hides or turns other text, or that is too long a line; "" where it is fit for
-// people.
+// textProblem says what is in a text that a terminal could obey, that hides or turns other text, or
+// that is too long a line; "" where it is fit for people.
 func textProblem(text string, longest int) string {
 	if !utf8.ValidString(text) {
 		return "bytes that are no UTF-8"

@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// Whoever is asked answers with a redirect: what was sent there is sent nowhere else, and no second time.
+// Whoever is asked answers with a redirect: what was sent there is sent nowhere else, and no second
+// time.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	locations := []string{

@@ -19,12 +19,13 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// hostileText is what a terminal would obey: colours, a link, the clipboard, a title, C1 as characters and as bytes; text that turns, hides or forges other
-// text; and bytes that are no text.
+// hostileText is what a terminal would obey: colours, a link, the clipboard, a title, C1 as
+// characters and as bytes; text that turns, hides or forges other text; and bytes that are no text.
 const hostileText = "a\x1b[31mred\x1b]8;;https://evil.example\x07link\x1b]8;;\x07\x1b]52;c;ZXZpbA==\x07\x1b]0;title\x1b\\\u009b31m\u009d0;x\u009c" +
 	"\r\nakslogin: error: forged\n\u202egnp.exe\u2066\u2069\u200b\u200d\ufeff\u2028\u2029\u00ad\U000e0041\x7f\t\v\f\b\xff\xfe\x9b31m\xed\xa0\x80"
 
-// hostileTexts are evil, evil where a value of another kind is expected, and more of it than anybody needs.
+// hostileTexts are evil, evil where a value of another kind is expected, and more of it than
+// anybody needs.
 var hostileTexts = map[string]string{
 	"plain": hostileText, "address": "https://" + hostileText + ".example/" + hostileText, "long": strings.Repeat(hostileText, 300), "letters": strings.Repeat("a", 100<<10),
 	"escapes": strings.Repeat("\x1b", 64<<10), "pair": "u=" + hostileText + ",x=" + hostileText, "JSON": `{"a":"` + hostileText + `"}`, "placeholder": "{tenant}{source}%s%n%x\x1b" + hostileText,
@@ -45,7 +46,8 @@ func readVariables() (names []string) {
 	return append(names, "KUBECONFIG", "HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "https_proxy", "PATH", "no_proxy", "AZURE_SDK_GO_LOGGING")
 }
 
-// runInProcess runs the program in this process, with nothing in its environment but what is given and what keeps it off the network.
+// runInProcess runs the program in this process, with nothing in its environment but what is given
+// and what keeps it off the network.
 func runInProcess(t *testing.T, folder string, env map[string]string, args ...string) (got runResult) {
 	t.Helper()
 	for _, variable := range os.Environ() {
@@ -88,7 +90,8 @@ func runInProcess(t *testing.T, folder string, env map[string]string, args ...st
 	return got
 }
 
-// unlimitedLine are the lines of files for programs. Those of doctor have what was found, and what to do.
+// unlimitedLine are the lines of files for programs. Those of doctor have what was found, and what
+// to do.
 const unlimitedLine = 1 << 20
 
 // attackSurface is a command with everything right, to which something evil is added.
@@ -176,7 +179,8 @@ func pickKind(n int, kinds []string) string {
 	return kinds[n/2%len(kinds)]
 }
 
-// Every flag, and every variable that is read, holds what is evil: what is written is text, on lines of its own.
+// Every flag, and every variable that is read, holds what is evil: what is written is text, on
+// lines of its own.
 func TestHostileValues(t *testing.T) {
 	kinds := slices.Sorted(maps.Keys(hostileTexts))
 	t.Chdir(t.TempDir()) // relative paths are flags' values too
@@ -231,7 +235,8 @@ func flagNames(t *testing.T, command string) (names []string) {
 	return append(names, "v")
 }
 
-// What is read from files and from the client is evil: the kubeconfig, the federated token's claims, the client's wish, entries in the cache.
+// What is read from files and from the client is evil: the kubeconfig, the federated token's
+// claims, the client's wish, entries in the cache.
 func TestHostileFiles(t *testing.T) {
 	quote := func(s string) string {
 		raw, _ := json.Marshal(strings.ToValidUTF8(s, "?") + "\x00")

@@ -15,10 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runWithIMDS runs a command on a machine in Azure: vm COMMAND [ARGUMENT...]. In a network of its own 169.254.169.254 is the IMDS at $IMDS, and the
-// emulator's addresses in $ENTRA and $HTTPS_PROXY lead there as well; there is nothing else. It needs root.
+// runWithIMDS runs a command on a machine in Azure: vm COMMAND [ARGUMENT...]. In a network of its
+// own 169.254.169.254 is the IMDS at $IMDS, and the emulator's addresses in $ENTRA and $HTTPS_PROXY
+// lead there as well; there is nothing else. It needs root.
 //
-// It is for programs that do not know AZURE_POD_IDENTITY_AUTHORITY_HOST, and for what happens without it.
+// It is for programs that do not know AZURE_POD_IDENTITY_AUTHORITY_HOST, and for what happens
+// without it.
 func runWithIMDS() {
 	if err := withIMDS(os.Args[1:]); err != nil {
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
@@ -40,7 +42,8 @@ func withIMDS(args []string) error {
 	command := exec.Command(args[0], args[1:]...)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
 	started := make(chan error, 1)
-	// The thread that makes the network is spent afterwards: it stays in there, and ends with its goroutine. What it opened stays too.
+	// The thread that makes the network is spent afterwards: it stays in there, and ends with its
+	// goroutine. What it opened stays too.
 	go func() {
 		runtime.LockOSThread()
 		started <- func() error {
@@ -102,7 +105,8 @@ func forward(ln net.Listener, to string) {
 	}
 }
 
-// addLoopbackAddress gives the loopback interface of this thread's network a further address, and turns it on.
+// addLoopbackAddress gives the loopback interface of this thread's network a further address, and
+// turns it on.
 func addLoopbackAddress(address string) error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runWithoutKeyring runs a program to which the kernel's keyring is closed, as in most containers: kubelogin would find the tokens of other runs there,
-// and leave keys behind.
+// runWithoutKeyring runs a program to which the kernel's keyring is closed, as in most containers:
+// kubelogin would find the tokens of other runs there, and leave keys behind.
 func runWithoutKeyring() {
 	deny := func(err error) {
 		fmt.Fprintln(os.Stderr, "keyless:", err)

@@ -21,7 +21,8 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// kubeconfigCommand writes a whole kubeconfig for one cluster, or an Airflow connection that holds one.
+// kubeconfigCommand writes a whole kubeconfig for one cluster, or an Airflow connection that holds
+// one.
 type kubeconfigCommand struct {
 	clusterFlags
 	token.Request
@@ -96,7 +97,8 @@ func indentJSON(raw []byte, err error) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// form refuses flags of the kubeconfig that have no meaning, alone or together, and fills in those that are missing.
+// form refuses flags of the kubeconfig that have no meaning, alone or together, and fills in those
+// that are missing.
 func (c *kubeconfigCommand) chooseFormat() (outputFormat, error) {
 	c.Command, c.Output = cmp.Or(c.Command, "akslogin"), cmp.Or(c.Output, "yaml")
 	i := slices.IndexFunc(outputFormats, func(f outputFormat) bool { return f.name == c.Output })
@@ -145,11 +147,13 @@ func (c *kubeconfigCommand) loginMethod(line *flags.CommandLine) (token.Method, 
 	return m, nil // what else is missing may stand in the kubeconfig that there is
 }
 
-// execConfig is the stanza. Who logs in is written down even where that comes from the environment, because the variables may name another
-// where the kubeconfig is used: on Astro they are the platform's own.
+// execConfig is the stanza. Who logs in is written down even where that comes from the environment,
+// because the variables may name another where the kubeconfig is used: on Astro they are the
+// platform's own.
 func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, from clusterSource) (kubeconfig.Exec, error) {
 	typed := line.Values()
-	// What the old user says of the same identity goes on, whatever its login was; az writes these two for everybody.
+	// What the old user says of the same identity goes on, whatever its login was; az writes these
+	// two for everybody.
 	for flag, everybody := range map[string]string{"tenant-id": "", "client-id": token.PublicClientID, "environment": token.EnvironmentNames()[0]} {
 		if old := from.args[flag]; typed[flag] == "" && !strings.EqualFold(old, everybody) {
 			typed[flag] = old
@@ -180,7 +184,8 @@ func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, 
 	return e, nil
 }
 
-// writeOutput writes to the file that was named, or to standard output. A file that holds more than this kubeconfig stays as it is.
+// writeOutput writes to the file that was named, or to standard output. A file that holds more than
+// this kubeconfig stays as it is.
 func (c *kubeconfigCommand) writeOutput(content []byte) error {
 	if !utf8.Valid(content) || bytes.ContainsFunc(content, isInvisible) {
 		return &token.UsageError{Text: "what would be written has characters in it that cannot be seen, or that turn text round", Hint: "look at the values that were given, and at the names in the kubeconfig that they come from"}

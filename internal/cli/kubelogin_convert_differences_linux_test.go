@@ -8,7 +8,8 @@ import (
 	"github.com/akslogin/akslogin/internal/entratest"
 )
 
-// convertDifference is a way in which a conversion ends otherwise than kubelogin's. Its functions tell whether they changed something.
+// convertDifference is a way in which a conversion ends otherwise than kubelogin's. Its functions
+// tell whether they changed something.
 type convertDifference struct {
 	name, reason  string
 	changeInput   func(c *convertCase, u *oldUser) bool                  // changes what kubelogin is asked to convert
@@ -138,7 +139,8 @@ var convertDifferences = []convertDifference{
 		}},
 }
 
-// droppedFlags are those that kubelogin's convert-kubeconfig takes and forgets, and the methods that read them; nil: all do.
+// droppedFlags are those that kubelogin's convert-kubeconfig takes and forgets, and the methods
+// that read them; nil: all do.
 var droppedFlags = map[string][]string{
 	"environment": {"workloadidentity", "azurepipelines"}, "client-id": {"azurepipelines"},
 	"authority-host": {"devicecode", "interactive", "spn", "ropc", "azurepipelines"}, "disable-instance-discovery": {"devicecode", "interactive", "spn", "ropc", "workloadidentity", "azurepipelines"},

@@ -108,7 +108,8 @@ func (t *differenceCounts) apply(changes func(d convertDifference) bool) {
 	}
 }
 
-// wantOutcome is what kubelogin says to a conversion, changed by the differences. It is asked once for each --login that they type for some of the users.
+// wantOutcome is what kubelogin says to a conversion, changed by the differences. It is asked once
+// for each --login that they type for some of the users.
 func (c *convertCase) wantOutcome(t *testing.T, kubelogin string, differences *differenceCounts) convertOutcome {
 	questions, logins := c.kubeloginInput(differences)
 	all := convertOutcome{converted: map[string]convertedUser{}}
@@ -129,7 +130,8 @@ func (c *convertCase) wantOutcome(t *testing.T, kubelogin string, differences *d
 	return all
 }
 
-// kubeloginInput are the users that kubelogin is asked to convert, and what is typed as --login for them; "": what the case has.
+// kubeloginInput are the users that kubelogin is asked to convert, and what is typed as --login for
+// them; "": what the case has.
 func (c *convertCase) kubeloginInput(differences *differenceCounts) (files [][]oldUser, logins []string) {
 	for _, users := range c.files {
 		var questions []oldUser
@@ -182,7 +184,8 @@ func (c *convertCase) runKubelogin(t *testing.T, kubelogin string, questions [][
 	return o
 }
 
-// readExecUser reads an exec stanza. Arguments that are not get-token's are under names that no flag has.
+// readExecUser reads an exec stanza. Arguments that are not get-token's are under names that no
+// flag has.
 func readExecUser(user map[string]any) convertedUser {
 	e, _ := user["exec"].(map[string]any)
 	s := convertedUser{args: map[string]string{}, env: map[string]string{}}
@@ -336,7 +339,8 @@ func (c *convertCase) compare(t *testing.T, kubelogin, program string, differenc
 	return fmt.Sprintf("%s\nAAD_LOGIN_METHOD=%s %q\n%s", strings.Join(found, "\n"), c.loginVariable, c.args, bytes.Join(c.contents(), []byte("---\n")))
 }
 
-// Conversions end as kubelogin's do, but for the differences that are wanted. Kubelogin itself has none.
+// Conversions end as kubelogin's do, but for the differences that are wanted. Kubelogin itself has
+// none.
 func TestConvertMatchesKubelogin(t *testing.T) {
 	kubelogin := kubeloginPath(t)
 	akslogin := programPath(t)

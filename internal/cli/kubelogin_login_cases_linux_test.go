@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// loginCase is a run of get-token. Its words are separated by blanks, and $NAMES in them stand for values of the run's surroundings.
+// loginCase is a run of get-token. Its words are separated by blanks, and $NAMES in them stand for
+// values of the run's surroundings.
 type loginCase struct {
 	name  string
 	args  string // what is typed after get-token
@@ -229,7 +230,8 @@ var loginInputs = []loginInput{
 	{"azure-pipelines-service-connection-id", map[string]string{fromPipelinesVars: "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"}, nil},
 }
 
-// combinedLoginCases give every input of a method by each kind of source, by every two and by all. An input that no source of these gives stands on the command line.
+// combinedLoginCases give every input of a method by each kind of source, by every two and by all.
+// An input that no source of these gives stands on the command line.
 func combinedLoginCases() (cases []loginCase) {
 	const notOverriding = " --disable-environment-override"
 	kinds := []string{fromFlag, fromKubeloginVars, fromSDKVars, fromTerraformVars}

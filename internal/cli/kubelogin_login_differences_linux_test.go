@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// loginDifference is where get-token is wanted to do otherwise than kubelogin. Its functions tell whether they changed something.
+// loginDifference is where get-token is wanted to do otherwise than kubelogin. Its functions tell
+// whether they changed something.
 type loginDifference struct {
 	name, reason  string
 	changeInput   func(a *invocation) bool                 // changes what kubelogin is asked, to what it would have to be asked to do the same

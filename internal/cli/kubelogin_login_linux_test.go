@@ -149,7 +149,8 @@ func (r *loginRun) expand(text string) string {
 	})
 }
 
-// environment is what a program finds: a home, the programs of tests before others, and the emulator in the place of all hosts.
+// environment is what a program finds: a home, the programs of tests before others, and the
+// emulator in the place of all hosts.
 func (r *loginRun) environment(a invocation) []string {
 	programs := filepath.Join(r.folder, "bin")
 	for _, folder := range []string{programs, r.values["HOME"]} {
@@ -199,7 +200,8 @@ func (r *loginRun) run(env []string, program string, args ...string) (stdout, wo
 	return out.String(), errs.String(), err
 }
 
-// runLogin runs a program, by its command line up to get-token, and looks at everything that it does.
+// runLogin runs a program, by its command line up to get-token, and looks at everything that it
+// does.
 func runLogin(t *testing.T, a invocation, program ...string) loginOutcome {
 	r := newLoginRun(t)
 	defer func() {
@@ -242,7 +244,8 @@ func runLogin(t *testing.T, a invocation, program ...string) loginOutcome {
 	return o
 }
 
-// approveDeviceCodes lets a person sign in wherever a device code is given out, until it is stopped.
+// approveDeviceCodes lets a person sign in wherever a device code is given out, until it is
+// stopped.
 func (r *loginRun) approveDeviceCodes() (stop func()) {
 	done := make(chan struct{})
 	var working sync.WaitGroup
@@ -272,7 +275,8 @@ func (r *loginRun) toolRuns() (ran []string) {
 	return ran
 }
 
-// Whatever get-token is asked, it sends what kubelogin sends, but for the differences that are wanted.
+// Whatever get-token is asked, it sends what kubelogin sends, but for the differences that are
+// wanted.
 func TestLoginMatchesKubelogin(t *testing.T) {
 	kubelogin, akslogin := kubeloginPath(t), programPath(t)
 	cases := append(slices.Clone(loginCases), combinedLoginCases()...)

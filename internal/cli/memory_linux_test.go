@@ -11,8 +11,9 @@ import (
 	"github.com/akslogin/akslogin/internal/entratest"
 )
 
-// However much an answer is, or is unpacked, the program as it is shipped needs no more memory than a pod gives it. The limit is near what the Go
-// runtime maps at once (64 MiB for the heap, and its stacks); who reads all that is sent is ended by the runtime, in many lines.
+// However much an answer is, or is unpacked, the program as it is shipped needs no more memory than
+// a pod gives it. The limit is near what the Go runtime maps at once (64 MiB for the heap, and its
+// stacks); who reads all that is sent is ended by the runtime, in many lines.
 func TestMemoryLimit(t *testing.T) {
 	const limit = "131072" // KiB of data
 	program := programPath(t)

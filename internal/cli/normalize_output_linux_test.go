@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// runNormalized runs a program and writes its standard output with what differs from run to run replaced by names, so that scripts can compare it
-// word for word: times, lengths of time, ports, and the values of the script's own variables.
+// runNormalized runs a program and writes its standard output with what differs from run to run
+// replaced by names, so that scripts can compare it word for word: times, lengths of time, ports,
+// and the values of the script's own variables.
 func runNormalized() {
 	cmd := exec.Command(os.Args[1], os.Args[2:]...)
 	var out bytes.Buffer

@@ -10,7 +10,8 @@ import (
 	"github.com/akslogin/akslogin/internal/kubeconfig"
 )
 
-// overwrites tells what an old content has that a new one has not: another name, another variable, or what is neither a kubeconfig nor a connection.
+// overwrites tells what an old content has that a new one has not: another name, another variable,
+// or what is neither a kubeconfig nor a connection.
 func overwrites(file string, old, content []byte) string {
 	if variable, _, found := bytes.Cut(content, []byte("='")); found {
 		for line := range bytes.Lines(old) {
@@ -54,7 +55,8 @@ func entryNames(k *kubeconfig.File) (all []string) {
 	return all
 }
 
-// isInvisible tells of characters that show other text than a program reads. Those below U+0020 are escaped in JSON and YAML.
+// isInvisible tells of characters that show other text than a program reads. Those below U+0020 are
+// escaped in JSON and YAML.
 func isInvisible(c rune) bool {
 	return unicode.IsControl(c) && c != '\n' || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp)
 }

@@ -10,8 +10,9 @@ import (
 	"sync"
 )
 
-// runParallel runs a command as many times at once as is asked for, and prints what each wrote, one after the other: at-once 100 akslogin ...
-// It fails if one of them does. They have more patience than elsewhere: how long a hundred take says how busy the machine is.
+// runParallel runs a command as many times at once as is asked for, and prints what each wrote, one
+// after the other: at-once 100 akslogin ... It fails if one of them does. They have more patience
+// than elsewhere: how long a hundred take says how busy the machine is.
 func runParallel() {
 	n, err := strconv.Atoi(os.Args[1])
 	if err != nil {

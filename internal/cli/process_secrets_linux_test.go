@@ -20,7 +20,8 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// runWithCoreDumps runs a command where core files may be as large as they like, and are asked for; it returns how that ended and what is in its folder.
+// runWithCoreDumps runs a command where core files may be as large as they like, and are asked for;
+// it returns how that ended and what is in its folder.
 func runWithCoreDumps(t *testing.T, env []string, act func(*os.Process), command ...string) (status syscall.WaitStatus, stderr string, files []string) {
 	t.Helper()
 	folder := t.TempDir()
@@ -48,7 +49,8 @@ func runWithCoreDumps(t *testing.T, env []string, act func(*os.Process), command
 	return cmd.ProcessState.Sys().(syscall.WaitStatus), out.String(), files
 }
 
-// A process that dies while it holds secrets leaves no core file, and its last words, which are its stacks, hold none.
+// A process that dies while it holds secrets leaves no core file, and its last words, which are its
+// stacks, hold none.
 func TestNoCoreFile(t *testing.T) {
 	if status, _, _ := runWithCoreDumps(t, nil, func(*os.Process) {}, "/bin/sh", "-c", "kill -SEGV $$"); !status.CoreDump() {
 		t.Skip("this machine writes no core files")
@@ -98,7 +100,8 @@ func TestNoCoreFile(t *testing.T) {
 	}
 }
 
-// writeRecorder is a program that notes how it was called and in which environment, each run in a file of its own, and then does as told.
+// writeRecorder is a program that notes how it was called and in which environment, each run in a
+// file of its own, and then does as told.
 func writeRecorder(t *testing.T, folder, name, then string) (records string) {
 	t.Helper()
 	records = filepath.Join(t.TempDir(), "records")
@@ -129,7 +132,8 @@ func readRecords(t *testing.T, records, what string) (words []string) {
 	return words
 }
 
-// What this program starts is told no secret, on its command line or in its environment: that is this program's own, and nothing is added.
+// What this program starts is told no secret, on its command line or in its environment: that is
+// this program's own, and nothing is added.
 func TestChildProcessesGetNoSecret(t *testing.T) {
 	const answer = `echo '{"accessToken":"granted.to.az","token":"granted.to.azd","expires_on":4102444800,"expiresOn":"2099-12-31T00:00:00Z"}'`
 	folder := t.TempDir()
@@ -172,7 +176,8 @@ func TestChildProcessesGetNoSecret(t *testing.T) {
 // addedVariables is what azidentity adds for azd.
 var addedVariables = []string{"NO_COLOR=1"}
 
-// publicParameters are those of RFC 6749, section 4.1.1, RFC 7636 (the challenge, not the verifier) and OpenID Connect that a browser is meant to carry.
+// publicParameters are those of RFC 6749, section 4.1.1, RFC 7636 (the challenge, not the verifier)
+// and OpenID Connect that a browser is meant to carry.
 var publicParameters = []string{"client_id", "code_challenge", "code_challenge_method", "prompt", "redirect_uri", "response_mode", "response_type", "scope", "state", "login_hint", "client_info", "nonce"}
 
 func looksSecret(word string) bool {

@@ -26,7 +26,8 @@ func grammarModel(t *testing.T) *kong.Application {
 	return parser.Model
 }
 
-// README's tables are the program's: of flags the grammar's, of login methods the list's. UPDATE=1 writes them anew.
+// README's tables are the program's: of flags the grammar's, of login methods the list's. UPDATE=1
+// writes them anew.
 func TestReadmeTables(t *testing.T) {
 	var flagRows strings.Builder
 	flagRows.WriteString("| flag | variables | default |\n|---|---|---|\n")
@@ -111,7 +112,8 @@ func readBenchRows(t *testing.T, name string) []benchRow {
 	return report.Rows
 }
 
-// readmeTable fails where README's table of something is not the one that is wanted, or writes it. It returns what comes after its beginning.
+// readmeTable fails where README's table of something is not the one that is wanted, or writes it.
+// It returns what comes after its beginning.
 func readmeTable(t *testing.T, what, want string) string {
 	t.Helper()
 	begin, end := "<!-- "+what+": written by UPDATE=1 go test -run TestReadmeTables ./internal/cli -->\n", "<!-- end of "+what+" -->"

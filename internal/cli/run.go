@@ -38,10 +38,12 @@ func run(args []string, w options) (exit int) {
 	return 0
 }
 
-// minOpenFiles are what a login needs at once: Go's runtime two, then lock, temporary file, connections, a resolver's.
+// minOpenFiles are what a login needs at once: Go's runtime two, then lock, temporary file,
+// connections, a resolver's.
 const minOpenFiles = 8
 
-// checkOpenFileLimit says when fewer can be opened. Go's runtime would die of it with a page of stacks, or the cache's lock take the last one.
+// checkOpenFileLimit says when fewer can be opened. Go's runtime would die of it with a page of
+// stacks, or the cache's lock take the last one.
 func checkOpenFileLimit() error {
 	room := process.FreeDescriptors(minOpenFiles)
 	if room == minOpenFiles {

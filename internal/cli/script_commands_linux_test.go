@@ -46,9 +46,11 @@ func parsePairs(ts *testscript.TestScript, args []string, set map[string]func(va
 	}
 }
 
-// cmdCredential checks that standard output is ExecCredentials with tokens for an audience that the emulator signed, all of them the same
-// token, and keeps that under a name: credential NAME [audience=ID] [version=v1] [count=20] [pop=U]. With pop they are access tokens bound to
-// a key, signed with it for the cluster U, each anew: what was signed is kept under NAME, what was printed under NAME-signed.
+// cmdCredential checks that standard output is ExecCredentials with tokens for an audience that the
+// emulator signed, all of them the same token, and keeps that under a name: credential NAME
+// [audience=ID] [version=v1] [count=20] [pop=U]. With pop they are access tokens bound to a key,
+// signed with it for the cluster U, each anew: what was signed is kept under NAME, what was printed
+// under NAME-signed.
 func cmdCredential(ts *testscript.TestScript, neg bool, args []string) {
 	audience, version, count, host := entratest.AKSServerID, "client.authentication.k8s.io/v1beta1", 1, ""
 	parsePairs(ts, args[1:], map[string]func(string){
@@ -93,7 +95,8 @@ func cmdCredential(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("credential_"+args[0], tokens[0])
 }
 
-// verifyPoP verifies a token with a proof of possession, and returns the access token in it. Its end is the proof's.
+// verifyPoP verifies a token with a proof of possession, and returns the access token in it. Its
+// end is the proof's.
 func verifyPoP(ts *testscript.TestScript, status *clientauthentication.ExecCredentialStatus, audience, host string) (string, error) {
 	later, _ := time.ParseDuration(ts.Getenv("AKSLOGIN_LATER"))
 	now := time.Now().Add(later)
@@ -122,7 +125,8 @@ func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdSecretless looks for every token and assertion that the emulator saw, and for the secrets in $SECRETS, in files and folders.
+// cmdSecretless looks for every token and assertion that the emulator saw, and for the secrets in
+// $SECRETS, in files and folders.
 func cmdSecretless(ts *testscript.TestScript, neg bool, args []string) {
 	s := server(ts)
 	secrets := slices.Concat(s.IssuedTokens(), s.SeenAssertions(), s.SeenSecrets(), strings.Fields(ts.Getenv("SECRETS")))
@@ -150,7 +154,8 @@ func cmdSecretless(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdSignal stops (SIGSTOP), continues or kills the akslogin processes of this script, or so many that were started first: signal kill [1].
+// cmdSignal stops (SIGSTOP), continues or kills the akslogin processes of this script, or so many
+// that were started first: signal kill [1].
 func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 	signals := map[string]syscall.Signal{"stop": syscall.SIGSTOP, "continue": syscall.SIGCONT, "kill": syscall.SIGKILL}
 	cmds := ts.BackgroundCmds()
@@ -162,7 +167,8 @@ func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdOneline checks that standard error is what people get: one line of error, at most one of hint, each of readable length.
+// cmdOneline checks that standard error is what people get: one line of error, at most one of hint,
+// each of readable length.
 func cmdOneline(ts *testscript.TestScript, neg bool, args []string) {
 	lines := strings.Split(strings.TrimSuffix(ts.ReadFile("stderr"), "\n"), "\n")
 	ok := len(lines) <= 2 && strings.HasPrefix(lines[0], "akslogin: error: ") && (len(lines) == 1 || strings.HasPrefix(lines[1], "akslogin: hint: "))
@@ -187,7 +193,8 @@ func cmdTmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { exec.Command("umount", "-l", folder).Run() })
 }
 
-// cmdBlocked waits until so many processes wait for a lock in the script's cache folder: blocked 19, or blocked 19+ for that many at least.
+// cmdBlocked waits until so many processes wait for a lock in the script's cache folder: blocked
+// 19, or blocked 19+ for that many at least.
 func cmdBlocked(ts *testscript.TestScript, neg bool, args []string) {
 	least, orMore := strings.CutSuffix(args[0], "+")
 	want := parseInt(ts, least)
@@ -239,7 +246,8 @@ func cmdWhose(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdInstalled makes a PATH that holds the programs of these names alone, and the system's: installed akslogin az.
+// cmdInstalled makes a PATH that holds the programs of these names alone, and the system's:
+// installed akslogin az.
 func cmdInstalled(ts *testscript.TestScript, neg bool, args []string) {
 	folder := ts.MkAbs("installed")
 	ts.Check(os.RemoveAll(folder))

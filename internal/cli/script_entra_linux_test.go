@@ -218,7 +218,8 @@ var varyingParameters = regexp.MustCompile(`^(client_assertion|client_secret|pas
 
 var loopbackPort = regexp.MustCompile(`(localhost|127\.0\.0\.1):\d+`)
 
-// sentForms are the requests to Entra's endpoints, one a line with their parameters in order, so that two programs can be compared.
+// sentForms are the requests to Entra's endpoints, one a line with their parameters in order, so
+// that two programs can be compared.
 func sentForms(s *entratest.Server) string {
 	var b strings.Builder
 	for _, r := range s.OAuthRequests() {
@@ -243,7 +244,8 @@ func connectionFault(ts *testscript.TestScript, name string) entratest.ConnFault
 	return wire
 }
 
-// setProtocol says how the emulator's connections are: entra speak [alpn=http/1.1] [tls=1.1] [from=-2h until=-1h]. What is not given is as usual.
+// setProtocol says how the emulator's connections are: entra speak [alpn=http/1.1] [tls=1.1]
+// [from=-2h until=-1h]. What is not given is as usual.
 func setProtocol(ts *testscript.TestScript, s *entratest.Server, args []string) {
 	versions := map[string]uint16{"1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
 	s.SetALPN("")
@@ -258,8 +260,9 @@ func setProtocol(ts *testscript.TestScript, s *entratest.Server, args []string) 
 	s.SetCertificateValidity(from, until)
 }
 
-// setProxy says how the emulator's proxy is: entra proxy [user=NAME password=WORD] [wire=NAME] [opens=FILE]. With opens it opens TLS, and the CA
-// is in that file. What is not given is as usual, but for opens, which stays.
+// setProxy says how the emulator's proxy is: entra proxy [user=NAME password=WORD] [wire=NAME]
+// [opens=FILE]. With opens it opens TLS, and the CA is in that file. What is not given is as usual,
+// but for opens, which stays.
 func setProxy(ts *testscript.TestScript, s *entratest.Server, args []string) {
 	var user, word string
 	s.SetProxyFault(nil)

@@ -13,8 +13,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// cmdFake looks after the runs of az and azd, as they wrote them down in $FAKE_LOG: fake runs N says how many there were, fake await N
-// waits for so many, fake alive N waits until so many are left, children included, and fake reset begins anew.
+// cmdFake looks after the runs of az and azd, as they wrote them down in $FAKE_LOG: fake runs N
+// says how many there were, fake await N waits for so many, fake alive N waits until so many are
+// left, children included, and fake reset begins anew.
 func cmdFake(ts *testscript.TestScript, neg bool, args []string) {
 	file := ts.Getenv("FAKE_LOG")
 	if args[0] == "reset" {

@@ -15,8 +15,9 @@ import (
 	"github.com/akslogin/akslogin/internal/warmstart"
 )
 
-// The scripts run on Linux: they trust the emulator by SSL_CERT_FILE, which Go does not read on macOS and Windows.
-// The test binary is the program: as "akslogin" it is run, with a clock that $AKSLOGIN_LATER moves and a shorter pace.
+// The scripts run on Linux: they trust the emulator by SSL_CERT_FILE, which Go does not read on
+// macOS and Windows. The test binary is the program: as "akslogin" it is run, with a clock that
+// $AKSLOGIN_LATER moves and a shorter pace.
 func TestMain(m *testing.M) {
 	program := func() { os.Exit(run(os.Args[1:], testOptions())) }
 	testscript.Main(mainWithCleanup{m}, map[string]func(){
@@ -75,7 +76,8 @@ func TestScript(t *testing.T) {
 
 type serverKey struct{}
 
-// setup gives a script its own Entra ID behind the public cloud's names, a home, and a federated token in $TOKEN.
+// setup gives a script its own Entra ID behind the public cloud's names, a home, and a federated
+// token in $TOKEN.
 func setup(env *testscript.Env) error {
 	s := entratest.New(env.T().(testing.TB))
 	registerFixtures(s)

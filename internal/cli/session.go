@@ -17,7 +17,8 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// startLogin bounds a run by the request's timeout, and gives it what a login needs of its surroundings. end is to be called when it is over.
+// startLogin bounds a run by the request's timeout, and gives it what a login needs of its
+// surroundings. end is to be called when it is over.
 func startLogin(request token.Request, dir cache.Dir, w options, log *slog.Logger) (ctx context.Context, surroundings token.Options, end func()) {
 	timeout := min(request.Timeout, 24*time.Hour)
 	ctx, done := context.WithTimeout(context.Background(), timeout)
@@ -63,14 +64,16 @@ func (w options) cacheDir(c flags.Cache) cache.Dir {
 	return d
 }
 
-// startWatchdog ends the program when what it waits for cannot be told to stop, as a disk that does not answer.
+// startWatchdog ends the program when what it waits for cannot be told to stop, as a disk that does
+// not answer.
 func (w options) startWatchdog(timeout time.Duration) *time.Timer {
 	return time.AfterFunc(max(timeout, 0)+timeout.Abs()/10+time.Second, func() {
 		os.Exit(w.reportError(token.Explain(fmt.Errorf("still running after %s: a disk or a file does not answer", timeout))))
 	})
 }
 
-// logFilePath finds get-token's log file. The command line is not parsed for that, since what cannot be parsed has to be written down too.
+// logFilePath finds get-token's log file. The command line is not parsed for that, since what
+// cannot be parsed has to be written down too.
 func logFilePath(args []string) string {
 	if !slices.Contains(args, "get-token") {
 		return ""
@@ -78,8 +81,8 @@ func logFilePath(args []string) string {
 	return flags.Log{LogFile: warmstart.FlagValue(args, "--log-file")}.Path()
 }
 
-// reportError speaks to people: lower case, one line for what happened and one for what to do, since hosts show no more than that.
-// Standard output is the client's and stays empty.
+// reportError speaks to people: lower case, one line for what happened and one for what to do,
+// since hosts show no more than that. Standard output is the client's and stays empty.
 func (w options) reportError(e token.Explanation) (exit int) {
 	text := "akslogin: error: " + e.Text + "\n"
 	if e.Hint != "" {

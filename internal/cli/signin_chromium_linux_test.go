@@ -23,13 +23,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// driveChromium starts chromedriver in a folder of its own and ends, with all that it started, when it returns.
+// driveChromium starts chromedriver in a folder of its own and ends, with all that it started, when
+// it returns.
 func driveChromium(ctx context.Context, rawURL string) (err error) {
 	// What loses its parent becomes ours, so that nothing escapes.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return err
 	}
-	// In /tmp, whatever TMPDIR is: the name of a socket in it must be shorter than 108 bytes, or Chromium does not start.
+	// In /tmp, whatever TMPDIR is: the name of a socket in it must be shorter than 108 bytes, or
+	// Chromium does not start.
 	folder, err := os.MkdirTemp("/tmp", fmt.Sprintf("akslogin-chromium-%d-", os.Getpid()))
 	if err != nil {
 		return err
@@ -150,7 +152,8 @@ func (w *webDriver) do(method, command string, body, value any) error {
 	return json.Unmarshal(answer.Value, value)
 }
 
-// begin starts Chromium. It reaches Entra ID through the proxy of this program's environment, localhost directly, and nothing else.
+// begin starts Chromium. It reaches Entra ID through the proxy of this program's environment,
+// localhost directly, and nothing else.
 func (w *webDriver) begin(folder string) error {
 	args := []string{
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -206,7 +209,8 @@ func (w *webDriver) elementCommand(id, command string, body any) error {
 	return fmt.Errorf("no element %q", id)
 }
 
-// waitForRedirect waits until a page of localhost has come whole. Entra ID's form with an error in it ends the waiting.
+// waitForRedirect waits until a page of localhost has come whole. Entra ID's form with an error in
+// it ends the waiting.
 func (w *webDriver) waitForRedirect() error {
 	const look = `const e = document.getElementById("` + errorText + `"); return [location.href, document.readyState, e ? e.innerText : "", document.title];`
 	for {

@@ -17,9 +17,9 @@ import (
 	"golang.org/x/net/html"
 )
 
-// Two programs to be named by $BROWSER: each opens a URL of Entra ID's, signs $SIGNIN_USER in with $SIGNIN_PASSWORD, and ends when the
-// program that listens on localhost has answered the redirect, with status 1 if it came to something else. With SIGNIN_CANCEL set they
-// press the other button.
+// Two programs to be named by $BROWSER: each opens a URL of Entra ID's, signs $SIGNIN_USER in with
+// $SIGNIN_PASSWORD, and ends when the program that listens on localhost has answered the redirect,
+// with status 1 if it came to something else. With SIGNIN_CANCEL set they press the other button.
 
 // signInTimeout is how long a sign-in may take, however slow the machine.
 const signInTimeout = time.Minute

@@ -16,13 +16,16 @@ import (
 	"github.com/akslogin/akslogin/internal/entratest"
 )
 
-// What is in the program and what it initialises at every start is reviewed: a module or a package that comes in by another's back door costs
-// every run of every client. UPDATE=1 go test -run TestStartup ./internal/cli writes the lists anew; look at the difference.
+// What is in the program and what it initialises at every start is reviewed: a module or a package
+// that comes in by another's back door costs every run of every client. UPDATE=1 go test -run
+// TestStartup ./internal/cli writes the lists anew; look at the difference.
 
-// packageInit is a line of GODEBUG=inittrace=1. Its clock says nothing on a busy machine, and the number of bytes that were allocated hardly varies.
+// packageInit is a line of GODEBUG=inittrace=1. Its clock says nothing on a busy machine, and the
+// number of bytes that were allocated hardly varies.
 var packageInit = regexp.MustCompile(`(?m)^init (\S+) @[0-9.]+ ms, [0-9.]+ ms clock, ([0-9]+) bytes, [0-9]+ allocs$`)
 
-// initializedPackages has a command run, and returns the packages that were initialised before it ended, with the bytes that this allocated.
+// initializedPackages has a command run, and returns the packages that were initialised before it
+// ended, with the bytes that this allocated.
 func initializedPackages(t *testing.T, cmd *exec.Cmd) map[string]int {
 	t.Helper()
 	var said bytes.Buffer
@@ -77,7 +80,8 @@ var startupCommands = map[string]func(t *testing.T) *exec.Cmd{
 	},
 }
 
-// minReportedBytes is how many bytes a package of the standard library has to allocate to be looked at: the others come and go with Go's versions.
+// minReportedBytes is how many bytes a package of the standard library has to allocate to be looked
+// at: the others come and go with Go's versions.
 const minReportedBytes = 1 << 10
 
 func TestStartupPackages(t *testing.T) {

@@ -15,8 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A tracer runs a program and has the disk fail on purpose: it stops it at every system call that touches a folder, and lets the call pass, fail,
-// or be the program's last. strace -e inject counts calls a thread, and Go moves a goroutine from thread to thread: it would not hit the same one twice.
+// A tracer runs a program and has the disk fail on purpose: it stops it at every system call that
+// touches a folder, and lets the call pass, fail, or be the program's last. strace -e inject counts
+// calls a thread, and Go moves a goroutine from thread to thread: it would not hit the same one
+// twice.
 type tracer struct {
 	under  string           // the folder
 	decide func(call) fault // is asked at each call, before it is made
@@ -37,7 +39,8 @@ type fault struct {
 	errno syscall.Errno // it is not made and fails; but a close is made, as Linux does
 }
 
-// systemCall says in which arguments a system call has paths (behind a folder's descriptor) and a descriptor.
+// systemCall says in which arguments a system call has paths (behind a folder's descriptor) and a
+// descriptor.
 type systemCall struct {
 	name  string
 	paths []int
@@ -126,7 +129,8 @@ func (tr tracer) run(program string, args, env []string) (done tracedRun, err er
 	return done, nil
 }
 
-// follow goes from stop to stop until the program ends. The program has a process group of its own: other children are not waited for here.
+// follow goes from stop to stop until the program ends. The program has a process group of its own:
+// other children are not waited for here.
 func (tr tracer) follow(pid int) (end syscall.WaitStatus, calls []call, err error) {
 	const mine = unix.WALL | unix.WNOTHREAD
 	var ws syscall.WaitStatus

@@ -1,5 +1,6 @@
-// Demo shows the program at work without an Azure account: it starts an emulated Entra ID behind the public cloud's names and runs the exec
-// stanza of examples/kubeconfig.yaml through the real binary: cold, warm, and twenty at once.
+// Demo shows the program at work without an Azure account: it starts an emulated Entra ID behind
+// the public cloud's names and runs the exec stanza of examples/kubeconfig.yaml through the real
+// binary: cold, warm, and twenty at once.
 package main
 
 import (
@@ -86,7 +87,8 @@ var steps = []step{
 	{name: "twenty at once, cold", runs: 20, wantRequests: 1, clearCache: true},
 }
 
-// runStep runs a step and prints what it cost. All runs must give one answer, and without forgetting the one from before.
+// runStep runs a step and prints what it cost. All runs must give one answer, and without
+// forgetting the one from before.
 func (s *execConfig) runStep(entra *entratest.Server, step step, before []byte) (answer []byte, err error) {
 	if step.clearCache {
 		before = nil

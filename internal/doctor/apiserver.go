@@ -109,7 +109,8 @@ func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
 	return found
 }
 
-// newAPIServerClient trusts whom the kubeconfig's cluster says, and follows no redirect, so that nobody else sees the token.
+// newAPIServerClient trusts whom the kubeconfig's cluster says, and follows no redirect, so that
+// nobody else sees the token.
 func newAPIServerClient(cluster map[string]any) (*http.Client, error) {
 	text := func(field string) string { s, _ := cluster[field].(string); return s }
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: text("tls-server-name")}

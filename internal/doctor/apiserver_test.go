@@ -16,7 +16,8 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// What an API server may answer, and what somebody else may in its place. That a real one is understood is tested in e2e.
+// What an API server may answer, and what somebody else may in its place. That a real one is
+// understood is tested in e2e.
 func TestCheckAPIServer(t *testing.T) {
 	const review = `{"kind":"SelfSubjectReview","status":{"userInfo":{"username":"%s","groups":["system:authenticated"]}}}`
 	elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

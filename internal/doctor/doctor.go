@@ -58,7 +58,8 @@ func Run(o Options) ([]token.Finding, error) {
 	return all, nil
 }
 
-// effectiveCommandLine is the command line that a client would run, with the flags that were given here over it.
+// effectiveCommandLine is the command line that a client would run, with the flags that were given
+// here over it.
 func effectiveCommandLine(args []string, over flags.Values) (*flags.CommandLine, *flags.GetToken, error) {
 	if len(args) == 0 {
 		args = []string{"get-token"}
@@ -115,7 +116,8 @@ type target struct {
 	cluster map[string]any // nil: none is known
 }
 
-// sourceNames says what a source of a value is called: what stands in the kubeconfig is said to stand there.
+// sourceNames says what a source of a value is called: what stands in the kubeconfig is said to
+// stand there.
 func (s target) sourceNames(here flags.Values) func(from string) string {
 	return func(from string) string {
 		flag, isFlag := strings.CutPrefix(from, "--")

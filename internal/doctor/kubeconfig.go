@@ -21,7 +21,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// checkExecConfig finds the exec stanza of the context, and says how clients will take it. What cannot be found is a finding, and then there is none.
+// checkExecConfig finds the exec stanza of the context, and says how clients will take it. What
+// cannot be found is a finding, and then there is none.
 func checkExecConfig(o Options) (target, []token.Finding) {
 	const check = "kubeconfig"
 	named := ""
@@ -98,7 +99,8 @@ func findMethod(flags flags.Values) token.Method {
 	return token.Methods[i]
 }
 
-// checkStaticCredential tells of a credential beside the stanza: clients differ about which one they take.
+// checkStaticCredential tells of a credential beside the stanza: clients differ about which one
+// they take.
 func checkStaticCredential(u kubeconfig.User) token.Finding {
 	for _, field := range u.OtherFields {
 		if slices.Contains([]string{"token", "tokenFile", "client-certificate", "client-certificate-data", "username"}, field) {
@@ -109,7 +111,8 @@ func checkStaticCredential(u kubeconfig.User) token.Finding {
 	return token.Finding{}
 }
 
-// checkCommand looks for the program as client-go does: a path with a separator counts from the kubeconfig's folder, a name is looked for on the PATH.
+// checkCommand looks for the program as client-go does: a path with a separator counts from the
+// kubeconfig's folder, a name is looked for on the PATH.
 func checkCommand(name, folder string) token.Finding {
 	found := token.Finding{Status: token.StatusOK, Check: "command"}
 	path := name

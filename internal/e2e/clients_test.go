@@ -26,7 +26,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// clientVariable makes the test binary a program of goPrograms, so that each has client-go's state for itself.
+// clientVariable makes the test binary a program of goPrograms, so that each has client-go's state
+// for itself.
 const clientVariable = "AKSLOGIN_E2E_CLIENT"
 
 func TestMain(m *testing.M) {
@@ -39,8 +40,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A long-running client prints a line for everything that it gets: "ok SECONDS" for an answer and "error SECONDS TEXT" for a failure, with how long
-// that took, or "added POD"; and it ends with its standard input. So do those in testdata.
+// A long-running client prints a line for everything that it gets: "ok SECONDS" for an answer and
+// "error SECONDS TEXT" for a failure, with how long that took, or "added POD"; and it ends with its
+// standard input. So do those in testdata.
 var goPrograms = map[string]func(ctx context.Context, client kubernetes.Interface, namespace string, last *stopwatch) error{
 	"informer": func(ctx context.Context, client kubernetes.Interface, namespace string, last *stopwatch) error {
 		factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace), informers.WithTweakListOptions(func(o *metav1.ListOptions) {
@@ -146,8 +148,9 @@ type outcome struct {
 	wrong     []string        // all other failures
 }
 
-// overtaken tells whether a failure is that of a machine which stood still: the API server refused a token that ended while the request was on its way. The
-// program tells clients an end that is a tenth of a life early, so that happens to a request only which takes longer.
+// overtaken tells whether a failure is that of a machine which stood still: the API server refused
+// a token that ended while the request was on its way. The program tells clients an end that is a
+// tenth of a life early, so that happens to a request only which takes longer.
 func overtaken(took time.Duration, said string, tokenLife time.Duration) bool {
 	refused := slices.ContainsFunc([]string{"Unauthorized", "must be logged in"}, func(words string) bool { return strings.Contains(said, words) })
 	return refused && took > tokenLife/10
@@ -246,7 +249,8 @@ func (r *running) end() outcome {
 	return r.outcome
 }
 
-// informerOutlives: a program that watches and lists over the lives of several tokens does not notice.
+// informerOutlives: a program that watches and lists over the lives of several tokens does not
+// notice.
 func informerOutlives(t *testing.T, c *cluster) {
 	const tokens, life = 3, 20 * time.Second
 	w := c.newWorkload(t, "informer")

@@ -56,8 +56,9 @@ type cluster struct {
 
 func (c *cluster) file(name string) string { return filepath.Join(c.folder, name) }
 
-// startCluster starts an API server that trusts a tenant, and waits until it lets in somebody from there. It reads the documents of one emulator, and
-// takes tokens of all others, too: they sign with one key.
+// startCluster starts an API server that trusts a tenant, and waits until it lets in somebody from
+// there. It reads the documents of one emulator, and takes tokens of all others, too: they sign
+// with one key.
 func startCluster(t *testing.T, tenant string) *cluster {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "e2e") // and not t.TempDir(): the path of etcd's socket may have a hundred characters
@@ -94,7 +95,8 @@ func startCluster(t *testing.T, tenant string) *cluster {
 	return c
 }
 
-// start runs the API server until the test is over. It ends with its standard input, and so also when the test is killed.
+// start runs the API server until the test is over. It ends with its standard input, and so also
+// when the test is killed.
 func (c *cluster) start(t *testing.T) {
 	t.Helper()
 	cmd := exec.Command(program(t, "e2e/apiserver"), c.folder,
@@ -145,7 +147,8 @@ func (c *cluster) tail() string {
 	return strings.Join(lines[max(0, len(lines)-30):], "\n")
 }
 
-// untilTrusted waits for the API server to have read the issuer's keys, which it does in the background.
+// untilTrusted waits for the API server to have read the issuer's keys, which it does in the
+// background.
 func (c *cluster) untilTrusted(t *testing.T) {
 	t.Helper()
 	w := c.newWorkload(t, "first")
@@ -181,8 +184,9 @@ func objectID(n int) string { return fmt.Sprintf("55555555-eeee-4444-8888-%012d"
 
 var workloads int
 
-// A workload is what runs in a pod: an identity, an Entra ID of its own to watch, a home and a federated token there, and a
-// kubeconfig that the program wrote. It has a namespace of its own in the cluster.
+// A workload is what runs in a pod: an identity, an Entra ID of its own to watch, a home and a
+// federated token there, and a kubeconfig that the program wrote. It has a namespace of its own in
+// the cluster.
 type workload struct {
 	*cluster
 	entra      *entratest.Server
@@ -197,7 +201,8 @@ func (w *workload) objectID() string { return objectID(w.number) }
 func (w *workload) token() string    { return filepath.Join(w.home, "volume", "federated-token") }
 func (w *workload) subject() string  { return "system:serviceaccount:" + w.namespace + ":worker" }
 
-// newWorkload makes one whose identity is in the groups; by default in those of the workers. flags are further ones for kubeconfig.
+// newWorkload makes one whose identity is in the groups; by default in those of the workers. flags
+// are further ones for kubeconfig.
 func (c *cluster) newWorkload(t *testing.T, namespace string, flags ...string) *workload {
 	t.Helper()
 	workloads++
@@ -240,7 +245,8 @@ func (c *cluster) newNamespace(t *testing.T, name string) {
 	}
 }
 
-// write has the program write a kubeconfig, or a connection, for the workload. flags win over the workload's own.
+// write has the program write a kubeconfig, or a connection, for the workload. flags win over the
+// workload's own.
 func (w *workload) write(t *testing.T, form string, flags ...string) string {
 	t.Helper()
 	file := filepath.Join(w.home, "config-"+form)
@@ -254,7 +260,8 @@ func (w *workload) write(t *testing.T, form string, flags ...string) string {
 	return file
 }
 
-// env is a pod's, where a proxy leads to the emulator. Identity and tenant are another's: those in the kubeconfig count.
+// env is a pod's, where a proxy leads to the emulator. Identity and tenant are another's: those in
+// the kubeconfig count.
 func (w *workload) env() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + w.home, "KUBECONFIG=" + w.kubeconfig,

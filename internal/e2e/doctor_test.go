@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// diagnosed: doctor --server shows its token to the real API server, which says whom it takes it for, or refuses it.
+// diagnosed: doctor --server shows its token to the real API server, which says whom it takes it
+// for, or refuses it.
 func diagnosed(t *testing.T, c *cluster) {
 	for name, test := range map[string]struct {
 		flags     []string

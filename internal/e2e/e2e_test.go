@@ -1,4 +1,5 @@
-// Package e2e has the tests of the program as it is shipped, between real clients and a real API server: see make e2e.
+// Package e2e has the tests of the program as it is shipped, between real clients and a real API
+// server: see make e2e.
 package e2e
 
 import (
@@ -13,7 +14,8 @@ import (
 	"time"
 )
 
-// TestEndToEnd runs everything against one API server, one after the other: the processors are few, and tokens are short-lived.
+// TestEndToEnd runs everything against one API server, one after the other: the processors are few,
+// and tokens are short-lived.
 func TestEndToEnd(t *testing.T) {
 	c := startCluster(t, homeTenant)
 	for name, stanza := range map[string]struct {
@@ -33,8 +35,9 @@ func TestEndToEnd(t *testing.T) {
 	t.Run("forbidden", func(t *testing.T) { forbidden(t, c) })
 }
 
-// expect waits for the audit log to have exactly these events of the workload's user, in this order, and no others. Requests to find out what the API
-// server offers are not listed, but must be answered.
+// expect waits for the audit log to have exactly these events of the workload's user, in this
+// order, and no others. Requests to find out what the API server offers are not listed, but must be
+// answered.
 func (w *workload) expect(t *testing.T, want ...string) {
 	t.Helper()
 	w.settle(t)
@@ -44,7 +47,8 @@ func (w *workload) expect(t *testing.T, want ...string) {
 	}
 }
 
-// settle returns when the audit log has all that was answered before. Requests are recorded in the moment of their answer, but that is also when a client may go on.
+// settle returns when the audit log has all that was answered before. Requests are recorded in the
+// moment of their answer, but that is also when a client may go on.
 func (w *workload) settle(t *testing.T) {
 	t.Helper()
 	mark := fmt.Sprintf("settled-%d", time.Now().UnixNano())

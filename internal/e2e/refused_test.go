@@ -29,8 +29,9 @@ func words(err error) string {
 	return ""
 }
 
-// list has kubectl list the pods of the workload's namespace, with one request. It returns what kubectl printed on standard error, and what the API server saw
-// of that request and wrote to its log meanwhile.
+// list has kubectl list the pods of the workload's namespace, with one request. It returns what
+// kubectl printed on standard error, and what the API server saw of that request and wrote to its
+// log meanwhile.
 func (w *workload) list(t *testing.T) (said string, saw []string, log string) {
 	t.Helper()
 	uri := "/api/v1/namespaces/" + w.namespace + "/pods"
@@ -56,8 +57,8 @@ func (c *cluster) log(t *testing.T) string {
 	return string(content)
 }
 
-// refusedByServer: Entra ID gives a token, and the API server does not want it. Only its log knows why; the program does not learn of it, and tells with -v
-// what it asked for.
+// refusedByServer: Entra ID gives a token, and the API server does not want it. Only its log knows
+// why; the program does not learn of it, and tells with -v what it asked for.
 func refusedByServer(t *testing.T, c *cluster) {
 	for name, test := range map[string]struct {
 		flags     []string
@@ -109,7 +110,8 @@ func anotherCluster(t *testing.T, c *cluster) {
 	w.oneToken(t)
 }
 
-// refusedByEntra: no token, and so no request to the API server; what the program says is what people see.
+// refusedByEntra: no token, and so no request to the API server; what the program says is what
+// people see.
 func refusedByEntra(t *testing.T, c *cluster) {
 	for name, test := range map[string]struct {
 		tenant, code, hint, namespace string

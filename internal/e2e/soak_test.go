@@ -36,14 +36,16 @@ const (
 	tokenLife = 30 * time.Second
 )
 
-// A kind of client, of which a pod has a number. Its command runs on until it is over; without one kubectl is run again and again.
+// A kind of client, of which a pod has a number. Its command runs on until it is over; without one
+// kubectl is run again and again.
 type kind struct {
 	name, agent string // agent is what the audit log calls it
 	number      int
 	command     func(w *workload) *exec.Cmd
 }
 
-// kindsHere are twenty clients. Where the Python or JavaScript client is not there, kubectl takes its place.
+// kindsHere are twenty clients. Where the Python or JavaScript client is not there, kubectl takes
+// its place.
 func kindsHere(t *testing.T) []kind {
 	t.Helper()
 	all := []kind{
@@ -122,7 +124,8 @@ func TestSoak(t *testing.T) {
 	s.report(t, time.Since(began))
 }
 
-// weather goes on until it is over: every five seconds half of the pods have their federated token rotated, and a third their cache wiped.
+// weather goes on until it is over: every five seconds half of the pods have their federated token
+// rotated, and a third their cache wiped.
 func (s *soaking) weather(t *testing.T, over chan struct{}) {
 	for tick := 0; ; tick++ {
 		for n, w := range s.all {
@@ -147,8 +150,8 @@ func (s *soaking) weather(t *testing.T, over chan struct{}) {
 	}
 }
 
-// mountToken puts a new federated token where the old one is, as the kubelet does: a new folder, to which the link ..data is moved by a rename, and
-// then the old folder goes.
+// mountToken puts a new federated token where the old one is, as the kubelet does: a new folder, to
+// which the link ..data is moved by a rename, and then the old folder goes.
 func (w *workload) mountToken() error {
 	volume := filepath.Dir(w.token())
 	folder, err := os.MkdirTemp(volume, "..")
@@ -232,8 +235,8 @@ func (s *soaking) again(t *testing.T, w *workload, k kind, n int, over chan stru
 	}
 }
 
-// report prints the figures and fails the test for whatever was not as it should be: any answer but a good one, or an Entra ID that failed
-// more or less often than it was told to.
+// report prints the figures and fails the test for whatever was not as it should be: any answer but
+// a good one, or an Entra ID that failed more or less often than it was told to.
 func (s *soaking) report(t *testing.T, took time.Duration) {
 	s.all[0].settle(t)
 	served, refused, answers := map[string]int{}, map[string]int{}, 0

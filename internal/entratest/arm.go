@@ -14,10 +14,11 @@ import (
 // clusterPath is a cluster's ID as the pattern of a route.
 const clusterPath = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.ContainerService/managedClusters/{name}"
 
-// RegisterCluster makes a cluster known in every cloud, or replaces the one with the same ID. It keeps a copy.
+// RegisterCluster makes a cluster known in every cloud, or replaces the one with the same ID. It
+// keeps a copy.
 //
-// A client that may read some cluster of a subscription is told which others are not there. To any other client Azure Resource Manager
-// refuses them as it does those that are.
+// A client that may read some cluster of a subscription is told which others are not there. To any
+// other client Azure Resource Manager refuses them as it does those that are.
 func (s *Server) RegisterCluster(c Cluster) {
 	if !strings.HasPrefix(c.ID, "/subscriptions/") || strings.Count(c.ID, "/") != strings.Count(clusterPath, "/") {
 		s.tb.Fatalf("entratest: %q is no cluster's ID", c.ID)
@@ -57,7 +58,8 @@ func (s *Server) routeResourceManager(mux *http.ServeMux, allowed []string) {
 	})
 }
 
-// checkARMRequest reports and refuses what a well-behaved client does not send. It is false when the request has been answered.
+// checkARMRequest reports and refuses what a well-behaved client does not send. It is false when
+// the request has been answered.
 func (s *Server) checkARMRequest(w http.ResponseWriter, r *http.Request) bool {
 	q := r.URL.Query()
 	if !s.onlyParameters(w, r, q, "api-version", "format", "server-fqdn") {

@@ -11,13 +11,15 @@ import (
 	"time"
 )
 
-// authorizeParameters are those of https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
+// authorizeParameters are those of
+// https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
 var authorizeParameters = []string{
 	"client_id", "client_info", "code_challenge", "code_challenge_method", "domain_hint", "login_hint", "prompt", "redirect_uri", "response_mode",
 	"response_type", "scope", "state",
 }
 
-// serveAuthorize is the authorization endpoint, RFC 6749 section 3.1: it shows the form. No browser stays signed in.
+// serveAuthorize is the authorization endpoint, RFC 6749 section 3.1: it shows the form. No browser
+// stays signed in.
 func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	t := newTokenRequest(r, r.URL.Query())
 	s.mu.Lock()
@@ -83,7 +85,8 @@ func (s *Server) startSignIn(flow *signIn) {
 	s.signIns[flow.Flow] = flow
 }
 
-// serveLogin takes what a person has put into the form. A wrong password brings the form again, with Entra's words.
+// serveLogin takes what a person has put into the form. A wrong password brings the form again,
+// with Entra's words.
 func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 	if err := r.ParseForm(); err != nil {
@@ -171,8 +174,9 @@ func (s *Server) refusePage(w http.ResponseWriter, t *tokenRequest, code int) {
 	writePage(w, http.StatusBadRequest, refusalPage, &signIn{Title: "Sorry, but we’re having trouble signing you in.", Code: code, Error: fillPlaceholders(refusals[code].text, t.placeholders)})
 }
 
-// pageTemplates are as small as they can be: no scripts but the one that a form_post needs, and nothing to load, an icon neither.
-// The first button of a form is the one that the Enter key presses.
+// pageTemplates are as small as they can be: no scripts but the one that a form_post needs, and
+// nothing to load, an icon neither. The first button of a form is the one that the Enter key
+// presses.
 var pageTemplates = template.Must(template.New("").Parse(`{{define "head"}}<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{{.}}</title><link rel="icon" href="data:,"></head><body>
 {{end}}{{define "signIn"}}{{template "head" .Title}}<h1>{{.Title}}</h1>

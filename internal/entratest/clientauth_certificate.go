@@ -29,7 +29,8 @@ func checkCertificateForm(_ *Server, t *tokenRequest) int {
 	return 0
 }
 
-// checkCertificateKey finds the certificate by its thumbprint and verifies the signature with its key.
+// checkCertificateKey finds the certificate by its thumbprint and verifies the signature with its
+// key.
 func checkCertificateKey(_ *Server, t *tokenRequest) int {
 	h := t.assertion.header
 	i := slices.IndexFunc(t.app.Certificates, func(c *x509.Certificate) bool { return named(h, c) })
@@ -49,7 +50,8 @@ func checkCertificateKey(_ *Server, t *tokenRequest) int {
 	return verifySignature(t, certificateMethods[fmt.Sprint(h["alg"])], c.PublicKey)
 }
 
-// named is whether a header names the certificate: by its thumbprint and, where it brings a chain, by itself.
+// named is whether a header names the certificate: by its thumbprint and, where it brings a chain,
+// by itself.
 func named(header map[string]any, c *x509.Certificate) bool {
 	s1, s256 := sha1.Sum(c.Raw), sha256.Sum256(c.Raw)
 	named := false
@@ -76,7 +78,8 @@ func thumbprint(header map[string]any) []byte {
 	return decodeAnyBase64(header["x5t#S256"])
 }
 
-// decodeAnyBase64 decodes both alphabets: RFC 7515 wants base64url, MSAL for Go writes base64, and Entra takes both.
+// decodeAnyBase64 decodes both alphabets: RFC 7515 wants base64url, MSAL for Go writes base64, and
+// Entra takes both.
 func decodeAnyBase64(value any) []byte {
 	text, _ := value.(string)
 	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(text), "="))
@@ -86,7 +89,8 @@ func decodeAnyBase64(value any) []byte {
 	return b
 }
 
-// checkCertificateClaims lets a jti come again, since a request that failed may be repeated as it is.
+// checkCertificateClaims lets a jti come again, since a request that failed may be repeated as it
+// is.
 func checkCertificateClaims(s *Server, t *tokenRequest) int {
 	a := t.assertion
 	switch {
@@ -98,8 +102,8 @@ func checkCertificateClaims(s *Server, t *tokenRequest) int {
 	return checkValidNow(s, t)
 }
 
-// assertionAudiences are the audiences of an assertion for a request, in lower case: the token endpoint under all names of
-// its tenant, and the issuer of version 2.0.
+// assertionAudiences are the audiences of an assertion for a request, in lower case: the token
+// endpoint under all names of its tenant, and the issuer of version 2.0.
 func (s *Server) assertionAudiences(t *tokenRequest) []string {
 	var all []string
 	for _, name := range []string{t.requestedTenant, t.tenant, t.placeholders["tenant"]} {

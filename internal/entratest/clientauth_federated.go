@@ -8,8 +8,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// federatedChecks is a client's proof by a federated client_assertion, RFC 7523 section 2.2. Its checks are in the order in
-// which Entra reports what is wrong.
+// federatedChecks is a client's proof by a federated client_assertion, RFC 7523 section 2.2. Its
+// checks are in the order in which Entra reports what is wrong.
 var federatedChecks = []func(*Server, *tokenRequest) int{checkWellFormed, checkFederated, checkSignature, checkLifetime, checkValidNow}
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -21,8 +21,9 @@ func checkWellFormed(_ *Server, t *tokenRequest) int {
 	return 0
 }
 
-// checkFederated looks for a federated credential with the issuer, the subject and the audience. The refusal names
-// the first of them, in that order, that no credential shares; of a subject, also that only capital and small letters differ.
+// checkFederated looks for a federated credential with the issuer, the subject and the audience.
+// The refusal names the first of them, in that order, that no credential shares; of a subject, also
+// that only capital and small letters differ.
 func checkFederated(_ *Server, t *tokenRequest) int {
 	left := slices.Clone(t.app.FederatedCredentials)
 	for _, step := range []struct {

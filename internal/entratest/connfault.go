@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// A Wire is what becomes of an answer on its way, byte by byte: it gets a connection of HTTP/1.1 whose request was read and the proper answer,
-// and returns when the connection is to be closed. Its writes fail when the client is gone or the server is stopped.
+// A Wire is what becomes of an answer on its way, byte by byte: it gets a connection of HTTP/1.1
+// whose request was read and the proper answer, and returns when the connection is to be closed.
+// Its writes fail when the client is gone or the server is stopped.
 type ConnFault func(conn io.Writer, good []byte)
 
 // faultConn is a connection that a Wire writes to.
@@ -132,7 +133,8 @@ func switchProtocols(conn io.Writer, good []byte) {
 	conn.Write(good)
 }
 
-// answerTunnel says that a connection stands, and answers in the place of who should be at its other end.
+// answerTunnel says that a connection stands, and answers in the place of who should be at its
+// other end.
 func answerTunnel(conn io.Writer, good []byte, then string) {
 	conn.Write(good)
 	<-conn.(*faultConn).moreInput
@@ -160,7 +162,8 @@ func writeForever(conn io.Writer, text string) {
 	}
 }
 
-// gzipBomb is gzip of begin and so many mebibytes of blanks, a thousandth of that in size. Blocks of blanks are alike, so that it is made in no time.
+// gzipBomb is gzip of begin and so many mebibytes of blanks, a thousandth of that in size. Blocks
+// of blanks are alike, so that it is made in no time.
 func gzipBomb(begin []byte, mebibytes int) []byte {
 	var all, block bytes.Buffer
 	all.Write([]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff})

@@ -26,7 +26,8 @@ func (s *Server) pendingUserCodesLocked() []string {
 	return codes
 }
 
-// WaitUserCode blocks until a user code waits for somebody, and returns it; false when atMost was over first.
+// WaitUserCode blocks until a user code waits for somebody, and returns it; false when atMost was
+// over first.
 func (s *Server) WaitUserCode(atMost time.Duration) (userCode string, ok bool) {
 	ok = s.waitUntil(atMost, func() bool {
 		if codes := s.pendingUserCodesLocked(); len(codes) > 0 {
@@ -37,8 +38,8 @@ func (s *Server) WaitUserCode(atMost time.Duration) (userCode string, ok bool) {
 	return userCode, ok
 }
 
-// ApproveDevice is the person who opens the page, enters the code and signs in, with a second factor where one is
-// needed. The error says why Entra would not let him.
+// ApproveDevice is the person who opens the page, enters the code and signs in, with a second
+// factor where one is needed. The error says why Entra would not let him.
 func (s *Server) ApproveDevice(userCode, userName string) error {
 	u, ok := s.findUser(userName)
 	switch {

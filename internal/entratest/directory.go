@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// AKSServerID is the application id of the AKS Entra server, the audience of a cluster's tokens. Every tenant knows it,
-// and Azure Resource Manager.
+// AKSServerID is the application id of the AKS Entra server, the audience of a cluster's tokens.
+// Every tenant knows it, and Azure Resource Manager.
 const AKSServerID = "6dae42f8-4368-4678-94ff-3960e28e3630"
 
 // An App is an application or a managed identity known in a tenant; on the wire the two are alike.
@@ -25,7 +25,8 @@ type App struct {
 	ResourceID           string              // of a managed identity in Azure Resource Manager, for the token's xms_mirid; empty, no claim
 }
 
-// A FederatedCredential is matched exactly and case-sensitively, trailing slashes included, as Entra does.
+// A FederatedCredential is matched exactly and case-sensitively, trailing slashes included, as
+// Entra does.
 type FederatedCredential struct {
 	Issuer, Subject string
 	Audience        string // empty: api://AzureADTokenExchange
@@ -34,8 +35,8 @@ type FederatedCredential struct {
 // defaultFederatedAudience is what Entra recommends, and what every tool asks its issuer for.
 const defaultFederatedAudience = "api://AzureADTokenExchange"
 
-// knownClients are Microsoft's public clients, which every tenant knows, each with the family whose refresh tokens it
-// may use as well; "" for none.
+// knownClients are Microsoft's public clients, which every tenant knows, each with the family whose
+// refresh tokens it may use as well; "" for none.
 var knownClients = map[string]string{
 	"80faf920-1908-4b52-b5ef-a8e7bedfc67a": "",  // AKS, in every kubeconfig of az aks get-credentials
 	"04b07795-8ddb-461a-bbee-02f9e1bf7b46": "1", // the Azure CLI; the Azure Developer CLI uses it too
@@ -64,7 +65,8 @@ func (u *User) displayName() string {
 	return name
 }
 
-// pairwiseSubject is the subject by which an application knows a person, and no other application does.
+// pairwiseSubject is the subject by which an application knows a person, and no other application
+// does.
 func pairwiseSubject(u *User, audience string) string {
 	return opaque("subject "+u.ObjectID+" "+strings.ToLower(audience), 0)
 }
@@ -78,8 +80,9 @@ func (u *User) clientInfo() string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// A ManagedIdentity is an App that the machine in front of [Server.IMDSURL] can be. App.ResourceID names it in Azure Resource Manager;
-// a system-assigned one has that of the machine, which nobody can ask for.
+// A ManagedIdentity is an App that the machine in front of [Server.IMDSURL] can be. App.ResourceID
+// names it in Azure Resource Manager; a system-assigned one has that of the machine, which nobody
+// can ask for.
 type ManagedIdentity struct {
 	App
 	SystemAssigned bool
@@ -102,8 +105,9 @@ type ServiceConnection struct {
 	Project      string
 	Name         string
 
-	// The claims of its ID tokens. Empty ones are the Azure DevOps issuer's, https://vstoken.dev.azure.com/ORGANIZATION-GUID and
-	// sc://ORGANIZATION/PROJECT/NAME, which is retired on 1 July 2027; newer connections have the Entra issuer's,
+	// The claims of its ID tokens. Empty ones are the Azure DevOps issuer's,
+	// https://vstoken.dev.azure.com/ORGANIZATION-GUID and sc://ORGANIZATION/PROJECT/NAME, which is
+	// retired on 1 July 2027; newer connections have the Entra issuer's,
 	// https://login.microsoftonline.com/TENANT/v2.0 and an opaque subject that begins with /eid1/c/pub/t/.
 	// https://learn.microsoft.com/azure/devops/pipelines/release/convert-service-connections
 	Issuer, Subject string

@@ -20,7 +20,8 @@ var instanceMetadata = []map[string]any{
 		"aliases": []string{"login.microsoftonline.us", "login.usgovcloudapi.net"}},
 }
 
-// serveInstanceDiscovery refuses hosts that are not Entra's, its own loopback names too: so does the real one.
+// serveInstanceDiscovery refuses hosts that are not Entra's, its own loopback names too: so does
+// the real one.
 func (s *Server) serveInstanceDiscovery(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if !s.onlyParameters(w, r, q, "api-version", "authorization_endpoint") {
@@ -52,8 +53,8 @@ func (s *Server) serveOpenIDConfigurationV1(w http.ResponseWriter, r *http.Reque
 	}
 }
 
-// writeOpenIDConfiguration writes an OpenID configuration. The v1 token endpoint is named although it is not served, so
-// that a client that follows it is reported.
+// writeOpenIDConfiguration writes an OpenID configuration. The v1 token endpoint is named although
+// it is not served, so that a client that follows it is reported.
 func (s *Server) writeOpenIDConfiguration(w http.ResponseWriter, r *http.Request, issuer, base, version string) {
 	writeJSON(w, http.StatusOK, map[string]any{
 		"token_endpoint":                        base + "/oauth2" + version + "/token",
@@ -80,8 +81,8 @@ func (s *Server) serveJWKS(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// documentTenant is the GUID of the tenant whose document is asked for, and its name in the endpoints. "common" has
-// documents although it is no tenant; its issuer has a placeholder.
+// documentTenant is the GUID of the tenant whose document is asked for, and its name in the
+// endpoints. "common" has documents although it is no tenant; its issuer has a placeholder.
 func (s *Server) documentTenant(w http.ResponseWriter, r *http.Request) (id, name string, ok bool) {
 	if !s.onlyParameters(w, r, r.URL.Query()) {
 		return "", "", false

@@ -263,7 +263,8 @@ func verifiedClaims(t *testing.T, s *entratest.Server, token string) map[string]
 	return claims
 }
 
-// wantOAuthRequests fails unless the requests were these, each as "endpoint tenant parameters", without what differs from run to run.
+// wantOAuthRequests fails unless the requests were these, each as "endpoint tenant parameters",
+// without what differs from run to run.
 func wantOAuthRequests(t *testing.T, s *entratest.Server, want ...string) {
 	t.Helper()
 	var got []string

@@ -27,7 +27,8 @@ const (
 	invalidScopeInput = "The provided request must include a 'scope' input parameter. The provided value for the input parameter 'scope' is not valid."
 )
 
-// refusals are the codes that the server knows, most of them its own answers, the others for [Server.FailNext].
+// refusals are the codes that the server knows, most of them its own answers, the others for
+// [Server.FailNext].
 var refusals = map[int]refusal{
 	50011:   {oauthError: "invalid_request", status: 400, text: "The redirect URI '{redirect}' specified in the request does not match the redirect URIs configured for the application '{client}'. Make sure the redirect URI sent in the request matches one added to your application in the Azure portal. Navigate to https://aka.ms/redirectUriMismatchError to learn more about how to fix this."},
 	50020:   {oauthError: "invalid_grant", status: 400, text: "User account '{EmailHidden}' from identity provider 'https://sts.windows.net/{home}/' does not exist in tenant '{tenant}' and cannot access the application '{client}'({client}) in that tenant. The account needs to be added as an external user in the tenant first. Sign out and sign in again with a different Microsoft Entra user account."},
@@ -108,7 +109,8 @@ type errorBody struct {
 	Suberror      string `json:"suberror,omitempty"`
 }
 
-// refuse answers with one of Entra's refusals. status is its own one when zero; facts are the words for its text.
+// refuse answers with one of Entra's refusals. status is its own one when zero; facts are the words
+// for its text.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, code, status int, facts map[string]string) {
 	e := refusals[code]
 	if code == 90002 && r.Method == http.MethodGet {
@@ -139,7 +141,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, code, status int
 	writeJSON(w, status, body)
 }
 
-// fillPlaceholders replaces the words in braces that are in facts and leaves the others: {EmailHidden} is Entra's own.
+// fillPlaceholders replaces the words in braces that are in facts and leaves the others:
+// {EmailHidden} is Entra's own.
 func fillPlaceholders(text string, facts map[string]string) string {
 	var pairs []string
 	for word, value := range facts {

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// A Failure is what a request meets in place of its proper answer. The first of Hang, Break, Redirect and AADSTS that is
-// set decides; without any, Body is sent as it is.
+// A Failure is what a request meets in place of its proper answer. The first of Hang, Break,
+// Redirect and AADSTS that is set decides; without any, Body is sent as it is.
 type Failure struct {
 	Status    int         // 0: 200 for a Body, the code's own for an AADSTS
 	Header    http.Header // added to the answer, Retry-After for one
@@ -27,9 +27,9 @@ type Failure struct {
 // A Break is a way in which a connection ends too early.
 type Break int
 
-// BreakConnection closes the connection before an answer. BreakBody announces more bytes than it sends, which are the
-// Failure's Body or the beginning of a proper token answer, and closes the connection then; of an HTTP/2 connection
-// it resets the stream only.
+// BreakConnection closes the connection before an answer. BreakBody announces more bytes than it
+// sends, which are the Failure's Body or the beginning of a proper token answer, and closes the
+// connection then; of an HTTP/2 connection it resets the stream only.
 const (
 	BreakConnection Break = iota + 1
 	BreakBody
@@ -67,7 +67,8 @@ func popFailure(queue *[]Failure) *Failure {
 	return &f
 }
 
-// send answers with the failure. refuse writes Entra's refusal with a code, which only the token endpoint can.
+// send answers with the failure. refuse writes Entra's refusal with a code, which only the token
+// endpoint can.
 func (f *Failure) send(w http.ResponseWriter, r *http.Request, refuse func(code, status int)) {
 	maps.Copy(w.Header(), f.Header)
 	switch {
@@ -108,11 +109,13 @@ func (f *Failure) sendTruncated(w http.ResponseWriter) {
 	}
 	f.sendBody(w, body, len(body)+1000)
 	http.NewResponseController(w).Flush() // fails only when the client is gone
-	// net/http ends what it began, in order. Closing an HTTP/2 connection here could overtake the bytes on their way.
+	// net/http ends what it began, in order. Closing an HTTP/2 connection here could overtake the
+	// bytes on their way.
 	panic(http.ErrAbortHandler)
 }
 
-// closeConnection ends the connection of a request, which under HTTP/2 is more than its stream, without a word of TLS.
+// closeConnection ends the connection of a request, which under HTTP/2 is more than its stream,
+// without a word of TLS.
 func closeConnection(r *http.Request) {
 	c := r.Context().Value(connKey{}).(net.Conn)
 	if secured, ok := c.(*tls.Conn); ok {

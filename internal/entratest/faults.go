@@ -12,8 +12,8 @@ func (s *Server) FailNext(n int, f Failure) {
 	s.set(func(k *settings) { k.failures = append(k.failures, repeatFailure(n, f)...) })
 }
 
-// FailEvery makes every nth token request from now on meet one of the failures, in turn. Those that meet a queued failure are not counted.
-// Without failures it ends.
+// FailEvery makes every nth token request from now on meet one of the failures, in turn. Those that
+// meet a queued failure are not counted. Without failures it ends.
 func (s *Server) FailEvery(n int, failures ...Failure) {
 	var all []Failure
 	for _, f := range failures {
@@ -23,7 +23,8 @@ func (s *Server) FailEvery(n int, failures ...Failure) {
 	s.set(func(k *settings) { k.failEvery = failureCycle{n: n, failures: all} })
 }
 
-// FailNextConn makes the next n token requests that would be granted meet w; the connections have to be HTTP/1.1.
+// FailNextConn makes the next n token requests that would be granted meet w; the connections have
+// to be HTTP/1.1.
 func (s *Server) FailNextConn(n int, w ConnFault) {
 	s.set(func(k *settings) { k.failures = append(k.failures, repeatFailure(n, Failure{connFault: w})...) })
 }
@@ -31,7 +32,8 @@ func (s *Server) FailNextConn(n int, w ConnFault) {
 // ClearFailures forgets the failures that were not met yet.
 func (s *Server) ClearFailures() { s.set(func(k *settings) { k.failures = nil }) }
 
-// SetProxyFault makes the CONNECT proxy do something else than connecting; nil lifts that. good is its proper answer.
+// SetProxyFault makes the CONNECT proxy do something else than connecting; nil lifts that. good is
+// its proper answer.
 func (s *Server) SetProxyFault(w ConnFault) { s.set(func(k *settings) { k.conn.proxyFault = w }) }
 
 func (s *Server) runConnFault(w http.ResponseWriter, wire ConnFault, good []byte) {
@@ -61,7 +63,8 @@ func (s *Server) FailDeviceCode(n int, f Failure) {
 	s.deviceSettings.failures = append(s.deviceSettings.failures, repeatFailure(n, f)...)
 }
 
-// FailGitHub makes the next n requests for ID tokens meet f. StartWorkflow has no AADSTS codes: f must not have one.
+// FailGitHub makes the next n requests for ID tokens meet f. StartWorkflow has no AADSTS codes: f
+// must not have one.
 func (s *Server) FailGitHub(n int, f Failure) {
 	if f.AADSTS != 0 {
 		s.tb.Fatalf("entratest: GitHub does not answer with AADSTS%d", f.AADSTS)
@@ -71,7 +74,8 @@ func (s *Server) FailGitHub(n int, f Failure) {
 	s.github.failures = append(s.github.failures, repeatFailure(n, f)...)
 }
 
-// FailPipelines makes the next n requests for ID tokens of service connections meet f. Azure DevOps has no AADSTS codes: f must not have one.
+// FailPipelines makes the next n requests for ID tokens of service connections meet f. Azure DevOps
+// has no AADSTS codes: f must not have one.
 func (s *Server) FailPipelines(n int, f Failure) {
 	if f.AADSTS != 0 {
 		s.tb.Fatalf("entratest: Azure Pipelines does not answer with AADSTS%d", f.AADSTS)
@@ -81,8 +85,8 @@ func (s *Server) FailPipelines(n int, f Failure) {
 	s.pipelines.failures = append(s.pipelines.failures, repeatFailure(n, f)...)
 }
 
-// FailIMDS makes the next n requests to a managed identity endpoint meet f. What IMDS cannot do has AADSTS codes in its texts only: f must
-// not have one.
+// FailIMDS makes the next n requests to a managed identity endpoint meet f. What IMDS cannot do has
+// AADSTS codes in its texts only: f must not have one.
 func (s *Server) FailIMDS(n int, f Failure) {
 	if f.AADSTS != 0 {
 		s.tb.Fatalf("entratest: IMDS does not answer with AADSTS%d", f.AADSTS)
@@ -92,7 +96,8 @@ func (s *Server) FailIMDS(n int, f Failure) {
 	s.identities.failures = append(s.identities.failures, repeatFailure(n, f)...)
 }
 
-// FailResourceManager makes the next n requests to Azure Resource Manager meet f. It has no AADSTS codes: f must not have one.
+// FailResourceManager makes the next n requests to Azure Resource Manager meet f. It has no AADSTS
+// codes: f must not have one.
 func (s *Server) FailResourceManager(n int, f Failure) {
 	if f.AADSTS != 0 {
 		s.tb.Fatalf("entratest: Azure Resource Manager does not answer with AADSTS%d", f.AADSTS)

@@ -7,7 +7,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Claims describe a federated token of the workload cluster's issuer. A zero field gets a sensible value.
+// Claims describe a federated token of the workload cluster's issuer. A zero field gets a sensible
+// value.
 type Claims struct {
 	Issuer    string // the Server's Issuer
 	Subject   string // system:serviceaccount:default:default
@@ -21,7 +22,8 @@ type Claims struct {
 // A zero IssuedAt is now, or an hour before Expires when that is earlier.
 func (s *Server) Assertion(c Claims) string { return s.signAssertion(issuerKey().key, c) }
 
-// ForgedAssertion is [Server.Assertion] signed with a key that is not the issuer's, under the issuer's key id.
+// ForgedAssertion is [Server.Assertion] signed with a key that is not the issuer's, under the
+// issuer's key id.
 func (s *Server) ForgedAssertion(c Claims) string { return s.signAssertion(entraKey().key, c) }
 
 func (s *Server) signAssertion(key *rsa.PrivateKey, c Claims) string {

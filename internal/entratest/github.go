@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// StartWorkflow lets a workflow with that subject ask for ID tokens. It returns what StartWorkflow Actions puts into
-// ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN. The URL leads here through the CONNECT proxy; with
-// the Server's URL in place of its scheme and host it does so directly.
+// StartWorkflow lets a workflow with that subject ask for ID tokens. It returns what StartWorkflow
+// Actions puts into ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN. The URL leads
+// here through the CONNECT proxy; with the Server's URL in place of its scheme and host it does so
+// directly.
 func (s *Server) StartWorkflow(subject string) (url, requestToken string) {
 	token := "ghs_" + opaque("request token", s.nextSerial())
 	s.mu.Lock()
@@ -45,8 +46,8 @@ func (s *Server) serveGitHub(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// gitHubToken signs an ID token of five minutes. The key is the cluster issuer's under another id: making a third
-// one would cost every process that tests StartWorkflow.
+// gitHubToken signs an ID token of five minutes. The key is the cluster issuer's under another id:
+// making a third one would cost every process that tests StartWorkflow.
 func (s *Server) gitHubToken(subject, audience string) string {
 	if audience == "" {
 		audience = "https://github.com/octo-org" // StartWorkflow's default: the owner of the repository

@@ -11,12 +11,13 @@ import (
 type grant struct {
 	parameters    []string // that may be in the form, grant_type included
 	sharedTenants bool     // people of every tenant may use it, at the shared endpoints too
-	// check looks at the request as Entra does and fills in its app and resource; the code of a refusal, or 0.
+	// check looks at the request as Entra does and fills in its app and resource; the code of a
+	// refusal, or 0.
 	check func(*Server, *tokenRequest) int
 }
 
-// tenantCheck fills in the tenant. The shared endpoints are no tenants: an app-only token always belongs to one, and a
-// person's to his own.
+// tenantCheck fills in the tenant. The shared endpoints are no tenants: an app-only token always
+// belongs to one, and a person's to his own.
 func tenantCheck(people bool) func(*Server, *tokenRequest) int {
 	return func(s *Server, t *tokenRequest) int {
 		switch {

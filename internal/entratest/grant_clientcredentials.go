@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// clientCredentialsGrant is the grant of RFC 6749 section 4.4: an application proves itself by a secret, by its
-// certificate's key or by a federated token.
+// clientCredentialsGrant is the grant of RFC 6749 section 4.4: an application proves itself by a
+// secret, by its certificate's key or by a federated token.
 var clientCredentialsGrant = grant{
 	parameters: slices.Concat([]string{"client_assertion", "client_assertion_type", "client_id", "client_info", "client_secret", "grant_type", "scope"}, popParameters),
 	check: func(s *Server, t *tokenRequest) int {
@@ -19,8 +19,8 @@ var clientCredentialsGrant = grant{
 	},
 }
 
-// clientAuthChecks are the checks of the proof that a request brings. The assertion that a certificate signs is issued by the
-// client itself.
+// clientAuthChecks are the checks of the proof that a request brings. The assertion that a
+// certificate signs is issued by the client itself.
 func clientAuthChecks(t *tokenRequest) checks {
 	switch {
 	case t.form.Has("client_secret"):

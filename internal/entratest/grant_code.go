@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// authorizationCodeGrant is the grant of RFC 6749 section 4.1 with the proof key of RFC 7636, which Entra demands of public
-// clients.
+// authorizationCodeGrant is the grant of RFC 6749 section 4.1 with the proof key of RFC 7636, which
+// Entra demands of public clients.
 var authorizationCodeGrant = grant{
 	parameters:    slices.Concat([]string{"client_id", "client_info", "code", "code_verifier", "grant_type", "redirect_uri", "scope"}, popParameters),
 	sharedTenants: true,

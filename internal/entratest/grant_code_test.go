@@ -73,7 +73,8 @@ func openPage(c *http.Client, address string, form url.Values) (page, error) {
 	return p, nil
 }
 
-// signIn is a person at a browser: the form, what he puts into it, and the answer that goes to the client.
+// signIn is a person at a browser: the form, what he puts into it, and the answer that goes to the
+// client.
 func signIn(c *http.Client, address, action, name, password string) (page, error) {
 	form, err := openPage(c, address, nil)
 	if err != nil || form.action == "" {

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// deviceCodeGrant is the grant of RFC 8628: the device asks again and again until the person has signed in elsewhere.
+// deviceCodeGrant is the grant of RFC 8628: the device asks again and again until the person has
+// signed in elsewhere.
 var deviceCodeGrant = grant{
 	parameters:    []string{"client_id", "client_info", "device_code", "grant_type", "scope"},
 	sharedTenants: true,

@@ -4,7 +4,8 @@ import (
 	"slices"
 )
 
-// passwordGrant is the grant of RFC 6749 section 4.3. Entra has it at "organizations" and not at "common".
+// passwordGrant is the grant of RFC 6749 section 4.3. Entra has it at "organizations" and not at
+// "common".
 var passwordGrant = grant{
 	parameters:    slices.Concat([]string{"client_id", "client_info", "grant_type", "password", "scope", "username"}, popParameters),
 	sharedTenants: true,
@@ -31,7 +32,8 @@ func checkPassword(s *Server, t *tokenRequest) int {
 	return s.setUserByPassword(t, t.form.Get("username"), t.form.Get("password"))
 }
 
-// checkNoMFA refuses those of whom more is wanted than a password, where nobody can be asked for it.
+// checkNoMFA refuses those of whom more is wanted than a password, where nobody can be asked for
+// it.
 func checkNoMFA(t *tokenRequest) int {
 	if t.user.MFA {
 		return 50076

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// refreshTokenGrant is the grant of RFC 6749 section 6. A refresh token is good for every resource of the person's tenant,
-// each use gives a new one, and the old one stays good, as Entra's do.
+// refreshTokenGrant is the grant of RFC 6749 section 6. A refresh token is good for every resource
+// of the person's tenant, each use gives a new one, and the old one stays good, as Entra's do.
 var refreshTokenGrant = grant{
 	parameters:    slices.Concat([]string{"client_id", "client_info", "grant_type", "refresh_token", "scope"}, popParameters),
 	sharedTenants: true,
@@ -21,7 +21,8 @@ var refreshTokenGrant = grant{
 	},
 }
 
-// checkRefreshToken finds whose refresh token it is. Those of a family's client are good for its other members.
+// checkRefreshToken finds whose refresh token it is. Those of a family's client are good for its
+// other members.
 func checkRefreshToken(s *Server, t *tokenRequest) int {
 	s.mu.Lock()
 	held := s.refreshTokens[t.form.Get("refresh_token")]

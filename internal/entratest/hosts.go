@@ -21,14 +21,16 @@ func proxiedHosts() []string {
 	return slices.Concat(entraHosts, []string{gitHubHost, pipelinesHost}, slices.Sorted(maps.Keys(armHosts)))
 }
 
-// armHosts are the hosts of Azure Resource Manager, each with the older name that tokens for it may have too.
+// armHosts are the hosts of Azure Resource Manager, each with the older name that tokens for it may
+// have too.
 var armHosts = map[string]string{
 	"management.azure.com":         "management.core.windows.net",
 	"management.usgovcloudapi.net": "management.core.usgovcloudapi.net",
 	"management.chinacloudapi.cn":  "management.core.chinacloudapi.cn",
 }
 
-// armAudiences are all that Azure Resource Manager takes at some hosts, in the order in which it names them.
+// armAudiences are all that Azure Resource Manager takes at some hosts, in the order in which it
+// names them.
 func armAudiences(hosts ...string) []string {
 	var all []string
 	for _, host := range hosts {
@@ -57,7 +59,8 @@ const (
 	pipelinesKid = "D6A3F0E2B7C95418A1E09C4D7B2F6358E4D1C0A9"
 )
 
-// isPipelinesIssuer knows the issuers of service connections' ID tokens, whose key [Server.pipelinesToken] uses.
+// isPipelinesIssuer knows the issuers of service connections' ID tokens, whose key
+// [Server.pipelinesToken] uses.
 func isPipelinesIssuer(issuer string) bool {
 	return strings.HasPrefix(issuer, pipelinesIssuerURL) || strings.HasPrefix(issuer, entraIssuerURL)
 }

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// guid and opaque make identifiers that look like Entra's, differ with what and n, and are the same in every run.
+// guid and opaque make identifiers that look like Entra's, differ with what and n, and are the same
+// in every run.
 func guid(what string, n int) string {
 	h := sha256.Sum256(fmt.Appendf(nil, "%s %d", what, n))
 	h[6], h[8] = h[6]&0x0f|0x40, h[8]&0x3f|0x80 // version 4, variant 1

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// AssignIdentity registers a managed identity and assigns it to the machine, or replaces the one with the same client id.
+// AssignIdentity registers a managed identity and assigns it to the machine, or replaces the one
+// with the same client id.
 func (s *Server) AssignIdentity(m ManagedIdentity) {
 	s.Register(m.App)
 	app, _ := s.findApp(m.Tenant, m.ClientID) // just registered
@@ -27,7 +28,8 @@ func (s *Server) UnassignIdentity(clientID string) {
 	s.identities.assigned = slices.DeleteFunc(s.identities.assigned, func(m ManagedIdentity) bool { return strings.EqualFold(m.ClientID, clientID) })
 }
 
-// EnableAppService makes the machine one of App Service or Container Apps too. It returns what these put into IDENTITY_ENDPOINT and IDENTITY_HEADER.
+// EnableAppService makes the machine one of App Service or Container Apps too. It returns what
+// these put into IDENTITY_ENDPOINT and IDENTITY_HEADER.
 func (s *Server) EnableAppService() (endpoint, header string) {
 	header = strings.ToUpper(guid("identity header", s.nextSerial()))
 	s.recordSecrets(header)
@@ -43,7 +45,8 @@ const (
 	appServicePath = "/msi/token"
 )
 
-// serveManagedIdentity is what a machine in Azure finds on plain HTTP: IMDS, and App Service's endpoint once [Server.EnableAppService] was called.
+// serveManagedIdentity is what a machine in Azure finds on plain HTTP: IMDS, and App Service's
+// endpoint once [Server.EnableAppService] was called.
 func (s *Server) serveManagedIdentity(w http.ResponseWriter, r *http.Request) {
 	s.logRequest(r)
 	serve := map[string]func(http.ResponseWriter, *http.Request){imdsPath: s.serveIMDS, appServicePath: s.serveAppService}[r.URL.Path]
@@ -62,7 +65,8 @@ func (s *Server) serveManagedIdentity(w http.ResponseWriter, r *http.Request) {
 	serve(w, r)
 }
 
-// admitIMDSRequest counts a request for a managed identity's token; else it is what [Server.arrive] is for Entra's.
+// admitIMDSRequest counts a request for a managed identity's token; else it is what [Server.arrive]
+// is for Entra's.
 func (s *Server) admitIMDSRequest() (held <-chan struct{}, delay time.Duration, f *Failure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +155,8 @@ func (s *Server) serveAppService(w http.ResponseWriter, r *http.Request) {
 // A identityError is the name and the text of a refusal.
 type identityError [2]string
 
-// chooseIdentity finds the identity that a request is for: the one it names, else the system-assigned, else the only one.
+// chooseIdentity finds the identity that a request is for: the one it names, else the
+// system-assigned, else the only one.
 func (s *Server) chooseIdentity(q url.Values, name, text string) (ManagedIdentity, *identityError) {
 	s.mu.Lock()
 	fit := slices.Clone(s.identities.assigned)

@@ -31,7 +31,8 @@ func assignIdentities(s *entratest.Server) {
 	s.AssignIdentity(entratest.ManagedIdentity{App: entratest.App{Tenant: tenantID, ClientID: nodeClient, ResourceID: nodeResource}})
 }
 
-// imdsTransport sends what is meant for IMDS to the machine of s, as the link-local address leads to its host.
+// imdsTransport sends what is meant for IMDS to the machine of s, as the link-local address leads
+// to its host.
 func imdsTransport(s *entratest.Server) policy.Transporter {
 	return transportFunc(func(req *http.Request) (*http.Response, error) {
 		to, err := url.Parse(s.IMDSURL)
@@ -65,7 +66,8 @@ func managedIdentityToken(t *testing.T, s *entratest.Server, id azidentity.Manag
 
 var resourceSerial atomic.Int32
 
-// newResource is one that nobody has asked for: MSAL's cache of managed identities is one for the process.
+// newResource is one that nobody has asked for: MSAL's cache of managed identities is one for the
+// process.
 func newResource(s *entratest.Server) string {
 	resource := fmt.Sprintf("api://resource-%d", resourceSerial.Add(1))
 	s.RegisterResource(tenantID, resource)

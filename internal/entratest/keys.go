@@ -19,7 +19,8 @@ type signer struct {
 	cert []byte // DER
 }
 
-// entraKey signs access tokens, issuerKey federated ones; each is made once a process, as that takes a while.
+// entraKey signs access tokens, issuerKey federated ones; each is made once a process, as that
+// takes a while.
 var (
 	entraKey  = sync.OnceValue(func() signer { return newSigner("accounts.accesscontrol.windows.net") })
 	issuerKey = sync.OnceValue(func() signer { return newSigner("oidc.example") })
@@ -47,7 +48,8 @@ func newSigner(name string) signer {
 
 var clientCertificates sync.Map // of certificates by name
 
-// ClientCertificate is a self-signed certificate for a client and its key, made once a process for each name.
+// ClientCertificate is a self-signed certificate for a client and its key, made once a process for
+// each name.
 func ClientCertificate(name string) (*x509.Certificate, *rsa.PrivateKey) {
 	made, _ := clientCertificates.LoadOrStore(name, sync.OnceValue(func() signer { return newSigner(name) }))
 	k := made.(func() signer)()

@@ -14,7 +14,8 @@ func (s *Server) waitLatency(r *http.Request) bool {
 	return s.waitDelay(r, nil, latency)
 }
 
-// waitConnect waits as long as it takes to reach a host, and says how long a way there is. It is not ok when nobody waits any more.
+// waitConnect waits as long as it takes to reach a host, and says how long a way there is. It is
+// not ok when nobody waits any more.
 func (s *Server) waitConnect(r *http.Request) (way time.Duration, ok bool) {
 	s.mu.Lock()
 	distance := s.roundTrip

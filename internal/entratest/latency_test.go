@@ -10,7 +10,8 @@ import (
 	"github.com/akslogin/akslogin/internal/entratest"
 )
 
-// A document and a token, asked for on one new connection through the proxy, take as long as they must. Nothing is said of how much longer.
+// A document and a token, asked for on one new connection through the proxy, take as long as they
+// must. Nothing is said of how much longer.
 func TestLatencyAndRoundTrip(t *testing.T) {
 	const d = 20 * time.Millisecond
 	for name, c := range map[string]struct {

@@ -82,7 +82,8 @@ func (s *Server) mainTLSConfig(certs getCertificate) func(*tls.ClientHelloInfo) 
 	}
 }
 
-// mainCertificate knows the names behind the proxy and the loopback ones; a client without SNI asked for the address.
+// mainCertificate knows the names behind the proxy and the loopback ones; a client without SNI
+// asked for the address.
 func (s *Server) mainCertificate(a *authority) getCertificate {
 	known := append(proxiedHosts(), "localhost")
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -97,7 +98,8 @@ func (s *Server) mainCertificate(a *authority) getCertificate {
 	}
 }
 
-// tokenProxyCertificate requires the name given to [Server.SetSNI]; without one it knows the loopback names.
+// tokenProxyCertificate requires the name given to [Server.SetSNI]; without one it knows the
+// loopback names.
 func (s *Server) tokenProxyCertificate(a *authority) getCertificate {
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		switch want := s.requiredSNI(); {

@@ -11,7 +11,8 @@ import (
 	"github.com/akslogin/akslogin/internal/entratest"
 )
 
-// tokenProxyClient speaks to the token proxy as azidentity does: the proxy's address, Entra's Host, the SNI asked for.
+// tokenProxyClient speaks to the token proxy as azidentity does: the proxy's address, Entra's Host,
+// the SNI asked for.
 func tokenProxyClient(t *testing.T, caFile, sni string) *http.Client {
 	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: certPool(t, caFile), ServerName: sni}, ForceAttemptHTTP2: true}
 	t.Cleanup(tr.CloseIdleConnections)

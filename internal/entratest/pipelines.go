@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// StartPipeline starts a job that may use the service connections. It returns what Azure Pipelines puts into SYSTEM_OIDCREQUESTURI and
-// SYSTEM_ACCESSTOKEN; the job before it has ended. The URI leads here through the CONNECT proxy; with the Server's URL in place of its
-// scheme and host it does so directly.
+// StartPipeline starts a job that may use the service connections. It returns what Azure Pipelines
+// puts into SYSTEM_OIDCREQUESTURI and SYSTEM_ACCESSTOKEN; the job before it has ended. The URI
+// leads here through the CONNECT proxy; with the Server's URL in place of its scheme and host it
+// does so directly.
 func (s *Server) StartPipeline(connections ...ServiceConnection) (uri, systemToken string) {
 	n := s.nextSerial()
 	// Azure DevOps' tokens for a job are JWTs of its own.
@@ -78,8 +79,8 @@ func (s *Server) servePipelines(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// refuseUnauthenticated is what Azure DevOps does with a request that it does not know the sender of: a person is sent to the sign-in page, and only
-// who says that he is no person is told 401.
+// refuseUnauthenticated is what Azure DevOps does with a request that it does not know the sender
+// of: a person is sent to the sign-in page, and only who says that he is no person is told 401.
 func (s *Server) refuseUnauthenticated(w http.ResponseWriter, r *http.Request) {
 	if !strings.EqualFold(r.Header.Get("X-TFS-FedAuthRedirect"), "Suppress") {
 		w.Header().Set("Location", "https://spsprodweu3.vssps.visualstudio.com/_signin?realm=dev.azure.com&reply_to=https%3A%2F%2Fdev.azure.com%2F")
@@ -91,7 +92,8 @@ func (s *Server) refuseUnauthenticated(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusUnauthorized)
 }
 
-// pipelinesToken signs an ID token of five minutes. The key is the cluster issuer's under another id, as StartWorkflow's is.
+// pipelinesToken signs an ID token of five minutes. The key is the cluster issuer's under another
+// id, as StartWorkflow's is.
 func (s *Server) pipelinesToken(c ServiceConnection) string {
 	now := time.Now()
 	return s.sign(issuerKey().key, map[string]any{"typ": "JWT", "kid": pipelinesKid}, map[string]any{

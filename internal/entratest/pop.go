@@ -39,9 +39,10 @@ func checkPoPKey(s *Server, t *tokenRequest) int {
 // popLifetime is how long after its ts a PoP token is taken.
 const popLifetime = 15 * time.Minute
 
-// VerifyPoP checks a signed PoP token for a cluster, u being its ID in Azure Resource Manager, as the cluster's server
-// side does: the signature by the key in cnf.jwk, the names of that key, u, ts, and the access token within, which must
-// be for audience and bound to the same key. It returns the claims of the access token.
+// VerifyPoP checks a signed PoP token for a cluster, u being its ID in Azure Resource Manager, as
+// the cluster's server side does: the signature by the key in cnf.jwk, the names of that key, u,
+// ts, and the access token within, which must be for audience and bound to the same key. It returns
+// the claims of the access token.
 func (s *Server) VerifyPoP(signed, audience, u string) (map[string]any, error) {
 	return s.VerifyPoPAt(time.Now(), signed, audience, u)
 }

@@ -86,7 +86,8 @@ func (s *Server) tunnel(down net.Conn, fromDown *bufio.Reader, up net.Conn, way 
 	both.Wait()
 }
 
-// copyHalf passes the end of from on, so that a connection that is broken on one side is so on the other.
+// copyHalf passes the end of from on, so that a connection that is broken on one side is so on the
+// other.
 func copyHalf(to net.Conn, from io.Reader) {
 	_, err := io.Copy(to, from)
 	tcp, ok := to.(*net.TCPConn)
@@ -97,7 +98,8 @@ func copyHalf(to net.Conn, from io.Reader) {
 	tcp.CloseWrite()
 }
 
-// InterceptTLS makes the CONNECT proxy one that opens TLS: it shows certificates of a certificate authority of its own. It returns that one's file.
+// InterceptTLS makes the CONNECT proxy one that opens TLS: it shows certificates of a certificate
+// authority of its own. It returns that one's file.
 func (s *Server) InterceptTLS() (caFile string) {
 	company := newAuthority(s.tb, "Company Proxy CA")
 	ln := s.listen()

@@ -9,13 +9,14 @@ import (
 	"time"
 )
 
-// OAuthRequests lists the requests to the token, devicecode and authorize endpoints, in order of arrival.
+// OAuthRequests lists the requests to the token, devicecode and authorize endpoints, in order of
+// arrival.
 func (s *Server) OAuthRequests() []OAuthRequest {
 	return readCounter(s, func(c *counters) []OAuthRequest { return slices.Clone(c.oauthRequests) })
 }
 
-// PendingPolls counts those of [Server.TokenRequests] that were answered with authorization_pending or slow_down: polls of
-// devices whose person has not decided yet.
+// PendingPolls counts those of [Server.TokenRequests] that were answered with authorization_pending
+// or slow_down: polls of devices whose person has not decided yet.
 func (s *Server) PendingPolls() int {
 	return readCounter(s, func(c *counters) int { return c.pendingPolls })
 }
@@ -30,9 +31,9 @@ func (s *Server) AuthorizeRequests() int {
 	return readCounter(s, func(c *counters) int { return c.authorizeRequests })
 }
 
-// SeenSecrets lists, each once, the client secrets, passwords, code verifiers, refresh tokens, device codes and
-// authorization codes received since the start, accepted or not, and those given out: ID tokens, and what a
-// pipeline or an App Service is started with, included.
+// SeenSecrets lists, each once, the client secrets, passwords, code verifiers, refresh tokens,
+// device codes and authorization codes received since the start, accepted or not, and those given
+// out: ID tokens, and what a pipeline or an App Service is started with, included.
 // [Server.ResetCounters] does not clear it, so that a test can look for leaks at its end.
 func (s *Server) SeenSecrets() []string {
 	return readCounter(s, func(c *counters) []string { return slices.Clone(c.seenSecrets) })
@@ -80,17 +81,20 @@ func (s *Server) GitHubRequests() int {
 	return readCounter(s, func(c *counters) int { return c.gitHubRequests })
 }
 
-// PipelineRequests counts the requests to Azure Pipelines' ID-token endpoint, whatever became of them.
+// PipelineRequests counts the requests to Azure Pipelines' ID-token endpoint, whatever became of
+// them.
 func (s *Server) PipelineRequests() int {
 	return readCounter(s, func(c *counters) int { return c.pipelineRequests })
 }
 
-// IMDSRequests counts the requests to the machine's managed identity endpoints, App Service's included, whatever became of them.
+// IMDSRequests counts the requests to the machine's managed identity endpoints, App Service's
+// included, whatever became of them.
 func (s *Server) IMDSRequests() int {
 	return readCounter(s, func(c *counters) int { return c.imdsRequests })
 }
 
-// ResourceManagerRequests counts the requests to Azure Resource Manager for a cluster's credentials, whatever became of them.
+// ResourceManagerRequests counts the requests to Azure Resource Manager for a cluster's
+// credentials, whatever became of them.
 func (s *Server) ResourceManagerRequests() int {
 	return readCounter(s, func(c *counters) int { return c.resourceManagerRequests })
 }
@@ -98,46 +102,52 @@ func (s *Server) ResourceManagerRequests() int {
 // Issued counts the access tokens given out.
 func (s *Server) Issued() int { return readCounter(s, func(c *counters) int { return c.issued }) }
 
-// Connections counts the connections accepted for TLS, directly, through the CONNECT proxy or at the token proxy,
-// handshakes that failed included.
+// Connections counts the connections accepted for TLS, directly, through the CONNECT proxy or at
+// the token proxy, handshakes that failed included.
 func (s *Server) Connections() int {
 	return readCounter(s, func(c *counters) int { return c.connections })
 }
 
-// Requests lists the requests in order of arrival as "METHOD host path", with "?query" when there was one.
+// Requests lists the requests in order of arrival as "METHOD host path", with "?query" when there
+// was one.
 func (s *Server) Requests() []string {
 	return readCounter(s, func(c *counters) []string { return slices.Clone(c.requests) })
 }
 
-// RequestHeaders lists the headers of [Server.Requests], in the same order. The secrets in them are whole.
+// RequestHeaders lists the headers of [Server.Requests], in the same order. The secrets in them are
+// whole.
 func (s *Server) RequestHeaders() []http.Header {
 	return readCounter(s, func(c *counters) []http.Header { return slices.Clone(c.headers) })
 }
 
-// ProxyConnects lists the "host:port" of the CONNECT requests in order of arrival, refused ones included.
+// ProxyConnects lists the "host:port" of the CONNECT requests in order of arrival, refused ones
+// included.
 func (s *Server) ProxyConnects() []string {
 	return readCounter(s, func(c *counters) []string { return slices.Clone(c.connects) })
 }
 
-// SeenAssertions lists every client_assertion received since the start, accepted or not. [Server.ResetCounters]
-// does not clear it, so that a test can look for leaks at its end.
+// SeenAssertions lists every client_assertion received since the start, accepted or not.
+// [Server.ResetCounters] does not clear it, so that a test can look for leaks at its end.
 func (s *Server) SeenAssertions() []string {
 	return readCounter(s, func(c *counters) []string { return slices.Clone(c.seenAssertions) })
 }
 
-// IssuedTokens lists every access token given out since the start. [Server.ResetCounters] does not clear it.
+// IssuedTokens lists every access token given out since the start. [Server.ResetCounters] does not
+// clear it.
 func (s *Server) IssuedTokens() []string {
 	return readCounter(s, func(c *counters) []string { return slices.Clone(c.issuedTokens) })
 }
 
-// ResetCounters sets all counts to zero and clears the lists of requests and CONNECTs. Knobs and queued failures stay.
+// ResetCounters sets all counts to zero and clears the lists of requests and CONNECTs. Knobs and
+// queued failures stay.
 func (s *Server) ResetCounters() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counters = counters{arrived: s.arrived, serial: s.serial, seenAssertions: s.seenAssertions, issuedTokens: s.issuedTokens, seenSecrets: s.seenSecrets}
 }
 
-// WaitTokenRequests blocks until n token requests have arrived since the last reset; false when atMost was over first.
+// WaitTokenRequests blocks until n token requests have arrived since the last reset; false when
+// atMost was over first.
 func (s *Server) WaitTokenRequests(n int, atMost time.Duration) bool {
 	return s.waitUntil(atMost, func() bool { return s.tokenRequests >= n })
 }

@@ -56,7 +56,8 @@ func (s *Server) serveMain(w http.ResponseWriter, r *http.Request) {
 	s.route(w, r, strings.TrimSuffix(r.Host, ":443"))
 }
 
-// route answers at host. Paths that are not clean are unknown: [http.ServeMux] alone would redirect them.
+// route answers at host. Paths that are not clean are unknown: [http.ServeMux] alone would redirect
+// them.
 func (s *Server) route(w http.ResponseWriter, r *http.Request, host string) {
 	site, ok := s.handlers[host]
 	if !ok || path.Clean(r.URL.Path) != r.URL.Path {
@@ -76,8 +77,8 @@ func (s *Server) routeSignIn(mux *http.ServeMux) {
 
 const tokenProxyPrefix = "/token-proxy"
 
-// TokenProxyURL is what AZURE_KUBERNETES_TOKEN_PROXY is set to: an AKS identity-binding proxy with a listener and a
-// certificate authority of its own, in front of the same Entra ID.
+// TokenProxyURL is what AZURE_KUBERNETES_TOKEN_PROXY is set to: an AKS identity-binding proxy with
+// a listener and a certificate authority of its own, in front of the same Entra ID.
 func (s *Server) TokenProxyURL() string { return s.tokenProxyURL }
 
 func (s *Server) serveTokenProxy(w http.ResponseWriter, r *http.Request) {

@@ -1,9 +1,11 @@
-// Package entratest is a small, strict Microsoft Entra ID on loopback TLS, for end-to-end tests and the demo.
+// Package entratest is a small, strict Microsoft Entra ID on loopback TLS, for end-to-end tests and
+// the demo.
 //
-// Certificates, signatures, proof keys and the checks of whatever a client presents are real, people sign in with a
-// form, and refusals carry Entra's own codes and texts. Whatever a well-behaved client would not send is reported through [TB] and answered with an error.
-// Behaviour is set and observed with methods, never over HTTP. It must not be used as an identity provider: it
-// trusts whoever can call its methods.
+// Certificates, signatures, proof keys and the checks of whatever a client presents are real,
+// people sign in with a form, and refusals carry Entra's own codes and texts. Whatever a
+// well-behaved client would not send is reported through [TB] and answered with an error. Behaviour
+// is set and observed with methods, never over HTTP. It must not be used as an identity provider:
+// it trusts whoever can call its methods.
 package entratest
 
 import (
@@ -14,9 +16,10 @@ import (
 	"time"
 )
 
-// A Server is one Entra ID with all its tenants, the OIDC issuer of one workload cluster, StartWorkflow's and Azure
-// Pipelines' issuers, the managed identity endpoints of one machine, Azure Resource Manager, a CONNECT proxy and an AKS token proxy. Its exported fields are set by [New] and not changed
-// afterwards; its methods may be called at any time, from any goroutine.
+// A Server is one Entra ID with all its tenants, the OIDC issuer of one workload cluster,
+// StartWorkflow's and Azure Pipelines' issuers, the managed identity endpoints of one machine,
+// Azure Resource Manager, a CONNECT proxy and an AKS token proxy. Its exported fields are set by
+// [New] and not changed afterwards; its methods may be called at any time, from any goroutine.
 type Server struct {
 	URL      string // https://127.0.0.1:port, usable as an authority host; HTTP/2 and HTTP/1.1
 	ProxyURL string // http://127.0.0.1:port, a CONNECT proxy through which the real host names lead here
@@ -49,7 +52,8 @@ type Server struct {
 	proxy      connectProxy
 }
 
-// startWork says that a piece of work begins which may use tb; false when the server is being stopped.
+// startWork says that a piece of work begins which may use tb; false when the server is being
+// stopped.
 func (s *Server) startWork() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +68,8 @@ func (s *Server) serveUnknown(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "nothing is served here", http.StatusNotFound)
 }
 
-// unexpected reports what a well-behaved client would not do. The caller answers with an error as well.
+// unexpected reports what a well-behaved client would not do. The caller answers with an error as
+// well.
 func (s *Server) unexpected(format string, args ...any) {
 	s.tb.Errorf("entratest: "+format, args...)
 }
@@ -208,7 +213,8 @@ type pipelinesIssuer struct {
 	failures          []Failure
 }
 
-// managedIdentities is the state of the managed identity endpoints of one machine. Guarded by Server.mu.
+// managedIdentities is the state of the managed identity endpoints of one machine. Guarded by
+// Server.mu.
 type managedIdentities struct {
 	assigned         []ManagedIdentity
 	appServiceHeader string // what App Service's endpoint wants; empty: there is no App Service
@@ -251,7 +257,8 @@ func (s *Server) nextSerial() int {
 	return s.serial
 }
 
-// waitUntil blocks until there is what is waited for; false when atMost was over first. there is called with mu held.
+// waitUntil blocks until there is what is waited for; false when atMost was over first. there is
+// called with mu held.
 func (s *Server) waitUntil(atMost time.Duration, there func() bool) bool {
 	timeout := time.NewTimer(atMost)
 	defer timeout.Stop()

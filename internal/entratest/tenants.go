@@ -14,7 +14,8 @@ func (t *tenant) name() string {
 	return t.id
 }
 
-// Register adds an application to its tenant, or replaces the one with the same client id. It keeps a copy.
+// Register adds an application to its tenant, or replaces the one with the same client id. It keeps
+// a copy.
 func (s *Server) Register(a App) {
 	a.FederatedCredentials = slices.Clone(a.FederatedCredentials)
 	a.Secrets = slices.Clone(a.Secrets)
@@ -37,8 +38,8 @@ func (s *Server) Register(a App) {
 	t.apps[strings.ToLower(a.ClientID)] = a
 }
 
-// RegisterResource makes an API known in a tenant, so that scopes may name it. appID is the GUID or the identifier
-// URI that comes before "/.default"; it becomes the audience of the tokens.
+// RegisterResource makes an API known in a tenant, so that scopes may name it. appID is the GUID or
+// the identifier URI that comes before "/.default"; it becomes the audience of the tokens.
 func (s *Server) RegisterResource(tenant, appID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,8 +85,8 @@ func (s *Server) findApp(tenant, clientID string) (App, bool) {
 	return App{Tenant: tenant, ClientID: clientID, ObjectID: objectID(clientID), Public: true}, ok
 }
 
-// findSharedApp finds an application at an endpoint that all tenants share. It is multi-tenant when Microsoft made it
-// or more than one tenant knows it.
+// findSharedApp finds an application at an endpoint that all tenants share. It is multi-tenant when
+// Microsoft made it or more than one tenant knows it.
 func (s *Server) findSharedApp(clientID string) (a App, multiTenant, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -41,7 +41,8 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	s.issueToken(w, t)
 }
 
-// checkTokenRequest reports and refuses what no client sends. ok is false when the request has been answered.
+// checkTokenRequest reports and refuses what no client sends. ok is false when the request has been
+// answered.
 func (s *Server) checkTokenRequest(w http.ResponseWriter, r *http.Request, t *tokenRequest, formErr error) (g grant, ok bool) {
 	if formErr != nil && clientGone(r) { // killed between a request's head and its end
 		return g, false
@@ -69,7 +70,8 @@ func (s *Server) checkTokenRequest(w http.ResponseWriter, r *http.Request, t *to
 	return g, s.onlyParameters(w, r, r.URL.Query()) && s.onlyParameters(w, r, t.form, g.parameters...)
 }
 
-// clientGone tells whether the client has gone away. The connection may learn of that a moment after the body.
+// clientGone tells whether the client has gone away. The connection may learn of that a moment
+// after the body.
 func clientGone(r *http.Request) bool {
 	select {
 	case <-r.Context().Done():
@@ -79,7 +81,8 @@ func clientGone(r *http.Request) bool {
 	}
 }
 
-// admitTokenRequest counts a token request and says what it has to wait for and, when not nil, the failure it meets.
+// admitTokenRequest counts a token request and says what it has to wait for and, when not nil, the
+// failure it meets.
 func (s *Server) admitTokenRequest(viaTokenProxy bool) (held <-chan struct{}, delay time.Duration, f *Failure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

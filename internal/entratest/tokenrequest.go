@@ -79,7 +79,8 @@ func (t *tokenRequest) setAssertion(raw string) {
 	t.placeholders["expiry"] = formatTicks(a.expires)
 }
 
-// readAssertion is stricter than package jwt, which takes white space in the last part and does without claims.
+// readAssertion is stricter than package jwt, which takes white space in the last part and does
+// without claims.
 func readAssertion(raw string) assertion {
 	a := assertion{raw: raw}
 	for part := range strings.SplitSeq(raw, ".") {

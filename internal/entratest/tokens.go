@@ -42,8 +42,8 @@ func (s *Server) issueToken(w http.ResponseWriter, t *tokenRequest) {
 	writeJSON(w, http.StatusOK, body)
 }
 
-// accessToken signs a token of version 1.0, the version that AKS asks for. Like Entra's it is valid from five minutes
-// ago, for API servers whose clock is behind.
+// accessToken signs a token of version 1.0, the version that AKS asks for. Like Entra's it is valid
+// from five minutes ago, for API servers whose clock is behind.
 func (s *Server) accessToken(t *tokenRequest, life time.Duration) string {
 	k, n, now := entraKey(), s.nextSerial(), time.Now()
 	claims := map[string]any{
@@ -73,7 +73,8 @@ func (s *Server) accessToken(t *tokenRequest, life time.Duration) string {
 	return s.sign(k.key, map[string]any{"typ": "JWT", "kid": k.kid, "x5t": k.kid}, claims)
 }
 
-// Verify checks an access token as an API server would: signature, issuer, audience and validity. It returns its claims.
+// Verify checks an access token as an API server would: signature, issuer, audience and validity.
+// It returns its claims.
 func (s *Server) Verify(accessToken, audience string) (map[string]any, error) {
 	claims := jwt.MapClaims{}
 	key := func(t *jwt.Token) (any, error) {

@@ -73,8 +73,8 @@ func TestTokenForFederatedAssertion(t *testing.T) {
 	}
 }
 
-// The token is checked the way an API server does it: from the issuer's document to its keys, with nothing of the
-// Server's own code.
+// The token is checked the way an API server does it: from the issuer's document to its keys, with
+// nothing of the Server's own code.
 func TestPublishedKeysVerify(t *testing.T) {
 	s := newServer(t)
 	c := newClient(t, s, true)

@@ -29,7 +29,8 @@ func (s *Server) RegisterUser(u User) {
 // RevokeRefreshTokens ends all refresh tokens of a user as a new password does: AADSTS50173.
 func (s *Server) RevokeRefreshTokens(user string) { s.endRefreshTokens(user, 50173) }
 
-// ExpireRefreshTokens ends all refresh tokens of a user as three months without use do: AADSTS700082.
+// ExpireRefreshTokens ends all refresh tokens of a user as three months without use do:
+// AADSTS700082.
 func (s *Server) ExpireRefreshTokens(user string) { s.endRefreshTokens(user, 700082) }
 
 func (s *Server) endRefreshTokens(user string, code int) {
@@ -49,7 +50,8 @@ func (s *Server) findUser(name string) (User, bool) {
 	return u, ok
 }
 
-// serveUserRealm says whether Entra itself checks the passwords of a domain. MSAL asks before it sends one.
+// serveUserRealm says whether Entra itself checks the passwords of a domain. MSAL asks before it
+// sends one.
 func (s *Server) serveUserRealm(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if !s.onlyParameters(w, r, q, "api-version") {

@@ -19,11 +19,12 @@ const InfoVariable = "KUBERNETES_EXEC_INFO"
 
 const apiGroup = "client.authentication.k8s.io/"
 
-// supportedVersions are the ones answered. Their ExecCredentials differ in nothing that is printed here, so v1's types serve both:
-// importing a second package would cost every start of the program.
+// supportedVersions are the ones answered. Their ExecCredentials differ in nothing that is printed
+// here, so v1's types serve both: importing a second package would cost every start of the program.
 var supportedVersions = []string{apiGroup + "v1", apiGroup + "v1beta1"}
 
-// defaultVersion is what a client that says nothing gets: the JavaScript client never does, and reads any.
+// defaultVersion is what a client that says nothing gets: the JavaScript client never does, and
+// reads any.
 const defaultVersion = apiGroup + "v1beta1"
 
 // Info is what the client said about itself.
@@ -32,9 +33,10 @@ type Info struct {
 	Interactive *bool  // whether a person may be asked; nil: the client does not say
 }
 
-// ParseInfo reads the value of KUBERNETES_EXEC_INFO. Empty means that there was none, and so does an empty apiVersion:
-// the answer is then v1beta1. Cluster information is not looked at. A value that is not an ExecCredential or is one
-// of a version that cannot be answered is an error, which repeats no more of it than apiVersion and kind.
+// ParseInfo reads the value of KUBERNETES_EXEC_INFO. Empty means that there was none, and so does
+// an empty apiVersion: the answer is then v1beta1. Cluster information is not looked at. A value
+// that is not an ExecCredential or is one of a version that cannot be answered is an error, which
+// repeats no more of it than apiVersion and kind.
 func ParseInfo(value string) (Info, error) {
 	var said struct {
 		APIVersion string `json:"apiVersion"`
@@ -61,8 +63,8 @@ func ParseInfo(value string) (Info, error) {
 	return Info{said.APIVersion, said.Spec.Interactive}, nil
 }
 
-// Write writes one JSON document and a newline, in one call. expires is when the client should ask again, in
-// whole seconds and UTC as Kubernetes wants it; a fraction is cut off.
+// Write writes one JSON document and a newline, in one call. expires is when the client should ask
+// again, in whole seconds and UTC as Kubernetes wants it; a fraction is cut off.
 func Write(w io.Writer, apiVersion, token string, expires time.Time) error {
 	out, err := json.Marshal(clientauthentication.ExecCredential{
 		TypeMeta: metav1.TypeMeta{APIVersion: apiVersion, Kind: "ExecCredential"},

@@ -47,7 +47,8 @@ type Log struct {
 	LogFile string `name:"log-file" group:"general" placeholder:"FILE" ambient:"AKSLOGIN_LOG_FILE" help:"File to which a failed run appends what it did and why it failed, as -v would say it; with -v every run does. For hosts that throw standard error away."`
 }
 
-// Path is the log file's absolute path, by the flag or else by the variable; "" where there is none.
+// Path is the log file's absolute path, by the flag or else by the variable; "" where there is
+// none.
 func (l Log) Path() string {
 	named := valueOrVariable(l.LogFile, reflect.TypeOf(l), "LogFile")
 	if named == "" {

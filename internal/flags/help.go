@@ -20,7 +20,8 @@ var flagGroups = []kong.Group{
 
 const description = "An exec credential plugin for AKS: gets the cluster's token from Microsoft Entra ID, by a federated token or any other login, and caches it sealed."
 
-// printHelp is kong's, with what get-token --help says before the flags. Kong would make that at every start, for nobody.
+// printHelp is kong's, with what get-token --help says before the flags. Kong would make that at
+// every start, for nobody.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	if node := ctx.Selected(); node != nil && node.Name == "get-token" {
 		node.Detail = loginHelp()

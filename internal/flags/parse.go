@@ -39,7 +39,8 @@ func ParseGetToken(args []string) (*CommandLine, *GetToken, error) {
 	return line, &g.GetToken, err
 }
 
-// Parse reads a command line as kubeconfigs in the field have it, those written for kubelogin among them.
+// Parse reads a command line as kubeconfigs in the field have it, those written for kubelogin among
+// them.
 func Parse(args []string, grammar any) (*CommandLine, error) {
 	parser, err := NewParser(grammar)
 	if err != nil {

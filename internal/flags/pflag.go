@@ -10,9 +10,10 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// normalizeArgs writes a command line that pflag would take, as kubelogin does, so that kong reads the same in it: the command first, wherever it
-// stood; every flag as --name=value, whether it was -x=value, -xvalue, -x value or --name value; a value may begin with a dash. It returns
-// the words that kubelogin ignores after get-token. Its errors do not repeat what may be a secret.
+// normalizeArgs writes a command line that pflag would take, as kubelogin does, so that kong reads
+// the same in it: the command first, wherever it stood; every flag as --name=value, whether it was
+// -x=value, -xvalue, -x value or --name value; a value may begin with a dash. It returns the words
+// that kubelogin ignores after get-token. Its errors do not repeat what may be a secret.
 func normalizeArgs(args []string, model *kong.Application) (normal, ignored []string, err error) {
 	known := collectFlags(model.Node)
 	words, flags, rest, err := known.split(args)
@@ -44,7 +45,8 @@ func firstArg(words []string) string {
 	return words[0]
 }
 
-// split tells words from flags, which it writes as kong reads them, and from what stands behind "--". With an error it returns what it read so far.
+// split tells words from flags, which it writes as kong reads them, and from what stands behind
+// "--". With an error it returns what it read so far.
 func (known knownFlags) split(args []string) (words, flags, rest []string, err error) {
 	for len(args) > 0 {
 		arg := args[0]
@@ -141,7 +143,8 @@ func (known knownFlags) takeValue(f *kong.Flag, args []string) (value string, re
 	return next, args[1:], nil
 }
 
-// appendFlag adds a flag with its value as kong reads it. Kong's own --help and --version take no value.
+// appendFlag adds a flag with its value as kong reads it. Kong's own --help and --version take no
+// value.
 func appendFlag(flags []string, f *kong.Flag, value string) ([]string, error) {
 	if _, err := strconv.Atoi(value); f.Name == "v" && err != nil {
 		return nil, &token.UsageError{Text: "--v needs a whole number"}
@@ -161,7 +164,8 @@ func appendFlag(flags []string, f *kong.Flag, value string) ([]string, error) {
 	return append(flags, "--"+f.Name+"=false"), nil
 }
 
-// unknownFlagError names a flag, and leaves out what follows the name: it may be a value that was meant for a flag.
+// unknownFlagError names a flag, and leaves out what follows the name: it may be a value that was
+// meant for a flag.
 func (known knownFlags) unknownFlagError(arg string) error {
 	name := arg
 	if !strings.HasPrefix(arg, "--") { // the rest of a short one is its value

@@ -56,7 +56,8 @@ func TestNormalizeArgs(t *testing.T) {
 	}
 }
 
-// Whatever is typed, nothing is invented: what comes out is commands, and flags whose values stood there.
+// Whatever is typed, nothing is invented: what comes out is commands, and flags whose values stood
+// there.
 func FuzzNormalizeArgs(f *testing.F) {
 	for _, line := range []string{"get-token\n-l=spn\n--tenant-id\nx", "cache\nlist\n--\n--x", "-v\n-v5\n--v=x\n-h", "--client-secret\n--login", "--=\n-=\n-\n--"} {
 		f.Add(line)

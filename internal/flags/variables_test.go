@@ -9,7 +9,8 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// A memo is found by all that the program reads: a variable that is not in its list could change without being noticed.
+// A memo is found by all that the program reads: a variable that is not in its list could change
+// without being noticed.
 func TestWarmStartKeyCoversVariables(t *testing.T) {
 	want := []string{"https_proxy", "no_proxy"} // as net/http reads them too
 	for _, field := range GetTokenFields() {

@@ -31,7 +31,8 @@ func ReadCA(file string) (string, error) {
 	return data, nil
 }
 
-// EncodeCertificates returns the certificates of a PEM file, and no more than these, in base64. Anything else in it may be a key.
+// EncodeCertificates returns the certificates of a PEM file, and no more than these, in base64.
+// Anything else in it may be a key.
 func EncodeCertificates(raw []byte) (string, error) {
 	var all []byte
 	for block, rest := pem.Decode(raw); block != nil; block, rest = pem.Decode(rest) {
@@ -49,7 +50,8 @@ func EncodeCertificates(raw []byte) (string, error) {
 	return base64.StdEncoding.EncodeToString(all), nil
 }
 
-// InlineCA returns a cluster's fields with its CA's file read into them, since the file may not be where the new kubeconfig is used.
+// InlineCA returns a cluster's fields with its CA's file read into them, since the file may not be
+// where the new kubeconfig is used.
 func InlineCA(fields map[string]any, kubeconfig string) (map[string]any, error) {
 	if server, _ := fields["server"].(string); server == "" {
 		return nil, fmt.Errorf("the cluster in %s has no server", kubeconfig)

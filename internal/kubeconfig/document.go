@@ -10,7 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Document is a whole kubeconfig for one cluster: one cluster, one user, and the context that joins them.
+// Document is a whole kubeconfig for one cluster: one cluster, one user, and the context that joins
+// them.
 type Document struct {
 	Name      string         // of all three
 	Cluster   map[string]any // the cluster's fields, as Cluster has them
@@ -79,8 +80,8 @@ func (d Document) toConfig() docConfig {
 	}
 }
 
-// JSON writes the document on one line, without a line break at its end. Readers of YAML read it too.
-// An error means a cluster's field that JSON cannot hold.
+// JSON writes the document on one line, without a line break at its end. Readers of YAML read it
+// too. An error means a cluster's field that JSON cannot hold.
 func (d Document) JSON() ([]byte, error) {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
@@ -91,7 +92,8 @@ func (d Document) JSON() ([]byte, error) {
 	return escapeForYAML(bytes.TrimSuffix(out.Bytes(), []byte("\n"))), nil
 }
 
-// escapeForYAML writes as \uXXXX what JSON allows inside a string and YAML, which Airflow reads it as, does not.
+// escapeForYAML writes as \uXXXX what JSON allows inside a string and YAML, which Airflow reads it
+// as, does not.
 func escapeForYAML(raw []byte) []byte {
 	var out bytes.Buffer
 	for _, c := range string(raw) {
@@ -104,8 +106,9 @@ func escapeForYAML(raw []byte) []byte {
 	return out.Bytes()
 }
 
-// YAML writes the document as people like to read it. Strings that some reader could take for something else are quoted, and
-// all arguments and variables are: Python runs no command with an argument that is a number.
+// YAML writes the document as people like to read it. Strings that some reader could take for
+// something else are quoted, and all arguments and variables are: Python runs no command with an
+// argument that is a number.
 func (d Document) YAML() ([]byte, error) {
 	raw, err := d.JSON()
 	if err != nil {
@@ -131,7 +134,8 @@ func (d Document) YAML() ([]byte, error) {
 // quotedLists are the lists whose strings are always quoted.
 var quotedLists = []string{"args", "env"}
 
-// toBlockStyle lays out what was JSON in YAML's own way, and leaves quotes where quoted says so or where the encoder wants them.
+// toBlockStyle lays out what was JSON in YAML's own way, and leaves quotes where quoted says so or
+// where the encoder wants them.
 func toBlockStyle(n *yaml.Node, quoted bool) error {
 	switch n.Kind {
 	case yaml.ScalarNode:

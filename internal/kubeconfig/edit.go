@@ -12,12 +12,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// WithExec returns the file's bytes with one user's exec stanza changed, so that Parse finds in it what want says. Empty fields
-// of want leave what is there, but for Command and Args; variables that are not in want.Env stay. An auth-provider goes, with the
-// comments in it, and the stanza takes its place. As few bytes as possible differ; all other comments, order, unknown fields, indentation
-// and line ends are the file's. Of two users with that name the first is changed.
+// WithExec returns the file's bytes with one user's exec stanza changed, so that Parse finds in it
+// what want says. Empty fields of want leave what is there, but for Command and Args; variables
+// that are not in want.Env stay. An auth-provider goes, with the comments in it, and the stanza
+// takes its place. As few bytes as possible differ; all other comments, order, unknown fields,
+// indentation and line ends are the file's. Of two users with that name the first is changed.
 //
-// The result is verified before it is returned. A file that is written in a way that cannot be edited is an error.
+// The result is verified before it is returned. A file that is written in a way that cannot be
+// edited is an error.
 func (k *File) WithExec(user string, want Exec) ([]byte, error) {
 	i := slices.IndexFunc(k.Users, func(u User) bool { return u.Name == user })
 	if i < 0 {
@@ -179,7 +181,8 @@ func (e *editor) envItems(vars []EnvVar) []any {
 	return list
 }
 
-// A change is a field of the stanza that is to become the goal's. in edits a list that stands there already.
+// A change is a field of the stanza that is to become the goal's. in edits a list that stands there
+// already.
 type fieldChange struct {
 	name     string
 	differs  bool
@@ -220,7 +223,8 @@ func (e *editor) execMembers() []member {
 	return all
 }
 
-// editExec makes a stanza that stands there the goal, field by field. New fields come last, because where they go a list may grow.
+// editExec makes a stanza that stands there the goal, field by field. New fields come last, because
+// where they go a list may grow.
 func (e *editor) editExec(n *yaml.Node) {
 	for _, added := range []bool{false, true} {
 		for _, c := range e.changes() {
@@ -273,7 +277,8 @@ func (e *editor) editArgs(key, list *yaml.Node) {
 	}
 }
 
-// hunk is a place where two lists differ: from an index of the old one, so many are gone, and others have come.
+// hunk is a place where two lists differ: from an index of the old one, so many are gone, and
+// others have come.
 type hunk struct {
 	index, removed int
 	added          []string

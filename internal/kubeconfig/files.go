@@ -59,7 +59,8 @@ func (files Files) contextNames() string {
 	return cmp.Or(strings.Join(names, ", "), "none")
 }
 
-// FindContext finds what a context names; the current one where none is given. where says in words where it was looked for.
+// FindContext finds what a context names; the current one where none is given. where says in words
+// where it was looked for.
 func (files Files) FindContext(context, where string) (ContextEntries, error) {
 	for _, f := range files {
 		if context == "" {

@@ -35,7 +35,8 @@ func (k *File) Source() []byte { return k.source }
 // Context names a cluster and a user.
 type Context struct{ Name, Cluster, User, Namespace string }
 
-// Cluster is a cluster's entry. Fields holds all of it as the file has it, also what this program does not know.
+// Cluster is a cluster's entry. Fields holds all of it as the file has it, also what this program
+// does not know.
 type Cluster struct {
 	Name   string
 	Fields map[string]any
@@ -75,11 +76,12 @@ const (
 	byteOrderMark = "\ufeff"
 )
 
-// Parse reads a kubeconfig in YAML or JSON; path is for messages. An empty file is an empty Kubeconfig. What is no kubeconfig
-// is an error with path and line, which repeats nothing of the file: it may hold secrets.
+// Parse reads a kubeconfig in YAML or JSON; path is for messages. An empty file is an empty
+// Kubeconfig. What is no kubeconfig is an error with path and line, which repeats nothing of the
+// file: it may hold secrets.
 //
-// It is stricter than clients are in one thing, a key that stands twice, and more lenient in another: a number or bool among
-// strings is its text.
+// It is stricter than clients are in one thing, a key that stands twice, and more lenient in
+// another: a number or bool among strings is its text.
 func Parse(path string, source []byte) (*File, error) {
 	text := bytes.TrimPrefix(source, []byte(byteOrderMark))
 	if err := checkText(path, text); err != nil {
@@ -87,7 +89,8 @@ func Parse(path string, source []byte) (*File, error) {
 	}
 	parsed := text
 	if json.Valid(text) {
-		// yaml refuses some of the tabs that JSON allows. None is inside a string there, so all may be blanks.
+		// yaml refuses some of the tabs that JSON allows. None is inside a string there, so all may
+		// be blanks.
 		parsed = bytes.ReplaceAll(text, []byte("\t"), []byte(" "))
 	}
 	top, err := decodeDocument(path, parsed)
@@ -149,7 +152,8 @@ func decodeDocument(path string, text []byte) (*yaml.Node, error) {
 	}
 }
 
-// yamlProblems are words for what yaml finds most often. Its own are not shown: some quote the file.
+// yamlProblems are words for what yaml finds most often. Its own are not shown: some quote the
+// file.
 var yamlProblems = map[string]string{
 	"block sequence entries are not allowed in this context": "a '- ' that cannot stand there; is the indentation right?",
 	"could not find expected ':'":                            "a ':' is missing",

@@ -20,7 +20,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// A withExecCase is a file of testdata/withexec: a sentence, want.json, perhaps user, before, and after or error. UPDATE=1 writes the last.
+// A withExecCase is a file of testdata/withexec: a sentence, want.json, perhaps user, before, and
+// after or error. UPDATE=1 writes the last.
 type withExecCase struct {
 	path, user           string
 	want                 Exec
@@ -502,7 +503,8 @@ func checkEdit(t *testing.T, k *File, user string, want Exec, got []byte) {
 	}
 }
 
-// editableRegion is what an edit of a user may change: from his exec stanza or auth-provider, or his last field if he has none, to the next node after them.
+// editableRegion is what an edit of a user may change: from his exec stanza or auth-provider, or
+// his last field if he has none, to the next node after them.
 func editableRegion(k *File, i int) (from, to int) {
 	var nodes []*yaml.Node
 	var walk func(n *yaml.Node)

@@ -8,9 +8,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// layout tells where in a text its nodes are. yaml says only in which line and column a node begins; where it ends is found here, by rules
-// that hold for what people and programs write. They need not hold for all of YAML: whatever is edited by them is verified.
-// A position that was not found is negative or makes no sense; splices refuse it.
+// layout tells where in a text its nodes are. yaml says only in which line and column a node
+// begins; where it ends is found here, by rules that hold for what people and programs write. They
+// need not hold for all of YAML: whatever is edited by them is verified. A position that was not
+// found is negative or makes no sense; splices refuse it.
 type layout struct {
 	text  []byte
 	lines []int // where each begins
@@ -149,7 +150,8 @@ func isBlockScalar(n *yaml.Node) bool { return n.Style&(yaml.LiteralStyle|yaml.F
 
 func isFlow(n *yaml.Node) bool { return n.Style&yaml.FlowStyle != 0 }
 
-// end is where a node ends. indent is the column, counted from 0, of the mapping or list that it is in.
+// end is where a node ends. indent is the column, counted from 0, of the mapping or list that it is
+// in.
 func (l layout) end(n *yaml.Node, indent int) int {
 	at := l.contentStart(n)
 	switch {
@@ -214,7 +216,8 @@ func (l layout) scalarEnd(n *yaml.Node, at, indent int) int {
 	return l.plainScalarEnd(n.Value, at)
 }
 
-// plainScalarEnd goes along an unquoted text with its value in hand: a line break is a blank there, and further ones are line breaks.
+// plainScalarEnd goes along an unquoted text with its value in hand: a line break is a blank there,
+// and further ones are line breaks.
 func (l layout) plainScalarEnd(value string, at int) int {
 	for value != "" {
 		if l.lineBreak(at) == 0 && strings.IndexByte(" \t", l.byteAt(at)) < 0 {
@@ -251,7 +254,8 @@ func (l layout) plainScalarEnd(value string, at int) int {
 	return at
 }
 
-// blockScalarEnd is the end of the last line of a text in the style '|' or '>'. Empty lines after it count when they may be part of the value.
+// blockScalarEnd is the end of the last line of a text in the style '|' or '>'. Empty lines after
+// it count when they may be part of the value.
 func (l layout) blockScalarEnd(at, indent int) int {
 	end := l.lineEnd(at)
 	header, _, _ := strings.Cut(l.between(at, end), "#")

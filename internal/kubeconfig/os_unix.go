@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// copyOwnership gives a file the owner, group and mode of another, as far as this user may. A group that cannot be kept loses its
-// rights: they would go to another one.
+// copyOwnership gives a file the owner, group and mode of another, as far as this user may. A group
+// that cannot be kept loses its rights: they would go to another one.
 func copyOwnership(f *os.File, from fs.FileInfo) error {
 	mode := from.Mode().Perm()
 	if st, ok := from.Sys().(*syscall.Stat_t); ok {

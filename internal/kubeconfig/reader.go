@@ -6,7 +6,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// nodeReader takes nodes for what they should be. Its first error stays; from then on everything is empty.
+// nodeReader takes nodes for what they should be. Its first error stays; from then on everything is
+// empty.
 type nodeReader struct {
 	path    string
 	err     error
@@ -69,7 +70,8 @@ func (r *nodeReader) visit(n *yaml.Node) bool {
 	return r.err == nil
 }
 
-// fields are the members of a mapping in the file's order, then those merged into it; null and nil have none.
+// fields are the members of a mapping in the file's order, then those merged into it; null and nil
+// have none.
 func (r *nodeReader) fields(n *yaml.Node, what string) fields {
 	n = resolveAlias(n)
 	if n == nil || isNull(n) {
@@ -78,7 +80,8 @@ func (r *nodeReader) fields(n *yaml.Node, what string) fields {
 	return r.merge(nil, n, what, map[*yaml.Node]bool{})
 }
 
-// merge adds a mapping's members that are not yet there. A mapping that is merged again (done) would add nothing.
+// merge adds a mapping's members that are not yet there. A mapping that is merged again (done)
+// would add nothing.
 func (r *nodeReader) merge(all fields, n *yaml.Node, what string, done map[*yaml.Node]bool) fields {
 	if n.Kind != yaml.MappingNode {
 		r.fail(n, what+" is not a mapping")

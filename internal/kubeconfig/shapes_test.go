@@ -11,7 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// kubeconfigGenerator writes kubeconfigs as people might: everything that is a matter of taste is left to chance.
+// kubeconfigGenerator writes kubeconfigs as people might: everything that is a matter of taste is
+// left to chance.
 type kubeconfigGenerator struct {
 	*rand.Rand
 	lines  []string

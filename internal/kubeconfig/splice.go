@@ -29,7 +29,8 @@ func (s *splices) replace(from, to int, text string) { s.list = append(s.list, s
 
 func (s *splices) insert(at int, text string) { s.replace(at, at, text) }
 
-// apply is the text with all splices, those at one place in the order in which they were made. It is false where they make no sense.
+// apply is the text with all splices, those at one place in the order in which they were made. It
+// is false where they make no sense.
 func (s *splices) apply() ([]byte, bool) {
 	slices.SortStableFunc(s.list, func(a, b splice) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
 	var out []byte
@@ -44,7 +45,8 @@ func (s *splices) apply() ([]byte, bool) {
 	return append(out, s.text[at:]...), true
 }
 
-// ownMember is a member of a mapping itself, not of one that is merged into it; nils if there is none.
+// ownMember is a member of a mapping itself, not of one that is merged into it; nils if there is
+// none.
 func ownMember(mapping *yaml.Node, name string) (key, value *yaml.Node) {
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		if mapping.Content[i].Value == name {
@@ -54,7 +56,8 @@ func ownMember(mapping *yaml.Node, name string) (key, value *yaml.Node) {
 	return nil, nil
 }
 
-// isEditable says whether a mapping or list stands there with something in it, and is not an alias of one elsewhere.
+// isEditable says whether a mapping or list stands there with something in it, and is not an alias
+// of one elsewhere.
 func isEditable(n *yaml.Node) bool { return n != nil && n.Kind != yaml.AliasNode && len(n.Content) > 0 }
 
 // column is the indentation of a block collection; in flow there is none.
@@ -65,7 +68,8 @@ func (l layout) column(n *yaml.Node) int {
 	return l.indent(n)
 }
 
-// setMember gives a member of a mapping a value: in the place of the old one, else at the mapping's end.
+// setMember gives a member of a mapping a value: in the place of the old one, else at the mapping's
+// end.
 func (s *splices) setMember(mapping *yaml.Node, name string, value any) {
 	key, old := ownMember(mapping, name)
 	column := s.column(mapping)
@@ -155,7 +159,8 @@ func (s *splices) setValue(n *yaml.Node, column int, text string) {
 	s.replace(from, to, text)
 }
 
-// headerComment is where the comment begins in the line of a block text's sign; negative if there is none.
+// headerComment is where the comment begins in the line of a block text's sign; negative if there
+// is none.
 func (s *splices) headerComment(n *yaml.Node) int {
 	from := s.contentStart(n)
 	i := strings.IndexByte(s.between(from, s.lineEnd(from)), '#')
@@ -193,8 +198,8 @@ func (s *splices) removeMember(mapping, key, value *yaml.Node) {
 	s.removeLines(s.begin(key), s.end(value, column))
 }
 
-// removeLines removes the lines from that of one position to that of another, and the line break before them: what is inserted after them
-// goes behind the one that stays.
+// removeLines removes the lines from that of one position to that of another, and the line break
+// before them: what is inserted after them goes behind the one that stays.
 func (s *splices) removeLines(from, to int) {
 	if start := s.lineStart(from); start > 0 {
 		s.replace(s.lineEnd(s.lineStart(start-1)), s.lineEnd(to), "")
@@ -277,7 +282,8 @@ func (s *splices) removeItems(list *yaml.Node, from, to int) {
 	}
 }
 
-// removeFlow removes the members from..to between brackets; each has so many nodes. Comments between them stay.
+// removeFlow removes the members from..to between brackets; each has so many nodes. Comments
+// between them stay.
 func (s *splices) removeFlow(n *yaml.Node, nodes, from, to int) {
 	count := len(n.Content) / nodes
 	begin := func(i int) int { return s.begin(n.Content[i*nodes]) }

@@ -7,8 +7,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// verify reads an edited file and returns 0 if its user i has the goal for its stanza and nothing else differs, node by node.
-// Otherwise it returns the line, in the file as it was, that was in the way.
+// verify reads an edited file and returns 0 if its user i has the goal for its stanza and nothing
+// else differs, node by node. Otherwise it returns the line, in the file as it was, that was in the
+// way.
 func (k *File) verify(edited []byte, i int, goal Exec) (line int) {
 	line = k.Users[i].Line
 	now, err := Parse(k.Path, edited)
@@ -43,7 +44,8 @@ func (k *File) verify(edited []byte, i int, goal Exec) (line int) {
 	return c.line
 }
 
-// comparison finds the first line in which an older tree differs from a newer one. An alias is what it stands for.
+// comparison finds the first line in which an older tree differs from a newer one. An alias is what
+// it stands for.
 type comparison struct {
 	r    nodeReader
 	seen map[[2]*yaml.Node]bool

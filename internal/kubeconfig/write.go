@@ -14,7 +14,8 @@ type member struct {
 	value any
 }
 
-// blockStyle is how far things are indented: mappings and lists under their keys, items after their dashes.
+// blockStyle is how far things are indented: mappings and lists under their keys, items after their
+// dashes.
 type blockStyle struct{ mapping, list, dash int }
 
 func (b blockStyle) lines(m member, indent string) []string {

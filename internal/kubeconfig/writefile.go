@@ -16,8 +16,9 @@ import (
 	"github.com/rogpeppe/go-internal/robustio"
 )
 
-// Paths are the kubeconfig files that count, in the order in which they do, whether they exist or not: explicit alone if there
-// is one, else those in $KUBECONFIG, else ~/.kube/config. They are those that kubectl reads.
+// Paths are the kubeconfig files that count, in the order in which they do, whether they exist or
+// not: explicit alone if there is one, else those in $KUBECONFIG, else ~/.kube/config. They are
+// those that kubectl reads.
 func Paths(explicit string, getenv func(string) string) (files []string) {
 	if explicit != "" {
 		return []string{explicit}
@@ -37,9 +38,11 @@ func Paths(explicit string, getenv func(string) string) (files []string) {
 	return []string{filepath.Join(home, ".kube", "config")}
 }
 
-// Update replaces the content of a file with what change makes of it, under kubectl's lock, for which it waits until ctx ends. Readers see
-// the old content or the new, and the mode stays, the owner too where this user may give files away. A link stays a link.
-// Where nothing differs, nothing is written. An error of change is returned as it is. After an error the file is as it was, unless it says otherwise.
+// Update replaces the content of a file with what change makes of it, under kubectl's lock, for
+// which it waits until ctx ends. Readers see the old content or the new, and the mode stays, the
+// owner too where this user may give files away. A link stays a link. Where nothing differs,
+// nothing is written. An error of change is returned as it is. After an error the file is as it
+// was, unless it says otherwise.
 func Update(ctx context.Context, path string, change func(old []byte) ([]byte, error)) (result error) {
 	if _, err := statRegular(path); err != nil {
 		return err
@@ -48,7 +51,8 @@ func Update(ctx context.Context, path string, change func(old []byte) ([]byte, e
 	if err != nil {
 		return err
 	}
-	// kubectl locks the name that it was given. Who comes by another one has to wait as well, so the file's own name is locked too, and first.
+	// kubectl locks the name that it was given. Who comes by another one has to wait as well, so
+	// the file's own name is locked too, and first.
 	names := []string{target, path}
 	if samePath(target, path) {
 		names = names[:1]
@@ -82,8 +86,9 @@ func Update(ctx context.Context, path string, change func(old []byte) ([]byte, e
 	return replaceFile(target, content, fi)
 }
 
-// WriteFile writes a file in one step, with mode 0600 whether it is new or not, and makes the folders that it needs.
-// Nothing but a file is replaced: no folder, no link, and no file that is read-only.
+// WriteFile writes a file in one step, with mode 0600 whether it is new or not, and makes the
+// folders that it needs. Nothing but a file is replaced: no folder, no link, and no file that is
+// read-only.
 func WriteFile(path string, content []byte) error {
 	fi, err := os.Lstat(path)
 	switch {
@@ -119,7 +124,8 @@ func statRegular(path string) (fs.FileInfo, error) {
 	return fi, err
 }
 
-// Read reads a kubeconfig for Parse. What is no regular file, or larger than a kubeconfig can be, is an error.
+// Read reads a kubeconfig for Parse. What is no regular file, or larger than a kubeconfig can be,
+// is an error.
 func Read(path string) ([]byte, error) {
 	if _, err := statRegular(path); err != nil {
 		return nil, err
@@ -151,8 +157,9 @@ func readLimited(path string) ([]byte, error) {
 
 const lockPollInterval = 20 * time.Millisecond
 
-// lockFile takes the lock that client-go takes before it writes a kubeconfig: a file that must not exist. Nobody's death frees it, and
-// nothing tells a dead holder's from a living one's, so it is never removed by others.
+// lockFile takes the lock that client-go takes before it writes a kubeconfig: a file that must not
+// exist. Nobody's death frees it, and nothing tells a dead holder's from a living one's, so it is
+// never removed by others.
 func lockFile(ctx context.Context, path string) (unlock func() error, err error) {
 	name := path + ".lock"
 	for {
@@ -176,7 +183,8 @@ func lockFile(ctx context.Context, path string) (unlock func() error, err error)
 	}
 }
 
-// checkReplaceable says why a file must not be replaced, though its folder would allow it: kubectl, who writes in place, could not change it.
+// checkReplaceable says why a file must not be replaced, though its folder would allow it: kubectl,
+// who writes in place, could not change it.
 func checkReplaceable(path string, fi fs.FileInfo) error {
 	if fi.Mode().Perm()&0o200 == 0 { // stops root too: somebody meant it
 		return fmt.Errorf("%s is read-only (mode %04o) and left as it is", path, fi.Mode().Perm())
@@ -188,7 +196,8 @@ func checkReplaceable(path string, fi fs.FileInfo) error {
 	return f.Close()
 }
 
-// replaceFile puts a new file in the place of old, which lends its mode and owner, or of nothing: nil.
+// replaceFile puts a new file in the place of old, which lends its mode and owner, or of nothing:
+// nil.
 func replaceFile(path string, content []byte, old fs.FileInfo) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // 0600, says its documentation
 	if err == nil {

@@ -11,7 +11,8 @@ import (
 // Version is the one that is compared with.
 const Version = "v0.2.21"
 
-// Program is kubelogin, static as its releases are, built from the Go module proxy where it has not been before.
+// Program is kubelogin, static as its releases are, built from the Go module proxy where it has not
+// been before.
 func Program() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// FreeDescriptors is how many more files this process can open, counted up to most. It must not be called while a program is started, which would inherit what
-// is open for a moment here.
+// FreeDescriptors is how many more files this process can open, counted up to most. It must not be
+// called while a program is started, which would inherit what is open for a moment here.
 func FreeDescriptors(most int) (room int) {
 	for ; room < most; room++ {
 		fd, err := syscall.Dup(2)

@@ -1,6 +1,7 @@
 package process
 
-// DisableCoreDumps: Go tells Windows not to report its crashes, unless somebody sets GOTRACEBACK=wer.
+// DisableCoreDumps: Go tells Windows not to report its crashes, unless somebody sets
+// GOTRACEBACK=wer.
 func DisableCoreDumps() {}
 
 // FreeDescriptors: there is no such limit here.

@@ -35,7 +35,8 @@ func listPackages(t *testing.T) []goPackage {
 
 const module = "github.com/akslogin/akslogin"
 
-// Imports form a star, so that cycles cannot arise: main knows token, cache and kube, and these know nothing of ours.
+// Imports form a star, so that cycles cannot arise: main knows token, cache and kube, and these
+// know nothing of ours.
 func TestImportsPointDownward(t *testing.T) {
 	allowed := map[string][]string{
 		module:                     {module + "/cache", module + "/internal/process", module + "/kube", module + "/memo", module + "/token"},

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// CI's question about known vulnerabilities fails where there are some and where it could not be asked, but not where nobody answers.
+// CI's question about known vulnerabilities fails where there are some and where it could not be
+// asked, but not where nobody answers.
 func TestVulnerabilityScript(t *testing.T) {
 	for name, test := range map[string]struct {
 		says   string

@@ -41,8 +41,9 @@ func newHandler(w io.Writer) slog.Handler {
 	})
 }
 
-// LogSDKRetries lets the SDK's own words about retries through to a log, and not to standard error wherever AZURE_SDK_GO_LOGGING asks for that.
-// They hold no secrets: headers are redacted and bodies left out.
+// LogSDKRetries lets the SDK's own words about retries through to a log, and not to standard error
+// wherever AZURE_SDK_GO_LOGGING asks for that. They hold no secrets: headers are redacted and
+// bodies left out.
 func LogSDKRetries(log *slog.Logger) {
 	if !log.Enabled(context.Background(), slog.LevelDebug) {
 		azlog.SetListener(nil)
@@ -57,8 +58,9 @@ const (
 	writeTimeout = 2 * time.Second // the longest that a run waits for a disk to take its log
 )
 
-// File is what one run has to say, and the file to which it is appended in one write at the run's end, so that the lines of runs at once stay
-// together. Where that does not work the run goes on without.
+// File is what one run has to say, and the file to which it is appended in one write at the run's
+// end, so that the lines of runs at once stay together. Where that does not work the run goes on
+// without.
 type File struct {
 	path         string
 	handler      slog.Handler
@@ -117,7 +119,8 @@ func (l *File) flush() {
 	}
 }
 
-// AppendFile appends to a file, which is made for its owner only, or to a pipe or device that somebody reads. A file that has become too large is renamed first.
+// AppendFile appends to a file, which is made for its owner only, or to a pipe or device that
+// somebody reads. A file that has become too large is renamed first.
 func AppendFile(path string, lines []byte) error {
 	f, err := openForAppend(path)
 	if err != nil {

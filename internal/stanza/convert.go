@@ -42,7 +42,8 @@ type Conversion struct {
 	unusedFlags []string
 }
 
-// Convert converts a file's users in memory. The files before it are those whose users hide this one's of the same name.
+// Convert converts a file's users in memory. The files before it are those whose users hide this
+// one's of the same name.
 func (v *Converter) Convert(k *kubeconfig.File, before kubeconfig.Files) (Conversion, error) {
 	done := Conversion{Content: k.Source()}
 	seen := map[string]bool{}

@@ -53,7 +53,8 @@ func formatLogin(p *kubeconfig.AuthProvider, e *kubeconfig.Exec) string {
 	return text.String()
 }
 
-// redactedArgs yields args, a flag and its value together. Values of secret flags are left out, and all that is no flag: it may be anything.
+// redactedArgs yields args, a flag and its value together. Values of secret flags are left out, and
+// all that is no flag: it may be anything.
 func redactedArgs(args []string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for i := 0; i < len(args); i++ {

@@ -14,8 +14,9 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// ReadArgs reads the args of an exec stanza that runs get-token of this program or of kubelogin. The last of a repeated flag counts, as when
-// it runs. Its errors repeat no more than the name of a flag: anything may stand in these args.
+// ReadArgs reads the args of an exec stanza that runs get-token of this program or of kubelogin.
+// The last of a repeated flag counts, as when it runs. Its errors repeat no more than the name of a
+// flag: anything may stand in these args.
 func ReadArgs(e *kubeconfig.Exec) (flags.Values, error) {
 	for _, arg := range e.Args { // the parser would act upon these, and end the program
 		if arg == "help" || strings.HasPrefix(arg, "-h") || strings.HasPrefix(arg, "--help") || strings.HasPrefix(arg, "--version") {
@@ -35,8 +36,9 @@ func ReadArgs(e *kubeconfig.Exec) (flags.Values, error) {
 	return line.Values(), nil
 }
 
-// BuildArgs returns the args for a login method: from those that stood there before and those that were typed now. Where the method stays, all
-// that stood there stays; where it changes, what the method's Stanza names. What was typed wins; an empty value and a false one take the flag away.
+// BuildArgs returns the args for a login method: from those that stood there before and those that
+// were typed now. Where the method stays, all that stood there stays; where it changes, what the
+// method's Stanza names. What was typed wins; an empty value and a false one take the flag away.
 func BuildArgs(m token.Method, before, typed flags.Values) ([]string, error) {
 	want := flags.Values{"server-id": flags.GetTokenField("server-id").Tag.Get("otherwise")}
 	for flag, value := range before {
@@ -85,7 +87,8 @@ func NewExec(m token.Method, command string, args []string) kubeconfig.Exec {
 	return withDefaults(m, e)
 }
 
-// withDefaults fills in what a stanza has to say and does not, and replaces what clients and get-token would refuse.
+// withDefaults fills in what a stanza has to say and does not, and replaces what clients and
+// get-token would refuse.
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#configuration
 func withDefaults(m token.Method, e kubeconfig.Exec) kubeconfig.Exec {
 	if _, err := execcredential.ParseInfo(fmt.Sprintf(`{"apiVersion":%q}`, e.APIVersion)); err != nil || e.APIVersion == "" {
@@ -106,8 +109,9 @@ func withDefaults(m token.Method, e kubeconfig.Exec) kubeconfig.Exec {
 	return e
 }
 
-// IsPortableCommand tells whether a command means the same program to all clients. To them a relative path is one in the kubeconfig's folder, in
-// a temporary folder, or in the folder where the client was started.
+// IsPortableCommand tells whether a command means the same program to all clients. To them a
+// relative path is one in the kubeconfig's folder, in a temporary folder, or in the folder where
+// the client was started.
 func IsPortableCommand(command string) bool {
 	drive := len(command) > 1 && command[1] == ':'
 	return !strings.ContainsAny(command, `/\`) || strings.HasPrefix(command, "/") || strings.HasPrefix(command, `\`) || drive

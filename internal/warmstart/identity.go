@@ -16,7 +16,8 @@ import (
 // ownPrefix are this program's own variables; all of them count.
 const ownPrefix = "AKSLOGIN_"
 
-// variableNames are the others that the program reads, in order; a test in main compares them with those that its commands name.
+// variableNames are the others that the program reads, in order; a test in main compares them with
+// those that its commands name.
 var variableNames = []string{
 	"AAD_LOGIN_METHOD", "AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE", "AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE_PASSWORD", "AAD_SERVICE_PRINCIPAL_CLIENT_ID",
 	"AAD_SERVICE_PRINCIPAL_CLIENT_SECRET", "AAD_USER_PRINCIPAL_NAME", "AAD_USER_PRINCIPAL_PASSWORD", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL",
@@ -53,7 +54,8 @@ type Run struct {
 	waitingSince time.Time // when this process began to wait for who had it; zero: it did not
 }
 
-// newRun is the memo for a command line and an environment in which every name stands once, as in os.Environ's; nil where it can have none.
+// newRun is the memo for a command line and an environment in which every name stands once, as in
+// os.Environ's; nil where it can have none.
 func newRun(args, environment []string) *Run {
 	set, inputs := map[string]string{}, make([]string, 0, len(args)+32) // growing would cost pages
 	inputs = append(append(inputs, "memo", executableID(), strconv.Itoa(len(args))), args...)
@@ -113,7 +115,8 @@ func cacheDir(named string) string {
 	return join(here, named)
 }
 
-// formatVersion has to change where the same run is answered otherwise from now on. What the build recorded of itself would do, but reading that costs as much as all the rest.
+// formatVersion has to change where the same run is answered otherwise from now on. What the build
+// recorded of itself would do, but reading that costs as much as all the rest.
 const formatVersion = "memo 1"
 
 // executableID tells builds of the program apart: another one may decide otherwise.
@@ -129,7 +132,8 @@ func executableID() string {
 	return formatVersion + " " + strconv.FormatInt(fi.Size(), 10) + " " + strconv.FormatInt(fi.ModTime().UnixNano(), 10)
 }
 
-// FlagValue is the value of the last of some flags, where it stands as most write it; "" where there is none.
+// FlagValue is the value of the last of some flags, where it stands as most write it; "" where
+// there is none.
 func FlagValue(args []string, names ...string) (value string) {
 	for i, arg := range args {
 		if arg == "--" {

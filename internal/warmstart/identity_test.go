@@ -16,7 +16,8 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// withTokenFile is a command line and an environment with a federated token in a file, as of wants them.
+// withTokenFile is a command line and an environment with a federated token in a file, as of wants
+// them.
 func withTokenFile(t testing.TB, args, environment []string) (withToken []string, env []string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
@@ -86,7 +87,8 @@ func TestUnreadableInputMeansNoRun(t *testing.T) {
 	}
 }
 
-// Runs that differ in an argument or in a variable that counts have different memos; in other variables and in their order, the same.
+// Runs that differ in an argument or in a variable that counts have different memos; in other
+// variables and in their order, the same.
 func FuzzIdentity(f *testing.F) {
 	f.Add("--client-id\x00c", "AZURE_CLIENT_ID=x", "--client-id\x00c", "AZURE_CLIENT_ID=y")
 	f.Add("x\x00AZURE_CLIENT_ID=y", "", "x", "AZURE_CLIENT_ID=y")

@@ -12,8 +12,9 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// worthWaiting tells whether such a run will keep a memo, so that it is worth waiting for, as far as its words show: one that has something to say, proves a possession or
-// logs in otherwise does not.
+// worthWaiting tells whether such a run will keep a memo, so that it is worth waiting for, as far
+// as its words show: one that has something to say, proves a possession or logs in otherwise does
+// not.
 func worthWaiting(args []string, login string) bool {
 	for _, arg := range args {
 		if strings.HasPrefix(arg, "-v") || strings.HasPrefix(arg, "--v") || strings.HasPrefix(arg, "--pop-enabled") {
@@ -23,8 +24,9 @@ func worthWaiting(args []string, login string) bool {
 	return cmp.Or(login, FlagValue(args, "--login", "-l"), workloadIdentity) == workloadIdentity
 }
 
-// waitForWriter waits for the process that is making this memo, and returns its answer. Where there is none it takes its turn, and others wait for this process. It saves
-// the many that start at once the usual way; what is right rests on nothing here.
+// waitForWriter waits for the process that is making this memo, and returns its answer. Where there
+// is none it takes its turn, and others wait for this process. It saves the many that start at once
+// the usual way; what is right rests on nothing here.
 func (m *Run) waitForWriter(atMost time.Duration) (answer []byte) {
 	began := time.Now()
 	type taken struct {
@@ -74,7 +76,8 @@ func (m *Run) ReleaseWaiters() {
 	withTimeout(diskTimeout, func() error { return removeLock(turn) })
 }
 
-// TimeWaited is how long ago this process began to wait for another one that was making the same memo; 0: it did not.
+// TimeWaited is how long ago this process began to wait for another one that was making the same
+// memo; 0: it did not.
 func (m *Run) TimeWaited() time.Duration {
 	if m == nil || m.waitingSince.IsZero() {
 		return 0

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Who finds no memo takes the turn to make it, and the others wait for him; what they do not get from him they do themselves.
+// Who finds no memo takes the turn to make it, and the others wait for him; what they do not get
+// from him they do themselves.
 func TestWaitersGetTheWritersAnswer(t *testing.T) {
 	args, _ := withTokenFile(t, nil, nil)
 	first, second, third := newRun(args, nil), newRun(args, nil), newRun(args, nil)

@@ -10,7 +10,8 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// load is what the memo holds, if its time is now; else nil, and so is that of no memo. absent: there is none yet.
+// load is what the memo holds, if its time is now; else nil, and so is that of no memo. absent:
+// there is none yet.
 func (m *Run) load(now time.Time) (answer []byte, absent bool) {
 	if m == nil {
 		return nil, false
@@ -26,9 +27,11 @@ func (m *Run) load(now time.Time) (answer []byte, absent bool) {
 	return kept[2*8:], false
 }
 
-// Save has put keep what this process has printed now, to be printed again by one that is called the same between two times. secret is what the login has
-// presented and folder where its token is cached: where they are not what the memo would be found by, nothing is kept, and neither where it is there
-// already. put stores under a box's name in folder (cache.Dir's PutMemo). It takes no longer than three seconds.
+// Save has put keep what this process has printed now, to be printed again by one that is called
+// the same between two times. secret is what the login has presented and folder where its token is
+// cached: where they are not what the memo would be found by, nothing is kept, and neither where it
+// is there already. put stores under a box's name in folder (cache.Dir's PutMemo). It takes no
+// longer than three seconds.
 func (m *Run) Save(printed []byte, now, from, until time.Time, secret []byte, folder string, put func(box *sealed.Box, content []byte, expires time.Time) error) {
 	if m == nil {
 		return

@@ -1,14 +1,20 @@
-// Package memo answers a run of get-token that is like an earlier one, before the rest of the program is initialised.
+// Package memo answers a run of get-token that is like an earlier one, before the rest of the
+// program is initialised.
 //
-// Most of what a warm run costs is the initialisation of packages that it has no use for. Go initialises a package as soon as those that it imports are
-// ready, and of several that are the first by import path (https://go.dev/ref/spec#Package_initialization). This one imports little, so its turn comes before the
-// SDK's, Kubernetes' and the network's; where it has the answer, it prints it and ends the program.
+// Most of what a warm run costs is the initialisation of packages that it has no use for. Go
+// initialises a package as soon as those that it imports are ready, and of several that are the
+// first by import path (https://go.dev/ref/spec#Package_initialization). This one imports little,
+// so its turn comes before the SDK's, Kubernetes' and the network's; where it has the answer, it
+// prints it and ends the program.
 //
-// A memo is what an earlier run printed, sealed with the federated token that was exchanged and with all else that could have made that run end
-// otherwise: the program itself, the command line, every variable that it reads, and a token proxy's CA. It counts for as long as that run said that its token would be
-// handed out as it is; then, and wherever anything differs, the program goes its usual way. So a run with a federated token from a file must not come to depend on
-// anything else. Which file and which folder are meant is guessed here from the command line as most write it: that a guess was wrong is found out when the memo
-// is to be kept, by comparing both with what the login used.
+// A memo is what an earlier run printed, sealed with the federated token that was exchanged and
+// with all else that could have made that run end otherwise: the program itself, the command line,
+// every variable that it reads, and a token proxy's CA. It counts for as long as that run said that
+// its token would be handed out as it is; then, and wherever anything differs, the program goes its
+// usual way. So a run with a federated token from a file must not come to depend on anything else.
+// Which file and which folder are meant is guessed here from the command line as most write it:
+// that a guess was wrong is found out when the memo is to be kept, by comparing both with what the
+// login used.
 package warmstart
 
 import (
@@ -32,7 +38,8 @@ var current = start()
 // Current returns this process's run; nil if the warm start has no part in it.
 func Current() *Run { return current }
 
-// start ends the program with the memo's answer if there is one, now or when who is at it has made it.
+// start ends the program with the memo's answer if there is one, now or when who is at it has made
+// it.
 func start() *Run {
 	if len(os.Args) < 2 || os.Args[1] != "get-token" {
 		return nil
@@ -61,7 +68,8 @@ func start() *Run {
 	return m
 }
 
-// writeAndExit prints an answer and ends the program. It returns where nothing was printed: the usual way will say what is wrong with standard output.
+// writeAndExit prints an answer and ends the program. It returns where nothing was printed: the
+// usual way will say what is wrong with standard output.
 func writeAndExit(answer []byte) {
 	fail := func(what string) {
 		os.Stderr.WriteString("akslogin: error: " + what + "\n")

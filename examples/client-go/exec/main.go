@@ -1,6 +1,8 @@
-// Exec lists the pods of a namespace in the cluster of a kubeconfig, whose user has akslogin as exec plugin.
+// Exec lists the pods of a namespace in the cluster of a kubeconfig, whose user has akslogin as
+// exec plugin.
 //
-// Nothing in the program is about Azure: client-go runs the plugin, keeps its token in memory, and runs it again when that ends.
+// Nothing in the program is about Azure: client-go runs the plugin, keeps its token in memory, and
+// runs it again when that ends.
 package main
 
 import (

@@ -1,8 +1,9 @@
-// Token lists the pods of a namespace without a kubeconfig and without a plugin: the program itself asks Entra ID for the cluster's token,
-// by akslogin's package token, and keeps it sealed in a cache; on Linux and macOS in the plugin's own.
+// Token lists the pods of a namespace without a kubeconfig and without a plugin: the program itself
+// asks Entra ID for the cluster's token, by akslogin's package token, and keeps it sealed in a
+// cache; on Linux and macOS in the plugin's own.
 //
-// Who it is comes from the environment: in a pod from the workload identity webhook, elsewhere from AZURE_CLIENT_ID, AZURE_TENANT_ID and
-// AZURE_FEDERATED_TOKEN_FILE.
+// Who it is comes from the environment: in a pod from the workload identity webhook, elsewhere from
+// AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_FEDERATED_TOKEN_FILE.
 package main
 
 import (
@@ -64,7 +65,8 @@ func connect(config *rest.Config) (*kubernetes.Clientset, error) {
 		return nil, err
 	}
 	source := source{request, cache.Dir{Path: filepath.Join(folder, "akslogin")}}
-	// client-go keeps the token until its Expiry, lets one request at a time ask for the next, and drops it when the API server answers 401.
+	// client-go keeps the token until its Expiry, lets one request at a time ask for the next, and
+	// drops it when the API server answers 401.
 	config.WrapTransport = transport.ResettableTokenSourceWrapTransport(transport.NewCachedTokenSource(source))
 	return kubernetes.NewForConfig(config)
 }
@@ -86,7 +88,8 @@ func (s source) Token() (*oauth2.Token, error) {
 	return &oauth2.Token{AccessToken: answer.Value, Expiry: answer.ReportedExpiry(time.Now())}, nil
 }
 
-// store shares tokens with other processes. Without a store all works too, and each process asks for its own.
+// store shares tokens with other processes. Without a store all works too, and each process asks
+// for its own.
 func (s source) store(secret []byte, inputs []string) token.Store {
 	entry, err := s.dir.Entry(secret, inputs...)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Launch runs a program and writes on descriptor 3 how much memory it had at its peak, in KiB, and how many pages it was given without reading
-// a disk. Linux counts what the starting process had as the started one's, so that must be small.
+// Launch runs a program and writes on descriptor 3 how much memory it had at its peak, in KiB, and
+// how many pages it was given without reading a disk. Linux counts what the starting process had as
+// the started one's, so that must be small.
 package main
 
 import (

@@ -2,9 +2,10 @@
 //
 //	apiserver FOLDER [--FLAG=VALUE...]
 //
-// The flags are kube-apiserver's own, and come after those that make it run here. FOLDER has to be there, and is given its keys, its data,
-// ca.crt, and admin.kubeconfig whose user may do all. It prints "READY https://127.0.0.1:PORT" when it is, logs to standard error, and
-// ends at SIGTERM or when its standard input ends, so that it does not outlive whoever started it.
+// The flags are kube-apiserver's own, and come after those that make it run here. FOLDER has to be
+// there, and is given its keys, its data, ca.crt, and admin.kubeconfig whose user may do all. It
+// prints "READY https://127.0.0.1:PORT" when it is, logs to standard error, and ends at SIGTERM or
+// when its standard input ends, so that it does not outlive whoever started it.
 package main
 
 import (
@@ -80,7 +81,8 @@ func run(ctx context.Context, folder string, flags []string) error {
 	return app.Run(ctx, server)
 }
 
-// essential are the flags without which it does not start, or would look beyond loopback and the folder.
+// essential are the flags without which it does not start, or would look beyond loopback and the
+// folder.
 func essential(folder, etcd string) []string {
 	file := func(name string) string { return filepath.Join(folder, name) }
 	return []string{
@@ -98,11 +100,13 @@ func essential(folder, etcd string) []string {
 	}
 }
 
-// configure does what kube-apiserver's command does with its flags. The port is that of ln: the command would take none that is free.
+// configure does what kube-apiserver's command does with its flags. The port is that of ln: the
+// command would take none that is free.
 func configure(ctx context.Context, ln net.Listener, flags []string) (options.CompletedOptions, error) {
 	s := options.NewServerRunOptions()
 	s.SecureServing.Listener = ln
-	// kube-apiserver remembers tokens that it let in for ten seconds, beyond their end. Here each is checked at every request.
+	// kube-apiserver remembers tokens that it let in for ten seconds, beyond their end. Here each
+	// is checked at every request.
 	s.Authentication.TokenSuccessCacheTTL = 0
 	set := pflag.NewFlagSet("kube-apiserver", pflag.ContinueOnError)
 	for _, some := range s.Flags().FlagSets {
@@ -125,7 +129,8 @@ func configure(ctx context.Context, ln net.Listener, flags []string) (options.Co
 	return completed, errors.Join(completed.Validate()...)
 }
 
-// startEtcd starts one etcd, which speaks to nobody but over a Unix socket in folder, and returns its address. What it holds need not survive.
+// startEtcd starts one etcd, which speaks to nobody but over a Unix socket in folder, and returns
+// its address. What it holds need not survive.
 func startEtcd(ctx context.Context, folder string) (address string, stop func(), err error) {
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	c := embed.NewConfig()

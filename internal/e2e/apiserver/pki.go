@@ -70,7 +70,8 @@ func (p pair) keyPEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})
 }
 
-// writePKI writes what the server shows, what it trusts, and a kubeconfig for whoever may do all. Servers and clients have a CA each.
+// writePKI writes what the server shows, what it trusts, and a kubeconfig for whoever may do all.
+// Servers and clients have a CA each.
 func writePKI(folder, address string) error {
 	serving, err := issue(x509.Certificate{Subject: pkix.Name{CommonName: "e2e serving CA"}}, nil)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// Client is the way to Entra ID for one exchange, or to a service for one request that carries a token. It remembers how the last request
-// ended, which azidentity's errors do not tell.
+// Client is the way to Entra ID for one exchange, or to a service for one request that carries a
+// token. It remembers how the last request ended, which azidentity's errors do not tell.
 type Client struct {
 	Authority     string // https://HOST/, the only one that is given what is secret
 	SkipDiscovery bool   // the token endpoint's address is known and nobody needs to be asked for it
@@ -27,7 +27,8 @@ type Client struct {
 	LastOutcome   *Outcome
 	Network       http.RoundTripper // connections, of one exchange
 
-	// granted look at answers that succeeded before anybody else does: to POSTs by the last part of the path, to GETs by what is before that.
+	// granted look at answers that succeeded before anybody else does: to POSTs by the last part of
+	// the path, to GETs by what is before that.
 	ResponseChecks map[string]func(body []byte) ([]byte, error)
 }
 
@@ -38,7 +39,8 @@ type Outcome struct {
 	Err       error
 }
 
-// ForService is the way to another service, https://HOST/, which is told nothing of Entra ID's. done is to be called when it has answered.
+// ForService is the way to another service, https://HOST/, which is told nothing of Entra ID's.
+// done is to be called when it has answered.
 func (wr Client) ForService(service string) (other Client, done func()) {
 	other = Client{Authority: service, Backoff: wr.Backoff, LastOutcome: wr.LastOutcome, Network: wr.Network}
 	if wr.TokenProxy.URL == nil && wr.Network != nil {
@@ -93,7 +95,8 @@ func (wr Client) NewHTTPTransport() *HTTPTransport {
 	return newHTTPTransport(t, loadFileRoots())
 }
 
-// checkDestination refuses to send anything secret elsewhere than to the authority, whatever a discovery document says.
+// checkDestination refuses to send anything secret elsewhere than to the authority, whatever a
+// discovery document says.
 func (wr Client) checkDestination(u *url.URL, method string) error {
 	if u.Scheme != "https" || (method != http.MethodGet && !wr.IsAuthorityHost(u.Host)) {
 		return NewPermanentError("discovery at %s named the token endpoint %s://%s, and a credential is not sent to a second address", wr.Authority, redact.Excerpt(u.Scheme), redact.Excerpt(u.Host))

@@ -11,8 +11,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
-// localDiscovery answers the request for a tenant's openid-configuration, which MSAL makes before the first token request, from what is
-// known. It is a policy and not part of the transport so that retries and logging do not see it.
+// localDiscovery answers the request for a tenant's openid-configuration, which MSAL makes before
+// the first token request, from what is known. It is a policy and not part of the transport so that
+// retries and logging do not see it.
 type localDiscovery struct{ tenantURL string }
 
 func (d localDiscovery) Do(req *policy.Request) (*http.Response, error) {

@@ -14,8 +14,8 @@ import (
 
 const IMDSHost = "169.254.169.254"
 
-// MetadataOptions are azcore's for a metadata service. IMDS may be away for 70 seconds while it is updated (410), and does not know an
-// identity for a moment after it was assigned (404).
+// MetadataOptions are azcore's for a metadata service. IMDS may be away for 70 seconds while it is
+// updated (410), and does not know an identity for a moment after it was assigned (404).
 func MetadataOptions(last *Outcome, imds *url.URL, pace time.Duration) azcore.ClientOptions {
 	return azcore.ClientOptions{
 		Transport: &http.Client{Transport: &metadataTransport{last, imds, noRedirects{newMetadataHTTPTransport()}}},
@@ -31,8 +31,9 @@ func MetadataOptions(last *Outcome, imds *url.URL, pace time.Duration) azcore.Cl
 	}
 }
 
-// newMetadataHTTPTransport never go through a proxy: it would answer with its own machine's identity, or not at all. Where nothing answers at the
-// address this is no machine in Azure, and that is told soon.
+// newMetadataHTTPTransport never go through a proxy: it would answer with its own machine's
+// identity, or not at all. Where nothing answers at the address this is no machine in Azure, and
+// that is told soon.
 func newMetadataHTTPTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Proxy, t.DisableKeepAlives = nil, true
@@ -45,8 +46,8 @@ func isDialError(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// metadataTransport is the way to a metadata service. As for Entra ID, an answer is looked at before MSAL sees it, and how the last request ended is
-// remembered.
+// metadataTransport is the way to a metadata service. As for Entra ID, an answer is looked at
+// before MSAL sees it, and how the last request ended is remembered.
 type metadataTransport struct {
 	last *Outcome
 	imds *url.URL // where IMDS is; nil: where it is on every virtual machine
@@ -81,7 +82,8 @@ func (m *metadataTransport) RoundTrip(req *http.Request) (*http.Response, error)
 	return withBody(req, resp, body), nil
 }
 
-// checkMetadataResponse looks at a metadata service's token and returns what MSAL needs of it, and no more. Its errors do not repeat any of it.
+// checkMetadataResponse looks at a metadata service's token and returns what MSAL needs of it, and
+// no more. Its errors do not repeat any of it.
 func checkMetadataResponse(body []byte, now time.Time) ([]byte, error) {
 	var a map[string]json.RawMessage
 	if err := json.Unmarshal(body, &a); err != nil {
@@ -95,7 +97,8 @@ func checkMetadataResponse(body []byte, now time.Time) ([]byte, error) {
 		}
 	}
 	needed := map[string]any{"expires_in": life}
-	// Azure Arc names the identity that it used, and MSAL compares that with the one that was wanted.
+	// Azure Arc names the identity that it used, and MSAL compares that with the one that was
+	// wanted.
 	for _, name := range []string{"access_token", "token_type", "resource", "client_id", "object_id", "msi_res_id", "mi_res_id"} {
 		var value string
 		if json.Unmarshal(a[name], &value) == nil {

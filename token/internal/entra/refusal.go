@@ -16,7 +16,8 @@ import (
 // https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 const CodeAssertionExpired = 700024
 
-// Refusal is Entra ID's own answer to a request that it did not grant (RFC 6749, section 5.2, with Entra's additions).
+// Refusal is Entra ID's own answer to a request that it did not grant (RFC 6749, section 5.2, with
+// Entra's additions).
 type Refusal struct {
 	HTTPStatus    int           `json:"status"`
 	AADSTS        int           `json:"aadsts"`   // 0: the answer has none
@@ -71,12 +72,14 @@ func parseRefusal(body []byte, into *Refusal) {
 	into.Description = redact.Excerpt(sentence)
 }
 
-// IsPermanent tells whether Entra ID would say the same to the same question a moment later. An assertion out of its time may be replaced by then.
+// IsPermanent tells whether Entra ID would say the same to the same question a moment later. An
+// assertion out of its time may be replaced by then.
 func (r *Refusal) IsPermanent() bool {
 	return r.AADSTS != 0 && r.AADSTS != CodeAssertionExpired && r.HTTPStatus >= 400 && !IsTransientStatus(r.HTTPStatus)
 }
 
-// NeedsSignIn tells whether Entra ID refused a refresh token, or wants more than one: a person has to sign in.
+// NeedsSignIn tells whether Entra ID refused a refresh token, or wants more than one: a person has
+// to sign in.
 func (r *Refusal) NeedsSignIn() bool {
 	return slices.Contains([]string{"invalid_grant", "interaction_required", "login_required", "consent_required"}, r.OAuthError)
 }

@@ -17,7 +17,8 @@ const maxResponse = 1 << 20
 
 const MaxTokenLifetime = 48 * time.Hour // Entra ID's longest is 28 hours; what says more is not believed
 
-// ResponseChecks are the checks of successful responses: of POSTs by the last element of the path, of GETs by the folder.
+// ResponseChecks are the checks of successful responses: of POSTs by the last element of the path,
+// of GETs by the folder.
 func ResponseChecks(tokenType string) map[string]func(body []byte) ([]byte, error) {
 	return map[string]func([]byte) ([]byte, error){
 		"token":       func(body []byte) ([]byte, error) { return checkTokenResponse(body, tokenType) },
@@ -26,8 +27,8 @@ func ResponseChecks(tokenType string) map[string]func(body []byte) ([]byte, erro
 	}
 }
 
-// checkTokenResponse looks at a granted token request (RFC 6749, section 5.1; RFC 6750, section 2.1) and returns what MSAL needs of it, and no
-// more. Its errors do not repeat any of it.
+// checkTokenResponse looks at a granted token request (RFC 6749, section 5.1; RFC 6750, section
+// 2.1) and returns what MSAL needs of it, and no more. Its errors do not repeat any of it.
 func checkTokenResponse(body []byte, wantType string) ([]byte, error) {
 	var a struct {
 		Token   string          `json:"access_token"`
@@ -35,7 +36,8 @@ func checkTokenResponse(body []byte, wantType string) ([]byte, error) {
 		Expires json.RawMessage `json:"expires_in"`
 		Refresh json.RawMessage `json:"refresh_in"`
 
-		// Where a person signed in. What is odd about these costs the sign-in that would be kept, and not the token.
+		// Where a person signed in. What is odd about these costs the sign-in that would be kept,
+		// and not the token.
 		RefreshToken json.RawMessage `json:"refresh_token"`
 		IDToken      json.RawMessage `json:"id_token"`
 		ClientInfo   json.RawMessage `json:"client_info"`
@@ -83,7 +85,8 @@ func isClientInfo(s string) bool {
 	return err == nil && json.Unmarshal(raw, &account) == nil && account.UID != ""
 }
 
-// checkDeviceCodeResponse looks at the answer to a request for a device code (RFC 8628, section 3.2). What it says to people is made fit for them.
+// checkDeviceCodeResponse looks at the answer to a request for a device code (RFC 8628, section
+// 3.2). What it says to people is made fit for them.
 func checkDeviceCodeResponse(body []byte) ([]byte, error) {
 	var a struct {
 		DeviceCode      string          `json:"device_code"`
@@ -110,7 +113,8 @@ func checkDeviceCodeResponse(body []byte) ([]byte, error) {
 // userRealmPath is where MSAL asks, before it sends a password, who checks it.
 const userRealmPath = "/common/UserRealm"
 
-// checkUserRealmResponse refuses accounts whose passwords are checked elsewhere, as by AD FS: a password is not sent to an address that an answer names.
+// checkUserRealmResponse refuses accounts whose passwords are checked elsewhere, as by AD FS: a
+// password is not sent to an address that an answer names.
 func checkUserRealmResponse(body []byte) ([]byte, error) {
 	var a struct {
 		AccountType string `json:"account_type"`
@@ -142,7 +146,8 @@ func (e *RealmError) Error() string {
 	return "Entra ID has no accounts of that user name's kind"
 }
 
-// IsBearerToken tells whether a token can stand in an Authorization header (RFC 6750, section 2.1: b64token).
+// IsBearerToken tells whether a token can stand in an Authorization header (RFC 6750, section 2.1:
+// b64token).
 func IsBearerToken(token string) bool { return redact.IsPlain(token, "-._~+/=") }
 
 // parseSeconds reads a whole number, which some of Entra ID's endpoints put into quotes.

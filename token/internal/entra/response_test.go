@@ -10,7 +10,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/tokentest"
 )
 
-// What a metadata service or Entra ID's device endpoint answers is not repeated, and what is passed on to MSAL was looked at.
+// What a metadata service or Entra ID's device endpoint answers is not repeated, and what is passed
+// on to MSAL was looked at.
 func FuzzMetadataAndDeviceCodeResponse(f *testing.F) {
 	f.Add([]byte(`{"access_token":"` + tokentest.SecretToken + `","client_id":"c","expires_in":"86400","expires_on":"1893500000","resource":"r","token_type":"Bearer","refresh_in":"43200"}`))
 	f.Add([]byte(`{"access_token":"abc","expires_on":"1893500000","expires_in":[],"token_type":5}`))

@@ -15,8 +15,8 @@ const maxRetries = 3
 
 const RequestTimeout = 10 * time.Second // for one request; a run has Request.Timeout
 
-// shouldRetry is azcore's question after every request. A request that was refused for good, or that will not do better a second later,
-// is not repeated.
+// shouldRetry is azcore's question after every request. A request that was refused for good, or
+// that will not do better a second later, is not repeated.
 func shouldRetry(ctx context.Context, resp *http.Response, err error) bool {
 	if err != nil {
 		return !isPermanent(err)
@@ -46,7 +46,8 @@ func isPermanent(err error) bool {
 	return errors.As(err, &finalErr) || errors.As(err, &certificate) || (errors.As(err, &dns) && dns.IsNotFound)
 }
 
-// retryHeaders are the forms in which a server says how long it wants to be left alone (RFC 9110, section 10.2.3; Azure's own), with their units.
+// retryHeaders are the forms in which a server says how long it wants to be left alone (RFC 9110,
+// section 10.2.3; Azure's own), with their units.
 var retryHeaders = []struct {
 	name string
 	unit time.Duration

@@ -35,7 +35,8 @@ func TestRetryAfterIsReadAndNormalized(t *testing.T) {
 	}
 }
 
-// However a server asks to be left alone, it is for a time between nothing and a day, and azcore reads the same.
+// However a server asks to be left alone, it is for a time between nothing and a day, and azcore
+// reads the same.
 func FuzzRetryAfter(f *testing.F) {
 	f.Add("1500", "", "")
 	f.Add("", "-5", "Wed, 21 Oct 2026 07:28:00 GMT")

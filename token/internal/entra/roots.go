@@ -16,11 +16,13 @@ import (
 	"sync/atomic"
 )
 
-// rootFiles are the first of those that crypto/x509 looks for on Linux, in its order: of all that can be read it takes the first. It reads every file of
-// some folders too, which mostly hold the same certificates once more; that takes three times as long.
+// rootFiles are the first of those that crypto/x509 looks for on Linux, in its order: of all that
+// can be read it takes the first. It reads every file of some folders too, which mostly hold the
+// same certificates once more; that takes three times as long.
 var rootFiles = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"}
 
-// rootFile is a file whose root certificates crypto/x509 would trust; "" where that is not known here.
+// rootFile is a file whose root certificates crypto/x509 would trust; "" where that is not known
+// here.
 func rootFile() string {
 	if runtime.GOOS != "linux" || strings.Contains(os.Getenv("GODEBUG"), "x509usefallbackroots") {
 		return ""
@@ -63,15 +65,16 @@ var loadFileRoots = sync.OnceValue(func() *fileRoots {
 	return some
 })
 
-// HTTPTransport are a network that trusts the system's root certificates. It asks a server with those of one file first, and once more with all of them where its
-// certificate is refused so: what is trusted is the same as ever, and so is the error.
+// HTTPTransport are a network that trusts the system's root certificates. It asks a server with
+// those of one file first, and once more with all of them where its certificate is refused so: what
+// is trusted is the same as ever, and so is the error.
 type HTTPTransport struct {
 	fileOnly, system *http.Transport
 	refused          atomic.Bool // by few
 }
 
-// newHTTPTransport makes connections of t, which has a TLSClientConfig of its own and trusts all roots of the system, that trust some of them first. Roots are read
-// while the network works.
+// newHTTPTransport makes connections of t, which has a TLSClientConfig of its own and trusts all
+// roots of the system, that trust some of them first. Roots are read while the network works.
 func newHTTPTransport(t *http.Transport, some *fileRoots) *HTTPTransport {
 	if some == nil {
 		go x509.SystemCertPool()
@@ -93,7 +96,8 @@ func newHTTPTransport(t *http.Transport, some *fileRoots) *HTTPTransport {
 	return c
 }
 
-// waitingConn is a connection from which nothing is read before something else has been: so no server's certificate is looked at before the roots are there.
+// waitingConn is a connection from which nothing is read before something else has been: so no
+// server's certificate is looked at before the roots are there.
 type waitingConn struct {
 	net.Conn
 	ready <-chan struct{}
@@ -105,7 +109,8 @@ func (a waitingConn) Read(p []byte) (int, error) {
 	return a.Conn.Read(p)
 }
 
-// RoundTrip implements http.RoundTripper. Where a certificate is refused, nothing of the request has been sent or read.
+// RoundTrip implements http.RoundTripper. Where a certificate is refused, nothing of the request
+// has been sent or read.
 func (c *HTTPTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c.fileOnly == c.system || c.refused.Load() {
 		return c.system.RoundTrip(req)

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// The file must be the one that crypto/x509 reads: another would make us trust what the system does not.
+// The file must be the one that crypto/x509 reads: another would make us trust what the system does
+// not.
 func TestRootFileMatchesCryptoX509(t *testing.T) {
 	dir := t.TempDir()
 	good, other, absent, pipe := filepath.Join(dir, "good"), filepath.Join(dir, "other"), filepath.Join(dir, "absent"), "/dev/null"
@@ -47,7 +48,8 @@ func TestRootFileMatchesCryptoX509(t *testing.T) {
 	}
 }
 
-// Roots are read while the network works: the handshake has begun before they are there, and ends when they are.
+// Roots are read while the network works: the handshake has begun before they are there, and ends
+// when they are.
 func TestRootsLoadDuringHandshake(t *testing.T) {
 	hello := make(chan struct{}, 1)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "answer") }))

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// TokenProxy is the token endpoint inside a cluster with AKS identity bindings. The zero value is none: Entra ID is asked itself.
+// TokenProxy is the token endpoint inside a cluster with AKS identity bindings. The zero value is
+// none: Entra ID is asked itself.
 // https://learn.microsoft.com/azure/aks/identity-bindings-concepts
 type TokenProxy struct {
 	URL     *url.URL
@@ -35,7 +36,8 @@ func (p TokenProxy) configure(t *http.Transport) {
 	t.TLSClientConfig.ServerName, t.TLSClientConfig.RootCAs = p.SNIName, p.Roots
 }
 
-// rewrite sends a request for Entra ID to the proxy. The Host header still says where it is meant for.
+// rewrite sends a request for Entra ID to the proxy. The Host header still says where it is meant
+// for.
 func (p TokenProxy) rewrite(req *http.Request) {
 	if p.URL == nil {
 		return

@@ -16,8 +16,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// transport sends requests. What an answer must not do is refused here, before MSAL sees it: MSAL puts a body that it does not
-// understand into its error, access token and all.
+// transport sends requests. What an answer must not do is refused here, before MSAL sees it: MSAL
+// puts a body that it does not understand into its error, access token and all.
 type transport struct {
 	Client
 	httpClient *http.Client
@@ -42,7 +42,8 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	t.TokenProxy.rewrite(sent)
-	// What a server sends after its answer to a kept connection goes to the standard log, and may hold a token.
+	// What a server sends after its answer to a kept connection goes to the standard log, and may
+	// hold a token.
 	sent.Close = req.Method == http.MethodPost || req.Header.Get("Authorization") != ""
 	t.LastOutcome.ServerURL = "https://" + sent.URL.Host + "/"
 	resp, err := t.httpClient.Do(sent)
@@ -77,8 +78,8 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 	return withBody(req, resp, body), nil
 }
 
-// noRedirects hides where a redirect leads from http.Client, which would follow it, or quote an address that it cannot read in an error of its
-// own, after which the request would be sent again.
+// noRedirects hides where a redirect leads from http.Client, which would follow it, or quote an
+// address that it cannot read in an error of its own, after which the request would be sent again.
 type noRedirects struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
@@ -108,8 +109,9 @@ func redirectTarget(resp *http.Response) string {
 
 var errNotProcessed = errors.New("the server says that it has not begun with the request")
 
-// failOnResend returns a context that ends when net/http sends its request a second time: under HTTP/2 it does so without a pause, and as often as the
-// server takes none. It is for us to try again. unnamed is the host whose name is being looked up; nil: it is known.
+// failOnResend returns a context that ends when net/http sends its request a second time: under
+// HTTP/2 it does so without a pause, and as often as the server takes none. It is for us to try
+// again. unnamed is the host whose name is being looked up; nil: it is known.
 func failOnResend(ctx context.Context) (_ context.Context, done context.CancelCauseFunc, unnamed *atomic.Pointer[string]) {
 	ctx, done = context.WithCancelCause(ctx)
 	var sent atomic.Bool
@@ -129,7 +131,8 @@ func failOnResend(ctx context.Context) (_ context.Context, done context.CancelCa
 	}), done, unnamed
 }
 
-// nameLookupTimeout is how a request ended that was still waiting for a name, the asked host's or a proxy's: net/http says only that time was up.
+// nameLookupTimeout is how a request ended that was still waiting for a name, the asked host's or a
+// proxy's: net/http says only that time was up.
 func nameLookupTimeout(host, asked string) error {
 	err := &net.DNSError{Err: "no answer", Name: host, IsTimeout: true}
 	if host == asked {
@@ -138,8 +141,9 @@ func nameLookupTimeout(host, asked string) error {
 	return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: err}
 }
 
-// cloneRequest copies a request with its body, which net/http cannot get a second time. azcore gives all tries of a request one body, and
-// net/http may still read that for a try which has been answered, when the next one sends it.
+// cloneRequest copies a request with its body, which net/http cannot get a second time. azcore
+// gives all tries of a request one body, and net/http may still read that for a try which has been
+// answered, when the next one sends it.
 func cloneRequest(ctx context.Context, req *http.Request) (*http.Request, error) {
 	sent := req.Clone(ctx)
 	sent.GetBody = nil
@@ -151,14 +155,16 @@ func cloneRequest(ctx context.Context, req *http.Request) (*http.Request, error)
 	return sent, err
 }
 
-// isTruncated tells whether an answer ends in the midst of its JSON, where nothing but the connection's end says that it does.
+// isTruncated tells whether an answer ends in the midst of its JSON, where nothing but the
+// connection's end says that it does.
 func isTruncated(resp *http.Response, body []byte) bool {
 	var syntax *json.SyntaxError
 	endless := resp.ProtoMajor == 1 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
 	return endless && errors.As(json.Unmarshal(body, new(any)), &syntax) && syntax.Offset == int64(len(body))
 }
 
-// readResponse reads a whole answer, which must not be endless and not send the asker elsewhere, and closes it.
+// readResponse reads a whole answer, which must not be endless and not send the asker elsewhere,
+// and closes it.
 func readResponse(resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
 	if resp.StatusCode < http.StatusOK { // 101: what follows is the connection, which no context ends

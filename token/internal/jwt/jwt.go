@@ -9,7 +9,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// Claims are those of a JWT that is shown to people. Nothing here is verified: who is asked with the token does that.
+// Claims are those of a JWT that is shown to people. Nothing here is verified: who is asked with
+// the token does that.
 type Claims struct {
 	Issuer   string   `json:"iss"`
 	Subject  string   `json:"sub"`

@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// IsPlain tells whether s is made of ASCII letters, digits and the characters in more, and not empty: it can then stand in
-// a URL, a form and a log line as it is.
+// IsPlain tells whether s is made of ASCII letters, digits and the characters in more, and not
+// empty: it can then stand in a URL, a form and a log line as it is.
 func IsPlain(s, more string) bool {
 	for _, c := range s {
 		switch {
@@ -45,8 +45,8 @@ func Line(s string) string { return sanitize(s, maxLine) }
 // Excerpt makes foreign text fit for a sentence.
 func Excerpt(s string) string { return sanitize(s, maxExcerpt) }
 
-// sanitize makes text fit for a terminal, a log and a ticket: one line, no control characters, of at most so many bytes, and without
-// anything that looks like a token (see secretive).
+// sanitize makes text fit for a terminal, a log and a ticket: one line, no control characters, of
+// at most so many bytes, and without anything that looks like a token (see secretive).
 func sanitize(s string, atMost int) string {
 	s = s[:min(len(s), 16*atMost)]
 	var out strings.Builder
@@ -83,9 +83,10 @@ func splitWords(s string) func(yield func(string) bool) {
 	}
 }
 
-// LooksLikeSecret tells whether a word may be a token, a secret or a piece of one: a part of it begins as a JWT's parts do, or it is long and
-// changes between capitals, small letters, digits and others at every other character, as chance does. GUIDs and hashes have
-// letters of one kind, names have syllables.
+// LooksLikeSecret tells whether a word may be a token, a secret or a piece of one: a part of it
+// begins as a JWT's parts do, or it is long and changes between capitals, small letters, digits and
+// others at every other character, as chance does. GUIDs and hashes have letters of one kind, names
+// have syllables.
 func LooksLikeSecret(word string) bool {
 	for i := 0; i < len(word); i++ {
 		at := strings.Index(word[i:], "eyJ")

@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// A token that must not be seen, though it verifies nowhere: header, claims and signature as Entra ID's are.
+// A token that must not be seen, though it verifies nowhere: header, claims and signature as Entra
+// ID's are.
 const SecretToken = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsxIn0.eyJhdWQiOiJhIiwiZXhwIjoxODkzNTAwMDAwLCJzdWIiOiJzIn0." +
 	"c2lnbmF0dXJlU0lHTkFUVVJFMTIzNDU2c2lnbmF0dXJlU0lHTkFUVVJFMTIzNDU2c2lnbmF0dXJl"
 
