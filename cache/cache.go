@@ -96,7 +96,14 @@ func (e *Entry) Put(data []byte, holds string, expires time.Time) error {
 
 func (e *Entry) put(data []byte, holds string, expires time.Time) error {
 	now := e.dir.now()
-	head, err := json.Marshal(header{e.inputs, holds, now.UTC().Truncate(time.Second), expires.UTC().Truncate(time.Second)})
+	head, err := json.Marshal(
+		header{
+			e.inputs,
+			holds,
+			now.UTC().Truncate(time.Second),
+			expires.UTC().Truncate(time.Second),
+		},
+	)
 	if err != nil {
 		return err
 	}
@@ -104,7 +111,9 @@ func (e *Entry) put(data []byte, holds string, expires time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := e.dir.inDir(func() error { return replaceFile(e.path(e.suffix), entry, e.suffix != warmStartSuffix) }); err != nil {
+	if err := e.dir.inDir(
+		func() error { return replaceFile(e.path(e.suffix), entry, e.suffix != warmStartSuffix) },
+	); err != nil {
 		return err
 	}
 	e.dir.sweepIfDue(now)

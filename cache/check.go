@@ -74,7 +74,11 @@ const probeName = "00000000000000000000000000000000"
 
 // probeWrite makes a file of an entry's size in folder, and removes it.
 func probeWrite(folder string) error {
-	temp, err := writeTemp(filepath.Join(folder, probeName), bytes.Repeat([]byte("akslogin\n"), 1<<10), true)
+	temp, err := writeTemp(
+		filepath.Join(folder, probeName),
+		bytes.Repeat([]byte("akslogin\n"), 1<<10),
+		true,
+	)
 	if err != nil {
 		return err
 	}

@@ -69,7 +69,10 @@ func (d Dir) openRoot() (*os.Root, error) {
 	if err == nil {
 		err = sealed.CheckPrivate(fi)
 	}
-	if there, statErr := os.Lstat(d.Path); err == nil && (statErr != nil || !os.SameFile(there, fi)) {
+	if there, statErr := os.Lstat(
+		d.Path,
+	); err == nil &&
+		(statErr != nil || !os.SameFile(there, fi)) {
 		err = errors.New("another folder has taken its place")
 	}
 	if err != nil {
@@ -143,5 +146,8 @@ func makeKey(folder *os.Root, name string) error {
 	if err := folder.Link(temp, name); err == nil || errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return folder.Rename(temp, name) // a file system without links: of two processes one reads the other's key at the next time
+	return folder.Rename(
+		temp,
+		name,
+	) // a file system without links: of two processes one reads the other's key at the next time
 }

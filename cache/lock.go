@@ -60,7 +60,8 @@ func (e *Entry) lockFile(ctx context.Context, path string, wait bool) (unlock fu
 			f, err = e.dir.acquire(ctx, path, wait)
 			return err
 		})
-		if errors.Is(err, sealed.ErrNotALock) && os.Remove(path) == nil { // it makes way: only its name goes
+		if errors.Is(err, sealed.ErrNotALock) &&
+			os.Remove(path) == nil { // it makes way: only its name goes
 			continue
 		}
 		if err != nil {

@@ -14,7 +14,9 @@ func ownerOnly(fi fs.FileInfo) bool { return fi.Mode().Perm()&0o077 == 0 }
 
 // setModTime sets a file's time of change; trouble with it is left.
 func setModTime(f *os.File, t time.Time) {
-	tv := syscall.NsecToTimeval(t.Truncate(time.Microsecond).UnixNano()) // it would round up, into the future
+	tv := syscall.NsecToTimeval(
+		t.Truncate(time.Microsecond).UnixNano(),
+	) // it would round up, into the future
 	_ = syscall.Futimes(int(f.Fd()), []syscall.Timeval{tv, tv})
 }
 

@@ -21,7 +21,11 @@ func ResolveDir(named string) string {
 
 // ExpandPath resolves a path that a person wrote. What cannot be resolved stays as it is.
 func ExpandPath(path string) string {
-	if rest, found := strings.CutPrefix(path, "~"); found && (rest == "" || os.IsPathSeparator(rest[0])) {
+	if rest, found := strings.CutPrefix(
+		path,
+		"~",
+	); found &&
+		(rest == "" || os.IsPathSeparator(rest[0])) {
 		if home, err := os.UserHomeDir(); err == nil {
 			return filepath.Join(home, rest)
 		}

@@ -80,7 +80,9 @@ func (d Dir) sweep(now time.Time) {
 		case suffix == entrySuffix, suffix == warmStartSuffix:
 			h, err := readHeader(path)
 			switch expired := now.After(h.Expires); {
-			case err != nil && old, err == nil && expired && suffix == entrySuffix, err == nil && now.After(h.Expires.Add(orphanAge)):
+			case err != nil && old,
+				err == nil && expired && suffix == entrySuffix,
+				err == nil && now.After(h.Expires.Add(orphanAge)):
 				os.Remove(path)
 			case suffix == warmStartSuffix && expired: // where one is over, nobody waits for another: the token may be good still, and only due
 				over = append(over, path)

@@ -12,7 +12,10 @@ func replaceFile(path string, content []byte, sync bool) error {
 	if err != nil {
 		return err
 	}
-	if err := robustio.Rename(temp, path); err != nil { // Windows refuses for moments while somebody reads
+	if err := robustio.Rename(
+		temp,
+		path,
+	); err != nil { // Windows refuses for moments while somebody reads
 		os.Remove(temp)
 		return err
 	}
@@ -21,7 +24,10 @@ func replaceFile(path string, content []byte, sync bool) error {
 
 // writeTemp makes a file beside path that holds content, with sync safely on disk.
 func writeTemp(path string, content []byte, sync bool) (temp string, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+tempSuffix) // 0600, says its documentation
+	f, err := os.CreateTemp(
+		filepath.Dir(path),
+		filepath.Base(path)+".*"+tempSuffix,
+	) // 0600, says its documentation
 	if err != nil {
 		return "", err
 	}

@@ -32,19 +32,28 @@ func openAzureDeveloperCLI(r Request, w Options, _ entra.Client) (Login, error) 
 	}
 	state := func() string { return hashFiles(home, azdStateFiles) + " " + hashFiles(az, azStateFiles) }
 	before, key := state(), w.loadUserKey()
-	if w.Getenv("AZD_AUTH_ENDPOINT") != "" { // a program around azd signs in for it, and says nothing of who that is
+	if w.Getenv(
+		"AZD_AUTH_ENDPOINT",
+	) != "" { // a program around azd signs in for it, and says nothing of who that is
 		key = nil
 	}
 	return Login{
 		Secret: key,
 		Inputs: []string{
-			"method=" + r.Login, "tenant=" + r.TenantID, "audience=" + r.audience(), "home=" + home, "state=" + before,
+			"method=" + r.Login,
+			"tenant=" + r.TenantID,
+			"audience=" + r.audience(),
+			"home=" + home,
+			"state=" + before,
 			"subscription=" + w.Getenv("AZURE_SUBSCRIPTION_ID"), // azd finds a tenant by it
-			"cloud=" + w.Getenv(azCloudVariable), "machine=" + machineID(),
+			"cloud=" + w.Getenv(azCloudVariable),
+			"machine=" + machineID(),
 		},
 		InputsChanged: func() bool { return state() != before },
 		NewCredential: func(attempt) (azcore.TokenCredential, error) {
-			credential, err := azidentity.NewAzureDeveloperCLICredential(&azidentity.AzureDeveloperCLICredentialOptions{TenantID: r.TenantID})
+			credential, err := azidentity.NewAzureDeveloperCLICredential(
+				&azidentity.AzureDeveloperCLICredentialOptions{TenantID: r.TenantID},
+			)
 			return toolCredential{credential}, err
 		},
 		HintValues: func() map[string]string { return map[string]string{"tool": "azd", "authority": ""} },

@@ -18,9 +18,15 @@ var azureCLI = Method{
 	Check: func(r Request) error {
 		switch {
 		case !redact.IsPlain(r.Subscription+"x", "-_ ."): // azidentity passes it on to a shell
-			return usageErrorf("subscription %q%s has characters that az cannot be given: name it by its ID", r.Subscription, r.sourceNote("subscription"))
+			return usageErrorf(
+				"subscription %q%s has characters that az cannot be given: name it by its ID",
+				r.Subscription,
+				r.sourceNote("subscription"),
+			)
 		case r.Subscription != "" && r.TenantID != "" && r.setExplicitly("tenant-id"):
-			return usageErrorf("--subscription and --tenant-id are both given: az takes one of them, and a subscription has its tenant")
+			return usageErrorf(
+				"--subscription and --tenant-id are both given: az takes one of them, and a subscription has its tenant",
+			)
 		}
 		return nil
 	},
@@ -43,12 +49,25 @@ func openAzureCLI(r Request, w Options, _ entra.Client) (Login, error) {
 	return Login{
 		Secret: w.loadUserKey(),
 		Inputs: []string{
-			"method=" + r.Login, "tenant=" + r.TenantID, "subscription=" + r.Subscription, "audience=" + r.audience(), "home=" + home, "state=" + state,
-			"cloud=" + w.Getenv(azCloudVariable), "machine=" + machineID(), // who is signed in may be the machine itself
+			"method=" + r.Login,
+			"tenant=" + r.TenantID,
+			"subscription=" + r.Subscription,
+			"audience=" + r.audience(),
+			"home=" + home,
+			"state=" + state,
+			"cloud=" + w.Getenv(
+				azCloudVariable,
+			),
+			"machine=" + machineID(), // who is signed in may be the machine itself
 		},
 		InputsChanged: func() bool { return hashFiles(home, azStateFiles) != state },
 		NewCredential: func(attempt) (azcore.TokenCredential, error) {
-			credential, err := azidentity.NewAzureCLICredential(&azidentity.AzureCLICredentialOptions{TenantID: r.TenantID, Subscription: r.Subscription})
+			credential, err := azidentity.NewAzureCLICredential(
+				&azidentity.AzureCLICredentialOptions{
+					TenantID:     r.TenantID,
+					Subscription: r.Subscription,
+				},
+			)
 			return toolCredential{credential}, err
 		},
 		HintValues: func() map[string]string { return map[string]string{"tool": "az", "authority": ""} },
@@ -58,4 +77,8 @@ func openAzureCLI(r Request, w Options, _ entra.Client) (Login, error) {
 // azCloudVariable wins over the cloud that az's folder names.
 const azCloudVariable = "AZURE_CLOUD_NAME"
 
-func azConfigDir(w Options) (string, error) { return toolConfigDir(w, "AZURE_CONFIG_DIR", ".azure") }
+func azConfigDir(
+	w Options,
+) (string, error) {
+	return toolConfigDir(w, "AZURE_CONFIG_DIR", ".azure")
+}

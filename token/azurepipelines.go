@@ -33,7 +33,10 @@ var azurePipelinesCI = ciSystem{
 	tokenVariable: "SYSTEM_ACCESSTOKEN",
 	httpMethod:    http.MethodPost,
 	// Without the header it would send whoever has no good token to a sign-in page.
-	header:      map[string]string{"Accept": "application/json", "X-TFS-FedAuthRedirect": "Suppress"},
+	header: map[string]string{
+		"Accept":                "application/json",
+		"X-TFS-FedAuthRedirect": "Suppress",
+	},
 	tokenField:  "oidcToken",
 	refusedHint: "see that service connection {connection} exists, that this pipeline may use it, that it uses workload identity federation, and that $SYSTEM_ACCESSTOKEN is the running job's",
 }
@@ -48,7 +51,12 @@ func openAzurePipelines(r Request, w Options, wr entra.Client) (Login, error) {
 		}
 	}
 	source := azurePipelinesCI
-	source.query = map[string]string{"api-version": "7.1", "serviceConnectionId": r.AzurePipelinesServiceConnectionID}
-	login := Login{Inputs: append(r.cacheInputs(wr), "connection="+r.AzurePipelinesServiceConnectionID)}
+	source.query = map[string]string{
+		"api-version":         "7.1",
+		"serviceConnectionId": r.AzurePipelinesServiceConnectionID,
+	}
+	login := Login{
+		Inputs: append(r.cacheInputs(wr), "connection="+r.AzurePipelinesServiceConnectionID),
+	}
 	return source.completeLogin(login, r, w)
 }

@@ -53,7 +53,10 @@ func hashFiles(home string, files []string) string {
 type toolCredential struct{ azcore.TokenCredential }
 
 // GetToken runs the tool.
-func (c toolCredential) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+func (c toolCredential) GetToken(
+	ctx context.Context,
+	o policy.TokenRequestOptions,
+) (azcore.AccessToken, error) {
 	got, err := c.TokenCredential.GetToken(ctx, o)
 	if err == nil {
 		return got, nil
@@ -62,7 +65,11 @@ func (c toolCredential) GetToken(ctx context.Context, o policy.TokenRequestOptio
 		return got, ctx.Err()
 	}
 	name, said, named := strings.Cut(err.Error(), ": ")
-	if !named || !strings.HasSuffix(name, "Credential") { // it ran well, and azidentity could not read what it said
+	if !named ||
+		!strings.HasSuffix(
+			name,
+			"Credential",
+		) { // it ran well, and azidentity could not read what it said
 		said = "what it printed is no token: " + err.Error()
 	}
 	if _, after, found := strings.Cut(said, "ERROR: "); found { // warnings come first

@@ -14,7 +14,12 @@ import (
 func (r Request) Check() (Method, error) {
 	m, known := MethodByName(r.Login)
 	if !known {
-		return m, usageErrorf("unknown login method %q%s: this program knows %s", r.Login, r.sourceNote("login"), strings.Join(MethodNames(), ", "))
+		return m, usageErrorf(
+			"unknown login method %q%s: this program knows %s",
+			r.Login,
+			r.sourceNote("login"),
+			strings.Join(MethodNames(), ", "),
+		)
 	}
 	return m, r.checkMethod(m, func([]string) bool { return true })
 }
@@ -26,7 +31,10 @@ func (r Request) CheckStanza() error {
 	if m.Name == "" {
 		return err
 	}
-	return r.checkMethod(m, func(need []string) bool { return !slices.ContainsFunc(need, isSecretFlag) })
+	return r.checkMethod(
+		m,
+		func(need []string) bool { return !slices.ContainsFunc(need, isSecretFlag) },
+	)
 }
 
 // checkMethod refuses what is wrong for a method. needed tells which of its needs count.
@@ -39,7 +47,8 @@ func (r Request) checkMethod(m Method, needed func([]string) bool) error {
 	}
 	for _, need := range m.Required {
 		oneOf := strings.Split(need, "|")
-		if needed(oneOf) && !slices.ContainsFunc(oneOf, func(flag string) bool { return r.flagValue(flag) != "" }) {
+		if needed(oneOf) &&
+			!slices.ContainsFunc(oneOf, func(flag string) bool { return r.flagValue(flag) != "" }) {
 			return r.missingFlagError(m, oneOf)
 		}
 	}
@@ -72,11 +81,23 @@ func (r Request) missingFlagError(m Method, flags []string) error {
 	}
 	if flags[0] == "client-id" && r.publicClientGiven {
 		return &UsageError{
-			Text: fmt.Sprintf("login %s needs a client ID of its own: %s is the public client that az writes into every kubeconfig", m.Name, PublicClientID),
-			Hint: "give the client ID of the managed identity or application in one of " + strings.Join(sources, ", "),
+			Text: fmt.Sprintf(
+				"login %s needs a client ID of its own: %s is the public client that az writes into every kubeconfig",
+				m.Name,
+				PublicClientID,
+			),
+			Hint: "give the client ID of the managed identity or application in one of " + strings.Join(
+				sources,
+				", ",
+			),
 		}
 	}
-	text := fmt.Sprintf("login %s needs --%s; none of these is set: %s", m.Name, strings.Join(flags, " or --"), strings.Join(sources, ", "))
+	text := fmt.Sprintf(
+		"login %s needs --%s; none of these is set: %s",
+		m.Name,
+		strings.Join(flags, " or --"),
+		strings.Join(sources, ", "),
+	)
 	if r.From["login"] == fromDefault && m.Name != workloadIdentityName {
 		return &UsageError{
 			Text: "no federated token was found, and without one the login method is " + m.Name + ": " + text,
@@ -95,13 +116,30 @@ func (r Request) checkIDs(m Method) error {
 	shared := slices.Contains([]string{"common", "organizations", "consumers"}, asked)
 	switch {
 	case shared && m.usesFlag("tenant-id") && !m.Interactive && !(m.usesFlag("password") && asked == "organizations"):
-		return usageErrorf("tenant %q%s stands for many tenants: login %s is to one, give its ID", r.TenantID, r.sourceNote("tenant-id"), m.Name)
+		return usageErrorf(
+			"tenant %q%s stands for many tenants: login %s is to one, give its ID",
+			r.TenantID,
+			r.sourceNote("tenant-id"),
+			m.Name,
+		)
 	case r.TenantID != "" && !shared && !isTenant(r.TenantID):
-		return usageErrorf("tenant %q%s is not a tenant ID and not a domain name", r.TenantID, r.sourceNote("tenant-id"))
+		return usageErrorf(
+			"tenant %q%s is not a tenant ID and not a domain name",
+			r.TenantID,
+			r.sourceNote("tenant-id"),
+		)
 	case r.ClientID != "" && !isApplicationID(r.ClientID, ".-_"):
-		return usageErrorf("client ID %q%s is not valid: copy it from the properties of the managed identity or application", r.ClientID, r.sourceNote("client-id"))
+		return usageErrorf(
+			"client ID %q%s is not valid: copy it from the properties of the managed identity or application",
+			r.ClientID,
+			r.sourceNote("client-id"),
+		)
 	case !isApplicationID(r.audience(), ".-_:/"):
-		return usageErrorf("server ID %q%s is not an application ID", r.ServerID, r.sourceNote("server-id"))
+		return usageErrorf(
+			"server ID %q%s is not an application ID",
+			r.ServerID,
+			r.sourceNote("server-id"),
+		)
 	}
 	return nil
 }
@@ -110,9 +148,16 @@ func (r Request) checkIDs(m Method) error {
 func (r Request) CheckValues() error {
 	switch {
 	case !slices.Contains([]string{"", "auto", "on", "off"}, r.AzureTokenProxy):
-		return usageErrorf("--azure-token-proxy is %q: it can be auto, on or off", r.AzureTokenProxy)
+		return usageErrorf(
+			"--azure-token-proxy is %q: it can be auto, on or off",
+			r.AzureTokenProxy,
+		)
 	case r.Timeout < 0 || (r.Timeout == 0 && r.From["timeout"] != ""):
-		return usageErrorf("timeout %s%s must be greater than zero", r.Timeout, r.sourceNote("timeout"))
+		return usageErrorf(
+			"timeout %s%s must be greater than zero",
+			r.Timeout,
+			r.sourceNote("timeout"),
+		)
 	}
 	_, err := r.authority()
 	return err
@@ -129,7 +174,8 @@ func isTenant(s string) bool {
 		return IsGUID(s) || strings.EqualFold(s, "adfs")
 	}
 	for _, label := range labels {
-		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") ||
+			strings.HasSuffix(label, "-") {
 			return false
 		}
 	}

@@ -30,7 +30,11 @@ type ciSystem struct {
 func (c ciSystem) completeLogin(login Login, r Request, w Options) (Login, error) {
 	u, err := url.Parse(w.Getenv(c.urlVariable))
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return Login{}, usageErrorf("$%s is %q: it must be https://HOST/PATH", c.urlVariable, redact.URL(w.Getenv(c.urlVariable)))
+		return Login{}, usageErrorf(
+			"$%s is %q: it must be https://HOST/PATH",
+			c.urlVariable,
+			redact.URL(w.Getenv(c.urlVariable)),
+		)
 	}
 	key := w.Getenv(c.tokenVariable)
 	if !entra.IsBearerToken(key) {
@@ -61,7 +65,12 @@ func (c ciSystem) completeLogin(login Login, r Request, w Options) (Login, error
 }
 
 // requestFederatedToken asks for a new one. What the CI system answers is not repeated in errors.
-func (c ciSystem) requestFederatedToken(ctx context.Context, u url.URL, key string, wr entra.Client) (string, error) {
+func (c ciSystem) requestFederatedToken(
+	ctx context.Context,
+	u url.URL,
+	key string,
+	wr entra.Client,
+) (string, error) {
 	there, done := wr.ForService("https://" + u.Host + "/")
 	defer done()
 	resp, err := there.Send(ctx, c.httpMethod, u.String(), key, c.header)
@@ -74,7 +83,10 @@ func (c ciSystem) requestFederatedToken(ctx context.Context, u url.URL, key stri
 		if resp.StatusCode < 500 {
 			todo = c.refusedHint
 		}
-		return "", &ciError{fmt.Sprintf("ask %s for a federated token: HTTP status %d", c.name, resp.StatusCode), todo}
+		return "", &ciError{
+			fmt.Sprintf("ask %s for a federated token: HTTP status %d", c.name, resp.StatusCode),
+			todo,
+		}
 	}
 	body, err := runtime.Payload(resp)
 	if err != nil {
@@ -87,7 +99,12 @@ func (c ciSystem) requestFederatedToken(ctx context.Context, u url.URL, key stri
 		err = json.Unmarshal(given[c.tokenField], &value)
 	}
 	if err != nil {
-		return "", &ciError{text: fmt.Sprintf("ask %s for a federated token: the answer is not the JSON that it sends", c.name)}
+		return "", &ciError{
+			text: fmt.Sprintf(
+				"ask %s for a federated token: the answer is not the JSON that it sends",
+				c.name,
+			),
+		}
 	}
 	federated, err := parseFederatedToken([]byte(value))
 	if err != nil {

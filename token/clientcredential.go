@@ -27,21 +27,38 @@ func (p clientCredential) tokenCredential(r Request, a attempt) (azcore.TokenCre
 	case a.proofKey != nil:
 		return p.popCredential(r, a)
 	case p.secret != "":
-		return azidentity.NewClientSecretCredential(r.TenantID, r.ClientID, p.secret, &azidentity.ClientSecretCredentialOptions{
-			ClientOptions: a.clientOptions, DisableInstanceDiscovery: discoverNothing,
-		})
+		return azidentity.NewClientSecretCredential(
+			r.TenantID,
+			r.ClientID,
+			p.secret,
+			&azidentity.ClientSecretCredentialOptions{
+				ClientOptions: a.clientOptions, DisableInstanceDiscovery: discoverNothing,
+			},
+		)
 	case p.key != nil:
-		return azidentity.NewClientCertificateCredential(r.TenantID, r.ClientID, p.certificates, p.key, &azidentity.ClientCertificateCredentialOptions{
-			ClientOptions: a.clientOptions, DisableInstanceDiscovery: discoverNothing,
-			SendCertificateChain: true, // applications that trust a certificate by its name and issuer need it, to others it is nothing
-		})
+		return azidentity.NewClientCertificateCredential(
+			r.TenantID,
+			r.ClientID,
+			p.certificates,
+			p.key,
+			&azidentity.ClientCertificateCredentialOptions{
+				ClientOptions:            a.clientOptions,
+				DisableInstanceDiscovery: discoverNothing,
+				SendCertificateChain:     true, // applications that trust a certificate by its name and issuer need it, to others it is nothing
+			},
+		)
 	}
 	// azidentity's WorkloadIdentityCredential would read the file by itself, untrimmed and
 	// unbounded, and would replace our transport where there is a token proxy; its
 	// AzurePipelinesCredential would send the job's token and the federated one by the same way.
-	return azidentity.NewClientAssertionCredential(r.TenantID, r.ClientID, p.assertion, &azidentity.ClientAssertionCredentialOptions{
-		ClientOptions: a.clientOptions, DisableInstanceDiscovery: discoverNothing,
-	})
+	return azidentity.NewClientAssertionCredential(
+		r.TenantID,
+		r.ClientID,
+		p.assertion,
+		&azidentity.ClientAssertionCredentialOptions{
+			ClientOptions: a.clientOptions, DisableInstanceDiscovery: discoverNothing,
+		},
+	)
 }
 
 func (p clientCredential) popCredential(r Request, a attempt) (azcore.TokenCredential, error) {
@@ -53,14 +70,19 @@ func (p clientCredential) popCredential(r Request, a attempt) (azcore.TokenCrede
 	case p.key != nil:
 		presented, err = confidential.NewCredFromCert(p.certificates, p.key)
 	default:
-		presented = confidential.NewCredFromAssertionCallback(func(ctx context.Context, _ confidential.AssertionRequestOptions) (string, error) {
-			return p.assertion(ctx)
-		})
+		presented = confidential.NewCredFromAssertionCallback(
+			func(ctx context.Context, _ confidential.AssertionRequestOptions) (string, error) {
+				return p.assertion(ctx)
+			},
+		)
 	}
 	if err != nil {
 		return nil, err
 	}
-	options := []confidential.Option{confidential.WithHTTPClient(a.httpClient()), confidential.WithX5C()}
+	options := []confidential.Option{
+		confidential.WithHTTPClient(a.httpClient()),
+		confidential.WithX5C(),
+	}
 	if a.skipsInstanceDiscovery(r) {
 		options = append(options, confidential.WithInstanceDiscovery(false))
 	}
@@ -71,7 +93,15 @@ func (p clientCredential) popCredential(r Request, a attempt) (azcore.TokenCrede
 	if err != nil {
 		return nil, err
 	}
-	return credentialFunc(func(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
-		return toAccessToken(client.AcquireTokenByCredential(ctx, o.Scopes, confidential.WithAuthenticationScheme(a.proofKey)))
-	}), nil
+	return credentialFunc(
+		func(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+			return toAccessToken(
+				client.AcquireTokenByCredential(
+					ctx,
+					o.Scopes,
+					confidential.WithAuthenticationScheme(a.proofKey),
+				),
+			)
+		},
+	), nil
 }

@@ -21,19 +21,45 @@ type environment struct {
 // https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations (audiences)
 // https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/440 (hosts)
 var environments = []environment{
-	{[]string{"AzurePublicCloud", "AzurePublic", "AzureCloud"}, cloud.AzurePublic,
-		[]string{"login.microsoftonline.com", "login.microsoft.com", "login.windows.net", "sts.windows.net"}, "api://AzureADTokenExchange"},
-	{[]string{"AzureUSGovernmentCloud", "AzureUSGovernment"}, cloud.AzureGovernment,
-		[]string{"login.microsoftonline.us", "login-us.microsoftonline.com"}, "api://AzureADTokenExchangeUSGov"},
-	{[]string{"AzureChinaCloud"}, cloud.AzureChina,
-		[]string{"login.partner.microsoftonline.cn", "login.chinacloudapi.cn"}, "api://AzureADTokenExchangeChina"},
+	{
+		[]string{"AzurePublicCloud", "AzurePublic", "AzureCloud"},
+		cloud.AzurePublic,
+		[]string{
+			"login.microsoftonline.com",
+			"login.microsoft.com",
+			"login.windows.net",
+			"sts.windows.net",
+		},
+		"api://AzureADTokenExchange",
+	},
+	{
+		[]string{"AzureUSGovernmentCloud", "AzureUSGovernment"},
+		cloud.AzureGovernment,
+		[]string{
+			"login.microsoftonline.us",
+			"login-us.microsoftonline.com",
+		},
+		"api://AzureADTokenExchangeUSGov",
+	},
+	{
+		[]string{"AzureChinaCloud"},
+		cloud.AzureChina,
+		[]string{
+			"login.partner.microsoftonline.cn",
+			"login.chinacloudapi.cn",
+		},
+		"api://AzureADTokenExchangeChina",
+	},
 }
 
 // environmentByAuthority is the cloud whose Entra ID answers at an https://HOST/; known is false
 // where that is no cloud's of the table.
 func environmentByAuthority(authority string) (e environment, known bool) {
 	host := strings.TrimSuffix(strings.TrimPrefix(authority, "https://"), "/")
-	i := slices.IndexFunc(environments, func(e environment) bool { return slices.Contains(e.hosts, host) })
+	i := slices.IndexFunc(
+		environments,
+		func(e environment) bool { return slices.Contains(e.hosts, host) },
+	)
 	if i < 0 {
 		return environment{}, false
 	}
@@ -58,7 +84,12 @@ func (r Request) environment() (environment, error) {
 			}
 		}
 	}
-	return environment{}, usageErrorf("unknown environment %q%s: this program knows %s; any other cloud is named by its --authority-host", r.Environment, r.sourceNote("environment"), strings.Join(EnvironmentNames(), ", "))
+	return environment{}, usageErrorf(
+		"unknown environment %q%s: this program knows %s; any other cloud is named by its --authority-host",
+		r.Environment,
+		r.sourceNote("environment"),
+		strings.Join(EnvironmentNames(), ", "),
+	)
 }
 
 // authority is Entra ID's address: https, a host, and a single slash. Errors repeat no more of an
@@ -73,13 +104,25 @@ func (r Request) authority() (string, error) {
 	}
 	u, err := url.Parse(r.AuthorityHost)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" {
-		return "", usageErrorf("authority host %q%s is not an https:// address", redact.URL(r.AuthorityHost), r.sourceNote("authority-host"))
+		return "", usageErrorf(
+			"authority host %q%s is not an https:// address",
+			redact.URL(r.AuthorityHost),
+			r.sourceNote("authority-host"),
+		)
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
-		return "", usageErrorf("authority host %q%s must be https://HOST/ and no more; the tenant is given by --tenant-id", redact.URL(r.AuthorityHost), r.sourceNote("authority-host"))
+		return "", usageErrorf(
+			"authority host %q%s must be https://HOST/ and no more; the tenant is given by --tenant-id",
+			redact.URL(r.AuthorityHost),
+			r.sourceNote("authority-host"),
+		)
 	}
 	if !redact.IsPlain(u.Host, ".-:[]") {
-		return "", usageErrorf("authority host %q%s has letters in it that only look like a host's: it must be in ASCII (xn--...)", redact.URL(r.AuthorityHost), r.sourceNote("authority-host"))
+		return "", usageErrorf(
+			"authority host %q%s has letters in it that only look like a host's: it must be in ASCII (xn--...)",
+			redact.URL(r.AuthorityHost),
+			r.sourceNote("authority-host"),
+		)
 	}
 	return "https://" + strings.TrimSuffix(strings.ToLower(u.Host), ":443") + "/", nil
 }
@@ -94,7 +137,12 @@ func (r Request) ForResourceManager() (_ Request, endpoint string, err error) {
 	}
 	e, known := environmentByAuthority(authority)
 	if !known {
-		return r, "", usageErrorf("authority host %q%s is none of %s: where Azure Resource Manager is in that cloud is not known", redact.URL(authority), r.sourceNote("authority-host"), strings.Join(EnvironmentNames(), ", "))
+		return r, "", usageErrorf(
+			"authority host %q%s is none of %s: where Azure Resource Manager is in that cloud is not known",
+			redact.URL(authority),
+			r.sourceNote("authority-host"),
+			strings.Join(EnvironmentNames(), ", "),
+		)
 	}
 	manager := e.Services[cloud.ResourceManager]
 	r.From = maps.Clone(r.From)

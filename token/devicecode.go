@@ -29,22 +29,35 @@ var deviceCode = Method{
 }
 
 func openDeviceCode(r Request, w Options, wr entra.Client) (Login, error) {
-	return userLogin(r, w, wr, nil, func(ctx context.Context, a attempt, client public.Client, scopes []string) (public.AuthResult, error) {
-		code, err := client.AcquireTokenByDeviceCode(ctx, scopes)
-		if err != nil {
-			return public.AuthResult{}, err
-		}
-		said := cmp.Or(code.Result.Message, fmt.Sprintf("To sign in, open %s in a browser and enter the code %s.", code.Result.VerificationURL, code.Result.UserCode))
-		if _, err := fmt.Fprintln(a.Prompt, said); err != nil {
-			return public.AuthResult{}, fmt.Errorf("show the code: %w", err)
-		}
-		result, err := code.AuthenticationResult(ctx)
-		if a.LastOutcome.Refusal != nil && a.LastOutcome.Refusal.IsPending() {
-			a.LastOutcome.ServerURL = "" // it was the person's turn
-			if ctx.Err() == nil {
-				err = errors.New("the code expired before it was entered")
+	return userLogin(
+		r,
+		w,
+		wr,
+		nil,
+		func(ctx context.Context, a attempt, client public.Client, scopes []string) (public.AuthResult, error) {
+			code, err := client.AcquireTokenByDeviceCode(ctx, scopes)
+			if err != nil {
+				return public.AuthResult{}, err
 			}
-		}
-		return result, err
-	})
+			said := cmp.Or(
+				code.Result.Message,
+				fmt.Sprintf(
+					"To sign in, open %s in a browser and enter the code %s.",
+					code.Result.VerificationURL,
+					code.Result.UserCode,
+				),
+			)
+			if _, err := fmt.Fprintln(a.Prompt, said); err != nil {
+				return public.AuthResult{}, fmt.Errorf("show the code: %w", err)
+			}
+			result, err := code.AuthenticationResult(ctx)
+			if a.LastOutcome.Refusal != nil && a.LastOutcome.Refusal.IsPending() {
+				a.LastOutcome.ServerURL = "" // it was the person's turn
+				if ctx.Err() == nil {
+					err = errors.New("the code expired before it was entered")
+				}
+			}
+			return result, err
+		},
+	)
 }

@@ -48,7 +48,14 @@ func (d *Diagnosis) CheckLogin() []Finding {
 	var all []Finding
 	switch {
 	case d.loginErr == nil:
-		all = append(all, Finding{Status: StatusOK, Check: "login method", Text: d.method.Name + ": " + strings.ReplaceAll(d.method.About, "`", "")})
+		all = append(
+			all,
+			Finding{
+				Status: StatusOK,
+				Check:  "login method",
+				Text:   d.method.Name + ": " + strings.ReplaceAll(d.method.About, "`", ""),
+			},
+		)
 	case d.method.Diagnose == nil || !errors.As(d.loginErr, new(*federatedFileError)): // Examine says that of a file
 		all = append(all, ErrorFinding("login method", d.loginErr))
 	}
@@ -62,12 +69,20 @@ func (d *Diagnosis) CheckLogin() []Finding {
 func (d *Diagnosis) CheckCache() Finding {
 	found := Finding{Status: StatusOK, Check: "cached token"}
 	if d.loginErr != nil {
-		return Finding{Status: StatusSkipped, Check: found.Check, Text: "not looked for: the login cannot begin"}
+		return Finding{
+			Status: StatusSkipped,
+			Check:  found.Check,
+			Text:   "not looked for: the login cannot begin",
+		}
 	}
 	store := d.options.openStore(d.login.Secret, d.login.Inputs)
 	if store == nil {
-		return Finding{Status: StatusWarning, Check: found.Check, Text: "nothing is kept for this login: there is no key to seal it with, so every run asks for a token",
-			Todo: "the user's data folder (~/.local/share, or $XDG_DATA_HOME) has to be writable"}
+		return Finding{
+			Status: StatusWarning,
+			Check:  found.Check,
+			Text:   "nothing is kept for this login: there is no key to seal it with, so every run asks for a token",
+			Todo:   "the user's data folder (~/.local/share, or $XDG_DATA_HOME) has to be writable",
+		}
 	}
 	now := d.options.Now()
 	var r cacheRecord
@@ -81,9 +96,13 @@ func (d *Diagnosis) CheckCache() Finding {
 	case err != nil:
 		found.Text = "none for this login: " + err.Error()
 	case r.Token.fresh(now):
-		found.Text = "one that is good until " + formatTime(r.Token.Expires) + " ; get-token answers with it and asks nobody"
+		found.Text = "one that is good until " + formatTime(
+			r.Token.Expires,
+		) + " ; get-token answers with it and asks nobody"
 	case r.Token.valid(now):
-		found.Text = "one that is good until " + formatTime(r.Token.Expires) + " ; get-token will try to renew it"
+		found.Text = "one that is good until " + formatTime(
+			r.Token.Expires,
+		) + " ; get-token will try to renew it"
 	default:
 		found.Text = "none that is good now"
 	}
@@ -102,7 +121,9 @@ func (d *Diagnosis) CheckCache() Finding {
 func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
 	const check = "exchange"
 	if d.loginErr != nil {
-		return Token{}, []Finding{{Status: StatusSkipped, Check: check, Text: "not tried: the login cannot begin"}}
+		return Token{}, []Finding{
+			{Status: StatusSkipped, Check: check, Text: "not tried: the login cannot begin"},
+		}
 	}
 	tok, err := exchange(ctx, d.request, d.options, d.login, d.client)
 	var all []Finding
@@ -117,9 +138,17 @@ func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
 	if err != nil {
 		return Token{}, append(all, ErrorFinding(check, err))
 	}
-	all = append(all,
-		Finding{Status: StatusOK, Check: check, Text: "a token came, good for " + formatDuration(tok.lifetime()) + "; it is not stored"},
-		d.accessTokenFinding(tok))
+	all = append(
+		all,
+		Finding{
+			Status: StatusOK,
+			Check:  check,
+			Text: "a token came, good for " + formatDuration(
+				tok.lifetime(),
+			) + "; it is not stored",
+		},
+		d.accessTokenFinding(tok),
+	)
 	if d.request.PoPEnabled {
 		tok, err = signPoP(tok, d.request, d.options.Now())
 		if err != nil {
@@ -142,7 +171,11 @@ func (d *Diagnosis) accessTokenFinding(tok Token) Finding {
 	}
 	found := Finding{Status: StatusOK, Check: "access token"}
 	if err := jwt.Decode(tok.Value, &c); err != nil {
-		return Finding{Status: StatusWarning, Check: found.Check, Text: "its claims cannot be read, as Entra ID's can: " + err.Error()}
+		return Finding{
+			Status: StatusWarning,
+			Check:  found.Check,
+			Text:   "its claims cannot be read, as Entra ID's can: " + err.Error(),
+		}
 	}
 	app := c.AppID + c.AZP
 	groups := "no groups"
@@ -152,7 +185,14 @@ func (d *Diagnosis) accessTokenFinding(tok Token) Finding {
 	if c.Elsewhere["groups"] != "" {
 		groups = "more groups than fit into it"
 	}
-	found.Text = fmt.Sprintf("aud %s, appid %s, oid %s, tid %s, %s", c.Audience, app, c.ObjectID, c.Tenant, groups)
+	found.Text = fmt.Sprintf(
+		"aud %s, appid %s, oid %s, tid %s, %s",
+		c.Audience,
+		app,
+		c.ObjectID,
+		c.Tenant,
+		groups,
+	)
 	for _, odd := range []struct {
 		is         bool
 		text, todo string

@@ -37,7 +37,13 @@ func fileHintValues(r Request) (facts map[string]string, here bool) {
 func diagnoseFederatedToken(r Request, w Options) []Finding {
 	const check = "federated token"
 	if r.FederatedTokenFile == "" && onGitHubActions(w.Getenv) {
-		return []Finding{{Status: StatusOK, Check: check, Text: "GitHub Actions gives the job a new one at every exchange ($" + gitHubActions.urlVariable + ")"}}
+		return []Finding{
+			{
+				Status: StatusOK,
+				Check:  check,
+				Text:   "GitHub Actions gives the job a new one at every exchange ($" + gitHubActions.urlVariable + ")",
+			},
+		}
 	}
 	file, from := r.federatedTokenFile(), r.sourceNote("federated-token-file")
 	if isJWT(file) { // refused when the login was opened
@@ -45,12 +51,24 @@ func diagnoseFederatedToken(r Request, w Options) []Finding {
 	}
 	assertion, err := readFederatedToken(file)
 	if err != nil {
-		e := &federatedFileError{file: file, from: from, err: err, knownHint: gitHubVariablesHint(r, w.Getenv)}
-		return []Finding{{Status: StatusWrong, Check: check, Text: e.Error(), Todo: e.hint()}, webhookFinding(file, w)}
+		e := &federatedFileError{
+			file:      file,
+			from:      from,
+			err:       err,
+			knownHint: gitHubVariablesHint(r, w.Getenv),
+		}
+		return []Finding{
+			{Status: StatusWrong, Check: check, Text: e.Error(), Todo: e.hint()},
+			webhookFinding(file, w),
+		}
 	}
 	c, _ := jwt.Parse(string(assertion)) // it was read once already
 	life := readAssertionTimes(string(assertion))
-	found := Finding{Status: StatusOK, Check: check, Text: fmt.Sprintf("%s%s: %s", file, from, life.describe(w.Now()))}
+	found := Finding{
+		Status: StatusOK,
+		Check:  check,
+		Text:   fmt.Sprintf("%s%s: %s", file, from, life.describe(w.Now())),
+	}
 	if trouble := life.problem(c, file, w.Now()); trouble.Status != "" {
 		found.Status, found.Todo, found.Text = trouble.Status, trouble.Todo, found.Text+": "+trouble.Text
 	}
@@ -73,9 +91,16 @@ func webhookFinding(file string, w Options) Finding {
 			unset = append(unset, "$"+name)
 		}
 	}
-	found := Finding{Status: StatusOK, Check: "webhook", Text: "its variables are set: " + strings.Join(set, ", ")}
+	found := Finding{
+		Status: StatusOK,
+		Check:  "webhook",
+		Text:   "its variables are set: " + strings.Join(set, ", "),
+	}
 	if len(unset) > 0 {
-		found.Status, found.Text = StatusWarning, "of its variables these are not set: "+strings.Join(unset, ", ")
+		found.Status, found.Text = StatusWarning, "of its variables these are not set: "+strings.Join(
+			unset,
+			", ",
+		)
 	}
 	if _, err := os.Stat(filepath.Dir(file)); err != nil {
 		found.Text += "; the folder " + filepath.Dir(file) + " is not there"
@@ -114,7 +139,10 @@ func (l assertionTimes) describe(now time.Time) string {
 	case now.Before(l.expires):
 		words = append(words, "good for another "+formatDuration(l.expires.Sub(now)))
 	default:
-		words = append(words, "expired at "+formatTime(l.expires)+", "+formatDuration(now.Sub(l.expires))+" ago")
+		words = append(
+			words,
+			"expired at "+formatTime(l.expires)+", "+formatDuration(now.Sub(l.expires))+" ago",
+		)
 	}
 	if !l.issued.IsZero() && !l.expires.IsZero() {
 		words = append(words, "of "+formatDuration(l.expires.Sub(l.issued)))
@@ -140,26 +168,62 @@ func (l assertionTimes) problem(c jwt.Claims, file string, now time.Time) Findin
 	}
 	switch {
 	case l.expires.IsZero():
-		return Finding{Status: StatusWrong, Text: "Entra ID wants a token with an end (exp)", Todo: "use a projected token, not one of a Secret"}
+		return Finding{
+			Status: StatusWrong,
+			Text:   "Entra ID wants a token with an end (exp)",
+			Todo:   "use a projected token, not one of a Secret",
+		}
 	case !now.Before(l.expires):
-		return Finding{Status: StatusWrong, Text: "Entra ID will not take it any more" + written, Todo: renew + "; or this machine's clock is wrong (it is " + formatTime(now) + " here)"}
+		return Finding{
+			Status: StatusWrong,
+			Text:   "Entra ID will not take it any more" + written,
+			Todo: renew + "; or this machine's clock is wrong (it is " + formatTime(
+				now,
+			) + " here)",
+		}
 	case l.issued.After(now.Add(maxClockSkew)) || l.notBefore.After(now.Add(maxClockSkew)):
-		return Finding{Status: StatusWrong, Text: "it begins in the future", Todo: "this machine's clock is wrong (it is " + formatTime(now) + " here), or its issuer's"}
+		return Finding{
+			Status: StatusWrong,
+			Text:   "it begins in the future",
+			Todo: "this machine's clock is wrong (it is " + formatTime(
+				now,
+			) + " here), or its issuer's",
+		}
 	case l.issued.IsZero():
 		return Finding{}
 	case life > maxAssertionLifetime:
-		return Finding{Status: StatusWrong, Text: "Entra ID takes none that lives longer than " + formatDuration(maxAssertionLifetime), Todo: "use the token projected for Entra ID, not the service account's default one"}
+		return Finding{
+			Status: StatusWrong,
+			Text: "Entra ID takes none that lives longer than " + formatDuration(
+				maxAssertionLifetime,
+			),
+			Todo: "use the token projected for Entra ID, not the service account's default one",
+		}
 	case inCluster && now.Sub(l.issued) > due+life/10:
-		return Finding{Status: StatusWarning, Text: "the kubelet should have replaced it at " + formatTime(l.issued.Add(due)) + written, Todo: renew}
+		return Finding{
+			Status: StatusWarning,
+			Text: "the kubelet should have replaced it at " + formatTime(
+				l.issued.Add(due),
+			) + written,
+			Todo: renew,
+		}
 	}
 	return Finding{}
 }
 
 // misuseFinding tells of a token that was made for something else than to be shown to Entra ID.
-func misuseFinding(c jwt.Claims, file string, facts map[string]string, r Request, w Options) (found Finding, odd bool) {
+func misuseFinding(
+	c jwt.Claims,
+	file string,
+	facts map[string]string,
+	r Request,
+	w Options,
+) (found Finding, odd bool) {
 	found = Finding{Status: StatusWrong, Check: "federated token"}
 	proxied := r.AzureTokenProxy != "off" && w.Getenv(tokenProxyVariable) != ""
-	facts["source"], facts["wanted"] = file+r.sourceNote("federated-token-file"), r.exchangeAudience()
+	facts["source"], facts["wanted"] = file+r.sourceNote(
+		"federated-token-file",
+	), r.exchangeAudience()
 	switch {
 	case facts["elsewhere"] != "" && !proxied:
 		found.Text = "issuer " + facts["issuer"] + " and audience " + facts["assertion-audience"] + " are not those of a token for Entra ID"
@@ -196,15 +260,32 @@ func federatedCredentialFinding(facts map[string]string, r Request) Finding {
 	if strings.HasSuffix(issuer, "/") {
 		slash = "with the slash at the issuer's end"
 	}
-	found := Finding{Status: StatusOK, Check: "federated credential",
-		Text: fmt.Sprintf("the identity needs one with exactly issuer %s , subject %s and audience %s , %s", issuer, subject, audience, slash)}
+	found := Finding{
+		Status: StatusOK,
+		Check:  "federated credential",
+		Text: fmt.Sprintf(
+			"the identity needs one with exactly issuer %s , subject %s and audience %s , %s",
+			issuer,
+			subject,
+			audience,
+			slash,
+		),
+	}
 	for _, value := range []string{issuer, subject, audience} {
-		if facts["altered"] != "" || !redact.IsPlain(value, "-._~:/@+=#?&%,") { // not to be pasted into a shell
+		if facts["altered"] != "" ||
+			!redact.IsPlain(value, "-._~:/@+=#?&%,") { // not to be pasted into a shell
 			found.Status, found.Todo = StatusWarning, "compare these by hand: they hold characters that are not written into a command here"
 			return found
 		}
 	}
-	parameters, _ := json.Marshal(map[string]any{"name": "akslogin", "issuer": issuer, "subject": subject, "audiences": []string{audience}}) // strings do not fail
+	parameters, _ := json.Marshal(
+		map[string]any{
+			"name":      "akslogin",
+			"issuer":    issuer,
+			"subject":   subject,
+			"audiences": []string{audience},
+		},
+	) // strings do not fail
 	client := r.ClientID
 	if client == "" {
 		client = "CLIENT_ID"
@@ -212,9 +293,18 @@ func federatedCredentialFinding(facts map[string]string, r Request) Finding {
 	found.Show = []string{
 		"# for a managed identity",
 		"az identity federated-credential create --resource-group GROUP --identity-name IDENTITY --name akslogin " +
-			fmt.Sprintf("--issuer '%s' --subject '%s' --audiences '%s'", issuer, subject, audience),
+			fmt.Sprintf(
+				"--issuer '%s' --subject '%s' --audiences '%s'",
+				issuer,
+				subject,
+				audience,
+			),
 		"# for an application",
-		fmt.Sprintf("az ad app federated-credential create --id '%s' --parameters '%s'", client, parameters),
+		fmt.Sprintf(
+			"az ad app federated-credential create --id '%s' --parameters '%s'",
+			client,
+			parameters,
+		),
 		"// in Bicep",
 		"resource federated 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = {",
 		"  parent: identity",

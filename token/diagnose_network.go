@@ -57,7 +57,9 @@ func (d *Diagnosis) CheckNetwork(ctx context.Context) []Finding {
 		return nil
 	}
 	tenant := cmp.Or(d.request.TenantID, "common")
-	document := d.client.Authority + strings.ToLower(tenant) + "/v2.0/.well-known/openid-configuration"
+	document := d.client.Authority + strings.ToLower(
+		tenant,
+	) + "/v2.0/.well-known/openid-configuration"
 	if strings.EqualFold(tenant, "adfs") {
 		document = d.client.Authority + "adfs/.well-known/openid-configuration"
 	}
@@ -66,7 +68,13 @@ func (d *Diagnosis) CheckNetwork(ctx context.Context) []Finding {
 	ctx, j := withConnectionTrace(ctx)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, document, nil)
 	if err != nil {
-		return []Finding{{Status: StatusWrong, Check: "authority", Text: "its address and the tenant make no URL"}}
+		return []Finding{
+			{
+				Status: StatusWrong,
+				Check:  "authority",
+				Text:   "its address and the tenant make no URL",
+			},
+		}
 	}
 	wr := d.client
 	connections := wr.NewHTTPTransport()
@@ -75,7 +83,12 @@ func (d *Diagnosis) CheckNetwork(ctx context.Context) []Finding {
 	resp, err := wr.Do(req)
 	all := d.routeFindings(req, connections.ProxyFor, j)
 	if err != nil {
-		broken := Finding{Status: StatusWrong, Check: "answer", Text: redact.Excerpt(causeText(err, Request{})), Todo: causeHint(err, hintValues(d.request, d.options, Login{}, wr))}
+		broken := Finding{
+			Status: StatusWrong,
+			Check:  "answer",
+			Text:   redact.Excerpt(causeText(err, Request{})),
+			Todo:   causeHint(err, hintValues(d.request, d.options, Login{}, wr)),
+		}
 		if words := refusedCertificateText(err); words != "" {
 			broken.Check, broken.Text = "TLS", broken.Text+words
 		}
@@ -86,9 +99,17 @@ func (d *Diagnosis) CheckNetwork(ctx context.Context) []Finding {
 }
 
 // routeFindings says by which way the authority was reached, or was to be.
-func (d *Diagnosis) routeFindings(req *http.Request, proxyFor func(*http.Request) (*url.URL, error), j *connectionTrace) []Finding {
+func (d *Diagnosis) routeFindings(
+	req *http.Request,
+	proxyFor func(*http.Request) (*url.URL, error),
+	j *connectionTrace,
+) []Finding {
 	host := req.URL.Hostname()
-	found := Finding{Status: StatusOK, Check: "authority", Text: d.client.Authority + d.request.sourceNote("authority-host")}
+	found := Finding{
+		Status: StatusOK,
+		Check:  "authority",
+		Text:   d.client.Authority + d.request.sourceNote("authority-host"),
+	}
 	if !d.client.SkipDiscovery && !isMicrosoftAuthority(d.client.Authority) {
 		found.Status, found.Text = StatusWarning, found.Text+" is none of Microsoft's: "
 		if d.request.DisableInstanceDiscovery {
@@ -101,20 +122,35 @@ func (d *Diagnosis) routeFindings(req *http.Request, proxyFor func(*http.Request
 	proxy, err := proxyFor(req)
 	switch {
 	case err == nil && proxy != nil:
-		way.Text = "through the proxy " + redact.URL(proxy.String()) + " ($" + d.firstSet("HTTPS_PROXY", "https_proxy") + ")"
+		way.Text = "through the proxy " + redact.URL(
+			proxy.String(),
+		) + " ($" + d.firstSet(
+			"HTTPS_PROXY",
+			"https_proxy",
+		) + ")"
 	case d.firstSet("HTTPS_PROXY", "https_proxy") != "":
-		way.Text = "directly, past the proxy, as $" + cmp.Or(d.firstSet("NO_PROXY", "no_proxy"), "NO_PROXY") + " says"
+		way.Text = "directly, past the proxy, as $" + cmp.Or(
+			d.firstSet("NO_PROXY", "no_proxy"),
+			"NO_PROXY",
+		) + " says"
 	default:
 		way.Text = "directly"
 	}
 	if len(j.addresses) > 0 {
-		way.Text += fmt.Sprintf("; %s is %s", cmp.Or(hostname(proxy), host), strings.Join(j.addresses[:min(len(j.addresses), 4)], ", "))
+		way.Text += fmt.Sprintf(
+			"; %s is %s",
+			cmp.Or(hostname(proxy), host),
+			strings.Join(j.addresses[:min(len(j.addresses), 4)], ", "),
+		)
 	}
 	if j.remoteAddr != "" {
 		way.Text += "; connected with " + j.remoteAddr
 	}
 	if d.client.Region != "" {
-		way.Text += "; the exchange goes to the region " + d.client.Region + " ($" + d.firstSet("AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION") + ")"
+		way.Text += "; the exchange goes to the region " + d.client.Region + " ($" + d.firstSet(
+			"AZURE_REGIONAL_AUTHORITY_NAME",
+			"MSAL_FORCE_REGION",
+		) + ")"
 	}
 	return []Finding{found, way}
 }
@@ -143,12 +179,28 @@ func (d *Diagnosis) tlsFinding(state *tls.ConnectionState) Finding {
 	if len(state.VerifiedChains) > 0 {
 		root = state.VerifiedChains[0][len(state.VerifiedChains[0])-1]
 	}
-	found := Finding{Status: StatusOK, Check: "TLS", Text: fmt.Sprintf("%s, %s; a certificate for %s, signed by %s, good until %s",
-		tls.VersionName(state.Version), cmp.Or(state.NegotiatedProtocol, "http/1.1"), certificateNames(leaf), issuerName(root), formatTime(leaf.NotAfter))}
+	found := Finding{
+		Status: StatusOK,
+		Check:  "TLS",
+		Text: fmt.Sprintf(
+			"%s, %s; a certificate for %s, signed by %s, good until %s",
+			tls.VersionName(
+				state.Version,
+			),
+			cmp.Or(state.NegotiatedProtocol, "http/1.1"),
+			certificateNames(leaf),
+			issuerName(root),
+			formatTime(leaf.NotAfter),
+		),
+	}
 	if file := d.firstSet("SSL_CERT_FILE", "SSL_CERT_DIR"); file != "" {
 		found.Text += ", as $" + file + " says"
 	}
-	if isMicrosoftAuthority(d.client.Authority) && !slices.ContainsFunc(root.Subject.Organization, func(o string) bool { return slices.Contains(azureRootCAs, o) }) {
+	if isMicrosoftAuthority(d.client.Authority) &&
+		!slices.ContainsFunc(
+			root.Subject.Organization,
+			func(o string) bool { return slices.Contains(azureRootCAs, o) },
+		) {
 		found.Status = StatusWarning
 		found.Todo = "Azure has its certificates from others: whoever has that CA's key opens TLS on the way and sees federated tokens and secrets; see that this is meant so"
 	}
@@ -168,7 +220,11 @@ func certificateNames(c *x509.Certificate) string {
 }
 
 func issuerName(c *x509.Certificate) string {
-	return "\"" + cmp.Or(c.Issuer.CommonName, strings.Join(c.Issuer.Organization, " "), "somebody without a name") + "\""
+	return "\"" + cmp.Or(
+		c.Issuer.CommonName,
+		strings.Join(c.Issuer.Organization, " "),
+		"somebody without a name",
+	) + "\""
 }
 
 // refusedCertificateText says whose certificate was refused; "" where none was.
@@ -178,7 +234,11 @@ func refusedCertificateText(err error) string {
 		return ""
 	}
 	shown := refused.UnverifiedCertificates
-	return fmt.Sprintf("; the certificate is for %s and signed by %s", certificateNames(shown[0]), issuerName(shown[len(shown)-1]))
+	return fmt.Sprintf(
+		"; the certificate is for %s and signed by %s",
+		certificateNames(shown[0]),
+		issuerName(shown[len(shown)-1]),
+	)
 }
 
 // clockFinding compares this machine's time with the answer's.
@@ -186,7 +246,11 @@ func clockFinding(resp *http.Response, now time.Time) Finding {
 	found := Finding{Status: StatusOK, Check: "clock"}
 	there, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil {
-		return Finding{Status: StatusSkipped, Check: found.Check, Text: "the answer does not say what time it is"}
+		return Finding{
+			Status: StatusSkipped,
+			Check:  found.Check,
+			Text:   "the answer does not say what time it is",
+		}
 	}
 	ahead := now.Sub(there).Round(time.Second)
 	word := "ahead of"
@@ -195,7 +259,11 @@ func clockFinding(resp *http.Response, now time.Time) Finding {
 	}
 	found.Text = "it agrees with Entra ID's"
 	if ahead > 30*time.Second {
-		found.Status, found.Text = StatusWarning, fmt.Sprintf("this machine's clock is %s %s Entra ID's", formatDuration(ahead), word)
+		found.Status, found.Text = StatusWarning, fmt.Sprintf(
+			"this machine's clock is %s %s Entra ID's",
+			formatDuration(ahead),
+			word,
+		)
 		found.Todo = "set it by NTP: what tokens are good for is judged by it"
 	}
 	if ahead > maxClockSkew {
@@ -205,12 +273,23 @@ func clockFinding(resp *http.Response, now time.Time) Finding {
 }
 
 // tenantFinding reads the document's answer.
-func (d *Diagnosis) tenantFinding(tenant string, resp *http.Response, refusal *entra.Refusal) Finding {
-	found := Finding{Status: StatusOK, Check: "tenant", Text: tenant + d.request.sourceNote("tenant-id") + " is there"}
+func (d *Diagnosis) tenantFinding(
+	tenant string,
+	resp *http.Response,
+	refusal *entra.Refusal,
+) Finding {
+	found := Finding{
+		Status: StatusOK,
+		Check:  "tenant",
+		Text:   tenant + d.request.sourceNote("tenant-id") + " is there",
+	}
 	switch {
 	case refusal != nil:
 		found.Status, found.Text = StatusWrong, refusal.Error()
-		found.Todo = expandHint(aadstsHints[refusal.AADSTS], hintValues(d.request, d.options, Login{}, d.client))
+		found.Todo = expandHint(
+			aadstsHints[refusal.AADSTS],
+			hintValues(d.request, d.options, Login{}, d.client),
+		)
 		if refusal.OAuthError == "" {
 			found.Todo = "something else than Entra ID answered: a proxy, a firewall's page, or the wrong address"
 		}

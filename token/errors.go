@@ -57,7 +57,10 @@ type signInNeededError struct {
 
 func (e *signInNeededError) Error() string {
 	if e.refused != nil {
-		return fmt.Sprintf("a person has to sign in again, and nobody can be asked here: %v", e.refused)
+		return fmt.Sprintf(
+			"a person has to sign in again, and nobody can be asked here: %v",
+			e.refused,
+		)
 	}
 	return "a person has to sign in, and nobody can be asked here"
 }

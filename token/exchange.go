@@ -14,16 +14,38 @@ const federatedCredentialTries = 3
 
 // exchange asks Entra ID. Beyond what the transport tries again, it gives a federated credential
 // that Entra ID does not find two more chances.
-func exchange(ctx context.Context, r Request, w Options, login Login, wr entra.Client) (Token, error) {
+func exchange(
+	ctx context.Context,
+	r Request,
+	w Options,
+	login Login,
+	wr entra.Client,
+) (Token, error) {
 	if m, _ := MethodByName(r.Login); m.callsEntra() {
 		connections := wr.NewHTTPTransport()
 		defer connections.CloseIdleConnections()
 		wr.Network = connections
 	}
-	w.Log.Debug("asking for a token", "login", r.Login, "authority", wr.Authority, "tenant", r.TenantID, "client", r.ClientID, "audience", r.audience())
+	w.Log.Debug(
+		"asking for a token",
+		"login",
+		r.Login,
+		"authority",
+		wr.Authority,
+		"tenant",
+		r.TenantID,
+		"client",
+		r.ClientID,
+		"audience",
+		r.audience(),
+	)
 	tok, err := requestToken(ctx, r, w, login, wr)
 	for try := 1; try < federatedCredentialTries && hasAADSTS(err, codesNoFederatedCredential...); try++ {
-		w.Log.Debug("no matching federated credential; that may pass by itself, trying again", "error", err)
+		w.Log.Debug(
+			"no matching federated credential; that may pass by itself, trying again",
+			"error",
+			err,
+		)
 		if !sleepWithJitter(ctx, time.Duration(try)*4*w.RetryDelay) {
 			break
 		}
@@ -35,7 +57,13 @@ func exchange(ctx context.Context, r Request, w Options, login Login, wr entra.C
 	return tok, nil
 }
 
-func requestToken(ctx context.Context, r Request, w Options, login Login, wr entra.Client) (Token, error) {
+func requestToken(
+	ctx context.Context,
+	r Request,
+	w Options,
+	login Login,
+	wr entra.Client,
+) (Token, error) {
 	a := attempt{Options: w, Client: wr, clientOptions: wr.ClientOptions(ctx, r.TenantID)}
 	if r.PoPEnabled {
 		var err error
@@ -47,7 +75,10 @@ func requestToken(ctx context.Context, r Request, w Options, login Login, wr ent
 	if err != nil {
 		return Token{}, err
 	}
-	got, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{r.audience() + "/.default"}})
+	got, err := credential.GetToken(
+		ctx,
+		policy.TokenRequestOptions{Scopes: []string{r.audience() + "/.default"}},
+	)
 	if err != nil {
 		return Token{}, rootCause(ctx, err, wr.LastOutcome)
 	}
@@ -58,7 +89,12 @@ func requestToken(ctx context.Context, r Request, w Options, login Login, wr ent
 	if life <= 0 || !entra.IsBearerToken(got.Token) {
 		return Token{}, errors.New("the answer has no token, or one that is already expired")
 	}
-	tok := Token{Value: got.Token, Obtained: now, Expires: now.Add(life), ProofKey: a.proofKey.pkcs8()}
+	tok := Token{
+		Value:    got.Token,
+		Obtained: now,
+		Expires:  now.Add(life),
+		ProofKey: a.proofKey.pkcs8(),
+	}
 	if !got.RefreshOn.IsZero() {
 		tok.RefreshOn = now.Add(time.Until(got.RefreshOn))
 	}
@@ -74,7 +110,9 @@ func newClient(m Method, r Request, w Options) (entra.Client, error) {
 		return entra.Client{}, err
 	}
 	var proxy entra.TokenProxy
-	if m.usesFlag("azure-token-proxy") { // it takes federated tokens, and no other secret is sent there
+	if m.usesFlag(
+		"azure-token-proxy",
+	) { // it takes federated tokens, and no other secret is sent there
 		if proxy, err = readTokenProxy(r, w.Getenv); err != nil {
 			return entra.Client{}, err
 		}
@@ -84,8 +122,13 @@ func newClient(m Method, r Request, w Options) (entra.Client, error) {
 	}
 	region := regionFrom(w.Getenv)
 	return entra.Client{
-		Authority: authority, TokenProxy: proxy, Region: region, Backoff: w.RetryDelay, LastOutcome: &entra.Outcome{},
+		Authority:      authority,
+		TokenProxy:     proxy,
+		Region:         region,
+		Backoff:        w.RetryDelay,
+		LastOutcome:    &entra.Outcome{},
 		ResponseChecks: entra.ResponseChecks(r.tokenType()),
-		SkipDiscovery:  isMicrosoftAuthority(authority) && region == "" && !strings.EqualFold(r.TenantID, "adfs"),
+		SkipDiscovery: isMicrosoftAuthority(authority) && region == "" &&
+			!strings.EqualFold(r.TenantID, "adfs"),
 	}, nil
 }

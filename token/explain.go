@@ -41,11 +41,23 @@ func Explain(err error) Explanation {
 	case errors.As(err, &file):
 		return newExplanation(file.Error(), file.hint(), ExitLoginFailed)
 	case errors.As(err, &exchange) && errors.As(err, new(*signInNeededError)):
-		return newExplanation(redact.Secrets(exchange.redactedText(), exchange.secrets), signInHint(exchange.request), ExitSignInNeeded)
+		return newExplanation(
+			redact.Secrets(exchange.redactedText(), exchange.secrets),
+			signInHint(exchange.request),
+			ExitSignInNeeded,
+		)
 	case errors.As(err, &exchange):
-		return newExplanation(redact.Secrets(exchange.redactedText(), exchange.secrets), redact.Secrets(exchange.hint(), exchange.secrets), ExitLoginFailed)
+		return newExplanation(
+			redact.Secrets(exchange.redactedText(), exchange.secrets),
+			redact.Secrets(exchange.hint(), exchange.secrets),
+			ExitLoginFailed,
+		)
 	case errors.As(err, &send):
-		return newExplanation(send.redactedText(), causeHint(send.err, send.hintValues), ExitLoginFailed)
+		return newExplanation(
+			send.redactedText(),
+			causeHint(send.err, send.hintValues),
+			ExitLoginFailed,
+		)
 	case errors.As(err, &failed):
 		return newExplanation(failed.Text, failed.Hint, ExitLoginFailed)
 	}

@@ -32,7 +32,10 @@ func readFederatedToken(file string) ([]byte, error) {
 
 func parseFederatedToken(raw []byte) ([]byte, error) {
 	if len(raw) > maxFederatedToken {
-		return nil, fmt.Errorf("it has more than %d bytes, and no federated token does", maxFederatedToken)
+		return nil, fmt.Errorf(
+			"it has more than %d bytes, and no federated token does",
+			maxFederatedToken,
+		)
 	}
 	token := bytes.TrimSpace(raw)
 	if len(token) == 0 {

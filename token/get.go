@@ -48,7 +48,10 @@ func (m Method) get(ctx context.Context, r Request, w Options) (Token, error) {
 			return Token{}, err
 		}
 		u := &reuseTokenSource{
-			Options: w, store: w.openStore(login.Secret, login.Inputs), routeHash: routeHash(r, w), promptInProgress: login.PromptInProgress,
+			Options:          w,
+			store:            w.openStore(login.Secret, login.Inputs),
+			routeHash:        routeHash(r, w),
+			promptInProgress: login.PromptInProgress,
 			exchange: func(ctx context.Context, needed bool) (Token, error) {
 				w := w
 				if !needed {
@@ -62,7 +65,8 @@ func (m Method) get(ctx context.Context, r Request, w Options) (Token, error) {
 		tok, err := u.token(ctx)
 		// A rotated token is another secret, and has an entry of its own in the store: begin again
 		// with it.
-		if first && hasAADSTS(err, entra.CodeAssertionExpired) && login.Rotated != nil && login.Rotated() {
+		if first && hasAADSTS(err, entra.CodeAssertionExpired) && login.Rotated != nil &&
+			login.Rotated() {
 			w.Log.Debug("the federated token was replaced meanwhile, trying again with the new one")
 			continue
 		}

@@ -24,7 +24,8 @@ func onGitHubActions(getenv func(string) string) bool {
 // gitHubVariablesHint is what to do where a job's leave to ask for federated tokens is not whole;
 // "" where it is, or is none.
 func gitHubVariablesHint(r Request, getenv func(string) string) string {
-	if r.FederatedTokenFile == "" && (getenv(gitHubActions.urlVariable) == "") != (getenv(gitHubActions.tokenVariable) == "") {
+	if r.FederatedTokenFile == "" &&
+		(getenv(gitHubActions.urlVariable) == "") != (getenv(gitHubActions.tokenVariable) == "") {
 		return "of $" + gitHubActions.urlVariable + " and $" + gitHubActions.tokenVariable + " only one is set: on GitHub Actions both are, in a job with the permission id-token: write"
 	}
 	return ""

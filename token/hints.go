@@ -42,7 +42,10 @@ func (e *exchangeError) hint() string {
 	case m.Interactive && e.hintValues["asked"] == "": // nothing was sent: it was the person's turn
 		return "the sign-in was not finished: run the command again, and finish it in the browser; --timeout gives more time"
 	case late && e.hintValues["tool"] != "":
-		return expandHint("{tool} did not answer in time: see what it says when it is run by hand; --timeout gives it more", e.hintValues)
+		return expandHint(
+			"{tool} did not answer in time: see what it says when it is run by hand; --timeout gives it more",
+			e.hintValues,
+		)
 	case m.FallbackHint != "" && !errors.As(e.err, &odd):
 		return expandHint(m.FallbackHint, e.hintValues)
 	}
@@ -62,7 +65,10 @@ func (e *exchangeError) refusalHint(m Method, refusal *entra.Refusal) string {
 		hint = "the federated token from {source} is good until {expires} and it is {now} here: this machine's clock or its issuer's is wrong"
 	case hint != "":
 	case refusal.HTTPStatus == 429 && refusal.RetryAfter > 0:
-		hint = fmt.Sprintf("{asked} asks for no more requests for %s: ", refusal.RetryAfter) + throttledHint
+		hint = fmt.Sprintf(
+			"{asked} asks for no more requests for %s: ",
+			refusal.RetryAfter,
+		) + throttledHint
 	case refusal.HTTPStatus == 429:
 		hint = throttledHint
 	case refusal.HTTPStatus >= 500:
@@ -70,7 +76,10 @@ func (e *exchangeError) refusalHint(m Method, refusal *entra.Refusal) string {
 	case refusal.OAuthError == "":
 		hint = "something else than Entra ID answered at {asked}: a proxy, a firewall's page, or the wrong address"
 	case refusal.AADSTS != 0:
-		hint = fmt.Sprintf("what Microsoft says of it: https://login.microsoftonline.com/error?code=%d", refusal.AADSTS)
+		hint = fmt.Sprintf(
+			"what Microsoft says of it: https://login.microsoftonline.com/error?code=%d",
+			refusal.AADSTS,
+		)
 	}
 	return expandHint(hint, e.hintValues)
 }
@@ -118,7 +127,10 @@ func causeHint(err error, facts map[string]string) string {
 		hint = "{asked} , or a proxy that opens TLS on the way, has to speak TLS 1.2 or newer"
 	case errors.As(err, &dns):
 		hint = "the name of {asked} has to be resolvable from here{via}"
-	case errors.As(err, &request), errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &op):
+	case errors.As(err, &request),
+		errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, io.ErrUnexpectedEOF),
+		errors.As(err, &op):
 		hint = "{asked} has to be reachable from here by HTTPS{via}"
 	}
 	return expandHint(hint, facts)
@@ -170,5 +182,8 @@ func signInHint(r Request) string {
 			words = append(words, fmt.Sprintf("--%s %v", flag, value))
 		}
 	}
-	return "sign in once in a terminal, as the same user: " + strings.Join(words, " ") + " ; programs that run by themselves log in by workloadidentity, spn, msi or azurepipelines"
+	return "sign in once in a terminal, as the same user: " + strings.Join(
+		words,
+		" ",
+	) + " ; programs that run by themselves log in by workloadidentity, spn, msi or azurepipelines"
 }

@@ -52,7 +52,9 @@ func hintValues(r Request, w Options, login Login, wr entra.Client) map[string]s
 		all["proxy"] = redact.URL(wr.TokenProxy.URL.String()) + " ($" + tokenProxyVariable + ")"
 		all["authority"] = all["proxy"]
 	}
-	if !wr.SkipDiscovery && !r.DisableInstanceDiscovery && wr.LastOutcome.ServerURL != wr.Authority && isMicrosoftAuthority(wr.LastOutcome.ServerURL) {
+	if !wr.SkipDiscovery && !r.DisableInstanceDiscovery &&
+		wr.LastOutcome.ServerURL != wr.Authority &&
+		isMicrosoftAuthority(wr.LastOutcome.ServerURL) {
 		all["vouching"] = "Microsoft's"
 	}
 	all["via"] = reachabilityNote(w.Getenv)

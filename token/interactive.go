@@ -37,16 +37,22 @@ var interactive = Method{
 }
 
 func openInteractive(r Request, w Options, wr entra.Client) (Login, error) {
-	return userLogin(r, w, wr, []string{"hint=" + r.LoginHint}, func(ctx context.Context, a attempt, client public.Client, scopes []string) (public.AuthResult, error) {
-		options := []public.AcquireInteractiveOption{
-			public.WithLoginHint(r.LoginHint), public.WithRedirectURI(r.RedirectURL),
-			public.WithOpenURL(func(address string) error { return a.openSignInPage(address) }),
-		}
-		if a.proofKey != nil {
-			options = append(options, public.WithAuthenticationScheme(a.proofKey))
-		}
-		return client.AcquireTokenInteractive(ctx, scopes, options...)
-	})
+	return userLogin(
+		r,
+		w,
+		wr,
+		[]string{"hint=" + r.LoginHint},
+		func(ctx context.Context, a attempt, client public.Client, scopes []string) (public.AuthResult, error) {
+			options := []public.AcquireInteractiveOption{
+				public.WithLoginHint(r.LoginHint), public.WithRedirectURI(r.RedirectURL),
+				public.WithOpenURL(func(address string) error { return a.openSignInPage(address) }),
+			}
+			if a.proofKey != nil {
+				options = append(options, public.WithAuthenticationScheme(a.proofKey))
+			}
+			return client.AcquireTokenInteractive(ctx, scopes, options...)
+		},
+	)
 }
 
 // checkRedirect refuses what the browser would not come back to: it is this machine's
@@ -56,10 +62,14 @@ func (r Request) checkRedirect() error {
 		return nil
 	}
 	u, err := url.Parse(r.RedirectURL)
-	if err == nil && u.Scheme == "http" && (u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()) {
+	if err == nil && u.Scheme == "http" &&
+		(u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()) {
 		return nil
 	}
-	return usageErrorf("--redirect-url is %q: it must be http://localhost:PORT, which this program listens at", redact.URL(r.RedirectURL))
+	return usageErrorf(
+		"--redirect-url is %q: it must be http://localhost:PORT, which this program listens at",
+		redact.URL(r.RedirectURL),
+	)
 }
 
 // openSignInPage shows the sign-in page: in the browser that $BROWSER names, as other programs read
@@ -69,10 +79,20 @@ func (r Request) checkRedirect() error {
 // The page is the authority's: a person would enter his password at any other as well, and a
 // browser takes more than addresses.
 func (a attempt) openSignInPage(address string) error {
-	if u, err := url.Parse(address); err != nil || u.Scheme != "https" || u.User != nil || !a.IsAuthorityHost(u.Host) {
-		return entra.NewPermanentError("discovery at %s named a sign-in page elsewhere, and nobody is sent there", a.Authority)
+	if u, err := url.Parse(
+		address,
+	); err != nil || u.Scheme != "https" || u.User != nil ||
+		!a.IsAuthorityHost(u.Host) {
+		return entra.NewPermanentError(
+			"discovery at %s named a sign-in page elsewhere, and nobody is sent there",
+			a.Authority,
+		)
 	}
-	if _, err := fmt.Fprintf(a.Prompt, "To sign in, use the browser that is opened, or open this address on this machine:\n%s\n", address); err != nil {
+	if _, err := fmt.Fprintf(
+		a.Prompt,
+		"To sign in, use the browser that is opened, or open this address on this machine:\n%s\n",
+		address,
+	); err != nil {
 		return fmt.Errorf("show the address: %w", err)
 	}
 	for _, command := range filepath.SplitList(a.Getenv("BROWSER")) {
@@ -89,7 +109,9 @@ func (a attempt) openSignInPage(address string) error {
 		for i := range words {
 			words[i] = strings.ReplaceAll(words[i], "%s", address)
 		}
-		cmd := exec.Command(words[0], words[1:]...) // it lives on, as other windows may be open in it
+		cmd := exec.Command(
+			words[0],
+			words[1:]...) // it lives on, as other windows may be open in it
 		if err := cmd.Start(); err != nil {
 			a.Log.Debug("the browser that $BROWSER names does not start", "error", err)
 			continue

@@ -10,7 +10,11 @@ import (
 // prepared for use elsewhere, and by its name.
 func machineID() string {
 	name, _ := os.Hostname()
-	key, err := registry.OpenKey(registry.LOCAL_MACHINE, `SOFTWARE\Microsoft\Cryptography`, registry.QUERY_VALUE|registry.WOW64_64KEY)
+	key, err := registry.OpenKey(
+		registry.LOCAL_MACHINE,
+		`SOFTWARE\Microsoft\Cryptography`,
+		registry.QUERY_VALUE|registry.WOW64_64KEY,
+	)
 	if err != nil {
 		return name
 	}

@@ -85,8 +85,13 @@ type Login struct {
 // cacheInputs are those of most logins: all that stands in a token request, but for the secret.
 func (r Request) cacheInputs(wr entra.Client) []string {
 	return []string{
-		"method=" + r.Login, "authority=" + wr.Authority, "tenant=" + r.TenantID, "client=" + r.ClientID,
-		"audience=" + r.audience(), "region=" + wr.Region, "type=" + r.tokenType(),
+		"method=" + r.Login,
+		"authority=" + wr.Authority,
+		"tenant=" + r.TenantID,
+		"client=" + r.ClientID,
+		"audience=" + r.audience(),
+		"region=" + wr.Region,
+		"type=" + r.tokenType(),
 	}
 }
 

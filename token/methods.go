@@ -5,7 +5,17 @@ import (
 )
 
 // Methods are all login methods, in the order in which the help names them.
-var Methods = []Method{deviceCode, interactive, servicePrincipal, usernamePassword, managedIdentity, azureCLI, azureDeveloperCLI, workloadIdentity, azurePipelines}
+var Methods = []Method{
+	deviceCode,
+	interactive,
+	servicePrincipal,
+	usernamePassword,
+	managedIdentity,
+	azureCLI,
+	azureDeveloperCLI,
+	workloadIdentity,
+	azurePipelines,
+}
 
 // MethodNames returns the names of all methods.
 func MethodNames() []string { return methodNamesWhere(func(Method) bool { return true }) }
@@ -34,7 +44,13 @@ func MethodByName(name string) (Method, bool) {
 }
 
 // entraFlags are the flags that matter wherever Entra ID is asked.
-var entraFlags = []string{"server-id", "environment", "authority-host", "disable-instance-discovery", "timeout"}
+var entraFlags = []string{
+	"server-id",
+	"environment",
+	"authority-host",
+	"disable-instance-discovery",
+	"timeout",
+}
 
 // identityFlags is what most stanzas say of who logs in.
 var identityFlags = []string{"client-id", "tenant-id"}

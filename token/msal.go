@@ -14,13 +14,20 @@ import (
 type credentialFunc func(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error)
 
 // GetToken implements azcore.TokenCredential.
-func (f credentialFunc) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+func (f credentialFunc) GetToken(
+	ctx context.Context,
+	o policy.TokenRequestOptions,
+) (azcore.AccessToken, error) {
 	return f(ctx, o)
 }
 
 // toAccessToken is what MSAL returned, as azidentity returns it.
 func toAccessToken(r public.AuthResult, err error) (azcore.AccessToken, error) {
-	return azcore.AccessToken{Token: r.AccessToken, ExpiresOn: r.ExpiresOn, RefreshOn: r.Metadata.RefreshOn}, err
+	return azcore.AccessToken{
+		Token:     r.AccessToken,
+		ExpiresOn: r.ExpiresOn,
+		RefreshOn: r.Metadata.RefreshOn,
+	}, err
 }
 
 // msalHTTPClient sends MSAL's requests as azidentity would: through azcore's pipeline, with its

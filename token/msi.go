@@ -29,7 +29,10 @@ var managedIdentity = Method{
 	Stanza: Stanza{Flags: []string{"client-id", "identity-resource-id"}},
 	Check: func(r Request) error {
 		if r.IdentityResourceID != "" && !redact.IsPlain(r.IdentityResourceID, "/-._()") {
-			return usageErrorf("--identity-resource-id is %q: it must be /subscriptions/.../userAssignedIdentities/NAME", r.IdentityResourceID)
+			return usageErrorf(
+				"--identity-resource-id is %q: it must be /subscriptions/.../userAssignedIdentities/NAME",
+				r.IdentityResourceID,
+			)
 		}
 		return nil
 	},
@@ -41,7 +44,12 @@ var managedIdentity = Method{
 // metadataSecretVariables are what such a service is shown, and metadataIdentityVariables what else
 // decides who it is.
 var (
-	metadataEndpointVariables = []string{imdsHostVariable, "IMDS_ENDPOINT", "MSI_ENDPOINT", "IDENTITY_ENDPOINT"}
+	metadataEndpointVariables = []string{
+		imdsHostVariable,
+		"IMDS_ENDPOINT",
+		"MSI_ENDPOINT",
+		"IDENTITY_ENDPOINT",
+	}
 	metadataSecretVariables   = []string{"IDENTITY_HEADER", "MSI_SECRET"}
 	metadataIdentityVariables = []string{"DEFAULT_IDENTITY_CLIENT_ID", "IDENTITY_SERVER_THUMBPRINT"}
 )
@@ -58,16 +66,27 @@ func openManagedIdentity(r Request, w Options, _ entra.Client) (Login, error) {
 	identity, id := systemAssignedText, azidentity.ManagedIDKind(nil)
 	switch {
 	case r.IdentityResourceID != "" && (r.ClientID == "" || !r.setExplicitly("client-id")):
-		identity, id = "the identity with the resource ID "+r.IdentityResourceID, azidentity.ResourceID(r.IdentityResourceID)
+		identity, id = "the identity with the resource ID "+r.IdentityResourceID, azidentity.ResourceID(
+			r.IdentityResourceID,
+		)
 	case r.ClientID != "":
-		identity, id = "the identity with the client ID "+r.ClientID, azidentity.ClientID(r.ClientID)
+		identity, id = "the identity with the client ID "+r.ClientID, azidentity.ClientID(
+			r.ClientID,
+		)
 	}
 	// An image may have the key and the cache baked in: they are worth nothing on another machine.
-	inputs := []string{"method=" + r.Login, "identity=" + identity, "audience=" + r.audience(), "machine=" + machineID()}
+	inputs := []string{
+		"method=" + r.Login,
+		"identity=" + identity,
+		"audience=" + r.audience(),
+		"machine=" + machineID(),
+	}
 	asked, secret := "http://"+entra.IMDSHost+"/", w.loadUserKey()
 	for _, name := range slices.Concat(metadataEndpointVariables, metadataIdentityVariables) {
 		if value := w.Getenv(name); value != "" {
-			sum := sha256.Sum256([]byte(value)) // an address may have more in it than should be readable
+			sum := sha256.Sum256(
+				[]byte(value),
+			) // an address may have more in it than should be readable
 			inputs = append(inputs, name+"="+hex.EncodeToString(sum[:8]))
 			if slices.Contains(metadataEndpointVariables, name) {
 				asked = redact.URL(value)
@@ -82,15 +101,27 @@ func openManagedIdentity(r Request, w Options, _ entra.Client) (Login, error) {
 	var imds *url.URL
 	if elsewhere := w.Getenv(imdsHostVariable); elsewhere != "" {
 		var err error
-		if imds, err = url.Parse(elsewhere); err != nil || imds.Host == "" || imds.Scheme != "http" && imds.Scheme != "https" {
-			return Login{}, usageErrorf("$%s is %q: it must be http://HOST", imdsHostVariable, redact.URL(elsewhere))
+		if imds, err = url.Parse(
+			elsewhere,
+		); err != nil || imds.Host == "" ||
+			imds.Scheme != "http" && imds.Scheme != "https" {
+			return Login{}, usageErrorf(
+				"$%s is %q: it must be http://HOST",
+				imdsHostVariable,
+				redact.URL(elsewhere),
+			)
 		}
 	}
 	return Login{
 		Secret: secret,
 		Inputs: inputs,
 		NewCredential: func(a attempt) (azcore.TokenCredential, error) {
-			return azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{ClientOptions: entra.MetadataOptions(a.LastOutcome, imds, a.Client.Backoff), ID: id})
+			return azidentity.NewManagedIdentityCredential(
+				&azidentity.ManagedIdentityCredentialOptions{
+					ClientOptions: entra.MetadataOptions(a.LastOutcome, imds, a.Client.Backoff),
+					ID:            id,
+				},
+			)
 		},
 		HintValues: func() map[string]string {
 			return map[string]string{"identity": identity, "authority": asked}

@@ -53,9 +53,12 @@ const defaultRetryDelay = 250 * time.Millisecond
 // Store keeps one sealed entry and a lock for it; cache.Entry is one. A store may fail in any way:
 // then a login takes longer, and that is all.
 type Store interface {
-	Get() ([]byte, error)                                           // an error is a miss
-	Put(data []byte, holds string, expires time.Time) error         // replaces the entry
-	Lock(ctx context.Context, wait bool) (unlock func(), err error) // wait false: at once or not at all
+	Get() ([]byte, error)                                   // an error is a miss
+	Put(data []byte, holds string, expires time.Time) error // replaces the entry
+	Lock(
+		ctx context.Context,
+		wait bool,
+	) (unlock func(), err error) // wait false: at once or not at all
 }
 
 // HoldsToken is what a Store's Put is told that an entry with a token holds.

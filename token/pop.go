@@ -36,7 +36,11 @@ func (r Request) checkPoP(m Method) error {
 	case !r.PoPEnabled:
 		return nil
 	case !m.usesFlag("pop-enabled"):
-		return usageErrorf("login %s cannot ask for proof-of-possession tokens (--pop-enabled); these can: %s", m.Name, strings.Join(MethodsWith("pop-enabled"), ", "))
+		return usageErrorf(
+			"login %s cannot ask for proof-of-possession tokens (--pop-enabled); these can: %s",
+			m.Name,
+			strings.Join(MethodsWith("pop-enabled"), ", "),
+		)
 	}
 	_, err := r.popHost()
 	return err
@@ -50,14 +54,20 @@ func (r Request) popHost() (string, error) {
 		name, value, _ := strings.Cut(claim, "=")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		if name == "" || value == "" {
-			return "", usageErrorf("--pop-claims is %q: it must be KEY=VALUE,... with u=ARM_ID of the cluster among them", r.PoPClaims)
+			return "", usageErrorf(
+				"--pop-claims is %q: it must be KEY=VALUE,... with u=ARM_ID of the cluster among them",
+				r.PoPClaims,
+			)
 		}
 		if name == "u" {
 			host = value
 		}
 	}
 	if host == "" {
-		return "", usageErrorf("--pop-claims is %q: it lacks u=ARM_ID of the cluster (az connectedk8s show --query id)", r.PoPClaims)
+		return "", usageErrorf(
+			"--pop-claims is %q: it lacks u=ARM_ID of the cluster (az connectedk8s show --query id)",
+			r.PoPClaims,
+		)
 	}
 	return host, nil
 }
@@ -99,7 +109,11 @@ type jwk struct {
 
 func (k *proofKey) jwk() jwk {
 	encode := base64.RawURLEncoding.EncodeToString
-	return jwk{E: encode(big.NewInt(int64(k.key.E)).Bytes()), Type: "RSA", N: encode(k.key.N.Bytes())}
+	return jwk{
+		E:    encode(big.NewInt(int64(k.key.E)).Bytes()),
+		Type: "RSA",
+		N:    encode(k.key.N.Bytes()),
+	}
 }
 
 // KeyID is the key's thumbprint.
@@ -113,7 +127,10 @@ func (k *proofKey) KeyID() string {
 // one in software.
 func (k *proofKey) TokenRequestParams() map[string]string {
 	confirmation, _ := json.Marshal(map[string]string{"kid": k.KeyID(), "xms_ksl": "sw"})
-	return map[string]string{"token_type": "pop", "req_cnf": base64.RawURLEncoding.EncodeToString(confirmation)}
+	return map[string]string{
+		"token_type": "pop",
+		"req_cnf":    base64.RawURLEncoding.EncodeToString(confirmation),
+	}
 }
 
 // FormatAccessToken leaves the token as it is.
@@ -159,7 +176,10 @@ func signPoP(tok Token, r Request, now time.Time) (Token, error) {
 		return Token{}, errors.New("the key that the token is bound to cannot be read")
 	}
 	tok.Value, err = (&proofKey{key: key}).signAccessToken(tok.Value, host, now)
-	tok.Obtained, tok.Expires, tok.ProofKey = now, earlier(tok.Expires, now.Add(popTokenLifetime)), nil
+	tok.Obtained, tok.Expires, tok.ProofKey = now, earlier(
+		tok.Expires,
+		now.Add(popTokenLifetime),
+	), nil
 	return tok, err
 }
 

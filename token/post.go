@@ -30,14 +30,29 @@ func Post(ctx context.Context, address string, r Request, tok Token, w Options) 
 	if err != nil || u.Scheme != "https" || u.Host == "" {
 		return Response{}, errors.New("a token is sent to https addresses only")
 	}
-	wr := entra.Client{Authority: "https://" + u.Host + "/", Backoff: w.RetryDelay, LastOutcome: &entra.Outcome{}}
+	wr := entra.Client{
+		Authority:   "https://" + u.Host + "/",
+		Backoff:     w.RetryDelay,
+		LastOutcome: &entra.Outcome{},
+	}
 	connections := wr.NewHTTPTransport()
 	defer connections.CloseIdleConnections()
 	wr.Network = connections
 	w.Log.Debug("sending a request with the token", "to", wr.Authority)
-	resp, err := wr.Send(ctx, http.MethodPost, address, tok.Value, map[string]string{"Accept": "application/json"})
+	resp, err := wr.Send(
+		ctx,
+		http.MethodPost,
+		address,
+		tok.Value,
+		map[string]string{"Accept": "application/json"},
+	)
 	if err != nil {
-		return Response{}, &postError{r, wr.Authority, map[string]string{"asked": wr.Authority, "via": reachabilityNote(w.Getenv)}, rootCause(ctx, err, wr.LastOutcome)}
+		return Response{}, &postError{
+			r,
+			wr.Authority,
+			map[string]string{"asked": wr.Authority, "via": reachabilityNote(w.Getenv)},
+			rootCause(ctx, err, wr.LastOutcome),
+		}
 	}
 	body, err := runtime.Payload(resp)
 	return Response{resp.StatusCode, resp.Header, body, entra.RetryAfter(resp)}, err

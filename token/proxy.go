@@ -50,30 +50,51 @@ func readTokenProxy(r Request, getenv func(string) string) (entra.TokenProxy, er
 	case r.AzureTokenProxy == "off":
 		return entra.TokenProxy{}, nil
 	case raw == "" && r.AzureTokenProxy == "on":
-		return entra.TokenProxy{}, usageErrorf("--azure-token-proxy=on needs $%s, and it is not set", tokenProxyVariable)
+		return entra.TokenProxy{}, usageErrorf(
+			"--azure-token-proxy=on needs $%s, and it is not set",
+			tokenProxyVariable,
+		)
 	case raw == "":
 		for _, companion := range []string{tokenProxySNIVariable, tokenProxyCAFileVariable, tokenProxyCADataVariable} {
 			if getenv(companion) != "" {
-				return entra.TokenProxy{}, usageErrorf("$%s is set, but not $%s that it belongs to (--azure-token-proxy=off ignores both)", companion, tokenProxyVariable)
+				return entra.TokenProxy{}, usageErrorf(
+					"$%s is set, but not $%s that it belongs to (--azure-token-proxy=off ignores both)",
+					companion,
+					tokenProxyVariable,
+				)
 			}
 		}
 		return entra.TokenProxy{}, nil
 	}
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return entra.TokenProxy{}, usageErrorf("$%s is %q: it must be https://HOST/PATH without user, query or fragment", tokenProxyVariable, redact.URL(raw))
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" ||
+		u.Fragment != "" {
+		return entra.TokenProxy{}, usageErrorf(
+			"$%s is %q: it must be https://HOST/PATH without user, query or fragment",
+			tokenProxyVariable,
+			redact.URL(raw),
+		)
 	}
 	p := entra.TokenProxy{URL: u, SNIName: getenv(tokenProxySNIVariable)}
 	switch file, data := getenv(tokenProxyCAFileVariable), getenv(tokenProxyCADataVariable); {
 	case file != "" && data != "":
-		return p, usageErrorf("both $%s and $%s are set: only one may be", tokenProxyCAFileVariable, tokenProxyCADataVariable)
+		return p, usageErrorf(
+			"both $%s and $%s are set: only one may be",
+			tokenProxyCAFileVariable,
+			tokenProxyCADataVariable,
+		)
 	case file != "":
 		p.CA, err = readRegularFile(file, maxCASize+1)
 		if err == nil && len(p.CA) > maxCASize {
 			err = fmt.Errorf("it has more than %d bytes", maxCASize)
 		}
 		if err != nil {
-			return p, fmt.Errorf("read the token proxy's CA in %q ($%s): %w", file, tokenProxyCAFileVariable, err)
+			return p, fmt.Errorf(
+				"read the token proxy's CA in %q ($%s): %w",
+				file,
+				tokenProxyCAFileVariable,
+				err,
+			)
 		}
 	case data != "":
 		p.CA = []byte(data)
@@ -83,7 +104,11 @@ func readTokenProxy(r Request, getenv func(string) string) (entra.TokenProxy, er
 	}
 	p.Roots = x509.NewCertPool()
 	if !p.Roots.AppendCertsFromPEM(p.CA) {
-		return p, usageErrorf("the token proxy's CA ($%s or $%s) has no certificate in PEM form", tokenProxyCAFileVariable, tokenProxyCADataVariable)
+		return p, usageErrorf(
+			"the token proxy's CA ($%s or $%s) has no certificate in PEM form",
+			tokenProxyCAFileVariable,
+			tokenProxyCADataVariable,
+		)
 	}
 	return p, nil
 }

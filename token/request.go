@@ -78,7 +78,10 @@ func (r Request) setExplicitly(flag string) bool {
 	if !variable {
 		return r.From[flag] != fromDefault
 	}
-	return slices.ContainsFunc(flagVariables(flag), func(v Variable) bool { return v.Name == name && v.Overrides })
+	return slices.ContainsFunc(
+		flagVariables(flag),
+		func(v Variable) bool { return v.Name == name && v.Overrides },
+	)
 }
 
 func flagTag(flag string) reflect.StructTag {
@@ -100,7 +103,10 @@ func isSecretFlag(flag string) bool { return flagTag(flag).Get("secret") != "" }
 // audience is the application that the token is for. Like kubelogin's, a server ID may be written
 // as the scope that it becomes.
 func (r Request) audience() string {
-	if id := strings.TrimRight(strings.TrimSuffix(strings.TrimRight(r.ServerID, "/"), "/.default"), "/"); id != "" {
+	if id := strings.TrimRight(
+		strings.TrimSuffix(strings.TrimRight(r.ServerID, "/"), "/.default"),
+		"/",
+	); id != "" {
 		return id
 	}
 	return flagTag("server-id").Get("otherwise")

@@ -12,7 +12,10 @@ import (
 // whose values the request holds; getenv reads the environment. It returns the request with every
 // value and where that came from, and chooses the login method where none was named. An empty
 // variable is an unset one.
-func (r Request) Resolve(typed func(flag string) bool, getenv func(string) string) (Request, error) {
+func (r Request) Resolve(
+	typed func(flag string) bool,
+	getenv func(string) string,
+) (Request, error) {
 	r.From = map[string]string{}
 	// The method comes first: which variables count depends on it, and it on the token file's.
 	for _, only := range []string{"login", "federated-token-file", ""} {
@@ -23,12 +26,16 @@ func (r Request) Resolve(typed func(flag string) bool, getenv func(string) strin
 			r.Login, r.From["login"] = r.defaultLogin(getenv), fromDefault
 		}
 	}
-	if m, known := MethodByName(r.Login); known && m.Interactive && r.From["timeout"] == fromDefault {
+	if m, known := MethodByName(
+		r.Login,
+	); known && m.Interactive &&
+		r.From["timeout"] == fromDefault {
 		r.Timeout = interactiveTimeout
 	}
 	// An authority host that is just in the air yields to an environment that somebody wrote down
 	// (https://github.com/Azure/kubelogin/issues/507).
-	if r.From["environment"] == "--environment" && strings.HasPrefix(r.From["authority-host"], "$") {
+	if r.From["environment"] == "--environment" &&
+		strings.HasPrefix(r.From["authority-host"], "$") {
 		r.AuthorityHost = ""
 		r.From["authority-host"] += ", ignored because of --environment"
 	}
@@ -44,7 +51,11 @@ func (r Request) defaultLogin(getenv func(string) string) string {
 }
 
 // resolveFlags sets the flag named only, or all of them where that is "".
-func (r *Request) resolveFlags(only string, typed func(string) bool, getenv func(string) string) error {
+func (r *Request) resolveFlags(
+	only string,
+	typed func(string) bool,
+	getenv func(string) string,
+) error {
 	fields := reflect.ValueOf(r).Elem()
 	for i := range fields.NumField() {
 		tag := fields.Type().Field(i).Tag
@@ -62,7 +73,10 @@ func (r *Request) resolveFlags(only string, typed func(string) bool, getenv func
 			continue
 		}
 		if err := setField(fields.Field(i), value); err != nil {
-			return &UsageError{Text: fmt.Sprintf("%v (%s)", err, from), Hint: "correct or unset it, or give --" + flag}
+			return &UsageError{
+				Text: fmt.Sprintf("%v (%s)", err, from),
+				Hint: "correct or unset it, or give --" + flag,
+			}
 		}
 	}
 	return nil
@@ -70,7 +84,13 @@ func (r *Request) resolveFlags(only string, typed func(string) bool, getenv func
 
 // strongestSource returns the strongest source of a flag's value that has one. from is "" where
 // there is none.
-func (r *Request) strongestSource(flag string, tag reflect.StructTag, field reflect.Value, typed func(string) bool, getenv func(string) string) (value, from string) {
+func (r *Request) strongestSource(
+	flag string,
+	tag reflect.StructTag,
+	field reflect.Value,
+	typed func(string) bool,
+	getenv func(string) string,
+) (value, from string) {
 	counts := func(value string) bool {
 		if flag == "client-id" && strings.EqualFold(value, PublicClientID) && r.needsOwnClientID() {
 			r.publicClientGiven = true
@@ -106,7 +126,8 @@ func (r *Request) strongestSource(flag string, tag reflect.StructTag, field refl
 
 // readsVariable tells whether a variable counts for this request.
 func (r *Request) readsVariable(v Variable) bool {
-	return (!v.Overrides || !r.DisableEnvironmentOverride) && (!v.AzureRM || r.UseAzureRMEnvVars) && (v.Method == "" || v.Method == r.Login)
+	return (!v.Overrides || !r.DisableEnvironmentOverride) && (!v.AzureRM || r.UseAzureRMEnvVars) &&
+		(v.Method == "" || v.Method == r.Login)
 }
 
 func (r *Request) needsOwnClientID() bool {
@@ -128,7 +149,10 @@ func setField(field reflect.Value, value string) error {
 func ParseDuration(value string) (time.Duration, error) {
 	d, err := time.ParseDuration(value)
 	if err != nil {
-		return 0, fmt.Errorf("%q is not a length of time: it needs a number and a unit, as 90s or 2m", value)
+		return 0, fmt.Errorf(
+			"%q is not a length of time: it needs a number and a unit, as 90s or 2m",
+			value,
+		)
 	}
 	return d, nil
 }

@@ -86,10 +86,15 @@ func (u *reuseTokenSource) token(ctx context.Context) (Token, error) {
 
 // refresh takes this process's turn: it looks again for what came meanwhile, asks within patient,
 // and stores what came of it.
-func (u *reuseTokenSource) refresh(ctx, patient context.Context, have cacheRecord, began time.Time) (Token, error) {
+func (u *reuseTokenSource) refresh(
+	ctx, patient context.Context,
+	have cacheRecord,
+	began time.Time,
+) (Token, error) {
 	unlock, err := u.lock(patient, !have.Token.fresh(u.Now()))
 	defer unlock()
-	if u.inputsChanged != nil && u.inputsChanged() { // who is signed in has changed since this run began: what others got is not for it
+	if u.inputsChanged != nil &&
+		u.inputsChanged() { // who is signed in has changed since this run began: what others got is not for it
 		return u.exchange(patient, patient == ctx)
 	}
 	have = u.reload(have)
@@ -99,7 +104,10 @@ func (u *reuseTokenSource) refresh(ctx, patient context.Context, have cacheRecor
 	case have.arrivedSince(began, now), have.Token.fresh(now) && !have.Token.needsRefresh(now):
 		return u.serve(have.Token, "another process has just asked; its token is served")
 	case have.inBackoff(now, u.routeHash):
-		return u.serve(have.Token, "another process could not renew just now; the cached token is served")
+		return u.serve(
+			have.Token,
+			"another process could not renew just now; the cached token is served",
+		)
 	case err != nil && have.Token.fresh(now), !inTime && have.Token.validFor(2*refreshBackoff, now):
 		u.Log.Debug("the token is not renewed here", "reason", err)
 		return u.serve(have.Token, "the cached token is served")
@@ -137,7 +145,9 @@ func (u *reuseTokenSource) lock(ctx context.Context, wait bool) (unlock func(), 
 	case u.promptInProgress != nil && u.Prompt == nil && u.promptInProgress(ctx): // who cannot ask does not wait for those who do
 		return u.store.lock(ctx, false, u.MaxLockWait)
 	case bounded && u.promptInProgress != nil && u.Prompt != nil && wait:
-		return u.lockWithNotice(func() (func(), error) { return u.store.lock(ctx, true, max(time.Until(deadline), 0)) })
+		return u.lockWithNotice(
+			func() (func(), error) { return u.store.lock(ctx, true, max(time.Until(deadline), 0)) },
+		)
 	case bounded:
 		atMost = max(min(atMost, time.Until(deadline)/2), 0)
 	}
@@ -165,7 +175,8 @@ func (r cacheRecord) arrivedSince(began, now time.Time) bool {
 
 // inBackoff tells whether the token is good for a while and renewing it has just failed.
 func (r cacheRecord) inBackoff(now time.Time, route string) bool {
-	if r.Failure == nil || r.Failure.RouteHash != route || !r.Token.validFor(2*refreshBackoff, now) {
+	if r.Failure == nil || r.Failure.RouteHash != route ||
+		!r.Token.validFor(2*refreshBackoff, now) {
 		return false
 	}
 	age := now.Sub(r.Failure.At)
@@ -175,7 +186,8 @@ func (r cacheRecord) inBackoff(now time.Time, route string) bool {
 // isFinalFor tells whether the failure came while this process waited, on the way that it would
 // have taken, and is Entra ID's last word.
 func (f *failure) isFinalFor(began, now time.Time, route string) bool {
-	return f != nil && f.Refusal != nil && f.RouteHash == route && f.At.After(began) && !f.At.After(now)
+	return f != nil && f.Refusal != nil && f.RouteHash == route && f.At.After(began) &&
+		!f.At.After(now)
 }
 
 func (u *reuseTokenSource) newFailure(err error) *failure {
@@ -215,7 +227,9 @@ func (u *reuseTokenSource) load() cacheRecord {
 		u.Log.Debug("nothing in the cache", "reason", err)
 		return cacheRecord{}
 	}
-	if !entra.IsBearerToken(r.Token.Value) { // never another's, as the entry is sealed; but it is printed
+	if !entra.IsBearerToken(
+		r.Token.Value,
+	) { // never another's, as the entry is sealed; but it is printed
 		r.Token = Token{}
 	}
 	return r

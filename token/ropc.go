@@ -20,7 +20,11 @@ var usernamePassword = Method{
 	MissingHint: "for AKS the client ID is " + PublicClientID,
 	SealedWith:  "the password and a key of the user's own",
 	Stanza: Stanza{
-		Flags:     slices.Concat(accountFlags, []string{"username", "password", "legacy"}, popFlags),
+		Flags: slices.Concat(
+			accountFlags,
+			[]string{"username", "password", "legacy"},
+			popFlags,
+		),
 		Inherited: slices.Concat(accountFlags, []string{"legacy"}, popFlags),
 		Required:  identityFlags,
 	},
@@ -37,14 +41,23 @@ func openUsernamePassword(r Request, w Options, wr entra.Client) (Login, error) 
 			if err != nil {
 				return nil, err
 			}
-			return credentialFunc(func(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
-				var bound []public.AcquireByUsernamePasswordOption
-				if a.proofKey != nil {
-					bound = append(bound, public.WithAuthenticationScheme(a.proofKey))
-				}
-				//lint:ignore SA1019 it is deprecated, and kubeconfigs that use it have to go on working
-				return toAccessToken(client.AcquireTokenByUsernamePassword(ctx, o.Scopes, r.Username, r.Password, bound...))
-			}), nil
+			return credentialFunc(
+				func(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+					var bound []public.AcquireByUsernamePasswordOption
+					if a.proofKey != nil {
+						bound = append(bound, public.WithAuthenticationScheme(a.proofKey))
+					}
+					//lint:ignore SA1019 it is deprecated, and kubeconfigs that use it have to go on working
+					return toAccessToken(
+						client.AcquireTokenByUsernamePassword(
+							ctx,
+							o.Scopes,
+							r.Username,
+							r.Password,
+							bound...),
+					)
+				},
+			), nil
 		},
 	}
 	if key := w.loadUserKey(); key != nil {

@@ -10,7 +10,10 @@ import (
 )
 
 // secretVariables are those that hold what a login shows, beside the flags' own.
-var secretVariables = slices.Concat(metadataSecretVariables, []string{gitHubActions.tokenVariable, azurePipelinesCI.tokenVariable})
+var secretVariables = slices.Concat(
+	metadataSecretVariables,
+	[]string{gitHubActions.tokenVariable, azurePipelinesCI.tokenVariable},
+)
 
 // secrets are what this request shows to somebody, who may repeat it in an error.
 func (r Request) secrets(getenv func(string) string) []string {
@@ -24,7 +27,10 @@ func (r Request) secrets(getenv func(string) string) []string {
 	for _, name := range secretVariables {
 		all = append(all, getenv(name))
 	}
-	return slices.DeleteFunc(all, func(s string) bool { return len(s) < 4 }) // shorter ones would be found in any word
+	return slices.DeleteFunc(
+		all,
+		func(s string) bool { return len(s) < 4 },
+	) // shorter ones would be found in any word
 }
 
 // RedactingLogger is log without what this request shows to somebody, who may repeat it in an

@@ -27,7 +27,10 @@ const refreshTokenLifetime = 90 * 24 * time.Hour
 // have no way to keep a refresh token but in a keyring. signInCache may be nil: then nothing is
 // kept.
 func (a attempt) publicClient(r Request, signIn msalcache.ExportReplace) (public.Client, error) {
-	options := []public.Option{public.WithAuthority(a.Authority + r.TenantID), public.WithHTTPClient(a.httpClient())}
+	options := []public.Option{
+		public.WithAuthority(a.Authority + r.TenantID),
+		public.WithHTTPClient(a.httpClient()),
+	}
 	if signIn != nil {
 		options = append(options, public.WithCache(signIn))
 	}
@@ -40,18 +43,38 @@ func (a attempt) publicClient(r Request, signIn msalcache.ExportReplace) (public
 // userLogin is the login of a method that asks a person: who has signed in before is not asked
 // again while Entra ID takes his refresh token. The sign-in is kept for all audiences, apart from
 // the access tokens.
-func userLogin(r Request, w Options, wr entra.Client, who []string, ask func(context.Context, attempt, public.Client, []string) (public.AuthResult, error)) (Login, error) {
+func userLogin(
+	r Request,
+	w Options,
+	wr entra.Client,
+	who []string,
+	ask func(context.Context, attempt, public.Client, []string) (public.AuthResult, error),
+) (Login, error) {
 	key := w.loadUserKey()
 	inputs := append(r.cacheInputs(wr), who...)
-	shared := append(slices.DeleteFunc(slices.Clone(inputs), func(in string) bool { return strings.HasPrefix(in, "audience=") || strings.HasPrefix(in, "type=") }), "holds="+HoldsSignIn)
+	shared := append(
+		slices.DeleteFunc(
+			slices.Clone(inputs),
+			func(in string) bool { return strings.HasPrefix(in, "audience=") || strings.HasPrefix(in, "type=") },
+		),
+		"holds="+HoldsSignIn,
+	)
 	return Login{
 		Secret: key,
 		Inputs: inputs,
 		NewCredential: func(a attempt) (azcore.TokenCredential, error) {
 			kept := &signInCache{Options: w, store: w.openStore(key, shared)}
-			return credentialFunc(func(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
-				return kept.token(ctx, r, a, func(client public.Client) (public.AuthResult, error) { return ask(ctx, a, client, o.Scopes) }, o.Scopes)
-			}), nil
+			return credentialFunc(
+				func(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+					return kept.token(
+						ctx,
+						r,
+						a,
+						func(client public.Client) (public.AuthResult, error) { return ask(ctx, a, client, o.Scopes) },
+						o.Scopes,
+					)
+				},
+			), nil
 		},
 		PromptInProgress: func(ctx context.Context) bool {
 			signIns := w.openStore(key, shared)
@@ -70,7 +93,13 @@ func userLogin(r Request, w Options, wr entra.Client, who []string, ask func(con
 
 // token asks with the kept sign-in, else a person. Whoever asks for another audience at the same
 // time waits until he has answered, and takes the same sign-in.
-func (s *signInCache) token(ctx context.Context, r Request, a attempt, ask func(public.Client) (public.AuthResult, error), scopes []string) (azcore.AccessToken, error) {
+func (s *signInCache) token(
+	ctx context.Context,
+	r Request,
+	a attempt,
+	ask func(public.Client) (public.AuthResult, error),
+	scopes []string,
+) (azcore.AccessToken, error) {
 	result, refused, err := s.silent(ctx, r, a, scopes)
 	if err != errNoSignIn {
 		return toAccessToken(result, err)
@@ -80,7 +109,9 @@ func (s *signInCache) token(ctx context.Context, r Request, a attempt, ask func(
 	}
 	if s.store != nil {
 		deadline, _ := ctx.Deadline() // none is a deadline long ago, and then nobody is waited for
-		unlock, err := a.lockWithNotice(func() (func(), error) { return s.store.lock(ctx, true, max(time.Until(deadline), 0)) })
+		unlock, err := a.lockWithNotice(
+			func() (func(), error) { return s.store.lock(ctx, true, max(time.Until(deadline), 0)) },
+		)
 		defer unlock()
 		if err != nil {
 			a.Log.Debug("going on without a lock on the sign-in", "reason", err)
@@ -90,12 +121,16 @@ func (s *signInCache) token(ctx context.Context, r Request, a attempt, ask func(
 		}
 	}
 	*a.LastOutcome = entra.Outcome{} // what became of the former sign-in is over
-	client, err := a.publicClient(r, &signInCache{Options: s.Options, store: s.store, ignoreStored: true})
+	client, err := a.publicClient(
+		r,
+		&signInCache{Options: s.Options, store: s.store, ignoreStored: true},
+	)
 	if err != nil {
 		return azcore.AccessToken{}, err
 	}
 	result, err = ask(client)
-	if err != nil && err.Error() == "" { // MSAL's, where a browser comes back with an error and no words
+	if err != nil &&
+		err.Error() == "" { // MSAL's, where a browser comes back with an error and no words
 		err = errors.New("the sign-in was not finished")
 	}
 	return toAccessToken(result, err)
@@ -106,7 +141,12 @@ var errNoSignIn = errors.New("nobody has signed in")
 
 // silent asks with the refresh token of whoever signed in before. errNoSignIn: there is none, or
 // Entra ID refused it, as refused then says.
-func (s *signInCache) silent(ctx context.Context, r Request, a attempt, scopes []string) (_ public.AuthResult, refused *entra.Refusal, _ error) {
+func (s *signInCache) silent(
+	ctx context.Context,
+	r Request,
+	a attempt,
+	scopes []string,
+) (_ public.AuthResult, refused *entra.Refusal, _ error) {
 	none := public.AuthResult{}
 	client, err := a.publicClient(r, s)
 	if err != nil {
@@ -148,7 +188,11 @@ type signInCache struct {
 }
 
 // Replace gives MSAL what is kept.
-func (s *signInCache) Replace(_ context.Context, cache msalcache.Unmarshaler, _ msalcache.ReplaceHints) error {
+func (s *signInCache) Replace(
+	_ context.Context,
+	cache msalcache.Unmarshaler,
+	_ msalcache.ReplaceHints,
+) error {
 	if s.store == nil || s.ignoreStored {
 		return nil
 	}
@@ -165,7 +209,11 @@ func (s *signInCache) Replace(_ context.Context, cache msalcache.Unmarshaler, _ 
 
 // Export keeps what MSAL has. Access tokens have entries of their own; with them in its cache MSAL
 // would not ask for new ones. What somebody else has kept or removed since it was read stays so.
-func (s *signInCache) Export(_ context.Context, cache msalcache.Marshaler, _ msalcache.ExportHints) error {
+func (s *signInCache) Export(
+	_ context.Context,
+	cache msalcache.Marshaler,
+	_ msalcache.ExportHints,
+) error {
 	if s.store == nil {
 		return nil
 	}

@@ -21,10 +21,14 @@ import (
 // servicePrincipal logs in as an application with its secret or its certificate.
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
 var servicePrincipal = Method{
-	Name:          "spn",
-	About:         "an application's secret or certificate",
-	Required:      []string{"client-id", "tenant-id", "client-secret|client-certificate"},
-	Optional:      slices.Concat(entraFlags, []string{"client-certificate-password", "legacy"}, popFlags),
+	Name:     "spn",
+	About:    "an application's secret or certificate",
+	Required: []string{"client-id", "tenant-id", "client-secret|client-certificate"},
+	Optional: slices.Concat(
+		entraFlags,
+		[]string{"client-certificate-password", "legacy"},
+		popFlags,
+	),
 	IdentityFlags: []string{"client-id"},
 	MissingHint:   "an application's IDs are in its registration in the tenant; its secret or certificate only whoever made it has",
 	Hints: map[int]string{
@@ -34,7 +38,16 @@ var servicePrincipal = Method{
 	},
 	SealedWith: "the secret, or the certificate's file and password",
 	Stanza: Stanza{
-		Flags:     slices.Concat(accountFlags, []string{"client-secret", "client-certificate", "client-certificate-password", "legacy"}, popFlags),
+		Flags: slices.Concat(
+			accountFlags,
+			[]string{
+				"client-secret",
+				"client-certificate",
+				"client-certificate-password",
+				"legacy",
+			},
+			popFlags,
+		),
 		Inherited: slices.Concat(accountFlags, []string{"legacy"}, popFlags),
 		Required:  identityFlags,
 	},
@@ -76,9 +89,19 @@ func openServicePrincipal(r Request, _ Options, wr entra.Client) (Login, error) 
 			return clientCredential{certificates: certificates, key: key}.tokenCredential(r, a)
 		},
 		HintValues: func() map[string]string {
-			facts := map[string]string{"source": "certificate in " + r.ClientCertificate + r.sourceNote("client-certificate")}
-			if certificates, _, err := parseCertificate(file, r.ClientCertificatePassword); err == nil {
-				facts["thumbprint"] = fmt.Sprintf("%X", sha1.Sum(certificates[0].Raw)) // as Azure's portal shows it
+			facts := map[string]string{
+				"source": "certificate in " + r.ClientCertificate + r.sourceNote(
+					"client-certificate",
+				),
+			}
+			if certificates, _, err := parseCertificate(
+				file,
+				r.ClientCertificatePassword,
+			); err == nil {
+				facts["thumbprint"] = fmt.Sprintf(
+					"%X",
+					sha1.Sum(certificates[0].Raw),
+				) // as Azure's portal shows it
 			}
 			return facts
 		},
@@ -86,7 +109,9 @@ func openServicePrincipal(r Request, _ Options, wr entra.Client) (Login, error) 
 }
 
 func (r Request) prefersSecret() bool {
-	return r.ClientCertificate == "" || r.ClientSecret != "" && r.setExplicitly("client-secret") && !r.setExplicitly("client-certificate")
+	return r.ClientCertificate == "" ||
+		r.ClientSecret != "" && r.setExplicitly("client-secret") &&
+			!r.setExplicitly("client-certificate")
 }
 
 // maxCertificateFile is many times the size of a certificate's file with its chain.
@@ -117,18 +142,34 @@ func diagnoseCertificate(r Request, w Options) []Finding {
 	found := Finding{Status: StatusWrong, Check: "certificate"}
 	certificates, _, err := parseCertificate(file, r.ClientCertificatePassword)
 	if err != nil {
-		found.Text, found.Todo = fmt.Sprintf("%q%s: %v", r.ClientCertificate, r.sourceNote("client-certificate"), err), certificateHint
+		found.Text, found.Todo = fmt.Sprintf(
+			"%q%s: %v",
+			r.ClientCertificate,
+			r.sourceNote("client-certificate"),
+			err,
+		), certificateHint
 		return []Finding{found}
 	}
 	c, now := certificates[0], w.Now()
-	found.Text = fmt.Sprintf("%s%s: thumbprint %X, good from %s until %s", r.ClientCertificate, r.sourceNote("client-certificate"), sha1.Sum(c.Raw), formatTime(c.NotBefore), formatTime(c.NotAfter))
+	found.Text = fmt.Sprintf(
+		"%s%s: thumbprint %X, good from %s until %s",
+		r.ClientCertificate,
+		r.sourceNote("client-certificate"),
+		sha1.Sum(c.Raw),
+		formatTime(c.NotBefore),
+		formatTime(c.NotAfter),
+	)
 	switch {
 	case now.After(c.NotAfter):
 		found.Todo = "it has expired: make another one and add it to the application"
 	case now.Before(c.NotBefore):
-		found.Todo = "it is not good yet, or this machine's clock is wrong (it is " + formatTime(now) + " here)"
+		found.Todo = "it is not good yet, or this machine's clock is wrong (it is " + formatTime(
+			now,
+		) + " here)"
 	case now.Add(certificateExpiryWarning).After(c.NotAfter):
-		found.Status, found.Todo = StatusWarning, "it ends in "+formatDuration(c.NotAfter.Sub(now))+": add the next one to the application before"
+		found.Status, found.Todo = StatusWarning, "it ends in "+formatDuration(
+			c.NotAfter.Sub(now),
+		)+": add the next one to the application before"
 	default:
 		found.Status = StatusOK
 	}
@@ -137,7 +178,12 @@ func diagnoseCertificate(r Request, w Options) []Finding {
 
 func (r Request) certificateError(err error) error {
 	return &UsageError{
-		Text: fmt.Sprintf("read the certificate in %q%s: %v", r.ClientCertificate, r.sourceNote("client-certificate"), err),
+		Text: fmt.Sprintf(
+			"read the certificate in %q%s: %v",
+			r.ClientCertificate,
+			r.sourceNote("client-certificate"),
+			err,
+		),
 		Hint: certificateHint,
 	}
 }
@@ -146,7 +192,10 @@ const certificateHint = "the file has to hold the certificate and its private ke
 
 // parseCertificate reads a certificate, its chain and its RSA key from PEM or from PKCS #12, in any
 // encryption that OpenSSL and Windows write. The certificate of the key comes first.
-func parseCertificate(file []byte, password string) ([]*x509.Certificate, crypto.PrivateKey, error) {
+func parseCertificate(
+	file []byte,
+	password string,
+) ([]*x509.Certificate, crypto.PrivateKey, error) {
 	var certificates []*x509.Certificate
 	var key crypto.PrivateKey
 	var err error
@@ -167,7 +216,9 @@ func parseCertificate(file []byte, password string) ([]*x509.Certificate, crypto
 	}
 	rsaKey, ok := key.(*rsa.PrivateKey)
 	if !ok {
-		return nil, nil, errors.New("its private key is not an RSA key, and Entra ID takes no other")
+		return nil, nil, errors.New(
+			"its private key is not an RSA key, and Entra ID takes no other",
+		)
 	}
 	for i, c := range certificates {
 		if rsaKey.PublicKey.Equal(c.PublicKey) {

@@ -25,19 +25,33 @@ func (s *timeoutStore) get() ([]byte, error) {
 }
 
 func (s *timeoutStore) put(data []byte, holds string, expires time.Time) error {
-	_, err := callWithTimeout(s, storeTimeout, func() (struct{}, error) { return struct{}{}, s.store.Put(data, holds, expires) }, nil)
+	_, err := callWithTimeout(
+		s,
+		storeTimeout,
+		func() (struct{}, error) { return struct{}{}, s.store.Put(data, holds, expires) },
+		nil,
+	)
 	return err
 }
 
 // lock waits for the lock as long as ctx lasts, which atMost bounds. unlock is never nil.
-func (s *timeoutStore) lock(ctx context.Context, wait bool, atMost time.Duration) (unlock func(), err error) {
+func (s *timeoutStore) lock(
+	ctx context.Context,
+	wait bool,
+	atMost time.Duration,
+) (unlock func(), err error) {
 	ctx, done := context.WithTimeout(ctx, atMost)
 	defer done()
-	give, err := callWithTimeout(s, atMost+storeTimeout, func() (func(), error) { return s.store.Lock(ctx, wait) }, func(give func()) {
-		if give != nil {
-			give()
-		}
-	})
+	give, err := callWithTimeout(
+		s,
+		atMost+storeTimeout,
+		func() (func(), error) { return s.store.Lock(ctx, wait) },
+		func(give func()) {
+			if give != nil {
+				give()
+			}
+		},
+	)
 	if err != nil {
 		return func() {}, err
 	}
@@ -46,13 +60,23 @@ func (s *timeoutStore) lock(ctx context.Context, wait bool, atMost time.Duration
 			go give()
 			return
 		}
-		_, _ = callWithTimeout(s, storeTimeout, func() (struct{}, error) { give(); return struct{}{}, nil }, nil)
+		_, _ = callWithTimeout(
+			s,
+			storeTimeout,
+			func() (struct{}, error) { give(); return struct{}{}, nil },
+			nil,
+		)
 	}, nil
 }
 
 // callWithTimeout runs f, which uses the store, and waits no longer than d for it; late, if not
 // nil, gets what f still returns after that.
-func callWithTimeout[T any](s *timeoutStore, d time.Duration, f func() (T, error), late func(T)) (T, error) {
+func callWithTimeout[T any](
+	s *timeoutStore,
+	d time.Duration,
+	f func() (T, error),
+	late func(T),
+) (T, error) {
 	type outcome struct {
 		result T
 		err    error
@@ -112,7 +136,10 @@ const waitNoticeDelay = time.Second
 // lockWithNotice tells a person that something takes time because of others.
 func (w Options) lockWithNotice(lock func() (func(), error)) (unlock func(), err error) {
 	told := time.AfterFunc(waitNoticeDelay, func() {
-		fmt.Fprintln(w.Prompt, "waiting for another process, which may be asking somebody to sign in")
+		fmt.Fprintln(
+			w.Prompt,
+			"waiting for another process, which may be asking somebody to sign in",
+		)
 	})
 	defer told.Stop()
 	return lock()

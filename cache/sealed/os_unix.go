@@ -36,7 +36,11 @@ func IsAbs(path string) bool { return path != "" && os.IsPathSeparator(path[0]) 
 // CheckPrivate says why a file or folder is not this user's alone to write to; nil when it is.
 func CheckPrivate(fi fs.FileInfo) error {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("it belongs to user %d, this process runs as user %d", st.Uid, os.Geteuid())
+		return fmt.Errorf(
+			"it belongs to user %d, this process runs as user %d",
+			st.Uid,
+			os.Geteuid(),
+		)
 	}
 	if fi.Mode().Perm()&0o022 != 0 {
 		return fmt.Errorf("others can write to it (mode %04o)", fi.Mode().Perm())

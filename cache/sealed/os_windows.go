@@ -36,7 +36,14 @@ func Lock(f *os.File, wait bool) error {
 	if !wait {
 		how |= windows.LOCKFILE_FAIL_IMMEDIATELY
 	}
-	err := windows.LockFileEx(windows.Handle(f.Fd()), how, 0, math.MaxUint32, math.MaxUint32, new(windows.Overlapped))
+	err := windows.LockFileEx(
+		windows.Handle(f.Fd()),
+		how,
+		0,
+		math.MaxUint32,
+		math.MaxUint32,
+		new(windows.Overlapped),
+	)
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
 		return ErrHeld
 	}

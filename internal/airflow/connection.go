@@ -61,7 +61,11 @@ func ConnectionURI(d kubeconfig.Document) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	value := strings.ReplaceAll(url.QueryEscape(string(raw)), "+", "%20") // a plus is a blank to some decoders only
+	value := strings.ReplaceAll(
+		url.QueryEscape(string(raw)),
+		"+",
+		"%20",
+	) // a plus is a blank to some decoders only
 	return []byte(UriScheme + "/?__extra__=" + value), nil
 }
 

@@ -41,11 +41,26 @@ var brokenReleases = []struct {
 	text                   string
 }{
 	// https://github.com/kubernetes-client/python/issues/2356
-	{"kubernetes", "32.0.0", "32.0.0", "runs the plugin without its arguments: install 32.0.1 or another release"},
+	{
+		"kubernetes",
+		"32.0.0",
+		"32.0.0",
+		"runs the plugin without its arguments: install 32.0.1 or another release",
+	},
 	// https://github.com/kubernetes-client/python/issues/2582
-	{"kubernetes", "36.0.0", "36.0.0", "does not send the plugin's token: install 36.0.1 or another release"},
+	{
+		"kubernetes",
+		"36.0.0",
+		"36.0.0",
+		"does not send the plugin's token: install 36.0.1 or another release",
+	},
 	// https://github.com/apache/airflow/issues/61737
-	{"apache_airflow_providers_cncf_kubernetes", "10.12.3", "10.16.0", "keeps the first token in deferrable tasks, which fail with 401 when it ends: install 10.16.1 or newer, or set deferrable=False"},
+	{
+		"apache_airflow_providers_cncf_kubernetes",
+		"10.12.3",
+		"10.16.0",
+		"keeps the first token in deferrable tasks, which fail with 401 when it ends: install 10.16.1 or newer, or set deferrable=False",
+	},
 }
 
 // Warnings are those that apply here to a kubeconfig, or to an Airflow connection that holds one,
@@ -59,9 +74,19 @@ func Warnings(connection bool, m token.Method, getenv func(string) string) []str
 	}
 	for _, b := range brokenReleases {
 		for _, found := range installedReleases(b.distribution, getenv) {
-			if compareVersions(found.version, b.from) >= 0 && compareVersions(found.version, b.to) <= 0 {
+			if compareVersions(found.version, b.from) >= 0 &&
+				compareVersions(found.version, b.to) <= 0 {
 				name := strings.ReplaceAll(b.distribution, "_", "-")
-				texts = append(texts, fmt.Sprintf("Python's %s %s (in %s) %s", name, found.version, found.folder, b.text))
+				texts = append(
+					texts,
+					fmt.Sprintf(
+						"Python's %s %s (in %s) %s",
+						name,
+						found.version,
+						found.folder,
+						b.text,
+					),
+				)
 			}
 		}
 	}
@@ -75,9 +100,14 @@ type release struct{ version, folder string }
 func installedReleases(distribution string, getenv func(string) string) []release {
 	var found []release
 	for _, folder := range sitePackages(getenv) {
-		names, _ := filepath.Glob(filepath.Join(folder, distribution+"-*.dist-info")) // no more than a folder name can be wrong
+		names, _ := filepath.Glob(
+			filepath.Join(folder, distribution+"-*.dist-info"),
+		) // no more than a folder name can be wrong
 		for _, name := range names {
-			version := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(name), distribution+"-"), ".dist-info")
+			version := strings.TrimSuffix(
+				strings.TrimPrefix(filepath.Base(name), distribution+"-"),
+				".dist-info",
+			)
 			found = append(found, release{version, filepath.Dir(name)})
 		}
 	}

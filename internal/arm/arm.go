@@ -27,7 +27,13 @@ const aksAPIVersion = "2024-09-01"
 //
 // The answer is the service's: that it may be a kubeconfig is all that is known of it. It may hold
 // a client certificate with its key.
-func ClusterUserKubeconfig(ctx context.Context, request token.Request, w token.Options, resourceID string, publicFQDN bool) ([]byte, error) {
+func ClusterUserKubeconfig(
+	ctx context.Context,
+	request token.Request,
+	w token.Options,
+	resourceID string,
+	publicFQDN bool,
+) ([]byte, error) {
 	cluster, err := parseResourceID(resourceID)
 	if err != nil {
 		return nil, err
@@ -50,7 +56,10 @@ func ClusterUserKubeconfig(ctx context.Context, request token.Request, w token.O
 	}
 	kubeconfig, err := extractKubeconfig(answer.Body)
 	if err != nil {
-		return nil, call.newError(err.Error(), `see what state the cluster is in: az aks show --ids "{id}"`)
+		return nil, call.newError(
+			err.Error(),
+			`see what state the cluster is in: az aks show --ids "{id}"`,
+		)
 	}
 	return kubeconfig, nil
 }
@@ -126,7 +135,10 @@ func (c credentialRequest) url(publicFQDN bool) string {
 	if publicFQDN {
 		query.Set("server-fqdn", "public")
 	}
-	path := url.URL{Path: c.cluster.resourceID() + "/listClusterUserCredential", RawQuery: query.Encode()}
+	path := url.URL{
+		Path:     c.cluster.resourceID() + "/listClusterUserCredential",
+		RawQuery: query.Encode(),
+	}
 	return c.endpoint + path.String()
 }
 
@@ -154,10 +166,19 @@ func (c credentialRequest) refusalError(a token.Response) error {
 	var said struct {
 		Error struct{ Code, Message string }
 	}
-	_ = json.Unmarshal(a.Body, &said) // what does not fit stays empty, and the status still says something
+	_ = json.Unmarshal(
+		a.Body,
+		&said,
+	) // what does not fit stays empty, and the status still says something
 	code, message := token.Clean(said.Error.Code), token.Clean(said.Error.Message)
 	if code == "" {
-		return c.newError(fmt.Sprintf("HTTP status %d, and not in its form", a.Status), cmp.Or(statusHint(a), "something else than {service} answered there: a proxy, a firewall's page, or the wrong address"))
+		return c.newError(
+			fmt.Sprintf("HTTP status %d, and not in its form", a.Status),
+			cmp.Or(
+				statusHint(a),
+				"something else than {service} answered there: a proxy, a firewall's page, or the wrong address",
+			),
+		)
 	}
 	if id := token.Clean(a.Header.Get("X-Ms-Correlation-Request-Id")); id != "" {
 		message = "(correlation ID " + id + ") " + message // in front: messages are long, and what is too long is cut
@@ -184,11 +205,30 @@ func statusHint(a token.Response) string {
 func (c credentialRequest) newError(what, hint string) error {
 	r := c.request
 	fill := strings.NewReplacer(
-		"{service}", "Azure Resource Manager", "{id}", c.cluster.resourceID(), "{subscription}", c.cluster.subscription, "{group}", c.cluster.group, "{cluster}", c.cluster.name,
-		"{client}", r.ClientID, "{who}", fmt.Sprintf("client ID %s (%s)", r.ClientID, r.From["client-id"]), "{tenant}", fmt.Sprintf("%s (%s)", r.TenantID, r.From["tenant-id"]),
+		"{service}",
+		"Azure Resource Manager",
+		"{id}",
+		c.cluster.resourceID(),
+		"{subscription}",
+		c.cluster.subscription,
+		"{group}",
+		c.cluster.group,
+		"{cluster}",
+		c.cluster.name,
+		"{client}",
+		r.ClientID,
+		"{who}",
+		fmt.Sprintf("client ID %s (%s)", r.ClientID, r.From["client-id"]),
+		"{tenant}",
+		fmt.Sprintf("%s (%s)", r.TenantID, r.From["tenant-id"]),
 	)
 	return &token.FailedError{
-		Text: fmt.Sprintf("ask Azure Resource Manager at %s for the kubeconfig of cluster %q: %s", c.endpoint, c.cluster.name, what),
+		Text: fmt.Sprintf(
+			"ask Azure Resource Manager at %s for the kubeconfig of cluster %q: %s",
+			c.endpoint,
+			c.cluster.name,
+			what,
+		),
 		Hint: fill.Replace(hint),
 	}
 }

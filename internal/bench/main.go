@@ -30,11 +30,17 @@ func main() {
 	check := flag.Bool("check", false, "fail where a number is far beyond its bound")
 	flag.Parse()
 	if flag.NArg() != 3 || *rounds < 1 {
-		fmt.Fprintln(os.Stderr, "usage: bench [-rounds N] [-out FOLDER] [-check] AKSLOGIN EMPTY LAUNCH")
+		fmt.Fprintln(
+			os.Stderr,
+			"usage: bench [-rounds N] [-out FOLDER] [-check] AKSLOGIN EMPTY LAUNCH",
+		)
 		os.Exit(2)
 	}
 	if runtime.GOOS != "linux" {
-		fmt.Fprintln(os.Stderr, "bench: programs are made to trust the emulator by SSL_CERT_FILE; run it on Linux")
+		fmt.Fprintln(
+			os.Stderr,
+			"bench: programs are made to trust the emulator by SSL_CERT_FILE; run it on Linux",
+		)
 		os.Exit(1)
 	}
 	tb := &entratest.ProgramTB{Name: "bench"}
@@ -77,32 +83,75 @@ func bench(tb entratest.TB, rounds int, program, empty, launch string) (*report,
 		return nil, err
 	}
 	r := &report{Machine: machine(), Program: built(program), Rounds: rounds, Settings: []string{
-		fmt.Sprintf("%d rounds; in each all run once, in another order; ratios are of the runs of one round, and their medians are shown", rounds),
+		fmt.Sprintf(
+			"%d rounds; in each all run once, in another order; ratios are of the runs of one round, and their medians are shown",
+			rounds,
+		),
 		"a run is from the start of the process to its end, its output in a file; the median of very many rounds would be within the first two numbers, with 95 %; the ratio of the fastest is beside",
 		"Entra ID is emulated on this machine, behind the public cloud's names and a proxy: the CPU that it needs is this machine's too",
-		fmt.Sprintf("%s an answer: every HTTP answer comes that much later; %[1]s a round trip: everything on the way does, the connection and TLS too", away),
+		fmt.Sprintf(
+			"%s an answer: every HTTP answer comes that much later; %[1]s a round trip: everything on the way does, the connection and TLS too",
+			away,
+		),
 		"kubelogin " + kubelogin.Version + " from the Go module proxy, static as its releases; the flags are the same, and those of a kubeconfig",
 	}}
 
 	nothing := &contestant{name: "empty Go program", program: empty, silent: true}
 	warm := &contestant{name: "akslogin, warm", program: program}
-	many := &contestant{name: "akslogin, warm, 10,000 entries in its cache", program: program, crowded: crowded}
-	cold := &contestant{name: "akslogin, cold, 20 ms an answer", program: program, cold: true, latency: away}
-	far := &contestant{name: "akslogin, cold, 20 ms a round trip", program: program, cold: true, distance: away}
+	many := &contestant{
+		name:    "akslogin, warm, 10,000 entries in its cache",
+		program: program,
+		crowded: crowded,
+	}
+	cold := &contestant{
+		name:    "akslogin, cold, 20 ms an answer",
+		program: program,
+		cold:    true,
+		latency: away,
+	}
+	far := &contestant{
+		name:     "akslogin, cold, 20 ms a round trip",
+		program:  program,
+		cold:     true,
+		distance: away,
+	}
 
 	kubelogin, err := kubelogin.Program()
 	if err != nil {
 		r.Missing = append(r.Missing, err.Error())
 	}
 	kWarm := &contestant{name: "kubelogin, warm", program: kubelogin}
-	kLate := &contestant{name: "kubelogin, warm, 20 ms an answer", program: kubelogin, latency: away}
-	kAlone := &contestant{name: "kubelogin, warm, --disable-instance-discovery", program: kubelogin, args: []string{"--disable-instance-discovery"}}
-	kCold := &contestant{name: "kubelogin, cold, 20 ms an answer", program: kubelogin, cold: true, latency: away}
-	kFar := &contestant{name: "kubelogin, cold, 20 ms a round trip", program: kubelogin, cold: true, distance: away}
+	kLate := &contestant{
+		name:    "kubelogin, warm, 20 ms an answer",
+		program: kubelogin,
+		latency: away,
+	}
+	kAlone := &contestant{
+		name:    "kubelogin, warm, --disable-instance-discovery",
+		program: kubelogin,
+		args:    []string{"--disable-instance-discovery"},
+	}
+	kCold := &contestant{
+		name:    "kubelogin, cold, 20 ms an answer",
+		program: kubelogin,
+		cold:    true,
+		latency: away,
+	}
+	kFar := &contestant{
+		name:     "kubelogin, cold, 20 ms a round trip",
+		program:  kubelogin,
+		cold:     true,
+		distance: away,
+	}
 	all := []*contestant{nothing, warm, many, kAlone, kWarm, kLate, cold, kCold, far, kFar}
 	all = slices.DeleteFunc(all, func(c *contestant) bool { return c.program == "" })
 
-	fmt.Fprintf(os.Stderr, "bench: %d rounds of %d runs; a hundred rounds take a minute or two\n", rounds, len(all))
+	fmt.Fprintf(
+		os.Stderr,
+		"bench: %d rounds of %d runs; a hundred rounds take a minute or two\n",
+		rounds,
+		len(all),
+	)
 	before := load()
 	for _, c := range all {
 		if err := f.enter(c); err != nil {
@@ -113,19 +162,45 @@ func bench(tb entratest.TB, rounds int, program, empty, launch string) (*report,
 		return nil, err
 	}
 	for _, c := range all {
-		r.Timings = append(r.Timings, timing{c.name, spreadOf(ms(c.runs, wall)), spreadOf(ms(c.runs, cpu)), c.requests, c.connections})
+		r.Timings = append(
+			r.Timings,
+			timing{
+				c.name,
+				spreadOf(ms(c.runs, wall)),
+				spreadOf(ms(c.runs, cpu)),
+				c.requests,
+				c.connections,
+			},
+		)
 	}
 
 	if before != "" {
-		r.Settings = append(r.Settings, fmt.Sprintf("the machine's load was %s before the rounds and %s after them: what else it does makes all times longer, and ratios of short ones smaller", before, load()))
+		r.Settings = append(
+			r.Settings,
+			fmt.Sprintf(
+				"the machine's load was %s before the rounds and %s after them: what else it does makes all times longer, and ratios of short ones smaller",
+				before,
+				load(),
+			),
+		)
 	}
 
 	r.addRatio("warm / empty Go program", warm, nothing, atMost(3, 5))
 	if kubelogin != "" {
 		r.addRatio("kubelogin warm / warm, Entra ID at no distance", kWarm, warm, atLeast(6, 2.5))
-		r.addRatio("kubelogin warm / warm, Entra ID at 20 ms an answer", kLate, warm, atLeast(10, 3))
+		r.addRatio(
+			"kubelogin warm / warm, Entra ID at 20 ms an answer",
+			kLate,
+			warm,
+			atLeast(10, 3),
+		)
 		r.addRatio("kubelogin warm with --disable-instance-discovery / warm", kAlone, warm, nil)
-		r.addRatio("kubelogin cold / cold, Entra ID at 20 ms an answer", kCold, cold, atLeast(2, 1.1))
+		r.addRatio(
+			"kubelogin cold / cold, Entra ID at 20 ms an answer",
+			kCold,
+			cold,
+			atLeast(2, 1.1),
+		)
 		r.addRatio("kubelogin cold / cold, Entra ID at 20 ms a round trip", kFar, far, nil)
 	}
 	r.addRatio("warm with 10,000 entries in the cache / with one", many, warm, atMost(1.1, 3))
@@ -204,7 +279,12 @@ func (f *field) crowds(r *report, warm, cold *contestant, rounds int) error {
 		ratios = append(ratios, (c.Seconds()*1000-exchange)/(w.Seconds()*1000))
 	}
 	r.add("100 cold at once: token requests, the most", "", float64(requests), exactly(1))
-	r.addSpread("100 cold at once, less one exchange / 100 warm at once", "", spreadOf(ratios), atMost(1.5, 4))
+	r.addSpread(
+		"100 cold at once, less one exchange / 100 warm at once",
+		"",
+		spreadOf(ratios),
+		atMost(1.5, 4),
+	)
 	r.addSpread("100 warm at once", "ms", spreadOf(warmly), nil)
 	r.addSpread("100 cold at once", "ms", spreadOf(coldly), nil)
 	r.add("one exchange: cold less warm, 20 ms an answer", "ms", exchange, nil)
@@ -233,7 +313,10 @@ func (f *field) sizes(r *report, launch string, nothing, warm *contestant) error
 
 // reasons are why a warm run opens files: by the beginning of their path, or by its end.
 var reasons = []struct{ begin, end, why string }{
-	{begin: "/sys/kernel/mm/transparent_hugepage/", why: "Go's runtime, as in every program: the size of huge pages"},
+	{
+		begin: "/sys/kernel/mm/transparent_hugepage/",
+		why:   "Go's runtime, as in every program: the size of huge pages",
+	},
 	{begin: "/proc/self/cgroup", why: "Go's runtime: the container's share of CPUs"},
 	{begin: "/proc/self/mountinfo", why: "Go's runtime: the container's share of CPUs"},
 	{begin: "/sys/fs/cgroup/", why: "Go's runtime: the container's share of CPUs"},
@@ -266,7 +349,8 @@ var callReasons = map[string]string{
 
 func why(path string) string {
 	for _, r := range reasons {
-		if r.begin != "" && strings.HasPrefix(path, r.begin) || r.end != "" && strings.HasSuffix(path, r.end) {
+		if r.begin != "" && strings.HasPrefix(path, r.begin) ||
+			r.end != "" && strings.HasSuffix(path, r.end) {
 			return r.why
 		}
 	}
@@ -292,15 +376,30 @@ func (f *field) traces(r *report, nothing, warm, cold *contestant) error {
 	r.Calls, r.Beyond = t.calls, t.beyond(base)
 	r.add("warm: system calls, without the scheduler's", "", float64(t.number()), counted())
 	r.add("warm: of these an empty Go program has not", "", float64(added(r.Beyond)), counted())
-	r.add("warm: system calls without a reason that is known here", "", float64(added(without(r.Beyond, callReasons))), exactly(0))
+	r.add(
+		"warm: system calls without a reason that is known here",
+		"",
+		float64(added(without(r.Beyond, callReasons))),
+		exactly(0),
+	)
 	r.add("warm: files opened", "", float64(len(t.opened)), counted())
-	r.add("warm: files opened without a reason that is known here", "", float64(unexplained), exactly(0))
+	r.add(
+		"warm: files opened without a reason that is known here",
+		"",
+		float64(unexplained),
+		exactly(0),
+	)
 	r.add("warm: bytes read from files", "", float64(t.bytes()), counted())
 	exchange, err := f.trace(cold)
 	if err != nil {
 		return err
 	}
-	r.add("cold: files with root certificates", "", float64(exchange.roots(f.entra.CAFile)), exactly(1))
+	r.add(
+		"cold: files with root certificates",
+		"",
+		float64(exchange.roots(f.entra.CAFile)),
+		exactly(1),
+	)
 	return nil
 }
 

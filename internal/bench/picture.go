@@ -49,10 +49,22 @@ func (r *report) picture() []byte {
 	at := func(ms float64) float64 { return barsFrom + ms/longest*(barsTo-barsFrom) }
 	height := firstBar + barStep*len(r.Timings) + 34
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%[1]d" height="%[2]d" role="img" aria-label="How long get-token takes">`, pictureWidth, height)
+	fmt.Fprintf(
+		&b,
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%[1]d" height="%[2]d" role="img" aria-label="How long get-token takes">`,
+		pictureWidth,
+		height,
+	)
 	fmt.Fprintf(&b, "\n<style>%s</style>\n", pictureStyle)
-	fmt.Fprint(&b, `<text class="title" x="12" y="26">How long one run of get-token takes</text>`+"\n")
-	fmt.Fprintf(&b, `<text class="small" x="12" y="45">milliseconds from start to end: the median of %d runs in turn, and a line from quartile to quartile</text>`+"\n", r.Rounds)
+	fmt.Fprint(
+		&b,
+		`<text class="title" x="12" y="26">How long one run of get-token takes</text>`+"\n",
+	)
+	fmt.Fprintf(
+		&b,
+		`<text class="small" x="12" y="45">milliseconds from start to end: the median of %d runs in turn, and a line from quartile to quartile</text>`+"\n",
+		r.Rounds,
+	)
 	for i, t := range r.Timings {
 		class := "empty"
 		for begin, its := range map[string]string{"akslogin": "ours", "kubelogin": "theirs"} {
@@ -62,12 +74,45 @@ func (r *report) picture() []byte {
 		}
 		top, w := firstBar+barStep*i, t.Wall
 		middle, base := float64(top)+barHeight/2, top+barHeight-5
-		fmt.Fprintf(&b, `<text class="name" x="%d" y="%d">%s</text>`, barsFrom-10, base, escaped(t.Name))
-		fmt.Fprintf(&b, `<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`, class, barsFrom, top, at(w.Median)-barsFrom, barHeight)
-		fmt.Fprintf(&b, `<path class="quartiles" d="M%.1f %.1fH%.1f"/>`, at(w.P25), middle, at(w.P75))
-		fmt.Fprintf(&b, `<text x="%.1f" y="%d">%.1f<tspan class="small">%s</tspan></text>`+"\n", at(w.P75)+8, base, w.Median, requests(t.Requests))
+		fmt.Fprintf(
+			&b,
+			`<text class="name" x="%d" y="%d">%s</text>`,
+			barsFrom-10,
+			base,
+			escaped(t.Name),
+		)
+		fmt.Fprintf(
+			&b,
+			`<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`,
+			class,
+			barsFrom,
+			top,
+			at(w.Median)-barsFrom,
+			barHeight,
+		)
+		fmt.Fprintf(
+			&b,
+			`<path class="quartiles" d="M%.1f %.1fH%.1f"/>`,
+			at(w.P25),
+			middle,
+			at(w.P75),
+		)
+		fmt.Fprintf(
+			&b,
+			`<text x="%.1f" y="%d">%.1f<tspan class="small">%s</tspan></text>`+"\n",
+			at(w.P75)+8,
+			base,
+			w.Median,
+			requests(t.Requests),
+		)
 	}
-	fmt.Fprintf(&b, `<text class="small" x="12" y="%d">%s; Entra ID is emulated on the same machine; kubelogin %s</text>`+"\n</svg>\n", height-12, escaped(r.Machine), kubelogin.Version)
+	fmt.Fprintf(
+		&b,
+		`<text class="small" x="12" y="%d">%s; Entra ID is emulated on the same machine; kubelogin %s</text>`+"\n</svg>\n",
+		height-12,
+		escaped(r.Machine),
+		kubelogin.Version,
+	)
 	return b.Bytes()
 }
 

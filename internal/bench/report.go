@@ -104,8 +104,17 @@ func (r *report) addRatio(what string, a, b *contestant, l *limit) {
 // disturbed.
 func (r *report) far() (rows []string) {
 	for _, row := range r.Rows {
-		if row.limit != nil && row.limit.far(row.Value) && (row.Fastest == 0 || row.limit.far(row.Fastest)) {
-			rows = append(rows, fmt.Sprintf("%s: %s, and %s was promised", row.What, shown(row.Value, row.Unit), row.Bound))
+		if row.limit != nil && row.limit.far(row.Value) &&
+			(row.Fastest == 0 || row.limit.far(row.Fastest)) {
+			rows = append(
+				rows,
+				fmt.Sprintf(
+					"%s: %s, and %s was promised",
+					row.What,
+					shown(row.Value, row.Unit),
+					row.Bound,
+				),
+			)
 		}
 	}
 	return rows
@@ -125,7 +134,17 @@ func (r *report) print(w io.Writer) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ONE RUN, MS\tMEDIAN\tQUARTILES\tFASTEST\tCPU\tREQUESTS")
 	for _, t := range r.Timings {
-		fmt.Fprintf(table, "%s\t%.2f\t%.2f to %.2f\t%.2f\t%.2f\t%d\n", t.Name, t.Wall.Median, t.Wall.P25, t.Wall.P75, t.Wall.Least, t.CPU.Median, t.Requests)
+		fmt.Fprintf(
+			table,
+			"%s\t%.2f\t%.2f to %.2f\t%.2f\t%.2f\t%d\n",
+			t.Name,
+			t.Wall.Median,
+			t.Wall.P25,
+			t.Wall.P75,
+			t.Wall.Least,
+			t.CPU.Median,
+			t.Requests,
+		)
 	}
 	fmt.Fprintln(table, "\t\t\t\t\t\nWHAT\tMEASURED\tMEDIAN WITHIN, QUARTILES\tFASTEST\tBOUND\t")
 	for _, row := range r.Rows {
@@ -139,7 +158,16 @@ func (r *report) print(w io.Writer) {
 		if row.Met != nil {
 			met = map[bool]string{true: "met", false: "NOT MET"}[*row.Met]
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", row.What, shown(row.Value, row.Unit), within, fastest, row.Bound, met)
+		fmt.Fprintf(
+			table,
+			"%s\t%s\t%s\t%s\t%s\t%s\n",
+			row.What,
+			shown(row.Value, row.Unit),
+			within,
+			fastest,
+			row.Bound,
+			met,
+		)
 	}
 	table.Flush()
 	for _, list := range []struct {
@@ -164,7 +192,10 @@ func (r *report) callLines() (lines []string) {
 		}
 		return -r.Beyond[name]
 	}
-	names := slices.SortedFunc(maps.Keys(r.Calls), func(a, b string) int { return cmp.Or(cmp.Compare(order(a), order(b)), cmp.Compare(a, b)) })
+	names := slices.SortedFunc(
+		maps.Keys(r.Calls),
+		func(a, b string) int { return cmp.Or(cmp.Compare(order(a), order(b)), cmp.Compare(a, b)) },
+	)
 	for _, name := range names {
 		line := fmt.Sprintf("%-18s %4d %+5d", name, r.Calls[name], r.Beyond[name])
 		if r.Beyond[name] > 0 {
@@ -198,7 +229,12 @@ func machine() string {
 	if f, err := os.Open("/proc/cpuinfo"); err == nil {
 		defer f.Close()
 		for lines := bufio.NewScanner(f); lines.Scan(); {
-			if name, value, _ := strings.Cut(lines.Text(), ":"); strings.TrimSpace(name) == "model name" {
+			if name, value, _ := strings.Cut(
+				lines.Text(),
+				":",
+			); strings.TrimSpace(
+				name,
+			) == "model name" {
 				model = strings.TrimSpace(value)
 				break
 			}

@@ -54,15 +54,47 @@ type field struct {
 
 func newField(tb entratest.TB) (*field, error) {
 	entra := entratest.New(tb)
-	entra.Register(entratest.App{Tenant: tenant, ClientID: client, FederatedCredentials: []entratest.FederatedCredential{{Issuer: entra.Issuer, Subject: subject}}})
+	entra.Register(
+		entratest.App{
+			Tenant:   tenant,
+			ClientID: client,
+			FederatedCredentials: []entratest.FederatedCredential{
+				{Issuer: entra.Issuer, Subject: subject},
+			},
+		},
+	)
 	entra.SetTokenLifetime(24 * time.Hour) // a managed identity's tokens live that long
 	f := &field{entra: entra, dir: tb.TempDir()}
 	federated := filepath.Join(f.dir, "azure-identity-token")
-	if err := os.WriteFile(federated, []byte(entra.Assertion(entratest.Claims{Subject: subject, Expires: time.Now().Add(24 * time.Hour)})), 0o600); err != nil {
+	if err := os.WriteFile(
+		federated,
+		[]byte(
+			entra.Assertion(
+				entratest.Claims{Subject: subject, Expires: time.Now().Add(24 * time.Hour)},
+			),
+		),
+		0o600,
+	); err != nil {
 		return nil, err
 	}
-	f.args = []string{"get-token", "--login", "workloadidentity", "--tenant-id", tenant, "--client-id", client, "--server-id", entratest.AKSServerID, "--federated-token-file", federated}
-	f.env = []string{"PATH=" + os.Getenv("PATH"), "HTTPS_PROXY=" + entra.ProxyURL, "SSL_CERT_FILE=" + entra.CAFile} // and nothing of the caller's
+	f.args = []string{
+		"get-token",
+		"--login",
+		"workloadidentity",
+		"--tenant-id",
+		tenant,
+		"--client-id",
+		client,
+		"--server-id",
+		entratest.AKSServerID,
+		"--federated-token-file",
+		federated,
+	}
+	f.env = []string{
+		"PATH=" + os.Getenv("PATH"),
+		"HTTPS_PROXY=" + entra.ProxyURL,
+		"SSL_CERT_FILE=" + entra.CAFile,
+	} // and nothing of the caller's
 	for name, file := range map[string]**os.File{"out": &f.out, "said": &f.said} {
 		var err error
 		if *file, err = os.Create(filepath.Join(f.dir, name)); err != nil {
@@ -99,14 +131,22 @@ func crowd(cache string, n int) error {
 		return err
 	}
 	if len(entries) != 1 {
-		return fmt.Errorf("%d entries in %s, and not one: the program does not cache", len(entries), cache)
+		return fmt.Errorf(
+			"%d entries in %s, and not one: the program does not cache",
+			len(entries),
+			cache,
+		)
 	}
 	sealed, err := os.ReadFile(entries[0])
 	if err != nil {
 		return err
 	}
 	for i := range n - 1 {
-		if err := os.WriteFile(filepath.Join(cache, fmt.Sprintf("%032x.sealed", i)), sealed, 0o600); err != nil {
+		if err := os.WriteFile(
+			filepath.Join(cache, fmt.Sprintf("%032x.sealed", i)),
+			sealed,
+			0o600,
+		); err != nil {
 			return err
 		}
 	}
@@ -126,7 +166,15 @@ func (f *field) prepare(c *contestant) error {
 
 // command is the words and the surroundings of c.
 func (f *field) command(c *contestant) (words, env []string) {
-	return slices.Concat([]string{c.program}, f.args, c.args), slices.Concat(f.env, []string{"HOME=" + c.home}, c.env)
+	return slices.Concat(
+			[]string{c.program},
+			f.args,
+			c.args,
+		), slices.Concat(
+			f.env,
+			[]string{"HOME=" + c.home},
+			c.env,
+		)
 }
 
 // run runs c once.
@@ -147,7 +195,11 @@ func (f *field) run(c *contestant) (taken, error) {
 	words, env := f.command(c)
 	runtime.GC() // not while it runs
 	began := time.Now()
-	p, err := os.StartProcess(c.program, words, &os.ProcAttr{Env: env, Files: []*os.File{null, f.out, f.said}})
+	p, err := os.StartProcess(
+		c.program,
+		words,
+		&os.ProcAttr{Env: env, Files: []*os.File{null, f.out, f.said}},
+	)
 	if err != nil {
 		return taken{}, err
 	}
@@ -224,8 +276,16 @@ func (f *field) atOnce(c *contestant, n int) (took time.Duration, err error) {
 	if err := errors.Join(errs...); err != nil {
 		return 0, err
 	}
-	if different := slices.Compact(slices.Sorted(slices.Values(outputs))); len(different) != 1 || !answers([]byte(different[0])) {
-		return 0, fmt.Errorf("%s: %d at once printed %d different documents", c.name, n, len(different))
+	if different := slices.Compact(
+		slices.Sorted(slices.Values(outputs)),
+	); len(different) != 1 ||
+		!answers([]byte(different[0])) {
+		return 0, fmt.Errorf(
+			"%s: %d at once printed %d different documents",
+			c.name,
+			n,
+			len(different),
+		)
 	}
 	return took, nil
 }

@@ -23,7 +23,14 @@ func spreadOf(values []float64) spread {
 	// The number of values below the true median is binomial.
 	half := 1.96 * math.Sqrt(n) / 2
 	at := func(i float64) float64 { return v[int(max(0, min(i, n-1)))] }
-	return spread{Median: quantile(v, 0.5), Least: v[0], P25: quantile(v, 0.25), P75: quantile(v, 0.75), From: at(math.Floor(n/2 - half)), To: at(math.Ceil(n/2 + half))}
+	return spread{
+		Median: quantile(v, 0.5),
+		Least:  v[0],
+		P25:    quantile(v, 0.25),
+		P75:    quantile(v, 0.75),
+		From:   at(math.Floor(n/2 - half)),
+		To:     at(math.Ceil(n/2 + half)),
+	}
 }
 
 // quantile is between the two sorted values that are nearest.

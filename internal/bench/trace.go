@@ -88,7 +88,9 @@ func (f *field) trace(c *contestant) (trace, error) {
 	}
 	file := filepath.Join(f.dir, "strace")
 	words, env := f.command(c)
-	strace := exec.Command("strace", slices.Concat([]string{"-f", "-s", "0", "-o", file, "--"}, words)...)
+	strace := exec.Command(
+		"strace",
+		slices.Concat([]string{"-f", "-s", "0", "-o", file, "--"}, words)...)
 	strace.Env = env
 	if out, err := strace.CombinedOutput(); err != nil {
 		return trace{}, fmt.Errorf("strace: %w\n%s", err, out)
@@ -119,8 +121,22 @@ func (f *field) fewest(c *contestant) (trace, error) {
 }
 
 // scheduling are the calls of Go's scheduler and of its threads, as many as chance will have.
-var scheduling = []string{"nanosleep", "futex", "sched_yield", "tgkill", "getpid", "rt_sigreturn", "epoll_pwait", "restart_syscall",
-	"clone", "clone3", "gettid", "sigaltstack", "rt_sigprocmask", "sched_getaffinity"}
+var scheduling = []string{
+	"nanosleep",
+	"futex",
+	"sched_yield",
+	"tgkill",
+	"getpid",
+	"rt_sigreturn",
+	"epoll_pwait",
+	"restart_syscall",
+	"clone",
+	"clone3",
+	"gettid",
+	"sigaltstack",
+	"rt_sigprocmask",
+	"sched_getaffinity",
+}
 
 // number is how many calls there were, but for those.
 func (t trace) number() (n int) {
@@ -190,7 +206,8 @@ var rootFolders = []string{"/etc/ssl/", "/etc/pki/", "/etc/openssl/"}
 // names, and the system's.
 func (t trace) roots(named string) (n int) {
 	for _, file := range t.opened {
-		if !file.absent && (file.path == named || slices.ContainsFunc(rootFolders, func(folder string) bool { return strings.HasPrefix(file.path, folder) })) {
+		if !file.absent &&
+			(file.path == named || slices.ContainsFunc(rootFolders, func(folder string) bool { return strings.HasPrefix(file.path, folder) })) {
 			n++
 		}
 	}
@@ -203,7 +220,11 @@ func (f *field) memory(launch string, c *contestant) (peak, faults spread, err e
 	for range 11 {
 		kib, n, err := f.launch(launch, c)
 		if err != nil {
-			return spread{}, spread{}, fmt.Errorf("%s, to see how much memory it takes: %w", c.name, err)
+			return spread{}, spread{}, fmt.Errorf(
+				"%s, to see how much memory it takes: %w",
+				c.name,
+				err,
+			)
 		}
 		megabytes, pages = append(megabytes, kib*1024/1e6), append(pages, n)
 	}
@@ -240,7 +261,9 @@ func (f *field) instructions(c *contestant) (millions float64, err error) {
 		if err := f.prepare(c); err != nil {
 			return 0, err
 		}
-		valgrind := exec.Command("valgrind", slices.Concat([]string{"--tool=callgrind", "--callgrind-out-file=/dev/null"}, words)...)
+		valgrind := exec.Command(
+			"valgrind",
+			slices.Concat([]string{"--tool=callgrind", "--callgrind-out-file=/dev/null"}, words)...)
 		valgrind.Env = env
 		out, err := valgrind.CombinedOutput()
 		if m := collected.FindSubmatch(out); err == nil && m != nil {

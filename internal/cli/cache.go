@@ -40,8 +40,25 @@ func (c *cacheList) Run(w options) error {
 	for _, e := range entries {
 		input := parseInputs(e.Inputs)
 		left := e.Expires.Sub(dir.Now()).Round(time.Second)
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Kind, input["method"], cmp.Or(input["username"], input["hint"], input["identity"], input["subscription"], input["connection"]), input["client"], input["tenant"], input["audience"], input["authority"],
-			dir.Now().Sub(e.Stored).Round(time.Second), max(left, 0))
+		fmt.Fprintf(
+			table,
+			"%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			e.Kind,
+			input["method"],
+			cmp.Or(
+				input["username"],
+				input["hint"],
+				input["identity"],
+				input["subscription"],
+				input["connection"],
+			),
+			input["client"],
+			input["tenant"],
+			input["audience"],
+			input["authority"],
+			dir.Now().Sub(e.Stored).Round(time.Second),
+			max(left, 0),
+		)
 	}
 	return table.Flush()
 }

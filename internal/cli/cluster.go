@@ -38,7 +38,11 @@ type clusterSource struct {
 }
 
 // resolveCluster goes the one way to the cluster that was chosen.
-func (c *kubeconfigCommand) resolveCluster(line *flags.CommandLine, w options, log *slog.Logger) (clusterSource, error) {
+func (c *kubeconfigCommand) resolveCluster(
+	line *flags.CommandLine,
+	w options,
+	log *slog.Logger,
+) (clusterSource, error) {
 	ways := []struct {
 		flags  string
 		chosen bool
@@ -46,7 +50,11 @@ func (c *kubeconfigCommand) resolveCluster(line *flags.CommandLine, w options, l
 	}{
 		{"--server", c.Server != "", c.fromServer},
 		{"--kubeconfig or --context", c.Kubeconfig != "" || c.Context != "", c.fromFiles},
-		{"--resource-id", c.ResourceID != "", func() (clusterSource, error) { return c.fromAzure(line, w, log) }},
+		{
+			"--resource-id",
+			c.ResourceID != "",
+			func() (clusterSource, error) { return c.fromAzure(line, w, log) },
+		},
 	}
 	var all, chosen []string
 	var way func() (clusterSource, error)
@@ -61,9 +69,15 @@ func (c *kubeconfigCommand) resolveCluster(line *flags.CommandLine, w options, l
 	case len(chosen) == 0:
 		return clusterSource{}, &token.UsageError{Text: "no cluster is named", Hint: hint}
 	case len(chosen) > 1:
-		return clusterSource{}, &token.UsageError{Text: "the cluster is named in more than one way: " + strings.Join(chosen, " and "), Hint: hint}
+		return clusterSource{}, &token.UsageError{
+			Text: "the cluster is named in more than one way: " + strings.Join(chosen, " and "),
+			Hint: hint,
+		}
 	case c.Server == "" && (c.CAFile != "" || c.CAData != ""):
-		return clusterSource{}, &token.UsageError{Text: "--certificate-authority and --certificate-authority-data go with --server", Hint: "the other ways give the cluster's CA too"}
+		return clusterSource{}, &token.UsageError{
+			Text: "--certificate-authority and --certificate-authority-data go with --server",
+			Hint: "the other ways give the cluster's CA too",
+		}
 	case c.ResourceID == "" && c.PublicFQDN:
 		return clusterSource{}, &token.UsageError{Text: "--public-fqdn goes with --resource-id"}
 	}
@@ -72,8 +86,13 @@ func (c *kubeconfigCommand) resolveCluster(line *flags.CommandLine, w options, l
 
 func (c *kubeconfigCommand) fromServer() (clusterSource, error) {
 	u, err := url.Parse(c.Server)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return clusterSource{}, &token.UsageError{Text: "--server is not an address as https://HOST:443", Hint: "az aks show shows a cluster's as fqdn or privateFqdn"}
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+		u.RawQuery != "" ||
+		u.Fragment != "" {
+		return clusterSource{}, &token.UsageError{
+			Text: "--server is not an address as https://HOST:443",
+			Hint: "az aks show shows a cluster's as fqdn or privateFqdn",
+		}
 	}
 	from := clusterSource{name: u.Hostname(), cluster: map[string]any{"server": c.Server}}
 	ca, err := c.certificateAuthority()
@@ -88,7 +107,9 @@ func (c *kubeconfigCommand) fromServer() (clusterSource, error) {
 func (c *kubeconfigCommand) certificateAuthority() (string, error) {
 	switch {
 	case c.CAFile != "" && c.CAData != "":
-		return "", &token.UsageError{Text: "--certificate-authority and --certificate-authority-data are both given, and one is enough"}
+		return "", &token.UsageError{
+			Text: "--certificate-authority and --certificate-authority-data are both given, and one is enough",
+		}
 	case c.CAFile != "":
 		return kubeconfig.ReadCA(cache.ExpandPath(c.CAFile))
 	case c.CAData == "":
@@ -102,7 +123,10 @@ func (c *kubeconfigCommand) certificateAuthority() (string, error) {
 		data, err = kubeconfig.EncodeCertificates(raw)
 	}
 	if err != nil {
-		err = &token.UsageError{Text: "--certificate-authority-data: " + err.Error(), Hint: "it is the PEM of certificates in base64, as it stands in a kubeconfig; --certificate-authority takes a file"}
+		err = &token.UsageError{
+			Text: "--certificate-authority-data: " + err.Error(),
+			Hint: "it is the PEM of certificates in base64, as it stands in a kubeconfig; --certificate-authority takes a file",
+		}
 	}
 	return data, err
 }
@@ -122,7 +146,11 @@ func (c *kubeconfigCommand) fromFiles() (clusterSource, error) {
 }
 
 // fromAzure asks for the kubeconfig as get-token asks for a token.
-func (c *kubeconfigCommand) fromAzure(line *flags.CommandLine, w options, log *slog.Logger) (clusterSource, error) {
+func (c *kubeconfigCommand) fromAzure(
+	line *flags.CommandLine,
+	w options,
+	log *slog.Logger,
+) (clusterSource, error) {
 	r, err := c.Resolve(line.Explicit, os.Getenv)
 	if err != nil {
 		return clusterSource{}, err
@@ -175,7 +203,9 @@ func contextSource(files kubeconfig.Files, context, where string) (clusterSource
 
 // inheritExec are the arguments and variables of an old user that go into the new one. Variables
 // that would win over the arguments are left out.
-func inheritExec(user kubeconfig.User) (args flags.Values, env []kubeconfig.EnvVar, warnings []string) {
+func inheritExec(
+	user kubeconfig.User,
+) (args flags.Values, env []kubeconfig.EnvVar, warnings []string) {
 	warn := func(text string) { warnings = append(warnings, text) }
 	args, err := stanza.ReadArgs(user.Exec)
 	if err != nil {
@@ -186,10 +216,22 @@ func inheritExec(user kubeconfig.User) (args flags.Values, env []kubeconfig.EnvV
 		case v.Name == "":
 			continue
 		case flags.IsSecretVariable(v.Name):
-			warn(fmt.Sprintf("%s in the env of user %q is not taken over, because it is a secret", v.Name, user.Name))
+			warn(
+				fmt.Sprintf(
+					"%s in the env of user %q is not taken over, because it is a secret",
+					v.Name,
+					user.Name,
+				),
+			)
 			continue
 		case flags.OverridesFlag(v.Name):
-			warn(fmt.Sprintf("%s in the env of user %q is not taken over, because it would win over the arguments", v.Name, user.Name))
+			warn(
+				fmt.Sprintf(
+					"%s in the env of user %q is not taken over, because it would win over the arguments",
+					v.Name,
+					user.Name,
+				),
+			)
 			continue
 		}
 		env = append(env, v)

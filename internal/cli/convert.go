@@ -110,7 +110,9 @@ func (c *convertCommand) chooseLogin(line *flags.CommandLine) (login string, err
 	}
 	given := line.Values()
 	if (given["pop-enabled"] == "true") != (given["pop-claims"] != "") {
-		return "", &token.UsageError{Text: "--pop-enabled and --pop-claims go together, and only one of them is given"}
+		return "", &token.UsageError{
+			Text: "--pop-enabled and --pop-claims go together, and only one of them is given",
+		}
 	}
 	return login, r.CheckValues()
 }
@@ -131,12 +133,20 @@ func nothingConvertedError(all []stanza.Conversion, files kubeconfig.Files) erro
 	}
 	switch {
 	case len(files) == 0:
-		return &token.FailedError{Text: "there is no kubeconfig: none of the files that $KUBECONFIG or ~/.kube/config name is there", Hint: "name one with --kubeconfig"}
+		return &token.FailedError{
+			Text: "there is no kubeconfig: none of the files that $KUBECONFIG or ~/.kube/config name is there",
+			Hint: "name one with --kubeconfig",
+		}
 	case len(report) == 0:
-		return &token.FailedError{Text: "nothing was converted: no users in " + strings.Join(paths, ", ")}
+		return &token.FailedError{
+			Text: "nothing was converted: no users in " + strings.Join(paths, ", "),
+		}
 	}
 	return &token.FailedError{
-		Text: "nothing was converted: no user runs kubelogin or akslogin, or has the azure auth-provider, in " + strings.Join(paths, ", "),
+		Text: "nothing was converted: no user runs kubelogin or akslogin, or has the azure auth-provider, in " + strings.Join(
+			paths,
+			", ",
+		),
 		Hint: "standard output says of each user why",
 	}
 }

@@ -42,13 +42,19 @@ func (c *doctorCommand) Run(line *flags.CommandLine, w options, log *slog.Logger
 	c.Output = cmp.Or(c.Output, "text")
 	switch {
 	case !slices.Contains([]string{"text", "json"}, c.Output):
-		return &token.UsageError{Text: fmt.Sprintf("--output is %q: it can be text or json", c.Output)}
+		return &token.UsageError{
+			Text: fmt.Sprintf("--output is %q: it can be text or json", c.Output),
+		}
 	case c.Server && c.Offline:
 		return &token.UsageError{Text: "--server and --offline exclude each other"}
 	}
 	findings, err := doctor.Run(doctor.Options{
-		Kubeconfig: c.Kubeconfig, Context: c.Context, Server: c.Server, Offline: c.Offline, Flags: line.Values(),
-		CacheDir: w.cacheDir,
+		Kubeconfig: c.Kubeconfig,
+		Context:    c.Context,
+		Server:     c.Server,
+		Offline:    c.Offline,
+		Flags:      line.Values(),
+		CacheDir:   w.cacheDir,
 		StartLogin: func(request token.Request, dir cache.Dir) (context.Context, token.Options, func()) {
 			return startLogin(request, dir, w, log)
 		},
@@ -71,7 +77,9 @@ func (c *doctorCommand) Run(line *flags.CommandLine, w options, log *slog.Logger
 		}
 	}
 	if err == nil && wrong > 0 {
-		return &token.FailedError{Text: fmt.Sprintf("%d of %d checks found something wrong", wrong, len(findings))}
+		return &token.FailedError{
+			Text: fmt.Sprintf("%d of %d checks found something wrong", wrong, len(findings)),
+		}
 	}
 	return err
 }
@@ -103,7 +111,11 @@ func writeFindingsText(findings []token.Finding) error {
 		if len(f.Show) == 0 {
 			continue
 		}
-		if _, err := fmt.Printf("\n%s:\n    %s\n", f.Check, strings.Join(f.Show, "\n    ")); err != nil {
+		if _, err := fmt.Printf(
+			"\n%s:\n    %s\n",
+			f.Check,
+			strings.Join(f.Show, "\n    "),
+		); err != nil {
 			return err
 		}
 	}

@@ -44,10 +44,18 @@ func (g *getTokenCommand) Run(line *flags.CommandLine, w options, log *slog.Logg
 		return err
 	}
 	var printed bytes.Buffer
-	if err := execcredential.Write(&printed, asked.APIVersion, answer.Value, answer.ReportedExpiry(dir.Now())); err != nil {
+	if err := execcredential.Write(
+		&printed,
+		asked.APIVersion,
+		answer.Value,
+		answer.ReportedExpiry(dir.Now()),
+	); err != nil {
 		return err
 	}
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a client that has gone is an error with a name, not a silent end
+	signal.Notify(
+		make(chan os.Signal, 1),
+		syscall.SIGPIPE,
+	) // a client that has gone is an error with a name, not a silent end
 	if _, err := os.Stdout.Write(printed.Bytes()); err != nil {
 		return err
 	}
@@ -62,7 +70,8 @@ func (g *getTokenCommand) Run(line *flags.CommandLine, w options, log *slog.Logg
 // promptWriter is where a person can be asked to sign in: where the client says that somebody is
 // there, else where somebody sees what is written on standard error. nil: nobody is there.
 func promptWriter(interactive *bool) io.Writer {
-	if interactive == nil && term.IsTerminal(int(os.Stderr.Fd())) || interactive != nil && *interactive {
+	if interactive == nil && term.IsTerminal(int(os.Stderr.Fd())) ||
+		interactive != nil && *interactive {
 		return os.Stderr
 	}
 	return nil

@@ -57,7 +57,11 @@ func (c *kubeconfigCommand) Run(line *flags.CommandLine, w options, log *slog.Lo
 	if err != nil {
 		return err
 	}
-	d := kubeconfig.Document{Name: cmp.Or(c.Name, from.name), Cluster: from.cluster, Namespace: cmp.Or(c.Namespace, from.namespace)}
+	d := kubeconfig.Document{
+		Name:      cmp.Or(c.Name, from.name),
+		Cluster:   from.cluster,
+		Namespace: cmp.Or(c.Namespace, from.namespace),
+	}
 	if d.Exec, err = c.execConfig(line, method, from); err != nil {
 		return err
 	}
@@ -80,10 +84,22 @@ type outputFormat struct {
 
 var outputFormats = []outputFormat{
 	{"yaml", false, func(d kubeconfig.Document, _ string) ([]byte, error) { return d.YAML() }},
-	{"json", false, func(d kubeconfig.Document, _ string) ([]byte, error) { return indentJSON(d.JSON()) }},
-	{"airflow-connection", true, func(d kubeconfig.Document, _ string) ([]byte, error) { return airflow.ConnectionJSON(d) }},
+	{
+		"json",
+		false,
+		func(d kubeconfig.Document, _ string) ([]byte, error) { return indentJSON(d.JSON()) },
+	},
+	{
+		"airflow-connection",
+		true,
+		func(d kubeconfig.Document, _ string) ([]byte, error) { return airflow.ConnectionJSON(d) },
+	},
 	{airflowEnvFormat, true, airflow.ConnectionEnv},
-	{"airflow-uri", true, func(d kubeconfig.Document, _ string) ([]byte, error) { return airflow.ConnectionURI(d) }},
+	{
+		"airflow-uri",
+		true,
+		func(d kubeconfig.Document, _ string) ([]byte, error) { return airflow.ConnectionURI(d) },
+	},
 }
 
 const airflowEnvFormat = "airflow-env"
@@ -107,7 +123,9 @@ func (c *kubeconfigCommand) chooseFormat() (outputFormat, error) {
 		for _, f := range outputFormats {
 			names = append(names, f.name)
 		}
-		return outputFormat{}, &token.UsageError{Text: fmt.Sprintf("--output is %q: it can be %s", c.Output, strings.Join(names, ", "))}
+		return outputFormat{}, &token.UsageError{
+			Text: fmt.Sprintf("--output is %q: it can be %s", c.Output, strings.Join(names, ", ")),
+		}
 	}
 	if !stanza.IsPortableCommand(c.Command) {
 		return outputFormat{}, stanza.PortableCommandError(c.Command)
@@ -150,7 +168,11 @@ func (c *kubeconfigCommand) loginMethod(line *flags.CommandLine) (token.Method, 
 // execConfig is the stanza. Who logs in is written down even where that comes from the environment,
 // because the variables may name another where the kubeconfig is used: on Astro they are the
 // platform's own.
-func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, from clusterSource) (kubeconfig.Exec, error) {
+func (c *kubeconfigCommand) execConfig(
+	line *flags.CommandLine,
+	m token.Method,
+	from clusterSource,
+) (kubeconfig.Exec, error) {
 	typed := line.Values()
 	// What the old user says of the same identity goes on, whatever its login was; az writes these
 	// two for everybody.
@@ -171,9 +193,17 @@ func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, 
 		return kubeconfig.Exec{}, err
 	}
 	for _, id := range []struct{ flag, value string }{{"client-id", r.ClientID}, {"tenant-id", r.TenantID}} {
-		if from := r.From[id.flag]; strings.HasPrefix(from, "$") && slices.Contains(m.Required, id.flag) {
+		if from := r.From[id.flag]; strings.HasPrefix(from, "$") &&
+			slices.Contains(m.Required, id.flag) {
 			typed[id.flag] = id.value
-			printWarning(fmt.Sprintf("--%s %s is from %s, which may be the platform's own, as on Astro: give the flag if the cluster knows another", id.flag, id.value, from))
+			printWarning(
+				fmt.Sprintf(
+					"--%s %s is from %s, which may be the platform's own, as on Astro: give the flag if the cluster knows another",
+					id.flag,
+					id.value,
+					from,
+				),
+			)
 		}
 	}
 	if args, err = stanza.BuildArgs(m, from.args, typed); err != nil {
@@ -188,7 +218,10 @@ func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, 
 // this kubeconfig stays as it is.
 func (c *kubeconfigCommand) writeOutput(content []byte) error {
 	if !utf8.Valid(content) || bytes.ContainsFunc(content, isInvisible) {
-		return &token.UsageError{Text: "what would be written has characters in it that cannot be seen, or that turn text round", Hint: "look at the values that were given, and at the names in the kubeconfig that they come from"}
+		return &token.UsageError{
+			Text: "what would be written has characters in it that cannot be seen, or that turn text round",
+			Hint: "look at the values that were given, and at the names in the kubeconfig that they come from",
+		}
 	}
 	if c.OutputFile == "" {
 		_, err := os.Stdout.Write(content)
@@ -200,7 +233,10 @@ func (c *kubeconfigCommand) writeOutput(content []byte) error {
 		return fmt.Errorf("--output-file: %w", err)
 	}
 	if more := overwrites(file, old, content); more != "" {
-		return &token.UsageError{Text: fmt.Sprintf("--output-file %s holds %s, which would be lost", c.OutputFile, more), Hint: "name another file, or remove this one; KUBECONFIG can name several"}
+		return &token.UsageError{
+			Text: fmt.Sprintf("--output-file %s holds %s, which would be lost", c.OutputFile, more),
+			Hint: "name another file, or remove this one; KUBECONFIG can name several",
+		}
 	}
 	return kubeconfig.WriteFile(file, content)
 }

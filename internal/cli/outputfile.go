@@ -21,7 +21,10 @@ func overwrites(file string, old, content []byte) string {
 		}
 		return ""
 	}
-	if prefix := []byte(airflow.UriScheme); len(bytes.TrimSpace(old)) == 0 || bytes.HasPrefix(content, prefix) && bytes.HasPrefix(old, prefix) {
+	if prefix := []byte(
+		airflow.UriScheme,
+	); len(bytes.TrimSpace(old)) == 0 ||
+		bytes.HasPrefix(content, prefix) && bytes.HasPrefix(old, prefix) {
 		return ""
 	}
 	before, err := kubeconfig.Parse(file, old)

@@ -50,7 +50,11 @@ func checkOpenFileLimit() error {
 		return nil
 	}
 	return &token.FailedError{
-		Text: fmt.Sprintf("this process may open %d more files, and a login needs %d", room, minOpenFiles),
+		Text: fmt.Sprintf(
+			"this process may open %d more files, and a login needs %d",
+			room,
+			minOpenFiles,
+		),
 		Hint: "raise the limit of open files (ulimit -n), or close what the program that starts this one leaves open",
 	}
 }

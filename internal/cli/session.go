@@ -19,16 +19,26 @@ import (
 
 // startLogin bounds a run by the request's timeout, and gives it what a login needs of its
 // surroundings. end is to be called when it is over.
-func startLogin(request token.Request, dir cache.Dir, w options, log *slog.Logger) (ctx context.Context, surroundings token.Options, end func()) {
+func startLogin(
+	request token.Request,
+	dir cache.Dir,
+	w options,
+	log *slog.Logger,
+) (ctx context.Context, surroundings token.Options, end func()) {
 	timeout := min(request.Timeout, 24*time.Hour)
 	ctx, done := context.WithTimeout(context.Background(), timeout)
 	timer := w.startWatchdog(timeout)
 	log = request.RedactingLogger(log, os.Getenv)
 	runlog.LogSDKRetries(log)
 	return ctx, token.Options{
-		Now: w.now, Log: log, RetryDelay: w.retryDelay, MaxLockWait: w.maxLockWait, AlreadyWaited: w.warm.TimeWaited, BeforeEarlyRefresh: w.warm.ReleaseWaiters,
-		Store:   func(secret []byte, inputs []string) token.Store { return cacheStore(dir, secret, inputs) },
-		UserKey: func() ([]byte, error) { return dir.Key(filepath.Join(xdg.DataHome, "akslogin", "key")) },
+		Now:                w.now,
+		Log:                log,
+		RetryDelay:         w.retryDelay,
+		MaxLockWait:        w.maxLockWait,
+		AlreadyWaited:      w.warm.TimeWaited,
+		BeforeEarlyRefresh: w.warm.ReleaseWaiters,
+		Store:              func(secret []byte, inputs []string) token.Store { return cacheStore(dir, secret, inputs) },
+		UserKey:            func() ([]byte, error) { return dir.Key(filepath.Join(xdg.DataHome, "akslogin", "key")) },
 	}, func() { done(); timer.Stop() }
 }
 
@@ -68,7 +78,13 @@ func (w options) cacheDir(c flags.Cache) cache.Dir {
 // not answer.
 func (w options) startWatchdog(timeout time.Duration) *time.Timer {
 	return time.AfterFunc(max(timeout, 0)+timeout.Abs()/10+time.Second, func() {
-		os.Exit(w.reportError(token.Explain(fmt.Errorf("still running after %s: a disk or a file does not answer", timeout))))
+		os.Exit(
+			w.reportError(
+				token.Explain(
+					fmt.Errorf("still running after %s: a disk or a file does not answer", timeout),
+				),
+			),
+		)
 	})
 }
 
@@ -96,4 +112,8 @@ func (w options) reportError(e token.Explanation) (exit int) {
 }
 
 // printWarning tells of what works here and may not work where the kubeconfig is used.
-func printWarning(text string) { fmt.Fprintf(os.Stderr, "akslogin: warning: %s\n", token.Clean(text)) }
+func printWarning(
+	text string,
+) {
+	fmt.Fprintf(os.Stderr, "akslogin: warning: %s\n", token.Clean(text))
+}

@@ -35,5 +35,13 @@ func printVersion(w io.Writer) {
 			}
 		}
 	}
-	fmt.Fprintf(w, "akslogin %s\ncommit   %s\nbuilt by %s for %s/%s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	fmt.Fprintf(
+		w,
+		"akslogin %s\ncommit   %s\nbuilt by %s for %s/%s\n",
+		version,
+		commit,
+		runtime.Version(),
+		runtime.GOOS,
+		runtime.GOARCH,
+	)
 }

@@ -33,7 +33,10 @@ func main() {
 		os.Exit(2)
 	}
 	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
-		fmt.Fprintln(os.Stderr, "demo: it makes the program trust the emulator by SSL_CERT_FILE, which Go does not read on "+runtime.GOOS+"; run it on Linux")
+		fmt.Fprintln(
+			os.Stderr,
+			"demo: it makes the program trust the emulator by SSL_CERT_FILE, which Go does not read on "+runtime.GOOS+"; run it on Linux",
+		)
 		os.Exit(1)
 	}
 	tb := &entratest.ProgramTB{Name: "demo"}
@@ -56,12 +59,23 @@ type execConfig struct {
 
 func run(tb entratest.TB, program string) error {
 	entra := entratest.New(tb)
-	entra.Register(entratest.App{Tenant: tenant, ClientID: client, FederatedCredentials: []entratest.FederatedCredential{{Issuer: entra.Issuer, Subject: subject}}})
+	entra.Register(
+		entratest.App{
+			Tenant:   tenant,
+			ClientID: client,
+			FederatedCredentials: []entratest.FederatedCredential{
+				{Issuer: entra.Issuer, Subject: subject},
+			},
+		},
+	)
 	s, err := newExecConfig(program, tb.TempDir(), entra)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("The exec stanza of examples/kubeconfig.yaml, with the blanks filled in:\n\n  akslogin %s\n\n", strings.Join(s.args, " "))
+	fmt.Printf(
+		"The exec stanza of examples/kubeconfig.yaml, with the blanks filled in:\n\n  akslogin %s\n\n",
+		strings.Join(s.args, " "),
+	)
 
 	var before []byte
 	for _, step := range steps {
@@ -89,7 +103,11 @@ var steps = []step{
 
 // runStep runs a step and prints what it cost. All runs must give one answer, and without
 // forgetting the one from before.
-func (s *execConfig) runStep(entra *entratest.Server, step step, before []byte) (answer []byte, err error) {
+func (s *execConfig) runStep(
+	entra *entratest.Server,
+	step step,
+	before []byte,
+) (answer []byte, err error) {
 	if step.clearCache {
 		before = nil
 		if out, err := s.command("cache", "clear").CombinedOutput(); err != nil {
@@ -109,7 +127,14 @@ func (s *execConfig) runStep(entra *entratest.Server, step step, before []byte) 
 		fmt.Printf("kubectl would get:\n\n%s\n\n", shown)
 	}
 	requests := entra.Requests()
-	fmt.Printf("%-22s %2d runs %9s, %d requests and %d connections to Entra ID\n", step.name, step.runs, took.Round(100*time.Microsecond), len(requests), entra.Connections())
+	fmt.Printf(
+		"%-22s %2d runs %9s, %d requests and %d connections to Entra ID\n",
+		step.name,
+		step.runs,
+		took.Round(100*time.Microsecond),
+		len(requests),
+		entra.Connections(),
+	)
 	for _, request := range requests {
 		fmt.Printf("%-22s %s\n", "", request)
 	}
@@ -138,7 +163,11 @@ func newExecConfig(program, home string, entra *entratest.Server) (*execConfig, 
 		return nil, err
 	}
 	federated := filepath.Join(home, "azure-identity-token")
-	if err := os.WriteFile(federated, []byte(entra.Assertion(entratest.Claims{Subject: subject})), 0o600); err != nil {
+	if err := os.WriteFile(
+		federated,
+		[]byte(entra.Assertion(entratest.Claims{Subject: subject})),
+		0o600,
+	); err != nil {
 		return nil, err
 	}
 	config, err := clientcmd.Load([]byte(strings.NewReplacer(
@@ -153,8 +182,12 @@ func newExecConfig(program, home string, entra *entratest.Server) (*execConfig, 
 		program: program,
 		args:    config.AuthInfos["workload"].Exec.Args,
 		env: []string{
-			"PATH=" + os.Getenv("PATH"), "HOME=" + home, // nothing else of the caller's: it may be in a pod of its own
-			"HTTPS_PROXY=" + entra.ProxyURL, "SSL_CERT_FILE=" + entra.CAFile,
+			"PATH=" + os.Getenv(
+				"PATH",
+			),
+			"HOME=" + home, // nothing else of the caller's: it may be in a pod of its own
+			"HTTPS_PROXY=" + entra.ProxyURL,
+			"SSL_CERT_FILE=" + entra.CAFile,
 		},
 	}, nil
 }

@@ -31,7 +31,11 @@ func checkAPIServer(ctx context.Context, cluster map[string]any, bearer string) 
 		found.Text, found.Todo = "no kubeconfig says where it is", "name one with --kubeconfig"
 		return found
 	case bearer == "":
-		return token.Finding{Status: token.StatusSkipped, Check: found.Check, Text: "not asked: there is no token to show"}
+		return token.Finding{
+			Status: token.StatusSkipped,
+			Check:  found.Check,
+			Text:   "not asked: there is no token to show",
+		}
 	}
 	server, _ := cluster["server"].(string)
 	u, err := url.Parse(server)
@@ -49,7 +53,12 @@ func checkAPIServer(ctx context.Context, cluster map[string]any, bearer string) 
 	ctx, done := context.WithTimeout(ctx, reviewTimeout)
 	defer done()
 	u = u.JoinPath("apis/authentication.k8s.io/v1/selfsubjectreviews")
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader(`{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}`))
+	req, err := http.NewRequestWithContext(
+		ctx,
+		http.MethodPost,
+		u.String(),
+		strings.NewReader(`{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}`),
+	)
 	if err != nil {
 		found.Text += ": the address makes no URL"
 		return found
@@ -93,7 +102,11 @@ func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
 	switch {
 	case status == http.StatusCreated && err == nil && user.Username != "" && user.Username != "system:anonymous":
 		found.Status = token.StatusOK
-		found.Text += fmt.Sprintf(" takes it for user %q in groups %q; kubectl auth can-i --list says what that user may do", user.Username, user.Groups)
+		found.Text += fmt.Sprintf(
+			" takes it for user %q in groups %q; kubectl auth can-i --list says what that user may do",
+			user.Username,
+			user.Groups,
+		)
 	case status == http.StatusCreated && err == nil:
 		found.Text += " does not know whose token it is"
 		found.Todo = "see that the cluster takes Entra ID's users (az aks show --query aadProfile), and is of the token's tenant"
@@ -119,7 +132,9 @@ func newAPIServerClient(cluster map[string]any) (*http.Client, error) {
 		pem, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(data), ""))
 		config.RootCAs = x509.NewCertPool()
 		if err != nil || !config.RootCAs.AppendCertsFromPEM(bytes.TrimSpace(pem)) {
-			return nil, errors.New("the kubeconfig's " + kubeconfig.CaDataKey + " is no certificate in PEM and base64")
+			return nil, errors.New(
+				"the kubeconfig's " + kubeconfig.CaDataKey + " is no certificate in PEM and base64",
+			)
 		}
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
@@ -131,5 +146,8 @@ func newAPIServerClient(cluster map[string]any) (*http.Client, error) {
 		}
 		t.Proxy = http.ProxyURL(u)
 	}
-	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
+	return &http.Client{
+		Transport:     t,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
 }

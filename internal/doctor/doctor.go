@@ -39,15 +39,34 @@ func Run(o Options) ([]token.Finding, error) {
 	if err != nil {
 		return append(all, errorFinding("login", err)), nil
 	}
-	all = append(all, request.SourceFindings(get.Request, plugin.Explicit, os.Getenv, stanza.sourceNames(o.Flags))...)
+	all = append(
+		all,
+		request.SourceFindings(
+			get.Request,
+			plugin.Explicit,
+			os.Getenv,
+			stanza.sourceNames(o.Flags),
+		)...)
 
 	dir := o.CacheDir(get.Cache)
 	ctx, surroundings, end := o.StartLogin(request, dir)
 	defer end()
 	diagnosis := token.Diagnose(request, surroundings)
-	all = slices.Concat(all, diagnosis.CheckLogin(), []token.Finding{checkCache(dir), diagnosis.CheckCache()}, checkLogFile(get.Log.Path()))
+	all = slices.Concat(
+		all,
+		diagnosis.CheckLogin(),
+		[]token.Finding{checkCache(dir), diagnosis.CheckCache()},
+		checkLogFile(get.Log.Path()),
+	)
 	if o.Offline {
-		return append(all, token.Finding{Status: token.StatusSkipped, Check: "exchange", Text: "not tried: --offline"}), nil
+		return append(
+			all,
+			token.Finding{
+				Status: token.StatusSkipped,
+				Check:  "exchange",
+				Text:   "not tried: --offline",
+			},
+		), nil
 	}
 	all = append(all, diagnosis.CheckNetwork(ctx)...)
 	answer, found := diagnosis.CheckExchange(ctx)
@@ -60,7 +79,10 @@ func Run(o Options) ([]token.Finding, error) {
 
 // effectiveCommandLine is the command line that a client would run, with the flags that were given
 // here over it.
-func effectiveCommandLine(args []string, over flags.Values) (*flags.CommandLine, *flags.GetToken, error) {
+func effectiveCommandLine(
+	args []string,
+	over flags.Values,
+) (*flags.CommandLine, *flags.GetToken, error) {
 	if len(args) == 0 {
 		args = []string{"get-token"}
 	}
@@ -89,7 +111,15 @@ func checkCache(dir cache.Dir) token.Finding {
 	case state.Absent:
 		found.Text = dir.Path + " is not there yet, and can be made"
 	default:
-		found.Text = fmt.Sprintf("%s: mode %04o, can be written; entries %d, of them expired %d, unreadable %d; locks held now %d", dir.Path, state.Mode, state.Entries, state.Expired, state.Unreadable, state.LocksHeld)
+		found.Text = fmt.Sprintf(
+			"%s: mode %04o, can be written; entries %d, of them expired %d, unreadable %d; locks held now %d",
+			dir.Path,
+			state.Mode,
+			state.Entries,
+			state.Expired,
+			state.Unreadable,
+			state.LocksHeld,
+		)
 	}
 	return found
 }
@@ -101,12 +131,21 @@ func checkLogFile(path string) []token.Finding {
 	}
 	_, absent := os.Lstat(path)
 	if err := runlog.AppendFile(path, nil); err != nil {
-		return []token.Finding{{Status: token.StatusWarning, Check: "log file", Text: "failed runs are not written down: " + err.Error(), Todo: "have --log-file or $AKSLOGIN_LOG_FILE name a file that this user can write to"}}
+		return []token.Finding{
+			{
+				Status: token.StatusWarning,
+				Check:  "log file",
+				Text:   "failed runs are not written down: " + err.Error(),
+				Todo:   "have --log-file or $AKSLOGIN_LOG_FILE name a file that this user can write to",
+			},
+		}
 	}
 	if absent != nil {
 		os.Remove(path)
 	}
-	return []token.Finding{{Status: token.StatusOK, Check: "log file", Text: "failed runs are appended to " + path}}
+	return []token.Finding{
+		{Status: token.StatusOK, Check: "log file", Text: "failed runs are appended to " + path},
+	}
 }
 
 // target is the stanza that a diagnosis is about, and the cluster that it is for.
@@ -122,7 +161,10 @@ func (s target) sourceNames(here flags.Values) func(from string) string {
 	return func(from string) string {
 		flag, isFlag := strings.CutPrefix(from, "--")
 		_, typed := here[flag]
-		inEnv := slices.ContainsFunc(s.env, func(v kubeconfig.EnvVar) bool { return "$"+v.Name == from })
+		inEnv := slices.ContainsFunc(
+			s.env,
+			func(v kubeconfig.EnvVar) bool { return "$"+v.Name == from },
+		)
 		switch {
 		case isFlag && !typed && len(s.args) > 0:
 			return from + " in the kubeconfig"

@@ -35,7 +35,14 @@ func checkExecConfig(o Options) (target, []token.Finding) {
 	case err != nil:
 		return target{}, []token.Finding{errorFinding(check, err)}
 	case len(files) == 0 && o.Context == "" && !o.Server:
-		return target{}, []token.Finding{{Status: token.StatusSkipped, Check: check, Text: "none of the files that clients read is there: " + paths, Todo: "name one with --kubeconfig"}}
+		return target{}, []token.Finding{
+			{
+				Status: token.StatusSkipped,
+				Check:  check,
+				Text:   "none of the files that clients read is there: " + paths,
+				Todo:   "name one with --kubeconfig",
+			},
+		}
 	}
 	at, err := files.FindContext(o.Context, "in "+cmp.Or(paths, "any file"))
 	if err != nil {
@@ -50,28 +57,55 @@ func checkExecConfig(o Options) (target, []token.Finding) {
 	if s.cluster, err = kubeconfig.InlineCA(at.Cluster.Fields, at.ClusterFile.Path); err != nil {
 		s.cluster, all = nil, append(all, errorFinding("cluster", err))
 	}
-	found := token.Finding{Status: token.StatusOK, Check: check, Text: fmt.Sprintf("context %q in %s, user %q", at.Context, at.ClusterFile.Path, at.User.Name)}
+	found := token.Finding{
+		Status: token.StatusOK,
+		Check:  check,
+		Text: fmt.Sprintf(
+			"context %q in %s, user %q",
+			at.Context,
+			at.ClusterFile.Path,
+			at.User.Name,
+		),
+	}
 	e := at.User.Exec
 	switch {
 	case at.UserFile == nil:
-		found.Status, found.Text, found.Todo = token.StatusWrong, fmt.Sprintf("context %q in %s names a user that is not there", at.Context, at.ClusterFile.Path), "akslogin kubeconfig writes a whole one"
+		found.Status, found.Text, found.Todo = token.StatusWrong, fmt.Sprintf(
+			"context %q in %s names a user that is not there",
+			at.Context,
+			at.ClusterFile.Path,
+		), "akslogin kubeconfig writes a whole one"
 		return s, append(all, found)
 	case e == nil:
 		found.Status, found.Text = token.StatusWarning, found.Text+": it has no exec stanza, so clients run no plugin"
 		found.Todo = "akslogin kubeconfig writes one; akslogin convert-kubeconfig converts one with the azure auth-provider"
 		return s, append(all, found)
 	case !stanza.IsOurCommand(e.Command):
-		found.Status, found.Text = token.StatusWarning, found.Text+": it runs "+stanza.CommandName(e.Command)+", and not this program"
+		found.Status, found.Text = token.StatusWarning, found.Text+": it runs "+stanza.CommandName(
+			e.Command,
+		)+", and not this program"
 		return s, append(all, found)
 	}
 	all = append(all, found)
 	flags, err := stanza.ReadArgs(e)
 	if err != nil {
-		all = append(all, token.Finding{Status: token.StatusWrong, Check: "args", Text: "the stanza's args are not get-token's: " + err.Error(), Todo: "akslogin kubeconfig writes args as they have to be"})
+		all = append(
+			all,
+			token.Finding{
+				Status: token.StatusWrong,
+				Check:  "args",
+				Text:   "the stanza's args are not get-token's: " + err.Error(),
+				Todo:   "akslogin kubeconfig writes args as they have to be",
+			},
+		)
 	} else {
-		s.args, s.env = e.Args, slices.DeleteFunc(slices.Clone(e.Env), func(v kubeconfig.EnvVar) bool {
-			return v.Name == "" || strings.ContainsAny(v.Name, "=\x00") || strings.Contains(v.Value, "\x00")
-		})
+		s.args, s.env = e.Args, slices.DeleteFunc(
+			slices.Clone(e.Env),
+			func(v kubeconfig.EnvVar) bool {
+				return v.Name == "" || strings.ContainsAny(v.Name, "=\x00") ||
+					strings.Contains(v.Value, "\x00")
+			},
+		)
 	}
 	method := findMethod(flags)
 	for _, look := range []func() token.Finding{
@@ -92,7 +126,10 @@ func checkExecConfig(o Options) (target, []token.Finding) {
 }
 
 func findMethod(flags flags.Values) token.Method {
-	i := slices.IndexFunc(token.Methods, func(m token.Method) bool { return m.Name == flags["login"] })
+	i := slices.IndexFunc(
+		token.Methods,
+		func(m token.Method) bool { return m.Name == flags["login"] },
+	)
 	if i < 0 {
 		return token.Method{}
 	}
@@ -103,9 +140,22 @@ func findMethod(flags flags.Values) token.Method {
 // they take.
 func checkStaticCredential(u kubeconfig.User) token.Finding {
 	for _, field := range u.OtherFields {
-		if slices.Contains([]string{"token", "tokenFile", "client-certificate", "client-certificate-data", "username"}, field) {
-			return token.Finding{Status: token.StatusWarning, Check: "user", Text: "the user has " + field + " beside the exec stanza: Python clients take a token first, kubectl sends both",
-				Todo: "remove " + field + " from the user"}
+		if slices.Contains(
+			[]string{
+				"token",
+				"tokenFile",
+				"client-certificate",
+				"client-certificate-data",
+				"username",
+			},
+			field,
+		) {
+			return token.Finding{
+				Status: token.StatusWarning,
+				Check:  "user",
+				Text:   "the user has " + field + " beside the exec stanza: Python clients take a token first, kubectl sends both",
+				Todo:   "remove " + field + " from the user",
+			}
 		}
 	}
 	return token.Finding{}
@@ -121,7 +171,11 @@ func checkCommand(name, folder string) token.Finding {
 	}
 	path, err := exec.LookPath(path)
 	if err != nil {
-		found.Status, found.Text = token.StatusWrong, fmt.Sprintf("%q is not a program that can be run here: %v", name, errors.Unwrap(err))
+		found.Status, found.Text = token.StatusWrong, fmt.Sprintf(
+			"%q is not a program that can be run here: %v",
+			name,
+			errors.Unwrap(err),
+		)
 		found.Todo = "install it there, or on the client's PATH, which may be another than this shell's; this program is " + executablePath()
 		return found
 	}
@@ -154,8 +208,14 @@ func sameProgram(a, b string) bool {
 
 func checkAPIVersion(e *kubeconfig.Exec) token.Finding {
 	found := token.Finding{Status: token.StatusOK, Check: "apiVersion", Text: e.APIVersion}
-	if _, err := execcredential.ParseInfo(fmt.Sprintf(`{"apiVersion":%q}`, e.APIVersion)); err != nil || e.APIVersion == "" {
-		found.Status, found.Text = token.StatusWrong, fmt.Sprintf("clients ask for apiVersion %q, which is no version of today", e.APIVersion)
+	if _, err := execcredential.ParseInfo(
+		fmt.Sprintf(`{"apiVersion":%q}`, e.APIVersion),
+	); err != nil ||
+		e.APIVersion == "" {
+		found.Status, found.Text = token.StatusWrong, fmt.Sprintf(
+			"clients ask for apiVersion %q, which is no version of today",
+			e.APIVersion,
+		)
 		found.Todo = "akslogin convert-kubeconfig makes it client.authentication.k8s.io/v1"
 	}
 	return found
@@ -164,7 +224,11 @@ func checkAPIVersion(e *kubeconfig.Exec) token.Finding {
 // checkInteractiveMode knows that clients of v1 refuse a stanza without one.
 // https://kubernetes.io/docs/reference/config-api/client-authentication.v1/
 func checkInteractiveMode(e *kubeconfig.Exec, m token.Method) token.Finding {
-	found := token.Finding{Status: token.StatusOK, Check: "interactiveMode", Text: cmp.Or(e.InteractiveMode, "not given")}
+	found := token.Finding{
+		Status: token.StatusOK,
+		Check:  "interactiveMode",
+		Text:   cmp.Or(e.InteractiveMode, "not given"),
+	}
 	switch {
 	case e.InteractiveMode == "" && strings.HasSuffix(e.APIVersion, "/v1"):
 		found.Status, found.Todo = token.StatusWrong, "kubectl refuses a stanza of v1 without it: akslogin convert-kubeconfig adds it"
@@ -212,7 +276,9 @@ func checkAllowlist(command string) token.Finding {
 	}
 	listed := false
 	for _, e := range rc.List {
-		one, _ := exec.LookPath(cmp.Or(e.Command, e.Name)) // what is not found is "", and matches nothing
+		one, _ := exec.LookPath(
+			cmp.Or(e.Command, e.Name),
+		) // what is not found is "", and matches nothing
 		other, _ := exec.LookPath(command)
 		listed = listed || cmp.Or(e.Command, e.Name) == command || one != "" && one == other
 	}

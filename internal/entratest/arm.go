@@ -20,7 +20,8 @@ const clusterPath = "/subscriptions/{subscription}/resourceGroups/{group}/provid
 // A client that may read some cluster of a subscription is told which others are not there. To any
 // other client Azure Resource Manager refuses them as it does those that are.
 func (s *Server) RegisterCluster(c Cluster) {
-	if !strings.HasPrefix(c.ID, "/subscriptions/") || strings.Count(c.ID, "/") != strings.Count(clusterPath, "/") {
+	if !strings.HasPrefix(c.ID, "/subscriptions/") ||
+		strings.Count(c.ID, "/") != strings.Count(clusterPath, "/") {
 		s.tb.Fatalf("entratest: %q is no cluster's ID", c.ID)
 	}
 	c.Users = slices.Clone(c.Users)
@@ -34,28 +35,33 @@ func (s *Server) RegisterCluster(c Cluster) {
 
 // routeResourceManager serves Azure Resource Manager to tokens for the audiences that are allowed.
 func (s *Server) routeResourceManager(mux *http.ServeMux, allowed []string) {
-	mux.HandleFunc("POST "+clusterPath+"/listClusterUserCredential", func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		s.resourceManagerRequests++
-		failure := popFailure(&s.arm.failures)
-		s.mu.Unlock()
-		if !s.checkARMRequest(w, r) {
-			return
-		}
-		if failure != nil {
-			failure.send(w, r, nil)
-			return
-		}
-		kubeconfig, refusal := s.userKubeconfig(r, allowed)
-		if refusal != nil {
-			s.refuseARM(w, *refusal)
-			return
-		}
-		w.Header().Set("x-ms-correlation-request-id", guid("correlation", s.nextSerial()))
-		writeJSON(w, http.StatusOK, map[string]any{
-			"kubeconfigs": []any{map[string]any{"name": "clusterUser", "value": []byte(kubeconfig)}}, // encoding/json makes it base64
-		})
-	})
+	mux.HandleFunc(
+		"POST "+clusterPath+"/listClusterUserCredential",
+		func(w http.ResponseWriter, r *http.Request) {
+			s.mu.Lock()
+			s.resourceManagerRequests++
+			failure := popFailure(&s.arm.failures)
+			s.mu.Unlock()
+			if !s.checkARMRequest(w, r) {
+				return
+			}
+			if failure != nil {
+				failure.send(w, r, nil)
+				return
+			}
+			kubeconfig, refusal := s.userKubeconfig(r, allowed)
+			if refusal != nil {
+				s.refuseARM(w, *refusal)
+				return
+			}
+			w.Header().Set("x-ms-correlation-request-id", guid("correlation", s.nextSerial()))
+			writeJSON(w, http.StatusOK, map[string]any{
+				"kubeconfigs": []any{
+					map[string]any{"name": "clusterUser", "value": []byte(kubeconfig)},
+				}, // encoding/json makes it base64
+			})
+		},
+	)
 }
 
 // checkARMRequest reports and refuses what a well-behaved client does not send. It is false when
@@ -103,7 +109,10 @@ func (s *Server) userKubeconfig(r *http.Request, allowed []string) (string, *arm
 }
 
 // armCaller is whom a request's token was issued for, a client's ID or a person's name, and where.
-func (s *Server) armCaller(r *http.Request, allowed []string) (client, tenant string, refusal *armRefusal) {
+func (s *Server) armCaller(
+	r *http.Request,
+	allowed []string,
+) (client, tenant string, refusal *armRefusal) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	err := errors.New("no bearer token")
 	var claims map[string]any
@@ -114,12 +123,30 @@ func (s *Server) armCaller(r *http.Request, allowed []string) (client, tenant st
 	}
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return "", "", &armRefusal{401, "ExpiredAuthenticationToken", "The access token expiry UTC time is earlier than current UTC time '" + time.Now().UTC().Format("1/2/2006 3:04:05 PM") + "'."}
+		return "", "", &armRefusal{
+			401,
+			"ExpiredAuthenticationToken",
+			"The access token expiry UTC time is earlier than current UTC time '" + time.Now().
+				UTC().
+				Format("1/2/2006 3:04:05 PM") +
+				"'.",
+		}
 	case errors.Is(err, jwt.ErrTokenInvalidAudience):
-		return "", "", &armRefusal{401, "InvalidAuthenticationTokenAudience", "The access token has been obtained for wrong audience or resource. It should exactly match with one of " +
-			"the allowed audiences '" + strings.Join(allowed, "','") + "'."}
+		return "", "", &armRefusal{
+			401,
+			"InvalidAuthenticationTokenAudience",
+			"The access token has been obtained for wrong audience or resource. It should exactly match with one of " +
+				"the allowed audiences '" + strings.Join(
+				allowed,
+				"','",
+			) + "'.",
+		}
 	case err != nil:
-		return "", "", &armRefusal{401, "InvalidAuthenticationToken", "The access token is invalid."}
+		return "", "", &armRefusal{
+			401,
+			"InvalidAuthenticationToken",
+			"The access token is invalid.",
+		}
 	}
 	client, _ = claims["upn"].(string)
 	if client == "" {
@@ -130,7 +157,13 @@ func (s *Server) armCaller(r *http.Request, allowed []string) (client, tenant st
 
 // findCluster looks for a cluster from the outside in, as the refusals name what is not there.
 func (s *Server) findCluster(r *http.Request, id, client, tenant string) (Cluster, *armRefusal) {
-	subscription, group, name := r.PathValue("subscription"), r.PathValue("group"), r.PathValue("name")
+	subscription, group, name := r.PathValue(
+		"subscription",
+	), r.PathValue(
+		"group",
+	), r.PathValue(
+		"name",
+	)
 	inSubscription := s.clustersUnder("/subscriptions/" + subscription + "/")
 	inGroup := s.clustersUnder("/subscriptions/" + subscription + "/resourceGroups/" + group + "/")
 	var found []Cluster
@@ -140,24 +173,53 @@ func (s *Server) findCluster(r *http.Request, id, client, tenant string) (Cluste
 		}
 	}
 	reads := func(c Cluster) bool {
-		return slices.ContainsFunc(c.Users, func(user string) bool { return strings.EqualFold(user, client) })
+		return slices.ContainsFunc(
+			c.Users,
+			func(user string) bool { return strings.EqualFold(user, client) },
+		)
 	}
 	switch {
 	case len(inSubscription) == 0:
-		return Cluster{}, &armRefusal{404, "SubscriptionNotFound", "The subscription '" + subscription + "' could not be found."}
+		return Cluster{}, &armRefusal{
+			404,
+			"SubscriptionNotFound",
+			"The subscription '" + subscription + "' could not be found.",
+		}
 	case !strings.EqualFold(inSubscription[0].Tenant, tenant):
 		right := inSubscription[0].Tenant
-		return Cluster{}, &armRefusal{401, "InvalidAuthenticationTokenTenant", "The access token is from the wrong issuer '" + tokenIssuer(tenant) + "'. It must match the tenant '" + tokenIssuer(right) +
-			"' associated with this subscription. Please use the authority (URL) 'https://login.windows.net/" + right + "' to get the token. Note, if the subscription is transferred to another tenant there is no impact to the services, " +
-			"but information about new tenant could take time to propagate (up to an hour). If you just transferred your subscription and see this error message, please try back later."}
+		return Cluster{}, &armRefusal{
+			401,
+			"InvalidAuthenticationTokenTenant",
+			"The access token is from the wrong issuer '" + tokenIssuer(
+				tenant,
+			) + "'. It must match the tenant '" + tokenIssuer(
+				right,
+			) +
+				"' associated with this subscription. Please use the authority (URL) 'https://login.windows.net/" + right + "' to get the token. Note, if the subscription is transferred to another tenant there is no impact to the services, " +
+				"but information about new tenant could take time to propagate (up to an hour). If you just transferred your subscription and see this error message, please try back later.",
+		}
 	case len(found) > 0 && !reads(found[0]), !slices.ContainsFunc(inSubscription, reads):
-		return Cluster{}, &armRefusal{403, "AuthorizationFailed", "The client '" + client + "' with object id '" + objectID(client) + "' does not have authorization to perform action " +
-			"'Microsoft.ContainerService/managedClusters/listClusterUserCredential/action' over scope '" + id + "' or the scope is invalid. If access was recently granted, please refresh your credentials."}
+		return Cluster{}, &armRefusal{
+			403,
+			"AuthorizationFailed",
+			"The client '" + client + "' with object id '" + objectID(
+				client,
+			) + "' does not have authorization to perform action " +
+				"'Microsoft.ContainerService/managedClusters/listClusterUserCredential/action' over scope '" + id + "' or the scope is invalid. If access was recently granted, please refresh your credentials.",
+		}
 	case len(inGroup) == 0:
-		return Cluster{}, &armRefusal{404, "ResourceGroupNotFound", "Resource group '" + group + "' could not be found."}
+		return Cluster{}, &armRefusal{
+			404,
+			"ResourceGroupNotFound",
+			"Resource group '" + group + "' could not be found.",
+		}
 	case len(found) == 0:
-		return Cluster{}, &armRefusal{404, "ResourceNotFound", "The Resource 'Microsoft.ContainerService/managedClusters/" + name + "' under resource group '" + group +
-			"' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix"}
+		return Cluster{}, &armRefusal{
+			404,
+			"ResourceNotFound",
+			"The Resource 'Microsoft.ContainerService/managedClusters/" + name + "' under resource group '" + group +
+				"' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+		}
 	}
 	return found[0], nil
 }
@@ -183,5 +245,9 @@ type armRefusal struct {
 
 func (s *Server) refuseARM(w http.ResponseWriter, e armRefusal) {
 	w.Header().Set("x-ms-correlation-request-id", guid("correlation", s.nextSerial()))
-	writeJSON(w, e.status, map[string]any{"error": map[string]any{"code": e.code, "message": e.message}})
+	writeJSON(
+		w,
+		e.status,
+		map[string]any{"error": map[string]any{"code": e.code, "message": e.message}},
+	)
 }

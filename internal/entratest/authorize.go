@@ -14,8 +14,18 @@ import (
 // authorizeParameters are those of
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
 var authorizeParameters = []string{
-	"client_id", "client_info", "code_challenge", "code_challenge_method", "domain_hint", "login_hint", "prompt", "redirect_uri", "response_mode",
-	"response_type", "scope", "state",
+	"client_id",
+	"client_info",
+	"code_challenge",
+	"code_challenge_method",
+	"domain_hint",
+	"login_hint",
+	"prompt",
+	"redirect_uri",
+	"response_mode",
+	"response_type",
+	"scope",
+	"state",
 }
 
 // serveAuthorize is the authorization endpoint, RFC 6749 section 3.1: it shows the form. No browser
@@ -36,7 +46,12 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	flow := &signIn{request: t, Title: "Sign in to your account", Tenant: t.requestedTenant, Hint: t.form.Get("login_hint")}
+	flow := &signIn{
+		request: t,
+		Title:   "Sign in to your account",
+		Tenant:  t.requestedTenant,
+		Hint:    t.form.Get("login_hint"),
+	}
 	switch t.form.Get("prompt") {
 	case "", "login", "select_account", "consent":
 		s.startSignIn(flow)
@@ -51,7 +66,11 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 // checkRedirect lets public clients have answers sent to this machine only: RFC 8252 section 7.3.
 func checkRedirect(_ *Server, t *tokenRequest) int {
 	u, err := url.Parse(t.form.Get("redirect_uri"))
-	if err != nil || u.Scheme != "http" || u.Hostname() != "localhost" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+	if err != nil || u.Scheme != "http" || u.Hostname() != "localhost" ||
+		strings.Trim(u.Path, "/") != "" ||
+		u.RawQuery != "" ||
+		u.Fragment != "" ||
+		u.User != nil {
 		return 50011
 	}
 	return 0
@@ -69,7 +88,11 @@ func checkAuthorization(s *Server, t *tokenRequest) int {
 		}
 	}
 	if len(f.Get("code_challenge")) != 43 || f.Get("state") == "" {
-		s.unexpected("authorize with code_challenge %q and state %q", f.Get("code_challenge"), f.Get("state"))
+		s.unexpected(
+			"authorize with code_challenge %q and state %q",
+			f.Get("code_challenge"),
+			f.Get("state"),
+		)
 		return 9002313
 	}
 	return 0
@@ -94,7 +117,8 @@ func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
 	}
 	f := r.PostForm
 	s.recordSecrets(f["passwd"]...)
-	if !s.onlyParameters(w, r, r.URL.Query()) || !s.onlyParameters(w, r, f, "action", "flow", "login", "passwd") {
+	if !s.onlyParameters(w, r, r.URL.Query()) ||
+		!s.onlyParameters(w, r, f, "action", "flow", "login", "passwd") {
 		return
 	}
 	s.mu.Lock()
@@ -107,12 +131,30 @@ func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
 	t := *flow.request // a person may try more than once
 	if f.Get("action") == "cancel" {
 		s.finishSignIn(flow)
-		s.redirect(w, r, flow, url.Values{"error": {"access_denied"}, "error_subcode": {"cancel"}, "error_description": {"the user canceled the authentication"}})
+		s.redirect(
+			w,
+			r,
+			flow,
+			url.Values{
+				"error":             {"access_denied"},
+				"error_subcode":     {"cancel"},
+				"error_description": {"the user canceled the authentication"},
+			},
+		)
 		return
 	}
-	if code := s.setUserByPassword(&t, strings.TrimSpace(f.Get("login")), f.Get("passwd")); code != 0 {
+	if code := s.setUserByPassword(
+		&t,
+		strings.TrimSpace(f.Get("login")),
+		f.Get("passwd"),
+	); code != 0 {
 		again := *flow
-		again.Hint, again.Code, again.Error = f.Get("login"), code, cmp.Or(signInMessages[code], fillPlaceholders(refusals[code].text, t.placeholders))
+		again.Hint, again.Code, again.Error = f.Get(
+			"login",
+		), code, cmp.Or(
+			signInMessages[code],
+			fillPlaceholders(refusals[code].text, t.placeholders),
+		)
 		writePage(w, http.StatusOK, signInPage, &again)
 		return
 	}
@@ -121,7 +163,10 @@ func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	code := s.newCode(&authorization{
-		user: t.user.Name, client: strings.ToLower(t.app.ClientID), redirectURI: t.form.Get("redirect_uri"), challenge: t.form.Get("code_challenge"),
+		user:        t.user.Name,
+		client:      strings.ToLower(t.app.ClientID),
+		redirectURI: t.form.Get("redirect_uri"),
+		challenge:   t.form.Get("code_challenge"),
 	})
 	answer := url.Values{"code": {code}, "session_state": {guid("session of "+flow.Flow, 0)}}
 	if t.form.Get("client_info") == "1" {
@@ -150,7 +195,12 @@ var signInMessages = map[int]string{
 // refusedResponse is the error response of RFC 6749 section 4.1.2.1.
 func (s *Server) refusedResponse(t *tokenRequest, code int) url.Values {
 	e := refusals[code]
-	return url.Values{"error": {e.oauthError}, "error_description": {fmt.Sprintf("AADSTS%d: %s", code, fillPlaceholders(e.text, t.placeholders))}}
+	return url.Values{
+		"error": {e.oauthError},
+		"error_description": {
+			fmt.Sprintf("AADSTS%d: %s", code, fillPlaceholders(e.text, t.placeholders)),
+		},
+	}
 }
 
 // redirect sends the browser back to the client with an answer, in the way that the client wanted.
@@ -160,7 +210,12 @@ func (s *Server) redirect(w http.ResponseWriter, r *http.Request, flow *signIn, 
 	target := f.Get("redirect_uri")
 	switch f.Get("response_mode") {
 	case "form_post":
-		writePage(w, http.StatusOK, formPostPage, map[string]any{"Target": target, "Answer": answer})
+		writePage(
+			w,
+			http.StatusOK,
+			formPostPage,
+			map[string]any{"Target": target, "Answer": answer},
+		)
 	case "fragment":
 		http.Redirect(w, r, target+"#"+answer.Encode(), http.StatusFound)
 	default:
@@ -171,7 +226,16 @@ func (s *Server) redirect(w http.ResponseWriter, r *http.Request, flow *signIn, 
 // refusePage is what Entra shows where it cannot trust the client's address.
 func (s *Server) refusePage(w http.ResponseWriter, t *tokenRequest, code int) {
 	w.Header().Set("x-ms-request-id", guid("trace", s.nextSerial()))
-	writePage(w, http.StatusBadRequest, refusalPage, &signIn{Title: "Sorry, but we’re having trouble signing you in.", Code: code, Error: fillPlaceholders(refusals[code].text, t.placeholders)})
+	writePage(
+		w,
+		http.StatusBadRequest,
+		refusalPage,
+		&signIn{
+			Title: "Sorry, but we’re having trouble signing you in.",
+			Code:  code,
+			Error: fillPlaceholders(refusals[code].text, t.placeholders),
+		},
+	)
 }
 
 // pageTemplates are as small as they can be: no scripts but the one that a form_post needs, and

@@ -19,11 +19,17 @@ import (
 var certificateChecks = checks{checkCertificateForm, checkCertificateKey, checkCertificateClaims}
 
 // certificateMethods are the algorithms that Entra takes: PS256, and RS256 of older clients.
-var certificateMethods = map[string]jwt.SigningMethod{"PS256": jwt.SigningMethodPS256, "RS256": jwt.SigningMethodRS256}
+var certificateMethods = map[string]jwt.SigningMethod{
+	"PS256": jwt.SigningMethodPS256,
+	"RS256": jwt.SigningMethodRS256,
+}
 
 func checkCertificateForm(_ *Server, t *tokenRequest) int {
 	a := t.assertion
-	if certificateMethods[fmt.Sprint(a.header["alg"])] == nil || a.subject == "" || len(a.audience) != 1 || a.expires.IsZero() || a.jti == "" {
+	if certificateMethods[fmt.Sprint(a.header["alg"])] == nil || a.subject == "" ||
+		len(a.audience) != 1 ||
+		a.expires.IsZero() ||
+		a.jti == "" {
 		return 50027
 	}
 	return 0
@@ -37,14 +43,21 @@ func checkCertificateKey(_ *Server, t *tokenRequest) int {
 	if i < 0 {
 		t.placeholders["key"] = fmt.Sprintf("%X", thumbprint(h))
 		t.placeholders["signature"] = "The certificate with identifier used to sign the client assertion is not registered on application."
-		t.placeholders["keys"] = fmt.Sprintf(", Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '%s'", t.app.ClientID)
+		t.placeholders["keys"] = fmt.Sprintf(
+			", Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '%s'",
+			t.app.ClientID,
+		)
 		return 700027
 	}
 	c := t.app.Certificates[i]
 	t.placeholders["key"] = fmt.Sprintf("%X", sha1.Sum(c.Raw))
 	if now := time.Now(); now.Before(c.NotBefore) || now.After(c.NotAfter) {
 		t.placeholders["reason"] = "The key used is expired."
-		t.placeholders["keys"] = fmt.Sprintf(", Found key 'Start=%s, End=%s'", c.NotBefore.UTC().Format("01/02/2006 15:04:05"), c.NotAfter.UTC().Format("01/02/2006 15:04:05"))
+		t.placeholders["keys"] = fmt.Sprintf(
+			", Found key 'Start=%s, End=%s'",
+			c.NotBefore.UTC().Format("01/02/2006 15:04:05"),
+			c.NotAfter.UTC().Format("01/02/2006 15:04:05"),
+		)
 		return 700027
 	}
 	return verifySignature(t, certificateMethods[fmt.Sprint(h["alg"])], c.PublicKey)
@@ -82,7 +95,9 @@ func thumbprint(header map[string]any) []byte {
 // Entra takes both.
 func decodeAnyBase64(value any) []byte {
 	text, _ := value.(string)
-	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(text), "="))
+	b, err := base64.RawURLEncoding.DecodeString(
+		strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(text), "="),
+	)
 	if err != nil || text == "" {
 		return nil
 	}

@@ -10,7 +10,13 @@ import (
 
 // federatedChecks is a client's proof by a federated client_assertion, RFC 7523 section 2.2. Its
 // checks are in the order in which Entra reports what is wrong.
-var federatedChecks = []func(*Server, *tokenRequest) int{checkWellFormed, checkFederated, checkSignature, checkLifetime, checkValidNow}
+var federatedChecks = []func(*Server, *tokenRequest) int{
+	checkWellFormed,
+	checkFederated,
+	checkSignature,
+	checkLifetime,
+	checkValidNow,
+}
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 

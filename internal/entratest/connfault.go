@@ -74,16 +74,32 @@ var ConnFaults = map[string]ConnFault{
 	},
 	"bomb": func(conn io.Writer, good []byte) {
 		_, body := splitResponse(good)
-		conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n\r\n"))
+		conn.Write(
+			[]byte(
+				"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n\r\n",
+			),
+		)
 		conn.Write(gzipBomb(bytes.TrimRight(body, "}\n"), 4096)) // 4 GiB
 	},
-	"long-length":     replaceOnce("\r\nContent-Length: ", "\r\nContent-Length: 1"),
-	"short-length":    replaceOnce("\r\nContent-Length: ", "\r\nContent-Length: 5\r\nX-Length: "),
-	"two-lengths":     replaceOnce("\r\nContent-Length: ", "\r\nContent-Length: 5\r\nContent-Length: "),
+	"long-length":  replaceOnce("\r\nContent-Length: ", "\r\nContent-Length: 1"),
+	"short-length": replaceOnce("\r\nContent-Length: ", "\r\nContent-Length: 5\r\nX-Length: "),
+	"two-lengths": replaceOnce(
+		"\r\nContent-Length: ",
+		"\r\nContent-Length: 5\r\nContent-Length: ",
+	),
 	"negative-length": replaceOnce("\r\nContent-Length: ", "\r\nContent-Length: -"),
-	"huge-length":     replaceOnce("\r\nContent-Length: ", "\r\nContent-Length: 99999999999999999999"),
-	"bad-chunks":      replaceOnce("\r\nContent-Length: ", "\r\nTransfer-Encoding: chunked\r\nX-Length: "),
-	"odd-encoding":    replaceOnce("\r\nContent-Length: ", "\r\nTransfer-Encoding: br\r\nX-Length: "),
+	"huge-length": replaceOnce(
+		"\r\nContent-Length: ",
+		"\r\nContent-Length: 99999999999999999999",
+	),
+	"bad-chunks": replaceOnce(
+		"\r\nContent-Length: ",
+		"\r\nTransfer-Encoding: chunked\r\nX-Length: ",
+	),
+	"odd-encoding": replaceOnce(
+		"\r\nContent-Length: ",
+		"\r\nTransfer-Encoding: br\r\nX-Length: ",
+	),
 	"token-as-length": func(conn io.Writer, good []byte) {
 		_, body := splitResponse(good)
 		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n", bytes.TrimSpace(body))
@@ -99,12 +115,20 @@ var ConnFaults = map[string]ConnFault{
 	"trailing":       func(conn io.Writer, good []byte) { conn.Write(append(good, "\x00garbage"...)) },
 	"garbage-in-body": func(conn io.Writer, good []byte) {
 		_, body := splitResponse(good)
-		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%sgarbage", len(body)+len("garbage"), body)
+		fmt.Fprintf(
+			conn,
+			"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%sgarbage",
+			len(body)+len("garbage"),
+			body,
+		)
 	},
 
 	// A proxy's:
 	"page": func(conn io.Writer, _ []byte) {
-		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>Welcome to the hotel</html>")
+		io.WriteString(
+			conn,
+			"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>Welcome to the hotel</html>",
+		)
 	},
 	"connected":              func(conn io.Writer, good []byte) { conn.Write(good) },
 	"connected-then-silence": func(conn io.Writer, good []byte) { conn.Write(good); hang(conn) },
@@ -129,7 +153,10 @@ func replaceOnce(old, new string) ConnFault {
 }
 
 func switchProtocols(conn io.Writer, good []byte) {
-	io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	io.WriteString(
+		conn,
+		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+	)
 	conn.Write(good)
 }
 
@@ -147,7 +174,10 @@ func hang(conn io.Writer) { conn.(*faultConn).waitHangUp() }
 // drip writes a byte now and then.
 func drip(conn io.Writer, all []byte) {
 	for i := range all {
-		if _, err := conn.Write(all[i : i+1]); err != nil || !conn.(*faultConn).pause(50*time.Millisecond) {
+		if _, err := conn.Write(
+			all[i : i+1],
+		); err != nil ||
+			!conn.(*faultConn).pause(50*time.Millisecond) {
 			return
 		}
 	}

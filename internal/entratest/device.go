@@ -84,7 +84,8 @@ func (s *Server) serveDeviceCode(w http.ResponseWriter, r *http.Request) {
 	}
 	t := newTokenRequest(r, r.PostForm)
 	s.logOAuthRequest(t, "devicecode")
-	if !s.onlyParameters(w, r, r.URL.Query()) || !s.onlyParameters(w, r, t.form, "client_id", "scope") {
+	if !s.onlyParameters(w, r, r.URL.Query()) ||
+		!s.onlyParameters(w, r, t.form, "client_id", "scope") {
 		return
 	}
 	refuse := func(code, status int) { s.refuse(w, r, code, status, t.placeholders) }
@@ -104,7 +105,12 @@ func (s *Server) serveDeviceCode(w http.ResponseWriter, r *http.Request) {
 // newDevice makes a device wait, and the answer that it gets.
 func (s *Server) newDevice(t *tokenRequest) map[string]any {
 	n := s.nextSerial()
-	d := &device{code: "EAQABIQEAAAA" + opaque("device code", n), userCode: userCode(n), client: strings.ToLower(t.app.ClientID), tenant: t.tenant}
+	d := &device{
+		code:     "EAQABIQEAAAA" + opaque("device code", n),
+		userCode: userCode(n),
+		client:   strings.ToLower(t.app.ClientID),
+		tenant:   t.tenant,
+	}
 	s.recordSecrets(d.code)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,8 +126,11 @@ func (s *Server) newDevice(t *tokenRequest) map[string]any {
 	s.wakeWaiters()
 	const page = "https://microsoft.com/devicelogin"
 	return map[string]any{
-		"user_code": d.userCode, "device_code": d.code, "verification_uri": page,
-		"expires_in": int64(life / time.Second), "interval": int64(interval / time.Second),
-		"message": "To sign in, use a web browser to open the page " + page + " and enter the code " + d.userCode + " to authenticate.",
+		"user_code":        d.userCode,
+		"device_code":      d.code,
+		"verification_uri": page,
+		"expires_in":       int64(life / time.Second),
+		"interval":         int64(interval / time.Second),
+		"message":          "To sign in, use a web browser to open the page " + page + " and enter the code " + d.userCode + " to authenticate.",
 	}
 }

@@ -12,10 +12,21 @@ import (
 
 // instanceMetadata is what Entra's instance discovery says about its own hosts.
 var instanceMetadata = []map[string]any{
-	{"preferred_network": "login.microsoftonline.com", "preferred_cache": "login.windows.net",
-		"aliases": []string{"login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"}},
-	{"preferred_network": "login.partner.microsoftonline.cn", "preferred_cache": "login.partner.microsoftonline.cn",
-		"aliases": []string{"login.partner.microsoftonline.cn", "login.chinacloudapi.cn"}},
+	{
+		"preferred_network": "login.microsoftonline.com",
+		"preferred_cache":   "login.windows.net",
+		"aliases": []string{
+			"login.microsoftonline.com",
+			"login.windows.net",
+			"login.microsoft.com",
+			"sts.windows.net",
+		},
+	},
+	{
+		"preferred_network": "login.partner.microsoftonline.cn",
+		"preferred_cache":   "login.partner.microsoftonline.cn",
+		"aliases":           []string{"login.partner.microsoftonline.cn", "login.chinacloudapi.cn"},
+	},
 	{"preferred_network": "login.microsoftonline.us", "preferred_cache": "login.microsoftonline.us",
 		"aliases": []string{"login.microsoftonline.us", "login.usgovcloudapi.net"}},
 }
@@ -55,22 +66,48 @@ func (s *Server) serveOpenIDConfigurationV1(w http.ResponseWriter, r *http.Reque
 
 // writeOpenIDConfiguration writes an OpenID configuration. The v1 token endpoint is named although
 // it is not served, so that a client that follows it is reported.
-func (s *Server) writeOpenIDConfiguration(w http.ResponseWriter, r *http.Request, issuer, base, version string) {
+func (s *Server) writeOpenIDConfiguration(
+	w http.ResponseWriter,
+	r *http.Request,
+	issuer, base, version string,
+) {
 	writeJSON(w, http.StatusOK, map[string]any{
-		"token_endpoint":                        base + "/oauth2" + version + "/token",
-		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "private_key_jwt", "client_secret_basic"},
+		"token_endpoint": base + "/oauth2" + version + "/token",
+		"token_endpoint_auth_methods_supported": []string{
+			"client_secret_post",
+			"private_key_jwt",
+			"client_secret_basic",
+		},
 		"jwks_uri":                              base + "/discovery" + version + "/keys",
 		"response_modes_supported":              []string{"query", "fragment", "form_post"},
 		"subject_types_supported":               []string{"pairwise"},
 		"id_token_signing_alg_values_supported": []string{"RS256"},
-		"response_types_supported":              []string{"code", "id_token", "code id_token", "id_token token"},
-		"scopes_supported":                      []string{"openid", "profile", "email", "offline_access"},
-		"issuer":                                issuer,
-		"authorization_endpoint":                base + "/oauth2" + version + "/authorize",
-		"device_authorization_endpoint":         base + "/oauth2" + version + "/devicecode",
-		"claims_supported":                      []string{"sub", "iss", "aud", "exp", "iat", "tid", "ver"},
-		"tenant_region_scope":                   "EU",
-		"cloud_instance_name":                   "microsoftonline.com",
+		"response_types_supported": []string{
+			"code",
+			"id_token",
+			"code id_token",
+			"id_token token",
+		},
+		"scopes_supported": []string{
+			"openid",
+			"profile",
+			"email",
+			"offline_access",
+		},
+		"issuer":                        issuer,
+		"authorization_endpoint":        base + "/oauth2" + version + "/authorize",
+		"device_authorization_endpoint": base + "/oauth2" + version + "/devicecode",
+		"claims_supported": []string{
+			"sub",
+			"iss",
+			"aud",
+			"exp",
+			"iat",
+			"tid",
+			"ver",
+		},
+		"tenant_region_scope": "EU",
+		"cloud_instance_name": "microsoftonline.com",
 	})
 }
 

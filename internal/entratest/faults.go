@@ -26,7 +26,9 @@ func (s *Server) FailEvery(n int, failures ...Failure) {
 // FailNextConn makes the next n token requests that would be granted meet w; the connections have
 // to be HTTP/1.1.
 func (s *Server) FailNextConn(n int, w ConnFault) {
-	s.set(func(k *settings) { k.failures = append(k.failures, repeatFailure(n, Failure{connFault: w})...) })
+	s.set(
+		func(k *settings) { k.failures = append(k.failures, repeatFailure(n, Failure{connFault: w})...) },
+	)
 }
 
 // ClearFailures forgets the failures that were not met yet.

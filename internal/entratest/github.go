@@ -18,12 +18,18 @@ func (s *Server) StartWorkflow(subject string) (url, requestToken string) {
 	return gitHubIssuerURL + "/github/oidc?api-version=2.0", token
 }
 
-func (s *Server) routeGitHub(mux *http.ServeMux) { mux.HandleFunc("GET /github/oidc", s.serveGitHub) }
+func (s *Server) routeGitHub(
+	mux *http.ServeMux,
+) {
+	mux.HandleFunc("GET /github/oidc", s.serveGitHub)
+}
 
 func (s *Server) serveGitHub(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.gitHubRequests++
-	subject, want, failure := s.github.subject, s.github.requestToken, popFailure(&s.github.failures)
+	subject, want, failure := s.github.subject, s.github.requestToken, popFailure(
+		&s.github.failures,
+	)
 	s.mu.Unlock()
 
 	q := r.URL.Query()
@@ -42,7 +48,11 @@ func (s *Server) serveGitHub(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusUnauthorized, map[string]any{"message": "Unauthorized"})
 	default:
 		w.Header().Set("Content-Type", "application/json; charset=utf-8; api-version=2.0")
-		writeJSON(w, http.StatusOK, map[string]any{"count": 1, "value": s.gitHubToken(subject, q.Get("audience"))})
+		writeJSON(
+			w,
+			http.StatusOK,
+			map[string]any{"count": 1, "value": s.gitHubToken(subject, q.Get("audience"))},
+		)
 	}
 }
 

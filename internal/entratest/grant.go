@@ -74,7 +74,8 @@ func checkDelegatedScope(s *Server, t *tokenRequest) int {
 	resource := ""
 	for _, scope := range resourceScopes(t.form.Get("scope")) {
 		named, permission, _ := cutLast(scope, "/")
-		if permission != ".default" && permission != "user_impersonation" || resource != "" && named != resource {
+		if permission != ".default" && permission != "user_impersonation" ||
+			resource != "" && named != resource {
 			t.placeholders["scope"] = t.form.Get("scope")
 			return 70011
 		}

@@ -8,7 +8,18 @@ import (
 // clientCredentialsGrant is the grant of RFC 6749 section 4.4: an application proves itself by a
 // secret, by its certificate's key or by a federated token.
 var clientCredentialsGrant = grant{
-	parameters: slices.Concat([]string{"client_assertion", "client_assertion_type", "client_id", "client_info", "client_secret", "grant_type", "scope"}, popParameters),
+	parameters: slices.Concat(
+		[]string{
+			"client_assertion",
+			"client_assertion_type",
+			"client_id",
+			"client_info",
+			"client_secret",
+			"grant_type",
+			"scope",
+		},
+		popParameters,
+	),
 	check: func(s *Server, t *tokenRequest) int {
 		for _, check := range slices.Concat([]checks{{checkRequiredParameters, checkClient}, clientAuthChecks(t), {checkScope}}...) {
 			if code := check(s, t); code != 0 {
@@ -44,7 +55,10 @@ func checkRequiredParameters(s *Server, t *tokenRequest) int {
 		s.unexpected("token request with a client_secret and a client_assertion")
 		return 9002313
 	case !secret && t.form.Get("client_assertion_type") != assertionType:
-		s.unexpected("token request with client_assertion_type %q", t.form.Get("client_assertion_type"))
+		s.unexpected(
+			"token request with client_assertion_type %q",
+			t.form.Get("client_assertion_type"),
+		)
 		return 9002313
 	case t.form.Get("scope") == "":
 		t.placeholders["parameter"] = "scope"
@@ -59,7 +73,8 @@ func checkClient(s *Server, t *tokenRequest) (code int) {
 	if t.app, ok = s.findApp(t.tenant, t.form.Get("client_id")); !ok {
 		return 700016
 	}
-	if t.app.Public && len(t.app.Secrets)+len(t.app.Certificates)+len(t.app.FederatedCredentials) == 0 {
+	if t.app.Public &&
+		len(t.app.Secrets)+len(t.app.Certificates)+len(t.app.FederatedCredentials) == 0 {
 		return 700025
 	}
 	return 0

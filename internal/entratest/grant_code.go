@@ -11,7 +11,18 @@ import (
 // authorizationCodeGrant is the grant of RFC 6749 section 4.1 with the proof key of RFC 7636, which
 // Entra demands of public clients.
 var authorizationCodeGrant = grant{
-	parameters:    slices.Concat([]string{"client_id", "client_info", "code", "code_verifier", "grant_type", "redirect_uri", "scope"}, popParameters),
+	parameters: slices.Concat(
+		[]string{
+			"client_id",
+			"client_info",
+			"code",
+			"code_verifier",
+			"grant_type",
+			"redirect_uri",
+			"scope",
+		},
+		popParameters,
+	),
 	sharedTenants: true,
 	check: func(s *Server, t *tokenRequest) int {
 		for _, check := range (checks{checkPublicClient, checkCode, checkDelegatedScope}) {

@@ -7,7 +7,10 @@ import (
 // passwordGrant is the grant of RFC 6749 section 4.3. Entra has it at "organizations" and not at
 // "common".
 var passwordGrant = grant{
-	parameters:    slices.Concat([]string{"client_id", "client_info", "grant_type", "password", "scope", "username"}, popParameters),
+	parameters: slices.Concat(
+		[]string{"client_id", "client_info", "grant_type", "password", "scope", "username"},
+		popParameters,
+	),
 	sharedTenants: true,
 	check: func(s *Server, t *tokenRequest) int {
 		for _, check := range (checks{checkPublicClient, checkPassword, checkDelegatedScope}) {

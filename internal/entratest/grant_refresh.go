@@ -8,7 +8,10 @@ import (
 // refreshTokenGrant is the grant of RFC 6749 section 6. A refresh token is good for every resource
 // of the person's tenant, each use gives a new one, and the old one stays good, as Entra's do.
 var refreshTokenGrant = grant{
-	parameters:    slices.Concat([]string{"client_id", "client_info", "grant_type", "refresh_token", "scope"}, popParameters),
+	parameters: slices.Concat(
+		[]string{"client_id", "client_info", "grant_type", "refresh_token", "scope"},
+		popParameters,
+	),
 	sharedTenants: true,
 	check: func(s *Server, t *tokenRequest) int {
 		if code := checkPublicClient(s, t); code != 0 {

@@ -18,7 +18,11 @@ var entraHosts = []string{
 
 // proxiedHosts are all names behind the CONNECT proxy.
 func proxiedHosts() []string {
-	return slices.Concat(entraHosts, []string{gitHubHost, pipelinesHost}, slices.Sorted(maps.Keys(armHosts)))
+	return slices.Concat(
+		entraHosts,
+		[]string{gitHubHost, pipelinesHost},
+		slices.Sorted(maps.Keys(armHosts)),
+	)
 }
 
 // armHosts are the hosts of Azure Resource Manager, each with the older name that tokens for it may
@@ -62,7 +66,8 @@ const (
 // isPipelinesIssuer knows the issuers of service connections' ID tokens, whose key
 // [Server.pipelinesToken] uses.
 func isPipelinesIssuer(issuer string) bool {
-	return strings.HasPrefix(issuer, pipelinesIssuerURL) || strings.HasPrefix(issuer, entraIssuerURL)
+	return strings.HasPrefix(issuer, pipelinesIssuerURL) ||
+		strings.HasPrefix(issuer, entraIssuerURL)
 }
 
 // tokenIssuer is the issuer of version 1.0 tokens; it is the same in every cloud's host here.

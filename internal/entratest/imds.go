@@ -17,7 +17,10 @@ func (s *Server) AssignIdentity(m ManagedIdentity) {
 	m.App = app
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.identities.assigned = slices.DeleteFunc(s.identities.assigned, func(old ManagedIdentity) bool { return strings.EqualFold(old.ClientID, m.ClientID) })
+	s.identities.assigned = slices.DeleteFunc(
+		s.identities.assigned,
+		func(old ManagedIdentity) bool { return strings.EqualFold(old.ClientID, m.ClientID) },
+	)
 	s.identities.assigned = append(s.identities.assigned, m)
 }
 
@@ -25,7 +28,10 @@ func (s *Server) AssignIdentity(m ManagedIdentity) {
 func (s *Server) UnassignIdentity(clientID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.identities.assigned = slices.DeleteFunc(s.identities.assigned, func(m ManagedIdentity) bool { return strings.EqualFold(m.ClientID, clientID) })
+	s.identities.assigned = slices.DeleteFunc(
+		s.identities.assigned,
+		func(m ManagedIdentity) bool { return strings.EqualFold(m.ClientID, clientID) },
+	)
 }
 
 // EnableAppService makes the machine one of App Service or Container Apps too. It returns what
@@ -91,7 +97,11 @@ func hasResourceID(m ManagedIdentity, id string) bool {
 // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
 func (s *Server) serveIMDS(w http.ResponseWriter, r *http.Request) {
 	refuse := func(name, text string) {
-		writeJSON(w, http.StatusBadRequest, map[string]any{"error": name, "error_description": text})
+		writeJSON(
+			w,
+			http.StatusBadRequest,
+			map[string]any{"error": name, "error_description": text},
+		)
 	}
 	q := r.URL.Query()
 	switch {
@@ -105,7 +115,10 @@ func (s *Server) serveIMDS(w http.ResponseWriter, r *http.Request) {
 		return
 	case q.Get("api-version") != "2018-02-01":
 		s.unexpected("IMDS: api-version %q", q.Get("api-version"))
-		refuse("bad_request_101", "Required query variable 'api-version' is missing or not supported")
+		refuse(
+			"bad_request_101",
+			"Required query variable 'api-version' is missing or not supported",
+		)
 		return
 	case !s.onlyParameters(w, r, q, "api-version", "resource", "client_id", "object_id", "msi_res_id", "mi_res_id"):
 		return
@@ -123,7 +136,15 @@ func (s *Server) serveIMDS(w http.ResponseWriter, r *http.Request) {
 // https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
 func (s *Server) serveAppService(w http.ResponseWriter, r *http.Request) {
 	refuse := func(status int, text string) {
-		writeJSON(w, status, map[string]any{"statusCode": status, "message": text, "correlationId": guid("correlation", s.nextSerial())})
+		writeJSON(
+			w,
+			status,
+			map[string]any{
+				"statusCode":    status,
+				"message":       text,
+				"correlationId": guid("correlation", s.nextSerial()),
+			},
+		)
 	}
 	s.mu.Lock()
 	header := s.identities.appServiceHeader
@@ -143,7 +164,11 @@ func (s *Server) serveAppService(w http.ResponseWriter, r *http.Request) {
 	case !s.onlyParameters(w, r, q, "api-version", "resource", "client_id", "object_id", "principal_id", "mi_res_id"):
 		return
 	}
-	m, problem := s.chooseIdentity(q, "", "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId.")
+	m, problem := s.chooseIdentity(
+		q,
+		"",
+		"No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId.",
+	)
 	if problem == nil {
 		problem = s.grantIdentity(w, m, q.Get("resource"), appServiceAnswer)
 	}
@@ -165,14 +190,20 @@ func (s *Server) chooseIdentity(q url.Values, name, text string) (ManagedIdentit
 	for parameter, is := range imdsSelectors {
 		if q.Has(parameter) {
 			named++
-			fit = slices.DeleteFunc(fit, func(m ManagedIdentity) bool { return !is(m, q.Get(parameter)) })
+			fit = slices.DeleteFunc(
+				fit,
+				func(m ManagedIdentity) bool { return !is(m, q.Get(parameter)) },
+			)
 		}
 	}
 	if named > 1 {
 		s.unexpected("IMDS: %d parameters name an identity in %s", named, q.Encode())
 	}
 	if named == 0 {
-		if i := slices.IndexFunc(fit, func(m ManagedIdentity) bool { return m.SystemAssigned }); i >= 0 {
+		if i := slices.IndexFunc(
+			fit,
+			func(m ManagedIdentity) bool { return m.SystemAssigned },
+		); i >= 0 {
 			fit = fit[i : i+1]
 		}
 	}
@@ -182,11 +213,19 @@ func (s *Server) chooseIdentity(q url.Values, name, text string) (ManagedIdentit
 	case 1:
 		return fit[0], nil
 	}
-	return ManagedIdentity{}, &identityError{"invalid_request", "Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request"}
+	return ManagedIdentity{}, &identityError{
+		"invalid_request",
+		"Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request",
+	}
 }
 
 // grantIdentity answers with a token of Entra's for an identity.
-func (s *Server) grantIdentity(w http.ResponseWriter, m ManagedIdentity, resource string, answer func(identityToken) any) *identityError {
+func (s *Server) grantIdentity(
+	w http.ResponseWriter,
+	m ManagedIdentity,
+	resource string,
+	answer func(identityToken) any,
+) *identityError {
 	t := &tokenRequest{tenant: m.Tenant, app: m.App, placeholders: map[string]string{}}
 	id, name, _ := s.findTenant(m.Tenant) // registered with the identity
 	t.tenant = id
@@ -196,7 +235,10 @@ func (s *Server) grantIdentity(w http.ResponseWriter, m ManagedIdentity, resourc
 	}
 	if t.resource, ok = s.findResource(id, strings.TrimSuffix(resource, "/")); !ok {
 		if t.resource, ok = s.findResource(id, resource); !ok {
-			text := fillPlaceholders(refusals[500011].text, map[string]string{"resource": resource, "tenant": name})
+			text := fillPlaceholders(
+				refusals[500011].text,
+				map[string]string{"resource": resource, "tenant": name},
+			)
 			return &identityError{"invalid_resource", "AADSTS500011: " + text}
 		}
 	}
@@ -208,7 +250,11 @@ func (s *Server) grantIdentity(w http.ResponseWriter, m ManagedIdentity, resourc
 	s.issued++
 	s.issuedTokens = append(s.issuedTokens, token)
 	s.mu.Unlock()
-	writeJSON(w, http.StatusOK, answer(identityToken{token, m.ClientID, resource, time.Now(), life, refreshIn}))
+	writeJSON(
+		w,
+		http.StatusOK,
+		answer(identityToken{token, m.ClientID, resource, time.Now(), life, refreshIn}),
+	)
 	return nil
 }
 
@@ -224,9 +270,16 @@ func wholeSeconds(d time.Duration) string { return strconv.FormatInt(int64(d/tim
 // imdsAnswer has its numbers as strings, as the real one.
 func imdsAnswer(t identityToken) any {
 	body := map[string]any{
-		"access_token": t.token, "client_id": t.clientID, "resource": t.resource, "token_type": "Bearer",
-		"expires_in": wholeSeconds(t.lifetime), "ext_expires_in": wholeSeconds(t.lifetime),
-		"expires_on": unixSeconds(t.now.Add(t.lifetime)), "not_before": unixSeconds(t.now.Add(-5 * time.Minute)),
+		"access_token":   t.token,
+		"client_id":      t.clientID,
+		"resource":       t.resource,
+		"token_type":     "Bearer",
+		"expires_in":     wholeSeconds(t.lifetime),
+		"ext_expires_in": wholeSeconds(t.lifetime),
+		"expires_on": unixSeconds(
+			t.now.Add(t.lifetime),
+		),
+		"not_before": unixSeconds(t.now.Add(-5 * time.Minute)),
 	}
 	if t.refreshIn != 0 {
 		body["refresh_in"] = wholeSeconds(t.refreshIn)
@@ -236,7 +289,10 @@ func imdsAnswer(t identityToken) any {
 
 func appServiceAnswer(t identityToken) any {
 	return map[string]any{
-		"access_token": t.token, "client_id": strings.ToUpper(t.clientID), "resource": t.resource, "token_type": "Bearer",
-		"expires_on": unixSeconds(t.now.Add(t.lifetime)),
+		"access_token": t.token,
+		"client_id":    strings.ToUpper(t.clientID),
+		"resource":     t.resource,
+		"token_type":   "Bearer",
+		"expires_on":   unixSeconds(t.now.Add(t.lifetime)),
 	}
 }

@@ -22,7 +22,9 @@ type signer struct {
 // entraKey signs access tokens, issuerKey federated ones; each is made once a process, as that
 // takes a while.
 var (
-	entraKey  = sync.OnceValue(func() signer { return newSigner("accounts.accesscontrol.windows.net") })
+	entraKey = sync.OnceValue(
+		func() signer { return newSigner("accounts.accesscontrol.windows.net") },
+	)
 	issuerKey = sync.OnceValue(func() signer { return newSigner("oidc.example") })
 )
 
@@ -51,7 +53,10 @@ var clientCertificates sync.Map // of certificates by name
 // ClientCertificate is a self-signed certificate for a client and its key, made once a process for
 // each name.
 func ClientCertificate(name string) (*x509.Certificate, *rsa.PrivateKey) {
-	made, _ := clientCertificates.LoadOrStore(name, sync.OnceValue(func() signer { return newSigner(name) }))
+	made, _ := clientCertificates.LoadOrStore(
+		name,
+		sync.OnceValue(func() signer { return newSigner(name) }),
+	)
 	k := made.(func() signer)()
 	c, err := x509.ParseCertificate(k.cert)
 	if err != nil {

@@ -50,7 +50,11 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 
 func (s *Server) serveTLS(ln net.Listener, certs getCertificate, h http.Handler) *http.Server {
 	srv := s.httpServer(h)
-	srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certs, GetConfigForClient: s.mainTLSConfig(certs)}
+	srv.TLSConfig = &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		GetCertificate:     certs,
+		GetConfigForClient: s.mainTLSConfig(certs),
+	}
 	srv.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			s.countConnection()
@@ -67,11 +71,17 @@ func (s *Server) servePlain(ln net.Listener, h http.Handler) *http.Server {
 }
 
 // mainTLSConfig is the main listener's configuration for a connection.
-func (s *Server) mainTLSConfig(certs getCertificate) func(*tls.ClientHelloInfo) (*tls.Config, error) {
+func (s *Server) mainTLSConfig(
+	certs getCertificate,
+) func(*tls.ClientHelloInfo) (*tls.Config, error) {
 	return func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: certs}
+		c := &tls.Config{
+			MinVersion:     tls.VersionTLS12,
+			NextProtos:     []string{"h2", "http/1.1"},
+			GetCertificate: certs,
+		}
 		if s.conn.alpn != "" {
 			c.NextProtos = []string{s.conn.alpn}
 		}

@@ -13,11 +13,27 @@ import (
 func (s *Server) StartPipeline(connections ...ServiceConnection) (uri, systemToken string) {
 	n := s.nextSerial()
 	// Azure DevOps' tokens for a job are JWTs of its own.
-	token := s.sign(issuerKey().key, map[string]any{"typ": "JWT", "kid": pipelinesKid}, map[string]any{
-		"iss": "app.vstoken.visualstudio.com", "aud": "app.vstoken.visualstudio.com|vso:" + guid("job token", n), "jti": guid("jti", n),
-		"scp": "app_token", "exp": time.Now().Add(time.Hour).Unix(),
-	})
-	path := "/octo-org/" + guid("project", 0) + "/_apis/distributedtask/hubs/build/plans/" + guid("plan", n) + "/jobs/" + guid("job", n) + "/oidctoken"
+	token := s.sign(
+		issuerKey().key,
+		map[string]any{"typ": "JWT", "kid": pipelinesKid},
+		map[string]any{
+			"iss": "app.vstoken.visualstudio.com",
+			"aud": "app.vstoken.visualstudio.com|vso:" + guid("job token", n),
+			"jti": guid("jti", n),
+			"scp": "app_token",
+			"exp": time.Now().Add(time.Hour).Unix(),
+		},
+	)
+	path := "/octo-org/" + guid(
+		"project",
+		0,
+	) + "/_apis/distributedtask/hubs/build/plans/" + guid(
+		"plan",
+		n,
+	) + "/jobs/" + guid(
+		"job",
+		n,
+	) + "/oidctoken"
 	known := map[string]ServiceConnection{}
 	for _, c := range connections {
 		known[strings.ToLower(c.ID)] = c.withDefaults()
@@ -30,7 +46,10 @@ func (s *Server) StartPipeline(connections ...ServiceConnection) (uri, systemTok
 }
 
 func (s *Server) routePipelines(mux *http.ServeMux) {
-	mux.HandleFunc("POST /{organization}/{project}/_apis/distributedtask/hubs/build/plans/{plan}/jobs/{job}/oidctoken", s.servePipelines)
+	mux.HandleFunc(
+		"POST /{organization}/{project}/_apis/distributedtask/hubs/build/plans/{plan}/jobs/{job}/oidctoken",
+		s.servePipelines,
+	)
 }
 
 // servePipelines answers as
@@ -38,7 +57,9 @@ func (s *Server) routePipelines(mux *http.ServeMux) {
 func (s *Server) servePipelines(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.pipelineRequests++
-	path, want, failure := s.pipelines.path, s.pipelines.systemToken, popFailure(&s.pipelines.failures)
+	path, want, failure := s.pipelines.path, s.pipelines.systemToken, popFailure(
+		&s.pipelines.failures,
+	)
 	connection, known := s.pipelines.connections[strings.ToLower(r.URL.Query().Get("serviceConnectionId"))]
 	s.mu.Unlock()
 
@@ -49,8 +70,13 @@ func (s *Server) servePipelines(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-TFS-ProcessId", guid("process", 0))
 	refuse := func(status int, kind, text string) {
 		writeJSON(w, status, map[string]any{
-			"$id": "1", "innerException": nil, "message": text, "typeName": "Microsoft.TeamFoundation.DistributedTask.WebApi." + kind + ", Microsoft.TeamFoundation.DistributedTask.WebApi",
-			"typeKey": kind, "errorCode": 0, "eventId": 3000,
+			"$id":            "1",
+			"innerException": nil,
+			"message":        text,
+			"typeName":       "Microsoft.TeamFoundation.DistributedTask.WebApi." + kind + ", Microsoft.TeamFoundation.DistributedTask.WebApi",
+			"typeKey":        kind,
+			"errorCode":      0,
+			"eventId":        3000,
 		})
 	}
 	switch {
@@ -65,13 +91,27 @@ func (s *Server) servePipelines(w http.ResponseWriter, r *http.Request) {
 		failure.send(w, r, nil)
 	case q.Get("api-version") != "7.1" && q.Get("api-version") != "7.1-preview.1":
 		s.unexpected("Azure Pipelines: api-version %q", q.Get("api-version"))
-		refuse(http.StatusBadRequest, "VssVersionNotSpecifiedException", "No api-version was supplied for the \"POST\" request.")
+		refuse(
+			http.StatusBadRequest,
+			"VssVersionNotSpecifiedException",
+			"No api-version was supplied for the \"POST\" request.",
+		)
 	case !strings.EqualFold(scheme, "bearer") || got != want:
 		s.refuseUnauthenticated(w, r)
 	case r.URL.Path != path:
-		refuse(http.StatusNotFound, "TaskOrchestrationPlanNotFoundException", "No plan found for identifier "+r.PathValue("plan")+".")
+		refuse(
+			http.StatusNotFound,
+			"TaskOrchestrationPlanNotFoundException",
+			"No plan found for identifier "+r.PathValue("plan")+".",
+		)
 	case !known:
-		refuse(http.StatusNotFound, "EndpointNotFoundException", "Service connection with id "+q.Get("serviceConnectionId")+" not found in project octo-org.")
+		refuse(
+			http.StatusNotFound,
+			"EndpointNotFoundException",
+			"Service connection with id "+q.Get(
+				"serviceConnectionId",
+			)+" not found in project octo-org.",
+		)
 	default:
 		token := s.pipelinesToken(connection)
 		s.recordSecrets(token)
@@ -83,11 +123,13 @@ func (s *Server) servePipelines(w http.ResponseWriter, r *http.Request) {
 // of: a person is sent to the sign-in page, and only who says that he is no person is told 401.
 func (s *Server) refuseUnauthenticated(w http.ResponseWriter, r *http.Request) {
 	if !strings.EqualFold(r.Header.Get("X-TFS-FedAuthRedirect"), "Suppress") {
-		w.Header().Set("Location", "https://spsprodweu3.vssps.visualstudio.com/_signin?realm=dev.azure.com&reply_to=https%3A%2F%2Fdev.azure.com%2F")
+		w.Header().
+			Set("Location", "https://spsprodweu3.vssps.visualstudio.com/_signin?realm=dev.azure.com&reply_to=https%3A%2F%2Fdev.azure.com%2F")
 		w.WriteHeader(http.StatusFound)
 		return
 	}
-	w.Header().Set("WWW-Authenticate", `Bearer authorization_uri=https://login.windows.net/`+guid("devops tenant", 0))
+	w.Header().
+		Set("WWW-Authenticate", `Bearer authorization_uri=https://login.windows.net/`+guid("devops tenant", 0))
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusUnauthorized)
 }
@@ -96,9 +138,13 @@ func (s *Server) refuseUnauthenticated(w http.ResponseWriter, r *http.Request) {
 // id, as StartWorkflow's is.
 func (s *Server) pipelinesToken(c ServiceConnection) string {
 	now := time.Now()
-	return s.sign(issuerKey().key, map[string]any{"typ": "JWT", "kid": pipelinesKid}, map[string]any{
-		"iss": c.Issuer, "sub": c.Subject, "aud": defaultFederatedAudience,
-		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(),
-		"jti": guid("jti", s.nextSerial()),
-	})
+	return s.sign(
+		issuerKey().key,
+		map[string]any{"typ": "JWT", "kid": pipelinesKid},
+		map[string]any{
+			"iss": c.Issuer, "sub": c.Subject, "aud": defaultFederatedAudience,
+			"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(),
+			"jti": guid("jti", s.nextSerial()),
+		},
+	)
 }

@@ -25,11 +25,19 @@ func checkPoPKey(s *Server, t *tokenRequest) int {
 		err = json.Unmarshal(raw, &cnf)
 	}
 	kid, _ := cnf["kid"].(string)
-	if print, kidErr := base64.RawURLEncoding.DecodeString(kid); err == nil && (kidErr != nil || len(print) != sha256.Size) {
+	if print, kidErr := base64.RawURLEncoding.DecodeString(
+		kid,
+	); err == nil &&
+		(kidErr != nil || len(print) != sha256.Size) {
 		err = fmt.Errorf("kid %q is no SHA-256 thumbprint", kid)
 	}
 	if t.form.Get("token_type") != "pop" || err != nil {
-		s.unexpected("token request with token_type %q and req_cnf %q: %v", t.form.Get("token_type"), raw, err)
+		s.unexpected(
+			"token request with token_type %q and req_cnf %q: %v",
+			t.form.Get("token_type"),
+			raw,
+			err,
+		)
 		return 9002313
 	}
 	t.cnf = cnf
@@ -60,10 +68,11 @@ func (s *Server) VerifyPoPAt(now time.Time, signed, audience, u string) (map[str
 		jwt.RegisteredClaims
 	}
 	header := map[string]any{}
-	_, err := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithStrictDecoding()).ParseWithClaims(signed, &claims, func(t *jwt.Token) (any, error) {
-		header = t.Header
-		return claims.Key.JWK.public()
-	})
+	_, err := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithStrictDecoding()).
+		ParseWithClaims(signed, &claims, func(t *jwt.Token) (any, error) {
+			header = t.Header
+			return claims.Key.JWK.public()
+		})
 	if err != nil {
 		return nil, fmt.Errorf("PoP token: %w", err)
 	}
@@ -73,7 +82,11 @@ func (s *Server) VerifyPoPAt(now time.Time, signed, audience, u string) (map[str
 	case !strings.EqualFold(fmt.Sprint(header["typ"]), "pop"):
 		return nil, fmt.Errorf("PoP token: typ %v", header["typ"])
 	case header["kid"] != thumbprint:
-		return nil, fmt.Errorf("PoP token: kid %v, and the thumbprint of its key is %s", header["kid"], thumbprint)
+		return nil, fmt.Errorf(
+			"PoP token: kid %v, and the thumbprint of its key is %s",
+			header["kid"],
+			thumbprint,
+		)
 	case !strings.EqualFold(claims.U, u):
 		return nil, fmt.Errorf("PoP token: u %q, not %q", claims.U, u)
 	case age > popLifetime, age < -time.Minute:
@@ -86,7 +99,11 @@ func (s *Server) VerifyPoPAt(now time.Time, signed, audience, u string) (map[str
 		return nil, fmt.Errorf("PoP token: %w", err)
 	}
 	if cnf, _ := inner["cnf"].(map[string]any); cnf["kid"] != thumbprint {
-		return nil, fmt.Errorf("PoP token: its access token is bound to %v, not to %s", cnf["kid"], thumbprint)
+		return nil, fmt.Errorf(
+			"PoP token: its access token is bound to %v, not to %s",
+			cnf["kid"],
+			thumbprint,
+		)
 	}
 	return inner, nil
 }
@@ -110,7 +127,10 @@ func (k jwk) public() (*rsa.PublicKey, error) {
 	if k.Type != "RSA" || len(n) < 256 || len(e) == 0 || len(e) > 4 {
 		return nil, fmt.Errorf("%s key of %d bytes", k.Type, len(n))
 	}
-	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}, nil
+	return &rsa.PublicKey{
+		N: new(big.Int).SetBytes(n),
+		E: int(new(big.Int).SetBytes(e).Int64()),
+	}, nil
 }
 
 // thumbprint is that of RFC 7638.

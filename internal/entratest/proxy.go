@@ -70,7 +70,10 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request) {
 		up.Close()
 		return
 	}
-	io.WriteString(down, "HTTP/1.1 200 Connection established\r\n\r\n") // fails only when the client is gone
+	io.WriteString(
+		down,
+		"HTTP/1.1 200 Connection established\r\n\r\n",
+	) // fails only when the client is gone
 	s.tunnel(down, buffered.Reader, up, way)
 }
 

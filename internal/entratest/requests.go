@@ -40,7 +40,15 @@ func (s *Server) SeenSecrets() []string {
 }
 
 // secretParameters are those whose values nobody else may see, assertions apart.
-var secretParameters = []string{"client_secret", "password", "passwd", "refresh_token", "device_code", "code", "code_verifier"}
+var secretParameters = []string{
+	"client_secret",
+	"password",
+	"passwd",
+	"refresh_token",
+	"device_code",
+	"code",
+	"code_verifier",
+}
 
 // logOAuthRequest keeps a request and the secrets in it.
 func (s *Server) logOAuthRequest(t *tokenRequest, endpoint string) {
@@ -49,7 +57,10 @@ func (s *Server) logOAuthRequest(t *tokenRequest, endpoint string) {
 		form[name] = slices.Clone(values)
 	}
 	s.mu.Lock()
-	s.oauthRequests = append(s.oauthRequests, OAuthRequest{Endpoint: endpoint, Host: t.host, Tenant: t.requestedTenant, Form: form})
+	s.oauthRequests = append(
+		s.oauthRequests,
+		OAuthRequest{Endpoint: endpoint, Host: t.host, Tenant: t.requestedTenant, Form: form},
+	)
 	s.mu.Unlock()
 	for _, name := range secretParameters {
 		s.recordSecrets(t.form[name]...)
@@ -143,7 +154,13 @@ func (s *Server) IssuedTokens() []string {
 func (s *Server) ResetCounters() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.counters = counters{arrived: s.arrived, serial: s.serial, seenAssertions: s.seenAssertions, issuedTokens: s.issuedTokens, seenSecrets: s.seenSecrets}
+	s.counters = counters{
+		arrived:        s.arrived,
+		serial:         s.serial,
+		seenAssertions: s.seenAssertions,
+		issuedTokens:   s.issuedTokens,
+		seenSecrets:    s.seenSecrets,
+	}
 }
 
 // WaitTokenRequests blocks until n token requests have arrived since the last reset; false when

@@ -40,7 +40,10 @@ func (s *Server) newHandlers() map[string]http.Handler {
 
 func (s *Server) routeEntra(mux *http.ServeMux) {
 	mux.HandleFunc("GET /common/discovery/instance", s.serveInstanceDiscovery)
-	mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", s.serveOpenIDConfigurationV2)
+	mux.HandleFunc(
+		"GET /{tenant}/v2.0/.well-known/openid-configuration",
+		s.serveOpenIDConfigurationV2,
+	)
 	mux.HandleFunc("GET /{tenant}/.well-known/openid-configuration", s.serveOpenIDConfigurationV1)
 	mux.HandleFunc("GET /{tenant}/discovery/v2.0/keys", s.serveJWKS)
 	mux.HandleFunc("GET /{tenant}/discovery/keys", s.serveJWKS)
@@ -89,5 +92,6 @@ func (s *Server) serveTokenProxy(w http.ResponseWriter, r *http.Request) {
 	}
 	http.StripPrefix(tokenProxyPrefix, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.route(w, r.WithContext(context.WithValue(r.Context(), tokenProxyKey{}, true)), r.Host)
-	})).ServeHTTP(w, r)
+	})).
+		ServeHTTP(w, r)
 }

@@ -10,7 +10,11 @@ func defaultSettings() settings { return settings{tokenLifetime: time.Hour} }
 
 // SetTokenLifetime sets the life of the access tokens issued from now on: their exp claim and
 // expires_in, in whole seconds. It is an hour at first. It may be zero or negative.
-func (s *Server) SetTokenLifetime(d time.Duration) { s.set(func(k *settings) { k.tokenLifetime = d }) }
+func (s *Server) SetTokenLifetime(
+	d time.Duration,
+) {
+	s.set(func(k *settings) { k.tokenLifetime = d })
+}
 
 // SetRefreshIn adds refresh_in to the answers from now on; zero, as at first, leaves it out.
 func (s *Server) SetRefreshIn(d time.Duration) { s.set(func(k *settings) { k.refreshIn = d }) }

@@ -27,7 +27,9 @@ func New(tb TB) *Server {
 	s.ProxyURL = "http://" + plain.Addr().String()
 	s.IMDSURL = "http://" + machine.Addr().String()
 	s.tokenProxyURL = "https://" + proxied.Addr().String() + tokenProxyPrefix
-	_, port, _ := net.SplitHostPort(direct.Addr().String()) // a listener's own address always splits
+	_, port, _ := net.SplitHostPort(
+		direct.Addr().String(),
+	) // a listener's own address always splits
 	s.loopbackHosts = []string{"127.0.0.1:" + port, "localhost:" + port}
 	s.proxy.upstream = direct.Addr().String()
 	s.proxy.hijacked = map[net.Conn]bool{}

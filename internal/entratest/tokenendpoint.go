@@ -43,13 +43,22 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 
 // checkTokenRequest reports and refuses what no client sends. ok is false when the request has been
 // answered.
-func (s *Server) checkTokenRequest(w http.ResponseWriter, r *http.Request, t *tokenRequest, formErr error) (g grant, ok bool) {
+func (s *Server) checkTokenRequest(
+	w http.ResponseWriter,
+	r *http.Request,
+	t *tokenRequest,
+	formErr error,
+) (g grant, ok bool) {
 	if formErr != nil && clientGone(r) { // killed between a request's head and its end
 		return g, false
 	}
 	contentType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || contentType != "application/x-www-form-urlencoded" || formErr != nil {
-		s.unexpected("token request with Content-Type %q, form error %v", r.Header.Get("Content-Type"), formErr)
+		s.unexpected(
+			"token request with Content-Type %q, form error %v",
+			r.Header.Get("Content-Type"),
+			formErr,
+		)
 		t.placeholders["parameter"] = "grant_type"
 		s.refuse(w, r, 900144, 0, t.placeholders)
 		return g, false
@@ -67,7 +76,8 @@ func (s *Server) checkTokenRequest(w http.ResponseWriter, r *http.Request, t *to
 		s.refuse(w, r, 70003, 0, t.placeholders)
 		return g, false
 	}
-	return g, s.onlyParameters(w, r, r.URL.Query()) && s.onlyParameters(w, r, t.form, g.parameters...)
+	return g, s.onlyParameters(w, r, r.URL.Query()) &&
+		s.onlyParameters(w, r, t.form, g.parameters...)
 }
 
 // clientGone tells whether the client has gone away. The connection may learn of that a moment
@@ -83,7 +93,9 @@ func clientGone(r *http.Request) bool {
 
 // admitTokenRequest counts a token request and says what it has to wait for and, when not nil, the
 // failure it meets.
-func (s *Server) admitTokenRequest(viaTokenProxy bool) (held <-chan struct{}, delay time.Duration, f *Failure) {
+func (s *Server) admitTokenRequest(
+	viaTokenProxy bool,
+) (held <-chan struct{}, delay time.Duration, f *Failure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokenRequests++

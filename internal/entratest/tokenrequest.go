@@ -84,7 +84,9 @@ func (t *tokenRequest) setAssertion(raw string) {
 func readAssertion(raw string) assertion {
 	a := assertion{raw: raw}
 	for part := range strings.SplitSeq(raw, ".") {
-		if _, err := base64.RawURLEncoding.Strict().DecodeString(part); err != nil || part == "" || strings.ContainsAny(part, "\r\n") {
+		if _, err := base64.RawURLEncoding.Strict().
+			DecodeString(part); err != nil || part == "" ||
+			strings.ContainsAny(part, "\r\n") {
 			return a
 		}
 	}
@@ -106,8 +108,10 @@ func readAssertion(raw string) assertion {
 	if claims.NotBefore != nil {
 		a.validFrom = claims.NotBefore.Time
 	}
-	a.wellFormed = t.Method == jwt.SigningMethodRS256 && a.issuer != "" && a.subject != "" && len(a.audience) == 1 &&
-		claims.ExpiresAt != nil && claims.IssuedAt != nil
+	a.wellFormed = t.Method == jwt.SigningMethodRS256 && a.issuer != "" && a.subject != "" &&
+		len(a.audience) == 1 &&
+		claims.ExpiresAt != nil &&
+		claims.IssuedAt != nil
 	return a
 }
 

@@ -47,10 +47,18 @@ func (s *Server) issueToken(w http.ResponseWriter, t *tokenRequest) {
 func (s *Server) accessToken(t *tokenRequest, life time.Duration) string {
 	k, n, now := entraKey(), s.nextSerial(), time.Now()
 	claims := map[string]any{
-		"aud": t.resource, "iss": tokenIssuer(t.tenant),
-		"iat": now.Add(-5 * time.Minute).Unix(), "nbf": now.Add(-5 * time.Minute).Unix(), "exp": now.Add(life).Unix(),
-		"aio": opaque("aio", n), "appid": t.app.ClientID, "tid": t.tenant,
-		"rh": "1." + opaque("rh "+t.tenant, 0), "uti": opaque("uti", n), "ver": "1.0",
+		"aud": t.resource,
+		"iss": tokenIssuer(t.tenant),
+		"iat": now.Add(-5 * time.Minute).
+			Unix(),
+		"nbf":   now.Add(-5 * time.Minute).Unix(),
+		"exp":   now.Add(life).Unix(),
+		"aio":   opaque("aio", n),
+		"appid": t.app.ClientID,
+		"tid":   t.tenant,
+		"rh":    "1." + opaque("rh "+t.tenant, 0),
+		"uti":   opaque("uti", n),
+		"ver":   "1.0",
 	}
 	groups := t.app.Groups
 	if t.user != nil {
@@ -98,8 +106,16 @@ func (s *Server) Verify(accessToken, audience string) (map[string]any, error) {
 // accessClaims are a person's claims in an access token.
 func (u *User) accessClaims(t *tokenRequest) map[string]any {
 	return map[string]any{
-		"acr": "1", "amr": u.authMethods(), "appidacr": "0", "ipaddr": "203.0.113.7", "name": u.displayName(), "oid": u.ObjectID, "scp": "user_impersonation",
-		"sub": pairwiseSubject(u, t.resource), "unique_name": u.Name, "upn": u.Name,
+		"acr":         "1",
+		"amr":         u.authMethods(),
+		"appidacr":    "0",
+		"ipaddr":      "203.0.113.7",
+		"name":        u.displayName(),
+		"oid":         u.ObjectID,
+		"scp":         "user_impersonation",
+		"sub":         pairwiseSubject(u, t.resource),
+		"unique_name": u.Name,
+		"upn":         u.Name,
 	}
 }
 
@@ -131,10 +147,19 @@ func (s *Server) userFields(t *tokenRequest, life time.Duration) map[string]any 
 func (s *Server) idToken(t *tokenRequest, life time.Duration) string {
 	k, n, now := entraKey(), s.nextSerial(), time.Now()
 	token := s.sign(k.key, map[string]any{"typ": "JWT", "kid": k.kid}, map[string]any{
-		"aud": t.app.ClientID, "iss": "https://" + entraHosts[0] + "/" + t.tenant + "/v2.0",
-		"iat": now.Unix() - 300, "nbf": now.Unix() - 300, "exp": now.Add(life).Unix(),
-		"name": t.user.displayName(), "oid": t.user.ObjectID, "preferred_username": t.user.Name, "sub": pairwiseSubject(t.user, t.app.ClientID),
-		"tid": t.tenant, "rh": "1." + opaque("rh "+t.tenant, 0), "uti": opaque("uti", n), "ver": "2.0",
+		"aud":                t.app.ClientID,
+		"iss":                "https://" + entraHosts[0] + "/" + t.tenant + "/v2.0",
+		"iat":                now.Unix() - 300,
+		"nbf":                now.Unix() - 300,
+		"exp":                now.Add(life).Unix(),
+		"name":               t.user.displayName(),
+		"oid":                t.user.ObjectID,
+		"preferred_username": t.user.Name,
+		"sub":                pairwiseSubject(t.user, t.app.ClientID),
+		"tid":                t.tenant,
+		"rh":                 "1." + opaque("rh "+t.tenant, 0),
+		"uti":                opaque("uti", n),
+		"ver":                "2.0",
 	})
 	s.recordSecrets(token)
 	return token
@@ -144,7 +169,11 @@ func (s *Server) newRefreshToken(t *tokenRequest) string {
 	n := s.nextSerial()
 	token := "1.A" + opaque("refresh token", n) + opaque("of "+t.user.Name, n)
 	s.mu.Lock()
-	s.refreshTokens[token] = &session{user: t.user.Name, client: strings.ToLower(t.app.ClientID), issued: time.Now()}
+	s.refreshTokens[token] = &session{
+		user:   t.user.Name,
+		client: strings.ToLower(t.app.ClientID),
+		issued: time.Now(),
+	}
 	s.mu.Unlock()
 	s.recordSecrets(token)
 	return token

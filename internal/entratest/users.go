@@ -61,9 +61,16 @@ func (s *Server) serveUserRealm(w http.ResponseWriter, r *http.Request) {
 		s.unexpected("user realm with api-version %q", q.Get("api-version"))
 	}
 	answer := map[string]any{
-		"ver": "1.0", "account_type": "Unknown", "cloud_instance_name": "microsoftonline.com", "cloud_audience_urn": "urn:federation:MicrosoftOnline",
+		"ver":                 "1.0",
+		"account_type":        "Unknown",
+		"cloud_instance_name": "microsoftonline.com",
+		"cloud_audience_urn":  "urn:federation:MicrosoftOnline",
 	}
-	if _, domain, ok := cutLast(strings.ToLower(r.PathValue("user")), "@"); ok && s.knowsDomain(domain) {
+	if _, domain, ok := cutLast(
+		strings.ToLower(r.PathValue("user")),
+		"@",
+	); ok &&
+		s.knowsDomain(domain) {
 		answer["account_type"], answer["domain_name"] = "Managed", domain
 		s.mu.Lock()
 		metadata := s.realms[domain]

@@ -68,7 +68,10 @@ func ParseInfo(value string) (Info, error) {
 func Write(w io.Writer, apiVersion, token string, expires time.Time) error {
 	out, err := json.Marshal(clientauthentication.ExecCredential{
 		TypeMeta: metav1.TypeMeta{APIVersion: apiVersion, Kind: "ExecCredential"},
-		Status:   &clientauthentication.ExecCredentialStatus{Token: token, ExpirationTimestamp: &metav1.Time{Time: expires}},
+		Status: &clientauthentication.ExecCredentialStatus{
+			Token:               token,
+			ExpirationTimestamp: &metav1.Time{Time: expires},
+		},
 	})
 	if err != nil {
 		return err

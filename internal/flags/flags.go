@@ -23,7 +23,10 @@ type Cache struct {
 
 // Dir is the folder that was named first: by the flag, by a variable, by the system's custom.
 func (c Cache) Dir() cache.Dir {
-	return cache.Dir{Path: cache.ResolveDir(valueOrVariable(c.CacheDir, reflect.TypeOf(c), "CacheDir")), Now: time.Now}
+	return cache.Dir{
+		Path: cache.ResolveDir(valueOrVariable(c.CacheDir, reflect.TypeOf(c), "CacheDir")),
+		Now:  time.Now,
+	}
 }
 
 // valueOrVariable returns a flag's value, or else that of the first of its variables that is set.

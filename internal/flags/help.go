@@ -35,14 +35,22 @@ func loginHelp() string {
 	for _, m := range token.Methods {
 		fmt.Fprintf(&help, "    %s\n      %s\n", m.Name, strings.ReplaceAll(m.About, "`", ""))
 		if len(m.Required) > 0 {
-			fmt.Fprintf(&help, "      needs --%s\n", strings.ReplaceAll(strings.Join(m.Required, ", --"), "|", " or --"))
+			fmt.Fprintf(
+				&help,
+				"      needs --%s\n",
+				strings.ReplaceAll(strings.Join(m.Required, ", --"), "|", " or --"),
+			)
 		}
 	}
-	help.WriteString("\nA variable with ! wins over the flag, the others yield to it; an empty variable is an unset one. Besides those named with the flags, these are read:\n\n")
+	help.WriteString(
+		"\nA variable with ! wins over the flag, the others yield to it; an empty variable is an unset one. Besides those named with the flags, these are read:\n\n",
+	)
 	for _, v := range VariablesWithoutFlag {
 		fmt.Fprintf(&help, "    %s\n      %s\n", strings.Join(v.Names, " "), v.About)
 	}
-	help.WriteString("\nExit status: 1 the login failed, 2 wrong usage, 3 a person has to sign in and nobody can be asked.")
+	help.WriteString(
+		"\nExit status: 1 the login failed, 2 wrong usage, 3 a person has to sign in and nobody can be asked.",
+	)
 	return help.String()
 }
 
@@ -80,14 +88,48 @@ func helpWithVariables(value *kong.Value) string {
 
 // VariablesWithoutFlag are read besides those in the flags' tags. README.md has them too.
 var VariablesWithoutFlag = []VariableGroup{
-	{[]string{"KUBERNETES_EXEC_INFO"}, "what the client wants: the answer's version, v1 or v1beta1"},
+	{
+		[]string{"KUBERNETES_EXEC_INFO"},
+		"what the client wants: the answer's version, v1 or v1beta1",
+	},
 	{[]string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}, "GitHub Actions"},
-	{[]string{"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"}, "AKS identity bindings"},
-	{[]string{"AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION"}, "a regional address of Entra ID"},
+	{
+		[]string{
+			"AZURE_KUBERNETES_TOKEN_PROXY",
+			"AZURE_KUBERNETES_SNI_NAME",
+			"AZURE_KUBERNETES_CA_FILE",
+			"AZURE_KUBERNETES_CA_DATA",
+		},
+		"AKS identity bindings",
+	},
+	{
+		[]string{"AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION"},
+		"a regional address of Entra ID",
+	},
 	{[]string{"SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN"}, "Azure Pipelines"},
-	{[]string{"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT", "MSI_ENDPOINT", "MSI_SECRET", "DEFAULT_IDENTITY_CLIENT_ID", "IMDS_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST"},
-		"managed identities elsewhere than on a virtual machine"},
-	{[]string{"AZURE_CONFIG_DIR", "AZURE_CLOUD_NAME", "AZURE_SUBSCRIPTION_ID", "AZD_CONFIG_DIR", "AZD_AUTH_ENDPOINT"}, "who is signed in to az and azd"},
+	{
+		[]string{
+			"IDENTITY_ENDPOINT",
+			"IDENTITY_HEADER",
+			"IDENTITY_SERVER_THUMBPRINT",
+			"MSI_ENDPOINT",
+			"MSI_SECRET",
+			"DEFAULT_IDENTITY_CLIENT_ID",
+			"IMDS_ENDPOINT",
+			"AZURE_POD_IDENTITY_AUTHORITY_HOST",
+		},
+		"managed identities elsewhere than on a virtual machine",
+	},
+	{
+		[]string{
+			"AZURE_CONFIG_DIR",
+			"AZURE_CLOUD_NAME",
+			"AZURE_SUBSCRIPTION_ID",
+			"AZD_CONFIG_DIR",
+			"AZD_AUTH_ENDPOINT",
+		},
+		"who is signed in to az and azd",
+	},
 	{[]string{"BROWSER"}, "the browser for interactive"},
 	{[]string{"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}, "the way there"},
 }

@@ -12,11 +12,20 @@ import (
 )
 
 func NewParser(grammar any) (*kong.Kong, error) {
-	return kong.New(grammar,
-		kong.Name("akslogin"), kong.Description(description),
-		kong.Help(printHelp), kong.ExplicitGroups(flagGroups), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.ValueFormatter(helpWithVariables),
+	return kong.New(
+		grammar,
+		kong.Name("akslogin"),
+		kong.Description(description),
+		kong.Help(
+			printHelp,
+		),
+		kong.ExplicitGroups(flagGroups),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.ValueFormatter(helpWithVariables),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(decodeDuration)),
-		kong.PostBuild(func(k *kong.Kong) error { k.Model.HelpFlag.Help = "Print this."; return nil }),
+		kong.PostBuild(
+			func(k *kong.Kong) error { k.Model.HelpFlag.Help = "Print this."; return nil },
+		),
 	)
 }
 
@@ -84,7 +93,10 @@ func decodeDuration(ctx *kong.DecodeContext, target reflect.Value) error {
 // EnvSubset is an environment of some variables, by the ends of their names.
 func EnvSubset(ends ...string) func(string) string {
 	return func(variable string) string {
-		if slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(variable, end) }) {
+		if slices.ContainsFunc(
+			ends,
+			func(end string) bool { return strings.HasSuffix(variable, end) },
+		) {
 			return os.Getenv(variable)
 		}
 		return ""

@@ -17,7 +17,11 @@ import (
 func normalizeArgs(args []string, model *kong.Application) (normal, ignored []string, err error) {
 	known := collectFlags(model.Node)
 	words, flags, rest, err := known.split(args)
-	if i := slices.IndexFunc(model.Children, func(n *kong.Node) bool { return n.Name == firstArg(words) }); i >= 0 && known.kindsConflict {
+	if i := slices.IndexFunc(
+		model.Children,
+		func(n *kong.Node) bool { return n.Name == firstArg(words) },
+	); i >= 0 &&
+		known.kindsConflict {
 		// Another command has a flag of the same name and another kind: this command's count.
 		words, flags, rest, err = known.overlay(collectFlags(model.Children[i])).split(args)
 	}
@@ -85,7 +89,8 @@ func collectFlags(node *kong.Node) knownFlags {
 		if f, ok := node.(*kong.Flag); ok {
 			for _, name := range append(f.Aliases, f.Name) {
 				other := known.long[name]
-				known.kindsConflict = known.kindsConflict || other != nil && other.IsBool() != f.IsBool()
+				known.kindsConflict = known.kindsConflict ||
+					other != nil && other.IsBool() != f.IsBool()
 				known.long[name] = f
 			}
 			if f.Short != 0 {
@@ -114,7 +119,10 @@ func (known knownFlags) find(arg string) (f *kong.Flag, value string, attached b
 		return f, value, attached, nil
 	}
 	if name, _, _ := strings.Cut(arg[1:], "="); len(name) > 1 && known.long[name] != nil {
-		return nil, "", false, &token.UsageError{Text: "unknown flag -" + name, Hint: "it is --" + name + ", with two dashes"}
+		return nil, "", false, &token.UsageError{
+			Text: "unknown flag -" + name,
+			Hint: "it is --" + name + ", with two dashes",
+		}
 	}
 	if f = known.short[rune(arg[1])]; f == nil {
 		return nil, "", false, known.unknownFlagError(arg)
@@ -123,7 +131,10 @@ func (known knownFlags) find(arg string) (f *kong.Flag, value string, attached b
 }
 
 // takeValue takes a flag's value from the arguments behind it.
-func (known knownFlags) takeValue(f *kong.Flag, args []string) (value string, rest []string, err error) {
+func (known knownFlags) takeValue(
+	f *kong.Flag,
+	args []string,
+) (value string, rest []string, err error) {
 	next := firstArg(args)
 	switch {
 	case f.IsBool():
@@ -133,11 +144,15 @@ func (known knownFlags) takeValue(f *kong.Flag, args []string) (value string, re
 			return "1", args, nil
 		}
 	case len(args) == 0:
-		return "", nil, &token.UsageError{Text: "--" + f.Name + " needs a value, and the command line ends there"}
+		return "", nil, &token.UsageError{
+			Text: "--" + f.Name + " needs a value, and the command line ends there",
+		}
 	}
 	if name, isFlag := strings.CutPrefix(next, "--"); isFlag {
 		if name, _, _ = strings.Cut(name, "="); known.long[name] != nil {
-			return "", nil, &token.UsageError{Text: "--" + f.Name + " needs a value, and the flag --" + name + " follows it"}
+			return "", nil, &token.UsageError{
+				Text: "--" + f.Name + " needs a value, and the flag --" + name + " follows it",
+			}
 		}
 	}
 	return next, args[1:], nil
@@ -178,7 +193,10 @@ func (known knownFlags) unknownFlagError(arg string) error {
 		name = arg[:end]
 	}
 	if known.long[strings.TrimPrefix(name, "--")] != nil {
-		return &token.UsageError{Text: "one argument holds the flag " + name + " and more", Hint: "flag and value are two arguments, or one as " + name + "=VALUE"}
+		return &token.UsageError{
+			Text: "one argument holds the flag " + name + " and more",
+			Hint: "flag and value are two arguments, or one as " + name + "=VALUE",
+		}
 	}
 	return &token.UsageError{Text: "unknown flag " + name, Hint: helpHint}
 }

@@ -25,7 +25,9 @@ func (line *CommandLine) Values() Values {
 }
 
 // GetTokenFields are the fields of get-token's flags, in their order.
-var GetTokenFields = sync.OnceValue(func() []reflect.StructField { return reflect.VisibleFields(reflect.TypeFor[GetToken]()) })
+var GetTokenFields = sync.OnceValue(
+	func() []reflect.StructField { return reflect.VisibleFields(reflect.TypeFor[GetToken]()) },
+)
 
 // GetTokenField finds a flag's field; nil: get-token has no such flag.
 func GetTokenField(name string) *reflect.StructField {

@@ -8,12 +8,18 @@ import (
 
 // OverridesFlag tells whether a variable wins over a flag.
 func OverridesFlag(variable string) bool {
-	return anyFlagReads(variable, func(_ reflect.StructField, v token.Variable) bool { return v.Overrides })
+	return anyFlagReads(
+		variable,
+		func(_ reflect.StructField, v token.Variable) bool { return v.Overrides },
+	)
 }
 
 // IsSecretVariable tells whether a variable holds the value of a secret flag.
 func IsSecretVariable(variable string) bool {
-	return anyFlagReads(variable, func(field reflect.StructField, _ token.Variable) bool { return field.Tag.Get("secret") != "" })
+	return anyFlagReads(
+		variable,
+		func(field reflect.StructField, _ token.Variable) bool { return field.Tag.Get("secret") != "" },
+	)
 }
 
 // anyFlagReads tells whether a flag is read from a variable in a certain way.

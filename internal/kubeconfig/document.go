@@ -68,15 +68,25 @@ func (d Document) toConfig() docConfig {
 	context.Context.Cluster, context.Context.User, context.Context.Namespace = d.Name, d.Name, d.Namespace
 	user := docUser{Name: d.Name}
 	user.User.Exec = docExec{
-		APIVersion: e.APIVersion, Command: e.Command, Args: append([]string{}, e.Args...),
-		InteractiveMode: e.InteractiveMode, ProvideClusterInfo: e.ProvideClusterInfo != nil && *e.ProvideClusterInfo, InstallHint: e.InstallHint,
+		APIVersion:         e.APIVersion,
+		Command:            e.Command,
+		Args:               append([]string{}, e.Args...),
+		InteractiveMode:    e.InteractiveMode,
+		ProvideClusterInfo: e.ProvideClusterInfo != nil && *e.ProvideClusterInfo,
+		InstallHint:        e.InstallHint,
 	}
 	for _, v := range e.Env {
 		user.User.Exec.Env = append(user.User.Exec.Env, docEnv(v))
 	}
 	return docConfig{
-		APIVersion: "v1", Kind: "Config", CurrentContext: d.Name,
-		Clusters: []docCluster{{d.Name, d.Cluster}}, Contexts: []docContext{context}, Users: []docUser{user},
+		APIVersion:     "v1",
+		Kind:           "Config",
+		CurrentContext: d.Name,
+		Clusters: []docCluster{
+			{d.Name, d.Cluster},
+		},
+		Contexts: []docContext{context},
+		Users:    []docUser{user},
 	}
 }
 
@@ -115,7 +125,10 @@ func (d Document) YAML() ([]byte, error) {
 		return nil, err
 	}
 	var tree yaml.Node
-	if err := yaml.Unmarshal(raw, &tree); err != nil { // JSON is YAML, and keeps the order that a map would lose
+	if err := yaml.Unmarshal(
+		raw,
+		&tree,
+	); err != nil { // JSON is YAML, and keeps the order that a map would lose
 		return nil, fmt.Errorf("kubeconfig of %q: %w", d.Name, err)
 	}
 	if err := toBlockStyle(&tree, false); err != nil {
@@ -142,12 +155,17 @@ func toBlockStyle(n *yaml.Node, quoted bool) error {
 		if quoted || n.Tag != "!!str" {
 			return nil
 		}
-		return n.Encode(n.Value) // the encoder knows more words that old readers take for a bool than it looks for in a Node
+		return n.Encode(
+			n.Value,
+		) // the encoder knows more words that old readers take for a bool than it looks for in a Node
 	case yaml.MappingNode:
 		for i := 0; i < len(n.Content); i += 2 {
 			key, value := n.Content[i], n.Content[i+1]
 			list := value.Kind == yaml.SequenceNode && slices.Contains(quotedLists, key.Value)
-			if err := errors.Join(toBlockStyle(value, quoted || list), toBlockStyle(key, false)); err != nil {
+			if err := errors.Join(
+				toBlockStyle(value, quoted || list),
+				toBlockStyle(key, false),
+			); err != nil {
 				return err
 			}
 		}

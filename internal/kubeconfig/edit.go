@@ -33,7 +33,11 @@ func (k *File) WithExec(user string, want Exec) ([]byte, error) {
 	if before.AuthProvider == nil && before.Exec != nil && before.Exec.equal(goal) {
 		return bytes.Clone(k.source), nil
 	}
-	e := &editor{splices: splices{layout: newLayout(k.text), block: blockStyle{mapping: 2, dash: 2}}, oldUser: before, newExec: goal}
+	e := &editor{
+		splices: splices{layout: newLayout(k.text), block: blockStyle{mapping: 2, dash: 2}},
+		oldUser: before,
+		newExec: goal,
+	}
 	e.edit(k.root, k.userNodes[i])
 	text, ok := e.apply()
 	if !ok || e.unsupportedLine != 0 {
@@ -47,8 +51,12 @@ func (k *File) WithExec(user string, want Exec) ([]byte, error) {
 }
 
 func (k *File) editError(line int) error {
-	return lineError(k.Path, line, "written in a way that this program cannot edit safely (an anchor that is used elsewhere, perhaps), so nothing was changed; "+
-		"`kubectl config view --raw` writes the same configuration plainly")
+	return lineError(
+		k.Path,
+		line,
+		"written in a way that this program cannot edit safely (an anchor that is used elsewhere, perhaps), so nothing was changed; "+
+			"`kubectl config view --raw` writes the same configuration plainly",
+	)
 }
 
 // validate says why no file could hold the stanza.
@@ -93,7 +101,9 @@ func (e *Exec) merge(want Exec) Exec {
 
 func (e Exec) equal(o Exec) bool {
 	return e.APIVersion == o.APIVersion && e.Command == o.Command && slices.Equal(e.Args, o.Args) && slices.Equal(e.Env, o.Env) &&
-		e.InstallHint == o.InstallHint && e.InteractiveMode == o.InteractiveMode && equalBool(e.ProvideClusterInfo, o.ProvideClusterInfo)
+		e.InstallHint == o.InstallHint &&
+		e.InteractiveMode == o.InteractiveMode &&
+		equalBool(e.ProvideClusterInfo, o.ProvideClusterInfo)
 }
 
 func equalBool(a, b *bool) bool { return a == b || a != nil && b != nil && *a == *b }
@@ -114,7 +124,9 @@ func (e *editor) edit(top, entry *yaml.Node) {
 	e.detectIndent(top)
 	e.detectIndent(entry) // the nearest says last
 	for _, n := range []*yaml.Node{top, entry, user} {
-		e.quoteAll = e.quoteAll || n != nil && isFlow(n) && len(n.Content) > 0 && n.Content[0].Style&yaml.DoubleQuotedStyle != 0
+		e.quoteAll = e.quoteAll ||
+			n != nil && isFlow(n) && len(n.Content) > 0 &&
+				n.Content[0].Style&yaml.DoubleQuotedStyle != 0
 	}
 	if !isEditable(user) {
 		e.setMember(entry, "user", []member{{"exec", e.execMembers()}})
@@ -176,7 +188,10 @@ func quotedItems(texts []string) []any {
 func (e *editor) envItems(vars []EnvVar) []any {
 	list := []any{}
 	for _, v := range vars {
-		list = append(list, []member{{"name", e.formatScalar(v.Name, nil)}, {"value", quote(v.Value)}})
+		list = append(
+			list,
+			[]member{{"name", e.formatScalar(v.Name, nil)}, {"value", quote(v.Value)}},
+		)
 	}
 	return list
 }
@@ -198,17 +213,39 @@ func (e *editor) changes() []fieldChange {
 		before = *e.oldUser.Exec
 	}
 	text := func(name, before, after string) fieldChange {
-		return fieldChange{name: name, differs: before != after, empty: after == "", value: func(old *yaml.Node) any { return e.formatScalar(after, old) }}
+		return fieldChange{
+			name:    name,
+			differs: before != after,
+			empty:   after == "",
+			value:   func(old *yaml.Node) any { return e.formatScalar(after, old) },
+		}
 	}
 	return []fieldChange{
 		text("apiVersion", before.APIVersion, g.APIVersion),
 		text("command", before.Command, g.Command),
-		{"args", !slices.Equal(before.Args, g.Args), len(g.Args) == 0, func(*yaml.Node) any { return quotedItems(g.Args) }, e.editArgs},
-		{"env", !slices.Equal(before.Env, g.Env), len(g.Env) == 0, func(*yaml.Node) any { return e.envItems(g.Env) }, e.editEnv},
+		{
+			"args",
+			!slices.Equal(before.Args, g.Args),
+			len(g.Args) == 0,
+			func(*yaml.Node) any { return quotedItems(g.Args) },
+			e.editArgs,
+		},
+		{
+			"env",
+			!slices.Equal(before.Env, g.Env),
+			len(g.Env) == 0,
+			func(*yaml.Node) any { return e.envItems(g.Env) },
+			e.editEnv,
+		},
 		text("installHint", before.InstallHint, g.InstallHint),
 		text("interactiveMode", before.InteractiveMode, g.InteractiveMode),
-		{"provideClusterInfo", !equalBool(before.ProvideClusterInfo, g.ProvideClusterInfo), g.ProvideClusterInfo == nil,
-			func(*yaml.Node) any { return strconv.FormatBool(*g.ProvideClusterInfo) }, nil},
+		{
+			"provideClusterInfo",
+			!equalBool(before.ProvideClusterInfo, g.ProvideClusterInfo),
+			g.ProvideClusterInfo == nil,
+			func(*yaml.Node) any { return strconv.FormatBool(*g.ProvideClusterInfo) },
+			nil,
+		},
 	}
 }
 

@@ -16,10 +16,17 @@ func (files Files) ContextUser(context string) (string, error) {
 	if context == "" {
 		return "", nil
 	}
-	at, in := findEntry(files, func(k *File) []Context { return k.Contexts }, func(c Context) bool { return c.Name == context })
+	at, in := findEntry(
+		files,
+		func(k *File) []Context { return k.Contexts },
+		func(c Context) bool { return c.Name == context },
+	)
 	switch {
 	case in == nil:
-		return "", &NotFoundError{fmt.Sprintf("there is no context %q", context), "there are: " + files.contextNames()}
+		return "", &NotFoundError{
+			fmt.Sprintf("there is no context %q", context),
+			"there are: " + files.contextNames(),
+		}
 	case at.User == "":
 		return "", fmt.Errorf("context %q names no user", context)
 	}
@@ -68,17 +75,40 @@ func (files Files) FindContext(context, where string) (ContextEntries, error) {
 		}
 	}
 	if context == "" {
-		return ContextEntries{}, &NotFoundError{"there is no current context " + where, "name one with --context: " + files.contextNames()}
+		return ContextEntries{}, &NotFoundError{
+			"there is no current context " + where,
+			"name one with --context: " + files.contextNames(),
+		}
 	}
-	named, in := findEntry(files, func(k *File) []Context { return k.Contexts }, func(c Context) bool { return c.Name == context })
+	named, in := findEntry(
+		files,
+		func(k *File) []Context { return k.Contexts },
+		func(c Context) bool { return c.Name == context },
+	)
 	if in == nil {
-		return ContextEntries{}, &NotFoundError{fmt.Sprintf("there is no context %q %s", context, where), "there are: " + files.contextNames()}
+		return ContextEntries{}, &NotFoundError{
+			fmt.Sprintf("there is no context %q %s", context, where),
+			"there are: " + files.contextNames(),
+		}
 	}
-	cluster, in := findEntry(files, func(k *File) []Cluster { return k.Clusters }, func(c Cluster) bool { return c.Name == named.Cluster })
+	cluster, in := findEntry(
+		files,
+		func(k *File) []Cluster { return k.Clusters },
+		func(c Cluster) bool { return c.Name == named.Cluster },
+	)
 	if in == nil {
-		return ContextEntries{}, fmt.Errorf("context %q is of cluster %q, which is not %s", context, named.Cluster, where)
+		return ContextEntries{}, fmt.Errorf(
+			"context %q is of cluster %q, which is not %s",
+			context,
+			named.Cluster,
+			where,
+		)
 	}
-	user, userIn := findEntry(files, func(k *File) []User { return k.Users }, func(u User) bool { return u.Name == named.User })
+	user, userIn := findEntry(
+		files,
+		func(k *File) []User { return k.Users },
+		func(u User) bool { return u.Name == named.User },
+	)
 	return ContextEntries{context, named.Namespace, cluster, user, in, userIn}, nil
 }
 

@@ -113,10 +113,18 @@ func checkText(path string, text []byte) error {
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRune(text[i:])
 		if r == utf8.RuneError && size == 1 {
-			return lineError(path, 1+bytes.Count(text[:i], []byte("\n")), "a character that is not UTF-8; save the file as UTF-8")
+			return lineError(
+				path,
+				1+bytes.Count(text[:i], []byte("\n")),
+				"a character that is not UTF-8; save the file as UTF-8",
+			)
 		}
 		if unicode.IsControl(r) && !strings.ContainsRune("\t\n\r\u0085", r) {
-			return lineError(path, 1+bytes.Count(text[:i], []byte("\n")), "a control character that YAML does not allow")
+			return lineError(
+				path,
+				1+bytes.Count(text[:i], []byte("\n")),
+				"a control character that YAML does not allow",
+			)
 		}
 		i += size
 	}
@@ -146,7 +154,11 @@ func decodeDocument(path string, text []byte) (*yaml.Node, error) {
 			continue
 		}
 		if !first {
-			return nil, lineError(path, doc.Content[0].Line, "a second YAML document; clients read the first alone, so keep one in a file")
+			return nil, lineError(
+				path,
+				doc.Content[0].Line,
+				"a second YAML document; clients read the first alone, so keep one in a file",
+			)
 		}
 		top = doc.Content[0]
 	}
@@ -172,8 +184,13 @@ var yamlProblems = map[string]string{
 }
 
 // zeroBasedLines are the problems whose lines yaml counts from 0.
-var zeroBasedLines = []string{"did not find expected '-' indicator", "did not find expected ',' or ']'", "did not find expected ',' or '}'",
-	"did not find expected key", "did not find expected node content"}
+var zeroBasedLines = []string{
+	"did not find expected '-' indicator",
+	"did not find expected ',' or ']'",
+	"did not find expected ',' or '}'",
+	"did not find expected key",
+	"did not find expected node content",
+}
 
 // yamlError says where and why a text is no YAML. It trusts no word of the library's.
 func yamlError(path string, err error) error {
@@ -277,7 +294,10 @@ func (r *nodeReader) exec(n *yaml.Node) *Exec {
 	}
 	for _, item := range r.items(f.get("env"), "env") {
 		v := r.fields(item, "an item of env")
-		e.Env = append(e.Env, EnvVar{r.text(v.get("name"), "name"), r.text(v.get("value"), "value")})
+		e.Env = append(
+			e.Env,
+			EnvVar{r.text(v.get("name"), "name"), r.text(v.get("value"), "value")},
+		)
 	}
 	return &e
 }

@@ -19,7 +19,11 @@ type layout struct {
 }
 
 func newLayout(text []byte) layout {
-	l := layout{text: text, lines: []int{0}, ascii: !bytes.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })}
+	l := layout{
+		text:  text,
+		lines: []int{0},
+		ascii: !bytes.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }),
+	}
 	for i := 0; i < len(text); i++ {
 		if n := l.lineBreak(i); n > 0 {
 			i += n - 1

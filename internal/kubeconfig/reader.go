@@ -51,7 +51,8 @@ func resolveAlias(n *yaml.Node) *yaml.Node {
 
 // isEmpty says whether a field that has this value could as well be absent.
 func isEmpty(n *yaml.Node) bool {
-	return n == nil || isNull(n) || n.Kind == yaml.ScalarNode && n.Value == "" || n.Kind != yaml.ScalarNode && len(n.Content) == 0
+	return n == nil || isNull(n) || n.Kind == yaml.ScalarNode && n.Value == "" ||
+		n.Kind != yaml.ScalarNode && len(n.Content) == 0
 }
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
@@ -159,8 +160,24 @@ func (r *nodeReader) text(n *yaml.Node, what string) string {
 
 // bools are those of the YAML that clients speak, 1.1.
 var bools = map[string]bool{
-	"true": true, "True": true, "TRUE": true, "yes": true, "Yes": true, "YES": true, "on": true, "On": true, "ON": true,
-	"false": false, "False": false, "FALSE": false, "no": false, "No": false, "NO": false, "off": false, "Off": false, "OFF": false,
+	"true":  true,
+	"True":  true,
+	"TRUE":  true,
+	"yes":   true,
+	"Yes":   true,
+	"YES":   true,
+	"on":    true,
+	"On":    true,
+	"ON":    true,
+	"false": false,
+	"False": false,
+	"FALSE": false,
+	"no":    false,
+	"No":    false,
+	"NO":    false,
+	"off":   false,
+	"Off":   false,
+	"OFF":   false,
 }
 
 func (r *nodeReader) bool(n *yaml.Node, what string) *bool {
@@ -175,7 +192,11 @@ func (r *nodeReader) bool(n *yaml.Node, what string) *bool {
 	return &value
 }
 
-func isQuoted(n *yaml.Node) bool { return n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 }
+func isQuoted(
+	n *yaml.Node,
+) bool {
+	return n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0
+}
 
 // goValue is a value in Go's own types, those of JSON.
 func (r *nodeReader) goValue(n *yaml.Node, depth int) any {

@@ -25,14 +25,22 @@ type splices struct {
 
 func (s *splices) markUnsupported(n *yaml.Node) { s.unsupportedLine = max(n.Line, 1) }
 
-func (s *splices) replace(from, to int, text string) { s.list = append(s.list, splice{from, to, text}) }
+func (s *splices) replace(
+	from, to int,
+	text string,
+) {
+	s.list = append(s.list, splice{from, to, text})
+}
 
 func (s *splices) insert(at int, text string) { s.replace(at, at, text) }
 
 // apply is the text with all splices, those at one place in the order in which they were made. It
 // is false where they make no sense.
 func (s *splices) apply() ([]byte, bool) {
-	slices.SortStableFunc(s.list, func(a, b splice) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
+	slices.SortStableFunc(
+		s.list,
+		func(a, b splice) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) },
+	)
 	var out []byte
 	at := 0
 	for _, p := range s.list {
@@ -58,7 +66,11 @@ func ownMember(mapping *yaml.Node, name string) (key, value *yaml.Node) {
 
 // isEditable says whether a mapping or list stands there with something in it, and is not an alias
 // of one elsewhere.
-func isEditable(n *yaml.Node) bool { return n != nil && n.Kind != yaml.AliasNode && len(n.Content) > 0 }
+func isEditable(
+	n *yaml.Node,
+) bool {
+	return n != nil && n.Kind != yaml.AliasNode && len(n.Content) > 0
+}
 
 // column is the indentation of a block collection; in flow there is none.
 func (l layout) column(n *yaml.Node) int {
@@ -126,7 +138,10 @@ func (s *splices) flowStyleOf(n *yaml.Node) (f flowStyle, indent string) {
 	}
 	lead := s.between(s.contentStart(n)+1, s.begin(n.Content[0]))
 	if len(n.Content) > step {
-		lead = strings.TrimPrefix(s.between(s.end(n.Content[step-1], 0), s.begin(n.Content[step])), ",")
+		lead = strings.TrimPrefix(
+			s.between(s.end(n.Content[step-1], 0), s.begin(n.Content[step])),
+			",",
+		)
 	}
 	if strings.Trim(lead, " \t\r\n") != "" || lead != "" && !strings.ContainsAny(lead, "\n") {
 		return f, ""
@@ -140,7 +155,11 @@ func (s *splices) flowStyleOf(n *yaml.Node) (f flowStyle, indent string) {
 	}
 	indent = lead[strings.LastIndexByte(lead, '\n')+1:]
 	last := s.flowEnd(n, s.contentStart(n)) - 1
-	if outer := s.between(s.lineStart(last), last); strings.Trim(outer, " \t") == "" && strings.HasPrefix(indent, outer) {
+	if outer := s.between(
+		s.lineStart(last),
+		last,
+	); strings.Trim(outer, " \t") == "" &&
+		strings.HasPrefix(indent, outer) {
 		f.unit = indent[len(outer):]
 	}
 	return f, indent
@@ -212,7 +231,8 @@ func (s *splices) removeLines(from, to int) {
 func (s *splices) dashPosition(list *yaml.Node, i int) int {
 	column, at := s.indent(list), s.begin(list.Content[i])
 	for start := s.lineStart(at); start >= 0 && at >= 0; start = s.lineStart(start - 1) {
-		if dash := start + column; dash < at && s.byteAt(dash) == '-' && strings.Trim(s.between(start, dash), " ") == "" {
+		if dash := start + column; dash < at && s.byteAt(dash) == '-' &&
+			strings.Trim(s.between(start, dash), " ") == "" {
 			return dash
 		}
 		if start == 0 {
@@ -226,7 +246,10 @@ func (s *splices) dashPosition(list *yaml.Node, i int) int {
 // dashWidth is how many columns a block list's items are to the right of their dashes.
 func (s *splices) dashWidth(list *yaml.Node) int {
 	dash := s.contentStart(list)
-	if at := s.begin(list.Content[0]); at > dash+1 && strings.Trim(s.between(dash+1, at), " ") == "" {
+	if at := s.begin(
+		list.Content[0],
+	); at > dash+1 &&
+		strings.Trim(s.between(dash+1, at), " ") == "" {
 		return at - dash
 	}
 	return 2

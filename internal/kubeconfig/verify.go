@@ -17,7 +17,8 @@ func (k *File) verify(edited []byte, i int, goal Exec) (line int) {
 		return line
 	}
 	u := now.Users[i]
-	if u.Exec == nil || !u.Exec.equal(goal) || u.AuthProvider != nil || u.Name != k.Users[i].Name || !slices.Equal(u.OtherFields, k.Users[i].OtherFields) {
+	if u.Exec == nil || !u.Exec.equal(goal) || u.AuthProvider != nil || u.Name != k.Users[i].Name ||
+		!slices.Equal(u.OtherFields, k.Users[i].OtherFields) {
 		return line
 	}
 	c := comparison{seen: map[[2]*yaml.Node]bool{}}
@@ -29,7 +30,17 @@ func (k *File) verify(edited []byte, i int, goal Exec) (line int) {
 	}
 	was, is := c.compareExcept(k.userNodes[i], now.userNodes[i], "user")
 	was, is = c.compareExcept(was.get("user"), is.get("user"), "exec", "auth-provider")
-	was, is = c.compareExcept(was.get("exec"), is.get("exec"), "apiVersion", "command", "args", "env", "installHint", "interactiveMode", "provideClusterInfo")
+	was, is = c.compareExcept(
+		was.get("exec"),
+		is.get("exec"),
+		"apiVersion",
+		"command",
+		"args",
+		"env",
+		"installHint",
+		"interactiveMode",
+		"provideClusterInfo",
+	)
 	before, after := c.r.items(was.get("env"), ""), c.r.items(is.get("env"), "")
 	for j, v := range before {
 		if goal.Env[j] == k.Users[i].Exec.Env[j] {
@@ -84,7 +95,8 @@ func (c *comparison) compare(a, b *yaml.Node) {
 	} else {
 		c.seen[pair] = true
 	}
-	if a.Kind != b.Kind || a.ShortTag() != b.ShortTag() || a.Value != b.Value || len(a.Content) != len(b.Content) {
+	if a.Kind != b.Kind || a.ShortTag() != b.ShortTag() || a.Value != b.Value ||
+		len(a.Content) != len(b.Content) {
 		c.markDifference(a)
 		return
 	}

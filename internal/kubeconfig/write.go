@@ -102,7 +102,8 @@ func quote(s string) string {
 	e.SetEscapeHTML(false)
 	_ = e.Encode(s) // a string can be encoded
 	for _, r := range strings.TrimSuffix(coded.String(), "\n") {
-		if r >= 0x7f && r <= 0x9f || r == '\ufeff' || r == '\ufffe' || r == '\uffff' { // JSON takes them as they are
+		if r >= 0x7f && r <= 0x9f || r == '\ufeff' || r == '\ufffe' ||
+			r == '\uffff' { // JSON takes them as they are
 			fmt.Fprintf(&b, `\u%04x`, r)
 		} else {
 			b.WriteRune(r)
@@ -118,7 +119,9 @@ var reservedWords = []string{"y", "n", "yes", "no", "on", "off", "true", "false"
 
 // plainOrQuoted leaves the quotes out where every version of YAML reads a string without.
 func plainOrQuoted(s string) string {
-	if s == "" || !strings.Contains(letters, s[:1]) || strings.Trim(s, letters+"0123456789_.-") != "" || slices.Contains(reservedWords, strings.ToLower(s)) {
+	if s == "" || !strings.Contains(letters, s[:1]) ||
+		strings.Trim(s, letters+"0123456789_.-") != "" ||
+		slices.Contains(reservedWords, strings.ToLower(s)) {
 		return quote(s)
 	}
 	return s

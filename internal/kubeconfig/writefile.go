@@ -43,7 +43,11 @@ func Paths(explicit string, getenv func(string) string) (files []string) {
 // owner too where this user may give files away. A link stays a link. Where nothing differs,
 // nothing is written. An error of change is returned as it is. After an error the file is as it
 // was, unless it says otherwise.
-func Update(ctx context.Context, path string, change func(old []byte) ([]byte, error)) (result error) {
+func Update(
+	ctx context.Context,
+	path string,
+	change func(old []byte) ([]byte, error),
+) (result error) {
 	if _, err := statRegular(path); err != nil {
 		return err
 	}
@@ -112,7 +116,8 @@ func WriteFile(path string, content []byte) error {
 func samePath(a, b string) bool {
 	folderA, errA := os.Stat(filepath.Dir(a))
 	folderB, errB := os.Stat(filepath.Dir(b))
-	return errA == nil && errB == nil && os.SameFile(folderA, folderB) && filepath.Base(a) == filepath.Base(b)
+	return errA == nil && errB == nil && os.SameFile(folderA, folderB) &&
+		filepath.Base(a) == filepath.Base(b)
 }
 
 // statRegular says why there is no file that could be edited. It follows links.
@@ -176,8 +181,12 @@ func lockFile(ctx context.Context, path string) (unlock func() error, err error)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s is locked: kubectl or another program is writing it, or was stopped while it did. If none is, remove %s (%w)",
-				path, name, context.Cause(ctx))
+			return nil, fmt.Errorf(
+				"%s is locked: kubectl or another program is writing it, or was stopped while it did. If none is, remove %s (%w)",
+				path,
+				name,
+				context.Cause(ctx),
+			)
 		case <-time.After(lockPollInterval):
 		}
 	}
@@ -199,7 +208,10 @@ func checkReplaceable(path string, fi fs.FileInfo) error {
 // replaceFile puts a new file in the place of old, which lends its mode and owner, or of nothing:
 // nil.
 func replaceFile(path string, content []byte, old fs.FileInfo) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // 0600, says its documentation
+	f, err := os.CreateTemp(
+		filepath.Dir(path),
+		filepath.Base(path)+".*.tmp",
+	) // 0600, says its documentation
 	if err == nil {
 		err = errors.Join(writeContent(f, content, old), f.Close())
 		if err == nil {
@@ -210,7 +222,10 @@ func replaceFile(path string, content []byte, old fs.FileInfo) error {
 		}
 	}
 	if errors.Is(err, syscall.EBUSY) {
-		err = fmt.Errorf("it is mounted by itself, so that no other file can take its place; mount its folder, or change it where it comes from (%w)", err)
+		err = fmt.Errorf(
+			"it is mounted by itself, so that no other file can take its place; mount its folder, or change it where it comes from (%w)",
+			err,
+		)
 	}
 	if err != nil {
 		return fmt.Errorf("%s was not written: %w", path, err)

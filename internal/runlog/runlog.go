@@ -128,7 +128,10 @@ func AppendFile(path string, lines []byte) error {
 	}
 	defer f.Close()
 	if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() && fi.Size() > maxFileSize {
-		if there, err := os.Lstat(path); err == nil && os.SameFile(fi, there) { // nobody else has renamed it by now
+		if there, err := os.Lstat(
+			path,
+		); err == nil &&
+			os.SameFile(fi, there) { // nobody else has renamed it by now
 			os.Rename(path, path+".1")
 		}
 		f.Close()

@@ -90,7 +90,10 @@ func errorAt(where string, err error) error {
 	failed := &token.FailedError{Text: where + err.Error()}
 	var usage *token.UsageError
 	if errors.As(err, &usage) {
-		failed.Hint = cmp.Or(usage.Hint, "give the flag, or name with --context the one user that is meant; nothing was changed")
+		failed.Hint = cmp.Or(
+			usage.Hint,
+			"give the flag, or name with --context the one user that is meant; nothing was changed",
+		)
 	}
 	return failed
 }
@@ -128,14 +131,20 @@ func IsOurCommand(command string) bool {
 }
 
 // authProviderFlags are the names that flags have in an auth-provider's config.
-var authProviderFlags = map[string]string{"client-id": "client-id", "tenant-id": "tenant-id", "apiserver-id": "server-id", "environment": "environment"}
+var authProviderFlags = map[string]string{
+	"client-id":    "client-id",
+	"tenant-id":    "tenant-id",
+	"apiserver-id": "server-id",
+	"environment":  "environment",
+}
 
 // currentFlags are the flags that a user's login amounts to.
 func currentFlags(u kubeconfig.User) (flags.Values, error) {
 	if u.AuthProvider == nil || u.AuthProvider.Name != azureAuthProvider {
 		flags, err := ReadArgs(u.Exec)
 		for _, variable := range u.Exec.Env {
-			if err == nil && variable.Name == "AAD_LOGIN_METHOD" && variable.Value != "" && flags["disable-environment-override"] == "" {
+			if err == nil && variable.Name == "AAD_LOGIN_METHOD" && variable.Value != "" &&
+				flags["disable-environment-override"] == "" {
 				flags["login"] = variable.Value
 			}
 		}
@@ -159,16 +168,25 @@ func (v *Converter) targetExec(u kubeconfig.User) (kubeconfig.Exec, token.Method
 	if err != nil {
 		return kubeconfig.Exec{}, token.Method{}, err
 	}
-	if flags["login"] == "" && u.Exec != nil && u.AuthProvider == nil && strings.Contains(strings.ToLower(u.Exec.Command), "akslogin") {
+	if flags["login"] == "" && u.Exec != nil && u.AuthProvider == nil &&
+		strings.Contains(strings.ToLower(u.Exec.Command), "akslogin") {
 		if v.Login == "" && len(v.Flags) == 0 { // it chooses where it runs
-			return withDefaults(token.Method{}, *u.Exec), token.Method{Name: "chosen where it runs"}, nil
+			return withDefaults(
+					token.Method{},
+					*u.Exec,
+				), token.Method{
+					Name: "chosen where it runs",
+				}, nil
 		}
 		flags["login"] = "workloadidentity"
 	}
 	login := cmp.Or(v.Login, flags["login"], "devicecode") // kubelogin's default
 	i := slices.IndexFunc(token.Methods, func(m token.Method) bool { return m.Name == login })
 	if i < 0 {
-		return kubeconfig.Exec{}, token.Method{}, &token.UsageError{Text: "its login method does not exist", Hint: "give --login, or name with --context the one user that is meant; nothing was changed"}
+		return kubeconfig.Exec{}, token.Method{}, &token.UsageError{
+			Text: "its login method does not exist",
+			Hint: "give --login, or name with --context the one user that is meant; nothing was changed",
+		}
 	}
 	m := token.Methods[i]
 	want := kubeconfig.Exec{}
@@ -180,15 +198,25 @@ func (v *Converter) targetExec(u kubeconfig.User) (kubeconfig.Exec, token.Method
 		return want, m, err
 	}
 	// Arguments that say the same stay as they are written, with their order and their comments.
-	if same := (&kubeconfig.Exec{Args: args}); u.Exec == nil || u.AuthProvider != nil || !maps.Equal(flags, valuesOrNil(ReadArgs(same))) {
+	if same := (&kubeconfig.Exec{Args: args}); u.Exec == nil || u.AuthProvider != nil ||
+		!maps.Equal(flags, valuesOrNil(ReadArgs(same))) {
 		want.Args = args
 	}
 	if v.Command != "" || !strings.Contains(strings.ToLower(want.Command), "akslogin") {
 		want.Command = cmp.Or(v.Command, "akslogin")
 	}
 	if v.AzureConfigDir != "" && m.Name == "azurecli" {
-		others := slices.DeleteFunc(slices.Clone(want.Env), func(e kubeconfig.EnvVar) bool { return e.Name == azureConfigDirVariable })
-		want.Env = append(others, kubeconfig.EnvVar{Name: azureConfigDirVariable, Value: cache.ExpandPath(v.AzureConfigDir)})
+		others := slices.DeleteFunc(
+			slices.Clone(want.Env),
+			func(e kubeconfig.EnvVar) bool { return e.Name == azureConfigDirVariable },
+		)
+		want.Env = append(
+			others,
+			kubeconfig.EnvVar{
+				Name:  azureConfigDirVariable,
+				Value: cache.ExpandPath(v.AzureConfigDir),
+			},
+		)
 	}
 	return withDefaults(m, want), m, nil
 }
@@ -223,7 +251,10 @@ func UnusedFlags(all []Conversion) []string {
 }
 
 // ConvertFile converts a file under kubectl's lock, from what it holds by then.
-func (v *Converter) ConvertFile(k *kubeconfig.File, before kubeconfig.Files) (done Conversion, err error) {
+func (v *Converter) ConvertFile(
+	k *kubeconfig.File,
+	before kubeconfig.Files,
+) (done Conversion, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), v.LockTimeout)
 	defer cancel()
 	err = kubeconfig.Update(ctx, k.Path, func(old []byte) ([]byte, error) {
@@ -238,13 +269,20 @@ func (v *Converter) ConvertFile(k *kubeconfig.File, before kubeconfig.Files) (do
 }
 
 // reportLine is a line on a user, with the difference if that is what was asked for.
-func (v *Converter) reportLine(where string, u kubeconfig.User, want kubeconfig.Exec, m token.Method, changed bool) string {
+func (v *Converter) reportLine(
+	where string,
+	u kubeconfig.User,
+	want kubeconfig.Exec,
+	m token.Method,
+	changed bool,
+) string {
 	login := "login " + m.Name
 	if m.Interactive && want.InteractiveMode == "Never" {
 		login += ", which needs a person, and its interactiveMode is Never: set that to IfAvailable"
 	}
 	for _, variable := range want.Env {
-		if flags.OverridesFlag(variable.Name) && !slices.Contains(want.Args, "--disable-environment-override") {
+		if flags.OverridesFlag(variable.Name) &&
+			!slices.Contains(want.Args, "--disable-environment-override") {
 			login += ", but " + variable.Name + " in its env wins over its arguments: remove one of them"
 		}
 	}
@@ -254,7 +292,12 @@ func (v *Converter) reportLine(where string, u kubeconfig.User, want kubeconfig.
 	case !v.DryRun:
 		return token.Clean(where+"converted, "+login) + "\n"
 	}
-	lines := diff.Diff("now", []byte(formatLogin(u.AuthProvider, u.Exec)), "converted", []byte(formatLogin(nil, &want)))
+	lines := diff.Diff(
+		"now",
+		[]byte(formatLogin(u.AuthProvider, u.Exec)),
+		"converted",
+		[]byte(formatLogin(nil, &want)),
+	)
 	_, lines, _ = bytes.Cut(lines, []byte("@@\n")) // the names of two files that are none
 	return token.Clean(where+"would be converted, "+login) + "\n" + string(lines)
 }

@@ -62,7 +62,8 @@ func redactedArgs(args []string) func(yield func(string) bool) {
 			field := flags.GetTokenField(strings.TrimPrefix(name, "--"))
 			text := notShown
 			switch {
-			case args[i] == "get-token", field != nil && !attached && field.Type.Kind() == reflect.Bool:
+			case args[i] == "get-token",
+				field != nil && !attached && field.Type.Kind() == reflect.Bool:
 				text = args[i]
 			case field != nil:
 				if !attached && len(args) > i+1 {

@@ -19,7 +19,8 @@ import (
 // flag: anything may stand in these args.
 func ReadArgs(e *kubeconfig.Exec) (flags.Values, error) {
 	for _, arg := range e.Args { // the parser would act upon these, and end the program
-		if arg == "help" || strings.HasPrefix(arg, "-h") || strings.HasPrefix(arg, "--help") || strings.HasPrefix(arg, "--version") {
+		if arg == "help" || strings.HasPrefix(arg, "-h") || strings.HasPrefix(arg, "--help") ||
+			strings.HasPrefix(arg, "--version") {
 			return nil, errors.New("they ask for help or version")
 		}
 	}
@@ -42,7 +43,8 @@ func ReadArgs(e *kubeconfig.Exec) (flags.Values, error) {
 func BuildArgs(m token.Method, before, typed flags.Values) ([]string, error) {
 	want := flags.Values{"server-id": flags.GetTokenField("server-id").Tag.Get("otherwise")}
 	for flag, value := range before {
-		if before["login"] == m.Name || flag == "server-id" || flag == "cache-dir" || slices.Contains(m.Stanza.Inherited, flag) {
+		if before["login"] == m.Name || flag == "server-id" || flag == "cache-dir" ||
+			slices.Contains(m.Stanza.Inherited, flag) {
 			want[flag] = value
 		}
 	}
@@ -52,10 +54,12 @@ func BuildArgs(m token.Method, before, typed flags.Values) ([]string, error) {
 		}
 	}
 	maps.DeleteFunc(want, func(flag, value string) bool {
-		return value == "" || value == "false" && flags.GetTokenField(flag).Type.Kind() == reflect.Bool
+		return value == "" ||
+			value == "false" && flags.GetTokenField(flag).Type.Kind() == reflect.Bool
 	})
 	want["login"] = m.Name
-	if m.Name == "msi" && want["client-id"] != "" { // the two name the same; of both, kubelogin writes the client ID
+	if m.Name == "msi" &&
+		want["client-id"] != "" { // the two name the same; of both, kubelogin writes the client ID
 		other := "identity-resource-id"
 		if typed[other] != "" && typed["client-id"] == "" {
 			other = "client-id"
@@ -64,18 +68,24 @@ func BuildArgs(m token.Method, before, typed flags.Values) ([]string, error) {
 	}
 	for _, flag := range m.Stanza.Required {
 		if want[flag] == "" {
-			return nil, &token.UsageError{Text: fmt.Sprintf("--%s is required for login %s", flag, m.Name)}
+			return nil, &token.UsageError{
+				Text: fmt.Sprintf("--%s is required for login %s", flag, m.Name),
+			}
 		}
 	}
-	if slices.Contains(m.Stanza.Flags, "pop-enabled") && (want["pop-enabled"] == "") != (want["pop-claims"] == "") {
-		return nil, &token.UsageError{Text: "--pop-enabled and --pop-claims go together, and only one of them is given"}
+	if slices.Contains(m.Stanza.Flags, "pop-enabled") &&
+		(want["pop-enabled"] == "") != (want["pop-claims"] == "") {
+		return nil, &token.UsageError{
+			Text: "--pop-enabled and --pop-claims go together, and only one of them is given",
+		}
 	}
 	return want.Args(m), nil
 }
 
 // methodReads tells whether a flag that is typed means something to a method.
 func methodReads(m token.Method, flag string) bool {
-	return flag == "server-id" || flag == "cache-dir" || slices.Contains(m.Stanza.Flags, flag) || slices.Contains(m.Optional, flag) ||
+	return flag == "server-id" || flag == "cache-dir" || slices.Contains(m.Stanza.Flags, flag) ||
+		slices.Contains(m.Optional, flag) ||
 		flags.GetTokenField(flag).Tag.Get("group") == "general"
 }
 
@@ -91,7 +101,10 @@ func NewExec(m token.Method, command string, args []string) kubeconfig.Exec {
 // get-token would refuse.
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#configuration
 func withDefaults(m token.Method, e kubeconfig.Exec) kubeconfig.Exec {
-	if _, err := execcredential.ParseInfo(fmt.Sprintf(`{"apiVersion":%q}`, e.APIVersion)); err != nil || e.APIVersion == "" {
+	if _, err := execcredential.ParseInfo(
+		fmt.Sprintf(`{"apiVersion":%q}`, e.APIVersion),
+	); err != nil ||
+		e.APIVersion == "" {
 		e.APIVersion = "client.authentication.k8s.io/v1"
 	}
 	if !slices.Contains([]string{"Never", "IfAvailable", "Always"}, e.InteractiveMode) {
@@ -114,12 +127,17 @@ func withDefaults(m token.Method, e kubeconfig.Exec) kubeconfig.Exec {
 // the client was started.
 func IsPortableCommand(command string) bool {
 	drive := len(command) > 1 && command[1] == ':'
-	return !strings.ContainsAny(command, `/\`) || strings.HasPrefix(command, "/") || strings.HasPrefix(command, `\`) || drive
+	return !strings.ContainsAny(command, `/\`) || strings.HasPrefix(command, "/") ||
+		strings.HasPrefix(command, `\`) ||
+		drive
 }
 
 func PortableCommandError(command string) error {
 	return &token.UsageError{
-		Text: fmt.Sprintf("--command is %q, a path that every client resolves in its own way", command),
+		Text: fmt.Sprintf(
+			"--command is %q, a path that every client resolves in its own way",
+			command,
+		),
 		Hint: "give an absolute path, or a name that is on the PATH there",
 	}
 }

@@ -19,16 +19,63 @@ const ownPrefix = "AKSLOGIN_"
 // variableNames are the others that the program reads, in order; a test in main compares them with
 // those that its commands name.
 var variableNames = []string{
-	"AAD_LOGIN_METHOD", "AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE", "AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE_PASSWORD", "AAD_SERVICE_PRINCIPAL_CLIENT_ID",
-	"AAD_SERVICE_PRINCIPAL_CLIENT_SECRET", "AAD_USER_PRINCIPAL_NAME", "AAD_USER_PRINCIPAL_PASSWORD", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL",
-	"ARM_CLIENT_CERTIFICATE_PASSWORD", "ARM_CLIENT_CERTIFICATE_PATH", "ARM_CLIENT_ID", "ARM_CLIENT_SECRET", "ARM_TENANT_ID",
-	"AZD_AUTH_ENDPOINT", "AZD_CONFIG_DIR", "AZURESUBSCRIPTION_CLIENT_ID", "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID", "AZURESUBSCRIPTION_TENANT_ID",
-	"AZURE_AUTHORITY_HOST", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_CLI_TIMEOUT",
-	"AZURE_CLOUD_NAME", "AZURE_CONFIG_DIR", tokenFileVariable, "AZURE_KUBERNETES_CA_DATA", caFileVariable, "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_TOKEN_PROXY",
-	"AZURE_PASSWORD", "AZURE_POD_IDENTITY_AUTHORITY_HOST", "AZURE_REGIONAL_AUTHORITY_NAME", "AZURE_SUBSCRIPTION_ID", "AZURE_TENANT_ID", "AZURE_USERNAME",
-	"BROWSER", "DEFAULT_IDENTITY_CLIENT_ID", "HTTPS_PROXY", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT", "IMDS_ENDPOINT",
-	"KUBECACHEDIR", "KUBERNETES_EXEC_INFO", "MSAL_FORCE_REGION", "MSI_ENDPOINT", "MSI_SECRET", "NO_PROXY", "SSL_CERT_DIR", "SSL_CERT_FILE",
-	"SYSTEM_ACCESSTOKEN", "SYSTEM_OIDCREQUESTURI", "https_proxy", "no_proxy",
+	"AAD_LOGIN_METHOD",
+	"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE",
+	"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE_PASSWORD",
+	"AAD_SERVICE_PRINCIPAL_CLIENT_ID",
+	"AAD_SERVICE_PRINCIPAL_CLIENT_SECRET",
+	"AAD_USER_PRINCIPAL_NAME",
+	"AAD_USER_PRINCIPAL_PASSWORD",
+	"ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+	"ACTIONS_ID_TOKEN_REQUEST_URL",
+	"ARM_CLIENT_CERTIFICATE_PASSWORD",
+	"ARM_CLIENT_CERTIFICATE_PATH",
+	"ARM_CLIENT_ID",
+	"ARM_CLIENT_SECRET",
+	"ARM_TENANT_ID",
+	"AZD_AUTH_ENDPOINT",
+	"AZD_CONFIG_DIR",
+	"AZURESUBSCRIPTION_CLIENT_ID",
+	"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",
+	"AZURESUBSCRIPTION_TENANT_ID",
+	"AZURE_AUTHORITY_HOST",
+	"AZURE_CLIENT_CERTIFICATE_PASSWORD",
+	"AZURE_CLIENT_CERTIFICATE_PATH",
+	"AZURE_CLIENT_ID",
+	"AZURE_CLIENT_SECRET",
+	"AZURE_CLI_TIMEOUT",
+	"AZURE_CLOUD_NAME",
+	"AZURE_CONFIG_DIR",
+	tokenFileVariable,
+	"AZURE_KUBERNETES_CA_DATA",
+	caFileVariable,
+	"AZURE_KUBERNETES_SNI_NAME",
+	"AZURE_KUBERNETES_TOKEN_PROXY",
+	"AZURE_PASSWORD",
+	"AZURE_POD_IDENTITY_AUTHORITY_HOST",
+	"AZURE_REGIONAL_AUTHORITY_NAME",
+	"AZURE_SUBSCRIPTION_ID",
+	"AZURE_TENANT_ID",
+	"AZURE_USERNAME",
+	"BROWSER",
+	"DEFAULT_IDENTITY_CLIENT_ID",
+	"HTTPS_PROXY",
+	"IDENTITY_ENDPOINT",
+	"IDENTITY_HEADER",
+	"IDENTITY_SERVER_THUMBPRINT",
+	"IMDS_ENDPOINT",
+	"KUBECACHEDIR",
+	"KUBERNETES_EXEC_INFO",
+	"MSAL_FORCE_REGION",
+	"MSI_ENDPOINT",
+	"MSI_SECRET",
+	"NO_PROXY",
+	"SSL_CERT_DIR",
+	"SSL_CERT_FILE",
+	"SYSTEM_ACCESSTOKEN",
+	"SYSTEM_OIDCREQUESTURI",
+	"https_proxy",
+	"no_proxy",
 }
 
 // WellKnownTokenFile is token's.
@@ -65,9 +112,17 @@ func newRun(args, environment []string) *Run {
 		if runtime.GOOS == "windows" { // where os.Getenv finds it however it is written
 			name = strings.ToUpper(name)
 		}
-		if _, known := slices.BinarySearch(variableNames, name); value != "" && (known || strings.HasPrefix(name, ownPrefix)) { // an empty variable is an unset one
+		if _, known := slices.BinarySearch(
+			variableNames,
+			name,
+		); value != "" &&
+			(known || strings.HasPrefix(name, ownPrefix)) { // an empty variable is an unset one
 			set[name] = value
-			if strings.HasSuffix(name, "SECRET") || strings.HasSuffix(name, "PASSWORD") { // no such run reads it, and with it somebody could try guesses
+			if strings.HasSuffix(name, "SECRET") ||
+				strings.HasSuffix(
+					name,
+					"PASSWORD",
+				) { // no such run reads it, and with it somebody could try guesses
 				line = name
 			}
 			inputs = append(inputs, line)
@@ -81,10 +136,24 @@ func newRun(args, environment []string) *Run {
 		}
 		inputs = append(inputs, string(ca))
 	}
-	federated, err := sealed.ReadRegular(cmp.Or(FlagValue(args, "--federated-token-file"), set[tokenFileVariable], WellKnownTokenFile), maxInputFile)
+	federated, err := sealed.ReadRegular(
+		cmp.Or(
+			FlagValue(args, "--federated-token-file"),
+			set[tokenFileVariable],
+			WellKnownTokenFile,
+		),
+		maxInputFile,
+	)
 	m := &Run{
-		args: args, environ: environment,
-		dir:    cacheDir(cmp.Or(FlagValue(args, "--cache-dir", "--token-cache-dir"), set["AKSLOGIN_CACHE_DIR"], set["KUBECACHEDIR"])),
+		args:    args,
+		environ: environment,
+		dir: cacheDir(
+			cmp.Or(
+				FlagValue(args, "--cache-dir", "--token-cache-dir"),
+				set["AKSLOGIN_CACHE_DIR"],
+				set["KUBECACHEDIR"],
+			),
+		),
 		secret: bytes.TrimSpace(federated),
 	}
 	if err != nil || len(m.secret) == 0 {
@@ -129,7 +198,13 @@ func executableID() string {
 	if err != nil {
 		return formatVersion
 	}
-	return formatVersion + " " + strconv.FormatInt(fi.Size(), 10) + " " + strconv.FormatInt(fi.ModTime().UnixNano(), 10)
+	return formatVersion + " " + strconv.FormatInt(
+		fi.Size(),
+		10,
+	) + " " + strconv.FormatInt(
+		fi.ModTime().UnixNano(),
+		10,
+	)
 }
 
 // FlagValue is the value of the last of some flags, where it stands as most write it; "" where

@@ -17,7 +17,8 @@ import (
 // not.
 func worthWaiting(args []string, login string) bool {
 	for _, arg := range args {
-		if strings.HasPrefix(arg, "-v") || strings.HasPrefix(arg, "--v") || strings.HasPrefix(arg, "--pop-enabled") {
+		if strings.HasPrefix(arg, "-v") || strings.HasPrefix(arg, "--v") ||
+			strings.HasPrefix(arg, "--pop-enabled") {
 			return false
 		}
 	}

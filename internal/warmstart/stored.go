@@ -32,23 +32,38 @@ func (m *Run) load(now time.Time) (answer []byte, absent bool) {
 // cached: where they are not what the memo would be found by, nothing is kept, and neither where it
 // is there already. put stores under a box's name in folder (cache.Dir's PutMemo). It takes no
 // longer than three seconds.
-func (m *Run) Save(printed []byte, now, from, until time.Time, secret []byte, folder string, put func(box *sealed.Box, content []byte, expires time.Time) error) {
+func (m *Run) Save(
+	printed []byte,
+	now, from, until time.Time,
+	secret []byte,
+	folder string,
+	put func(box *sealed.Box, content []byte, expires time.Time) error,
+) {
 	if m == nil {
 		return
 	}
 	withTimeout(diskTimeout, func() error {
-		if m.dir != folder || !bytes.Equal(m.secret, secret) || from.Unix() < 0 || !now.Before(until) {
+		if m.dir != folder || !bytes.Equal(m.secret, secret) || from.Unix() < 0 ||
+			!now.Before(until) {
 			return nil
 		}
 		again := newRun(m.args, m.environ)
-		if again == nil || again.box.Name != m.box.Name || again.dir != m.dir { // a file has changed, and who knows which the login read
+		if again == nil || again.box.Name != m.box.Name ||
+			again.dir != m.dir { // a file has changed, and who knows which the login read
 			return nil
 		}
 		if answer, _ := m.load(now); answer != nil {
 			return nil
 		}
-		times := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(from.Unix()+1)), uint64(until.Unix()))
-		return put(m.box, append(times, printed...), until) // without it the next run takes the usual way
+		times := binary.BigEndian.AppendUint64(
+			binary.BigEndian.AppendUint64(nil, uint64(from.Unix()+1)),
+			uint64(until.Unix()),
+		)
+		return put(
+			m.box,
+			append(times, printed...),
+			until,
+		) // without it the next run takes the usual way
 	})
 }
 
@@ -56,7 +71,10 @@ func (m *Run) Save(printed []byte, now, from, until time.Time, secret []byte, fo
 func withTimeout[T any](atMost time.Duration, do func() T) (done T, inTime bool) {
 	ended, late := make(chan T, 1), make(chan struct{})
 	go func() { ended <- do() }()
-	timer := time.AfterFunc(atMost, func() { close(late) }) // NewTimer would look up a GODEBUG setting first, which costs as much as reading a file
+	timer := time.AfterFunc(
+		atMost,
+		func() { close(late) },
+	) // NewTimer would look up a GODEBUG setting first, which costs as much as reading a file
 	defer timer.Stop()
 	select {
 	case done = <-ended:

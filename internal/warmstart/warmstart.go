@@ -81,7 +81,8 @@ func writeAndExit(answer []byte) {
 		n, err = syscall.Write(syscall.Stdout, answer)
 		n = max(n, 0)
 	}
-	if n < len(answer) && !errors.Is(err, syscall.EPIPE) { // it takes less at once, or nothing just now
+	if n < len(answer) &&
+		!errors.Is(err, syscall.EPIPE) { // it takes less at once, or nothing just now
 		var more int
 		more, err = os.Stdout.Write(answer[n:])
 		n += more

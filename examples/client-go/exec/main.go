@@ -19,7 +19,12 @@ import (
 
 func main() {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules() // $KUBECONFIG, or else ~/.kube/config
-	flag.StringVar(&rules.ExplicitPath, "kubeconfig", "", "the kubeconfig, where it is not kubectl's")
+	flag.StringVar(
+		&rules.ExplicitPath,
+		"kubeconfig",
+		"",
+		"the kubeconfig, where it is not kubectl's",
+	)
 	flag.Parse()
 	if err := list(clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil)); err != nil {
 		fmt.Fprintln(os.Stderr, "exec:", err)

@@ -30,7 +30,11 @@ func main() {
 	flag.StringVar(&config.Host, "server", "", "address of the API server, https://...")
 	flag.StringVar(&config.CAFile, "certificate-authority", "", "file with the cluster's CA in PEM")
 	namespace := flag.String("namespace", "default", "whose pods to list")
-	every := flag.Duration("every", 0, "list them again after so long, until it is stopped; 0: list them once")
+	every := flag.Duration(
+		"every",
+		0,
+		"list them again after so long, until it is stopped; 0: list them once",
+	)
 	flag.Parse()
 
 	clients, err := connect(&config)
@@ -67,7 +71,9 @@ func connect(config *rest.Config) (*kubernetes.Clientset, error) {
 	source := source{request, cache.Dir{Path: filepath.Join(folder, "akslogin")}}
 	// client-go keeps the token until its Expiry, lets one request at a time ask for the next, and
 	// drops it when the API server answers 401.
-	config.WrapTransport = transport.ResettableTokenSourceWrapTransport(transport.NewCachedTokenSource(source))
+	config.WrapTransport = transport.ResettableTokenSourceWrapTransport(
+		transport.NewCachedTokenSource(source),
+	)
 	return kubernetes.NewForConfig(config)
 }
 

@@ -10,7 +10,11 @@ import (
 )
 
 func main() {
-	p, err := os.StartProcess(os.Args[1], os.Args[1:], &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+	p, err := os.StartProcess(
+		os.Args[1],
+		os.Args[1:],
+		&os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}},
+	)
 	if err != nil {
 		panic(err)
 	}

@@ -102,7 +102,11 @@ func essential(folder, etcd string) []string {
 
 // configure does what kube-apiserver's command does with its flags. The port is that of ln: the
 // command would take none that is free.
-func configure(ctx context.Context, ln net.Listener, flags []string) (options.CompletedOptions, error) {
+func configure(
+	ctx context.Context,
+	ln net.Listener,
+	flags []string,
+) (options.CompletedOptions, error) {
 	s := options.NewServerRunOptions()
 	s.SecureServing.Listener = ln
 	// kube-apiserver remembers tokens that it let in for ten seconds, beyond their end. Here each
@@ -136,7 +140,10 @@ func startEtcd(ctx context.Context, folder string) (address string, stop func(),
 	c := embed.NewConfig()
 	c.Dir = filepath.Join(folder, "etcd")
 	client := url.URL{Scheme: "unix", Path: filepath.Join(folder, "etcd.socket")}
-	none := url.URL{Scheme: "http", Host: "127.0.0.1:0"} // there are no peers, and nobody reads what is advertised, but it takes no socket there
+	none := url.URL{
+		Scheme: "http",
+		Host:   "127.0.0.1:0",
+	} // there are no peers, and nobody reads what is advertised, but it takes no socket there
 	c.ListenClientUrls, c.AdvertiseClientUrls = []url.URL{client}, []url.URL{none}
 	c.ListenPeerUrls, c.AdvertisePeerUrls = []url.URL{none}, []url.URL{none}
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
@@ -169,7 +176,11 @@ func untilReady(ctx context.Context, kubeconfig string) error {
 		return err
 	}
 	for ctx.Err() == nil {
-		if _, err := client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx); err == nil {
+		if _, err := client.Discovery().
+			RESTClient().
+			Get().
+			AbsPath("/readyz").
+			DoRaw(ctx); err == nil {
 			return nil
 		}
 		time.Sleep(50 * time.Millisecond)

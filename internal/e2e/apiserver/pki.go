@@ -40,7 +40,10 @@ func issue(template x509.Certificate, issuer *pair) (pair, error) {
 	if err != nil {
 		return pair{}, err
 	}
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Minute), time.Now().Add(24*time.Hour)
+	template.NotBefore, template.NotAfter = time.Now().
+		Add(-time.Minute),
+		time.Now().
+			Add(24*time.Hour)
 	if template.SerialNumber, err = rand.Int(rand.Reader, big.NewInt(1<<62)); err != nil {
 		return pair{}, err
 	}
@@ -78,7 +81,10 @@ func writePKI(folder, address string) error {
 		return err
 	}
 	server, err := issue(x509.Certificate{
-		Subject: pkix.Name{CommonName: "kube-apiserver"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		Subject: pkix.Name{
+			CommonName: "kube-apiserver",
+		},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, &serving)
 	if err != nil {
@@ -108,8 +114,14 @@ func writePKI(folder, address string) error {
 		}
 	}
 	config := clientcmdapi.NewConfig()
-	config.Clusters["e2e"] = &clientcmdapi.Cluster{Server: address, CertificateAuthorityData: serving.certPEM()}
-	config.AuthInfos["admin"] = &clientcmdapi.AuthInfo{ClientCertificateData: admin.certPEM(), ClientKeyData: admin.keyPEM()}
+	config.Clusters["e2e"] = &clientcmdapi.Cluster{
+		Server:                   address,
+		CertificateAuthorityData: serving.certPEM(),
+	}
+	config.AuthInfos["admin"] = &clientcmdapi.AuthInfo{
+		ClientCertificateData: admin.certPEM(),
+		ClientKeyData:         admin.keyPEM(),
+	}
 	config.Contexts["admin"] = &clientcmdapi.Context{Cluster: "e2e", AuthInfo: "admin"}
 	config.CurrentContext = "admin"
 	return clientcmd.WriteToFile(*config, filepath.Join(folder, adminKubeconfig))

@@ -42,7 +42,12 @@ type Outcome struct {
 // ForService is the way to another service, https://HOST/, which is told nothing of Entra ID's.
 // done is to be called when it has answered.
 func (wr Client) ForService(service string) (other Client, done func()) {
-	other = Client{Authority: service, Backoff: wr.Backoff, LastOutcome: wr.LastOutcome, Network: wr.Network}
+	other = Client{
+		Authority:   service,
+		Backoff:     wr.Backoff,
+		LastOutcome: wr.LastOutcome,
+		Network:     wr.Network,
+	}
 	if wr.TokenProxy.URL == nil && wr.Network != nil {
 		return other, func() {}
 	}
@@ -59,12 +64,17 @@ func (wr Client) ClientOptions(ctx context.Context, tenant string) azcore.Client
 		Telemetry: policy.TelemetryOptions{ApplicationID: "akslogin"},
 		Transport: wr.transport(),
 		Retry: policy.RetryOptions{
-			MaxRetries: maxRetries, RetryDelay: wr.Backoff, MaxRetryDelay: time.Hour, TryTimeout: RequestTimeout,
-			ShouldRetry: func(resp *http.Response, err error) bool { return shouldRetry(ctx, resp, err) },
+			MaxRetries:    maxRetries,
+			RetryDelay:    wr.Backoff,
+			MaxRetryDelay: time.Hour,
+			TryTimeout:    RequestTimeout,
+			ShouldRetry:   func(resp *http.Response, err error) bool { return shouldRetry(ctx, resp, err) },
 		},
 	}
 	if wr.SkipDiscovery {
-		o.PerCallPolicies = []policy.Policy{localDiscovery{wr.Authority + strings.ToLower(tenant)}} // as MSAL asks and Entra ID answers
+		o.PerCallPolicies = []policy.Policy{
+			localDiscovery{wr.Authority + strings.ToLower(tenant)},
+		} // as MSAL asks and Entra ID answers
 	}
 	return o
 }
@@ -99,7 +109,12 @@ func (wr Client) NewHTTPTransport() *HTTPTransport {
 // discovery document says.
 func (wr Client) checkDestination(u *url.URL, method string) error {
 	if u.Scheme != "https" || (method != http.MethodGet && !wr.IsAuthorityHost(u.Host)) {
-		return NewPermanentError("discovery at %s named the token endpoint %s://%s, and a credential is not sent to a second address", wr.Authority, redact.Excerpt(u.Scheme), redact.Excerpt(u.Host))
+		return NewPermanentError(
+			"discovery at %s named the token endpoint %s://%s, and a credential is not sent to a second address",
+			wr.Authority,
+			redact.Excerpt(u.Scheme),
+			redact.Excerpt(u.Host),
+		)
 	}
 	return nil
 }
@@ -118,7 +133,11 @@ func (wr Client) IsAuthorityHost(host string) bool {
 }
 
 // Send sends a request without a body that carries a bearer token.
-func (wr Client) Send(ctx context.Context, method, address, bearer string, header map[string]string) (*http.Response, error) {
+func (wr Client) Send(
+	ctx context.Context,
+	method, address, bearer string,
+	header map[string]string,
+) (*http.Response, error) {
 	req, err := runtime.NewRequest(ctx, method, address)
 	if err != nil {
 		return nil, NewPermanentError("%w", err)

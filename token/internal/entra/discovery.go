@@ -19,7 +19,8 @@ type localDiscovery struct{ tenantURL string }
 func (d localDiscovery) Do(req *policy.Request) (*http.Response, error) {
 	raw := req.Raw()
 	asked := url.URL{Scheme: raw.URL.Scheme, Host: raw.URL.Host, Path: raw.URL.Path}
-	if raw.Method != http.MethodGet || !strings.EqualFold(asked.String(), d.tenantURL+"/v2.0/.well-known/openid-configuration") {
+	if raw.Method != http.MethodGet ||
+		!strings.EqualFold(asked.String(), d.tenantURL+"/v2.0/.well-known/openid-configuration") {
 		return req.Next()
 	}
 	document, err := json.Marshal(map[string]string{
@@ -35,6 +36,10 @@ func (d localDiscovery) Do(req *policy.Request) (*http.Response, error) {
 
 // withBody completes resp with a body that is in memory.
 func withBody(req *http.Request, resp *http.Response, body []byte) *http.Response {
-	resp.Request, resp.Body, resp.ContentLength = req, io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	resp.Request, resp.Body, resp.ContentLength = req, io.NopCloser(
+		bytes.NewReader(body),
+	), int64(
+		len(body),
+	)
 	return resp
 }

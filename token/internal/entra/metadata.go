@@ -18,14 +18,21 @@ const IMDSHost = "169.254.169.254"
 // updated (410), and does not know an identity for a moment after it was assigned (404).
 func MetadataOptions(last *Outcome, imds *url.URL, pace time.Duration) azcore.ClientOptions {
 	return azcore.ClientOptions{
-		Transport: &http.Client{Transport: &metadataTransport{last, imds, noRedirects{newMetadataHTTPTransport()}}},
+		Transport: &http.Client{
+			Transport: &metadataTransport{last, imds, noRedirects{newMetadataHTTPTransport()}},
+		},
 		Retry: policy.RetryOptions{
-			MaxRetries: 6, RetryDelay: 4 * pace, MaxRetryDelay: 25 * time.Second, TryTimeout: RequestTimeout,
+			MaxRetries:    6,
+			RetryDelay:    4 * pace,
+			MaxRetryDelay: 25 * time.Second,
+			TryTimeout:    RequestTimeout,
 			ShouldRetry: func(resp *http.Response, err error) bool {
 				if err != nil {
 					return !isPermanent(err) && !isDialError(err)
 				}
-				return IsTransientStatus(resp.StatusCode) || resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone
+				return IsTransientStatus(resp.StatusCode) ||
+					resp.StatusCode == http.StatusNotFound ||
+					resp.StatusCode == http.StatusGone
 			},
 		},
 	}
@@ -108,11 +115,15 @@ func checkMetadataResponse(body []byte, now time.Time) ([]byte, error) {
 	token, _ := needed["access_token"].(string)
 	switch {
 	case !IsBearerToken(token):
-		return nil, errors.New("the answer has no access token, or one that cannot stand in a header")
+		return nil, errors.New(
+			"the answer has no access token, or one that cannot stand in a header",
+		)
 	case err != nil:
 		return nil, errors.New("the answer does not say in whole seconds how long its token lives")
 	case life <= 0 || life > int64(MaxTokenLifetime/time.Second):
-		return nil, errors.New("the answer has a token that is already expired, or lives impossibly long")
+		return nil, errors.New(
+			"the answer has a token that is already expired, or lives impossibly long",
+		)
 	}
 	if refresh, err := parseSeconds(a["refresh_in"]); err == nil && refresh > 0 && refresh < life {
 		needed["refresh_in"] = refresh

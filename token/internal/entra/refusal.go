@@ -30,9 +30,20 @@ type Refusal struct {
 func (r *Refusal) Error() string {
 	switch {
 	case r.AADSTS != 0:
-		return strings.TrimSuffix(fmt.Sprintf("AADSTS%d: %s (correlation ID %s)", r.AADSTS, r.Description, r.CorrelationID), " (correlation ID )")
+		return strings.TrimSuffix(
+			fmt.Sprintf(
+				"AADSTS%d: %s (correlation ID %s)",
+				r.AADSTS,
+				r.Description,
+				r.CorrelationID,
+			),
+			" (correlation ID )",
+		)
 	case r.OAuthError != "":
-		return strings.TrimSuffix(fmt.Sprintf("HTTP status %d, %s: %s", r.HTTPStatus, r.OAuthError, r.Description), ": ")
+		return strings.TrimSuffix(
+			fmt.Sprintf("HTTP status %d, %s: %s", r.HTTPStatus, r.OAuthError, r.Description),
+			": ",
+		)
 	}
 	return fmt.Sprintf("HTTP status %d, and not in Entra ID's form", r.HTTPStatus)
 }
@@ -57,8 +68,15 @@ func parseRefusal(body []byte, into *Refusal) {
 		Codes         []int  `json:"error_codes"`
 		CorrelationID string `json:"correlation_id"`
 	}
-	_ = json.Unmarshal(body, &said) // what does not fit stays empty, and the status still says something
-	into.OAuthError, into.CorrelationID = redact.Excerpt(said.Name), redact.Excerpt(said.CorrelationID)
+	_ = json.Unmarshal(
+		body,
+		&said,
+	) // what does not fit stays empty, and the status still says something
+	into.OAuthError, into.CorrelationID = redact.Excerpt(
+		said.Name,
+	), redact.Excerpt(
+		said.CorrelationID,
+	)
 	sentence := said.Description
 	if rest, found := strings.CutPrefix(said.Description, "AADSTS"); found {
 		var code string
@@ -75,11 +93,15 @@ func parseRefusal(body []byte, into *Refusal) {
 // IsPermanent tells whether Entra ID would say the same to the same question a moment later. An
 // assertion out of its time may be replaced by then.
 func (r *Refusal) IsPermanent() bool {
-	return r.AADSTS != 0 && r.AADSTS != CodeAssertionExpired && r.HTTPStatus >= 400 && !IsTransientStatus(r.HTTPStatus)
+	return r.AADSTS != 0 && r.AADSTS != CodeAssertionExpired && r.HTTPStatus >= 400 &&
+		!IsTransientStatus(r.HTTPStatus)
 }
 
 // NeedsSignIn tells whether Entra ID refused a refresh token, or wants more than one: a person has
 // to sign in.
 func (r *Refusal) NeedsSignIn() bool {
-	return slices.Contains([]string{"invalid_grant", "interaction_required", "login_required", "consent_required"}, r.OAuthError)
+	return slices.Contains(
+		[]string{"invalid_grant", "interaction_required", "login_required", "consent_required"},
+		r.OAuthError,
+	)
 }

@@ -48,9 +48,14 @@ func checkTokenResponse(body []byte, wantType string) ([]byte, error) {
 	life, err := parseSeconds(a.Expires)
 	switch {
 	case !IsBearerToken(a.Token):
-		return nil, errors.New("the answer has no access token, or one that cannot stand in a header")
+		return nil, errors.New(
+			"the answer has no access token, or one that cannot stand in a header",
+		)
 	case !strings.EqualFold(a.Type, wantType):
-		return nil, fmt.Errorf("the answer has a token that is not a %s token", strings.ToLower(wantType))
+		return nil, fmt.Errorf(
+			"the answer has a token that is not a %s token",
+			strings.ToLower(wantType),
+		)
 	case err != nil:
 		return nil, errors.New("the answer does not say in whole seconds how long its token lives")
 	case life <= 0:
@@ -58,7 +63,11 @@ func checkTokenResponse(body []byte, wantType string) ([]byte, error) {
 	case life > int64(100*365*24*time.Hour/time.Second): // MSAL's arithmetic would overflow further on
 		return nil, errors.New("the answer has a token with an impossible life")
 	}
-	needed := map[string]any{"access_token": a.Token, "token_type": wantType, "expires_in": life} // no scope: all that were asked for
+	needed := map[string]any{
+		"access_token": a.Token,
+		"token_type":   wantType,
+		"expires_in":   life,
+	} // no scope: all that were asked for
 	if refresh, err := parseSeconds(a.Refresh); err == nil && refresh > 0 && refresh < life {
 		needed["refresh_in"] = refresh
 	}
@@ -100,13 +109,20 @@ func checkDeviceCodeResponse(body []byte) ([]byte, error) {
 		return nil, errors.New("the answer is no device code: not the JSON that Entra ID sends")
 	}
 	life, err := parseSeconds(a.Expires)
-	if err != nil || life <= 0 || life > int64(24*time.Hour/time.Second) || a.DeviceCode == "" || a.UserCode == "" {
+	if err != nil || life <= 0 || life > int64(24*time.Hour/time.Second) || a.DeviceCode == "" ||
+		a.UserCode == "" {
 		return nil, errors.New("the answer has no device code that could be used")
 	}
 	interval, _ := parseSeconds(a.Interval)
 	return json.Marshal(map[string]any{
-		"device_code": a.DeviceCode, "expires_in": life, "interval": interval,
-		"user_code": redact.Excerpt(a.UserCode), "verification_uri": redact.Excerpt(a.VerificationURI), "message": redact.Excerpt(a.Message),
+		"device_code": a.DeviceCode,
+		"expires_in":  life,
+		"interval":    interval,
+		"user_code": redact.Excerpt(
+			a.UserCode,
+		),
+		"verification_uri": redact.Excerpt(a.VerificationURI),
+		"message":          redact.Excerpt(a.Message),
 	})
 }
 
@@ -131,7 +147,14 @@ func checkUserRealmResponse(body []byte) ([]byte, error) {
 	if !strings.EqualFold(a.AccountType, "Managed") {
 		return nil, &RealmError{}
 	}
-	return json.Marshal(map[string]string{"account_type": a.AccountType, "domain_name": a.Domain, "cloud_instance_name": a.Cloud, "cloud_audience_urn": a.URN})
+	return json.Marshal(
+		map[string]string{
+			"account_type":        a.AccountType,
+			"domain_name":         a.Domain,
+			"cloud_instance_name": a.Cloud,
+			"cloud_audience_urn":  a.URN,
+		},
+	)
 }
 
 // RealmError is an account whose password Entra ID does not check itself.

@@ -30,7 +30,8 @@ func shouldRetry(ctx context.Context, resp *http.Response, err error) bool {
 
 // IsTransientStatus tells whether the same request may be answered otherwise a moment later.
 func IsTransientStatus(status int) bool {
-	return status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status >= 500
+	return status == http.StatusRequestTimeout || status == http.StatusTooManyRequests ||
+		status >= 500
 }
 
 func isPermanent(err error) bool {
@@ -43,7 +44,8 @@ func isPermanent(err error) bool {
 	if errors.As(err, &proxy) {
 		return proxy.Status < 500
 	}
-	return errors.As(err, &finalErr) || errors.As(err, &certificate) || (errors.As(err, &dns) && dns.IsNotFound)
+	return errors.As(err, &finalErr) || errors.As(err, &certificate) ||
+		(errors.As(err, &dns) && dns.IsNotFound)
 }
 
 // retryHeaders are the forms in which a server says how long it wants to be left alone (RFC 9110,
@@ -86,7 +88,10 @@ type ProxyError struct {
 }
 
 func (e *ProxyError) Error() string {
-	return fmt.Sprintf("the proxy that $HTTPS_PROXY names refused to connect: HTTP status %d", e.Status)
+	return fmt.Sprintf(
+		"the proxy that $HTTPS_PROXY names refused to connect: HTTP status %d",
+		e.Status,
+	)
 }
 
 // PermanentError ends the tries.

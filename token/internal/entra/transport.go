@@ -112,7 +112,9 @@ var errNotProcessed = errors.New("the server says that it has not begun with the
 // failOnResend returns a context that ends when net/http sends its request a second time: under
 // HTTP/2 it does so without a pause, and as often as the server takes none. It is for us to try
 // again. unnamed is the host whose name is being looked up; nil: it is known.
-func failOnResend(ctx context.Context) (_ context.Context, done context.CancelCauseFunc, unnamed *atomic.Pointer[string]) {
+func failOnResend(
+	ctx context.Context,
+) (_ context.Context, done context.CancelCauseFunc, unnamed *atomic.Pointer[string]) {
 	ctx, done = context.WithCancelCause(ctx)
 	var sent atomic.Bool
 	unnamed = &atomic.Pointer[string]{}
@@ -160,7 +162,8 @@ func cloneRequest(ctx context.Context, req *http.Request) (*http.Request, error)
 func isTruncated(resp *http.Response, body []byte) bool {
 	var syntax *json.SyntaxError
 	endless := resp.ProtoMajor == 1 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
-	return endless && errors.As(json.Unmarshal(body, new(any)), &syntax) && syntax.Offset == int64(len(body))
+	return endless && errors.As(json.Unmarshal(body, new(any)), &syntax) &&
+		syntax.Offset == int64(len(body))
 }
 
 // readResponse reads a whole answer, which must not be endless and not send the asker elsewhere,
@@ -168,7 +171,10 @@ func isTruncated(resp *http.Response, body []byte) bool {
 func readResponse(resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
 	if resp.StatusCode < http.StatusOK { // 101: what follows is the connection, which no context ends
-		return nil, NewPermanentError("the answer changes to another protocol (%d), which was not asked for", resp.StatusCode)
+		return nil, NewPermanentError(
+			"the answer changes to another protocol (%d), which was not asked for",
+			resp.StatusCode,
+		)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	switch {
@@ -177,7 +183,11 @@ func readResponse(resp *http.Response) ([]byte, error) {
 	case len(body) > maxResponse:
 		return nil, NewPermanentError("the answer has more than %d bytes", maxResponse)
 	case isRedirect(resp):
-		return nil, NewPermanentError("the answer is a redirect (%d) to %s, and a credential is not sent to a second address", resp.StatusCode, redact.Excerpt(redirectTarget(resp)))
+		return nil, NewPermanentError(
+			"the answer is a redirect (%d) to %s, and a credential is not sent to a second address",
+			resp.StatusCode,
+			redact.Excerpt(redirectTarget(resp)),
+		)
 	}
 	return body, nil
 }

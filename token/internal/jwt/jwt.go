@@ -37,7 +37,8 @@ func (a Audience) String() string { return strings.Join(a, " ") }
 func Parse(token string) (Claims, error) {
 	var c Claims
 	parts := strings.Split(token, ".")
-	if len(parts) != 3 || parts[2] == "" || !redact.IsPlain(token, "-_.") { // base64's decoder would pass over line breaks
+	if len(parts) != 3 || parts[2] == "" ||
+		!redact.IsPlain(token, "-_.") { // base64's decoder would pass over line breaks
 		return c, errors.New("it is not a JWT: not three parts with dots between them")
 	}
 	var header struct {
@@ -52,7 +53,9 @@ func Parse(token string) (Claims, error) {
 			return c, errors.New("it is not a JWT: header or claims are not as they should be")
 		}
 	}
-	if _, err := base64.RawURLEncoding.Strict().DecodeString(parts[2]); err != nil || header.Algorithm == "" {
+	if _, err := base64.RawURLEncoding.Strict().
+		DecodeString(parts[2]); err != nil ||
+		header.Algorithm == "" {
 		return c, errors.New("it is not a signed JWT")
 	}
 	return c, nil

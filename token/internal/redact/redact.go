@@ -11,7 +11,10 @@ import (
 func IsPlain(s, more string) bool {
 	for _, c := range s {
 		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.ContainsRune(more, c):
+		case 'a' <= c && c <= 'z',
+			'A' <= c && c <= 'Z',
+			'0' <= c && c <= '9',
+			strings.ContainsRune(more, c):
 		default:
 			return false
 		}
@@ -138,9 +141,17 @@ func kindOf(c byte) charKind {
 
 // singleLine puts text on one line without control characters and other invisible ones.
 func singleLine(s string) string {
-	fields := strings.FieldsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f || (c >= 0x80 && c < 0xa0) })
+	fields := strings.FieldsFunc(
+		s,
+		func(c rune) bool { return c <= ' ' || c == 0x7f || (c >= 0x80 && c < 0xa0) },
+	)
 	return strings.ToValidUTF8(strings.Map(func(c rune) rune {
-		if unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) { // invisible ones, and those that turn the direction
+		if unicode.In(
+			c,
+			unicode.Cf,
+			unicode.Zl,
+			unicode.Zp,
+		) { // invisible ones, and those that turn the direction
 			return -1
 		}
 		return c

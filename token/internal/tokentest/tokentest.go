@@ -19,7 +19,11 @@ func WantRedacted(t *testing.T, text string) {
 			t.Fatalf("%q shows the token", text)
 		}
 	}
-	if !utf8.ValidString(text) || strings.IndexFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f || (c >= 0x80 && c < 0xa0) }) >= 0 {
+	if !utf8.ValidString(text) ||
+		strings.IndexFunc(
+			text,
+			func(c rune) bool { return c < ' ' || c == 0x7f || (c >= 0x80 && c < 0xa0) },
+		) >= 0 {
 		t.Fatalf("%q is nothing for a terminal", text)
 	}
 	if len(text) > 2000 {
