@@ -54,7 +54,7 @@ func (g *getTokenCommand) Run(line *flags.CommandLine, o options, log *slog.Logg
 	if _, err := os.Stdout.Write(credential.Bytes()); err != nil {
 		return err
 	}
-	end() // The credential is already on stdout; a slow disk can only delay the stored answer.
+	end()                                        // The credential is already on stdout; a slow disk can only delay the stored answer.
 	if o.verbosity == 0 && !request.PoPEnabled { // such runs log, or sign, every time
 		from, until := tok.ServeWindow()
 		o.warm.Save(credential.Bytes(), dir.Now(), from, until, presented, dir.Path, dir.PutWarmStart)
