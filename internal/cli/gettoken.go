@@ -49,7 +49,8 @@ func (g *getTokenCommand) Run(line *flags.CommandLine, o options, log *slog.Logg
 	if err := execcredential.Write(&credential, info.APIVersion, tok.Value, tok.ReportedExpiry(dir.Now())); err != nil {
 		return err
 	}
-	// Without this a client that has gone ends the program silently; with it Write returns an error.
+	// Without this a client that has gone ends the program silently. With it, Write returns an
+	// error.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	if _, err := os.Stdout.Write(credential.Bytes()); err != nil {
 		return err

@@ -79,6 +79,11 @@ func checkKubeconfig(o Options) (execConfig, []token.Finding) {
 		return c, all
 	}
 	c.folder = filepath.Dir(entries.UserFile.Path)
+	return c.readArgs(all)
+}
+
+// readArgs reads the exec config's args and runs execConfigChecks. It adds what they find to all.
+func (c execConfig) readArgs(all []token.Finding) (execConfig, []token.Finding) {
 	args, err := stanza.ReadArgs(c.user.Exec)
 	if err != nil {
 		all = append(all, token.Finding{
