@@ -52,7 +52,9 @@ var checks = []struct {
 	{false, func(_ context.Context, e *examination) []token.Finding { return e.sources }},
 	{false, func(_ context.Context, e *examination) []token.Finding { return e.diagnosis.CheckLogin() }},
 	{false, checkCacheDir},
-	{false, func(_ context.Context, e *examination) []token.Finding { return []token.Finding{e.diagnosis.CheckCache()} }},
+	{false, func(_ context.Context, e *examination) []token.Finding {
+		return []token.Finding{e.diagnosis.CheckCache()}
+	}},
 	{false, checkLogFile},
 	{true, func(ctx context.Context, e *examination) []token.Finding { return e.diagnosis.CheckNetwork(ctx) }},
 	{true, checkExchange},
