@@ -39,7 +39,7 @@ func (a *Audience) UnmarshalJSON(b []byte) error {
 func (a Audience) String() string { return strings.Join(a, " ") }
 
 var (
-	errNotThreeParts = errors.New("it is not a JWT: it does not have three parts, separated by dots")
+	errNotThreeParts = errors.New("it is not a JWT: it does not have three parts with dots between")
 	errNotSigned     = errors.New("it is not a signed JWT")
 )
 
