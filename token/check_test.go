@@ -37,7 +37,8 @@ func TestIsTenant(t *testing.T) {
 // accepted tenant or ID needs no escaping in a URL. All other values are refused with a redacted
 // error.
 func FuzzFlagValues(f *testing.F) {
-	f.Add("1m30s", "http://localhost:8400", "contoso.example", "6dae42f8-4368-4678-94ff-3960e28e3630")
+	f.Add("1m30s", "http://localhost:8400", "contoso.example",
+		"6dae42f8-4368-4678-94ff-3960e28e3630")
 	f.Add("-1s", "http://localhost.evil.example", "..", "api://x/.default")
 	f.Add("9999999999999h", "http://127.0.0.1@evil.example", "common", "\x1b[31m")
 	f.Add("1", "http://[::1]", strings.Repeat("a.", 200), tokentest.SecretToken)

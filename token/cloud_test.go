@@ -55,8 +55,11 @@ func TestResourceManagerFollowsAuthority(t *testing.T) {
 		if _, err := got.Check(); err != nil {
 			t.Error(err)
 		}
-		if r.From["server-id"] != "--server-id" || got.From["server-id"] != "Azure Resource Manager" {
-			t.Errorf("from %q, was from %q", got.From, r.From)
+		if source := got.From["server-id"]; source != "Azure Resource Manager" {
+			t.Errorf("server ID from %q", source)
+		}
+		if source := r.From["server-id"]; source != "--server-id" {
+			t.Errorf("the original request was changed: server ID from %q", source)
 		}
 	}
 }

@@ -23,9 +23,9 @@ func TestAssertionTimeProblems(t *testing.T) {
 		want    Status
 	}{
 		"new":                         {times(-time.Minute, -time.Minute, time.Hour), pod, ""},
-		"the kubelet refreshes soon":  {times(-50*time.Minute, -50*time.Minute, 10*time.Minute), pod, ""},
-		"the kubelet has not":         {times(-55*time.Minute, -55*time.Minute, 5*time.Minute), pod, StatusWarning},
-		"old, but not the kubelet's":  {times(-55*time.Minute, -55*time.Minute, 5*time.Minute), repo, ""},
+		"kubelet refresh due":         {times(-50*time.Minute, -50*time.Minute, 10*time.Minute), pod, ""},
+		"kubelet refresh overdue":     {times(-55*time.Minute, -55*time.Minute, 5*time.Minute), pod, StatusWarning},
+		"old, not from the kubelet":   {times(-55*time.Minute, -55*time.Minute, 5*time.Minute), repo, ""},
 		"expired":                     {times(-time.Hour, -time.Hour, 0), repo, StatusWrong},
 		"small clock skew":            {times(time.Minute, time.Minute, time.Hour), repo, ""},
 		"issued in the future":        {assertionTimes{issued: now.Add(10 * time.Minute), expires: now.Add(time.Hour)}, repo, StatusWrong},

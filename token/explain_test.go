@@ -23,8 +23,9 @@ func TestUnknownCodeKeepsEntraDescription(t *testing.T) {
 	}
 	r := Request{Login: workloadIdentityName}
 	got := Explain(&exchangeError{r, map[string]string{}, nil, refusal})
+	const link = "https://login.microsoftonline.com/error?code=9999999"
 	if !strings.Contains(got.Text, "AADSTS9999999: The moon is full.") ||
-		got.Hint != "what Microsoft says of it: https://login.microsoftonline.com/error?code=9999999" {
+		got.Hint != "what Microsoft says of it: "+link {
 		t.Errorf("%+v", got)
 	}
 }
@@ -75,7 +76,10 @@ func FuzzExplain(f *testing.F) {
 func testRefusal(t *testing.T, text string, code int) *entra.Refusal {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{
-		"error": text, "error_description": text, "correlation_id": text, "error_codes": []int{code},
+		"error":             text,
+		"error_description": text,
+		"error_codes":       []int{code},
+		"correlation_id":    text,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -6,70 +6,82 @@ import (
 	"testing"
 )
 
-// Every flag is read from its sources in the contract's order, whichever they are.
+// For every flag, the sources of its value apply in the documented order. From the weakest to the
+// strongest: the default, variables, the command line, variables that override the command line.
 func TestFlagSourcesApplyInOrder(t *testing.T) {
 	fields := reflect.TypeFor[Request]()
 	for i := range fields.NumField() {
-		tag, flag := fields.Field(i).Tag, fields.Field(i).Tag.Get("name")
-		if flag == "" || fields.Field(i).Type.Kind() != reflect.String {
-			continue
+		field := fields.Field(i)
+		if flag := field.Tag.Get("name"); flag != "" && field.Type.Kind() == reflect.String {
+			t.Run(flag, func(t *testing.T) { testFlagSources(t, i, flag, field.Tag.Get) })
 		}
-		variables := Variables(tag.Get)
-		strongest := slices.IndexFunc(variables, func(v Variable) bool { return !v.Overrides })
-		if strongest < 0 {
-			strongest = len(variables)
-		}
-		// Sources from the weakest to the strongest; each is added to the ones before.
-		env := map[string]string{}
-		typed := func(string) bool { return false }
-		r := Request{Login: "azurepipelines", UseAzureRMEnvVars: true} // a method that all variables count for
-		reflect.ValueOf(&r).Elem().Field(i).SetZero()
-		if flag != "login" {
-			env["AAD_LOGIN_METHOD"] = "azurepipelines"
-		}
-		check := func(want, from string) {
-			t.Helper()
-			got, err := r.Resolve(typed, func(name string) string { return env[name] })
-			if value := reflect.ValueOf(got).Field(i).String(); err != nil || value != want || got.From[flag] != from {
-				t.Errorf("--%s: %q from %q, %v; want %q from %q", flag, value, got.From[flag], err, want, from)
-			}
-		}
-		if otherwise := tag.Get("otherwise"); otherwise != "" {
-			check(otherwise, fromDefault)
-		} else if flag != "login" {
-			check("", "")
-		}
-		fromVariable := func(v Variable) {
-			env[v.Name] = "of-" + v.Name
-			check("of-"+v.Name, "$"+v.Name)
-		}
-		for _, v := range slices.Backward(variables[strongest:]) {
-			fromVariable(v)
-		}
-		typed = func(name string) bool { return name == flag }
-		reflect.ValueOf(&r).Elem().Field(i).SetString("typed")
-		check("typed", "--"+flag)
-		r.DisableEnvironmentOverride = true
-		for _, v := range slices.Backward(variables[:strongest]) {
-			env[v.Name] = "of-" + v.Name
-			if flag != "login" {
-				env["AAD_LOGIN_METHOD"] = ""
-			}
-			check("typed", "--"+flag)
-		}
-		r.DisableEnvironmentOverride = false
-		for _, v := range variables[:strongest] {
-			delete(env, v.Name)
-		}
-		if flag != "login" {
-			env["AAD_LOGIN_METHOD"] = "azurepipelines"
-		}
-		for _, v := range slices.Backward(variables[:strongest]) {
-			fromVariable(v)
-		}
-		for _, v := range variables { // empty is unset
-			env[v.Name] = ""
-		}
-		check("typed", "--"+flag)
 	}
+}
+
+// testFlagSources adds the sources of a flag one by one, from the weakest to the strongest.
+// fieldIndex is the index of the flag's field in Request.
+func testFlagSources(t *testing.T, fieldIndex int, flag string, tag func(string) string) {
+	variables := Variables(tag) // from the strongest to the weakest
+	isWeaker := func(v Variable) bool { return !v.Overrides }
+	overriding := slices.IndexFunc(variables, isWeaker) // number of variables that override
+	if overriding < 0 {
+		overriding = len(variables)
+	}
+	env := map[string]string{}
+	explicit := func(string) bool { return false }
+	// All variables apply to this login method.
+	r := Request{Login: "azurepipelines", UseAzureRMEnvVars: true}
+	setField := func(value string) {
+		reflect.ValueOf(&r).Elem().Field(fieldIndex).SetString(value)
+	}
+	setMethodVariable := func(method string) {
+		if flag != "login" {
+			env["AAD_LOGIN_METHOD"] = method
+		}
+	}
+	check := func(want, source string) {
+		t.Helper()
+		resolved, err := r.Resolve(explicit, func(name string) string { return env[name] })
+		got := reflect.ValueOf(resolved).Field(fieldIndex).String()
+		if err != nil || got != want || resolved.From[flag] != source {
+			t.Errorf("%q from %q, %v; want %q from %q", got, resolved.From[flag], err, want, source)
+		}
+	}
+	setAndCheck := func(v Variable) {
+		env[v.Name] = "of-" + v.Name
+		check("of-"+v.Name, "$"+v.Name)
+	}
+
+	setField("")
+	setMethodVariable("azurepipelines")
+	if value := tag("otherwise"); value != "" {
+		check(value, fromDefault)
+	} else if flag != "login" {
+		check("", "")
+	}
+	for _, v := range slices.Backward(variables[overriding:]) {
+		setAndCheck(v)
+	}
+	explicit = func(name string) bool { return name == flag }
+	setField("explicit")
+	check("explicit", "--"+flag)
+
+	r.DisableEnvironmentOverride = true
+	for _, v := range slices.Backward(variables[:overriding]) {
+		env[v.Name] = "of-" + v.Name
+		setMethodVariable("")
+		check("explicit", "--"+flag)
+	}
+	r.DisableEnvironmentOverride = false
+	for _, v := range variables[:overriding] {
+		delete(env, v.Name)
+	}
+	setMethodVariable("azurepipelines")
+	for _, v := range slices.Backward(variables[:overriding]) {
+		setAndCheck(v)
+	}
+	for _, v := range variables { // an empty variable counts as unset
+		env[v.Name] = ""
+	}
+	check("explicit", "--"+flag)
 }
