@@ -31,33 +31,7 @@ const (
 // all, and no goroutines are left.
 func TestConcurrentGetExchangesOnceAndLeaksNothing(t *testing.T) {
 	s := entratest.New(t)
-	s.Register(entratest.App{
-		Tenant:               tenant,
-		ClientID:             client,
-		FederatedCredentials: []entratest.FederatedCredential{{Issuer: s.Issuer, Subject: subject}},
-	})
-	// The token proxy's CA can be named without a change to the root certificates of the process.
-	env := map[string]string{
-		"AZURE_KUBERNETES_TOKEN_PROXY": s.TokenProxyURL(),
-		"AZURE_KUBERNETES_CA_FILE":     s.TokenProxyCAFile,
-	}
-	dir := cache.Dir{Path: filepath.Join(t.TempDir(), "cache")}
-	opts := token.Options{
-		Getenv: func(name string) string { return env[name] },
-		Store: func(secret []byte, inputs []string) token.Store {
-			entry, err := dir.Entry(secret, inputs...)
-			if err != nil {
-				t.Error(err)
-			}
-			return entry
-		},
-	}
-	r := token.Request{
-		Login:              "workloadidentity",
-		TenantID:           tenant,
-		ClientID:           client,
-		FederatedTokenFile: writeTokenFile(t, s.Assertion(entratest.Claims{Subject: subject})),
-	}
+	r, opts := newLogin(t, s)
 	get := func() string {
 		tok, err := token.Get(t.Context(), r, opts)
 		if err != nil {
@@ -94,6 +68,38 @@ func TestConcurrentGetExchangesOnceAndLeaksNothing(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Errorf("%d goroutines are left after 20 exchanges", runtime.NumGoroutine()-before)
+}
+
+// newLogin registers an application at s. It returns a login for the application with a federated
+// token, and options with a cache.
+func newLogin(t *testing.T, s *entratest.Server) (token.Request, token.Options) {
+	s.Register(entratest.App{
+		Tenant:               tenant,
+		ClientID:             client,
+		FederatedCredentials: []entratest.FederatedCredential{{Issuer: s.Issuer, Subject: subject}},
+	})
+	// The token proxy's CA can be named without a change to the root certificates of the process.
+	env := map[string]string{
+		"AZURE_KUBERNETES_TOKEN_PROXY": s.TokenProxyURL(),
+		"AZURE_KUBERNETES_CA_FILE":     s.TokenProxyCAFile,
+	}
+	dir := cache.Dir{Path: filepath.Join(t.TempDir(), "cache")}
+	opts := token.Options{
+		Getenv: func(name string) string { return env[name] },
+		Store: func(secret []byte, inputs []string) token.Store {
+			entry, err := dir.Entry(secret, inputs...)
+			if err != nil {
+				t.Error(err)
+			}
+			return entry
+		},
+	}
+	return token.Request{
+		Login:              "workloadidentity",
+		TenantID:           tenant,
+		ClientID:           client,
+		FederatedTokenFile: writeTokenFile(t, s.Assertion(entratest.Claims{Subject: subject})),
+	}, opts
 }
 
 // writeTokenFile writes a federated token to a file and returns the file's path.

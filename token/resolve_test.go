@@ -27,61 +27,75 @@ func testFlagSources(t *testing.T, fieldIndex int, flag string, tag func(string)
 	if overriding < 0 {
 		overriding = len(variables)
 	}
-	env := map[string]string{}
-	explicit := func(string) bool { return false }
+	s := &flagSources{flag: flag, fieldIndex: fieldIndex, env: map[string]string{}}
 	// All variables apply to this login method.
-	r := Request{Login: "azurepipelines", UseAzureRMEnvVars: true}
-	setField := func(value string) {
-		reflect.ValueOf(&r).Elem().Field(fieldIndex).SetString(value)
-	}
-	setMethodVariable := func(method string) {
-		if flag != "login" {
-			env["AAD_LOGIN_METHOD"] = method
-		}
-	}
-	check := func(want, source string) {
-		t.Helper()
-		resolved, err := r.Resolve(explicit, func(name string) string { return env[name] })
-		got := reflect.ValueOf(resolved).Field(fieldIndex).String()
-		if err != nil || got != want || resolved.From[flag] != source {
-			t.Errorf("%q from %q, %v; want %q from %q", got, resolved.From[flag], err, want, source)
-		}
-	}
-	setAndCheck := func(v Variable) {
-		env[v.Name] = "of-" + v.Name
-		check("of-"+v.Name, "$"+v.Name)
-	}
-
-	setField("")
-	setMethodVariable("azurepipelines")
+	s.request = Request{Login: "azurepipelines", UseAzureRMEnvVars: true}
+	s.setField("")
+	s.setMethodVariable("azurepipelines")
 	if value := tag("otherwise"); value != "" {
-		check(value, fromDefault)
+		s.check(t, value, fromDefault)
 	} else if flag != "login" {
-		check("", "")
+		s.check(t, "", "")
 	}
 	for _, v := range slices.Backward(variables[overriding:]) {
-		setAndCheck(v)
+		s.setVariable(v)
+		s.check(t, "of-"+v.Name, "$"+v.Name)
 	}
-	explicit = func(name string) bool { return name == flag }
-	setField("explicit")
-	check("explicit", "--"+flag)
+	s.setField("explicit")
+	s.isExplicit = true
+	s.check(t, "explicit", "--"+flag)
 
-	r.DisableEnvironmentOverride = true
+	s.request.DisableEnvironmentOverride = true
 	for _, v := range slices.Backward(variables[:overriding]) {
-		env[v.Name] = "of-" + v.Name
-		setMethodVariable("")
-		check("explicit", "--"+flag)
+		s.setVariable(v)
+		s.setMethodVariable("")
+		s.check(t, "explicit", "--"+flag)
 	}
-	r.DisableEnvironmentOverride = false
+	s.request.DisableEnvironmentOverride = false
 	for _, v := range variables[:overriding] {
-		delete(env, v.Name)
+		delete(s.env, v.Name)
 	}
-	setMethodVariable("azurepipelines")
+	s.setMethodVariable("azurepipelines")
 	for _, v := range slices.Backward(variables[:overriding]) {
-		setAndCheck(v)
+		s.setVariable(v)
+		s.check(t, "of-"+v.Name, "$"+v.Name)
 	}
 	for _, v := range variables { // an empty variable counts as unset
-		env[v.Name] = ""
+		s.env[v.Name] = ""
 	}
-	check("explicit", "--"+flag)
+	s.check(t, "explicit", "--"+flag)
+}
+
+// flagSources are the sources of a flag's value: the command line and the environment.
+type flagSources struct {
+	flag       string
+	fieldIndex int
+	request    Request // as the command line sets it
+	isExplicit bool    // the flag is on the command line
+	env        map[string]string
+}
+
+func (s *flagSources) setField(value string) {
+	reflect.ValueOf(&s.request).Elem().Field(s.fieldIndex).SetString(value)
+}
+
+func (s *flagSources) setVariable(v Variable) { s.env[v.Name] = "of-" + v.Name }
+
+// setMethodVariable selects a login method, unless the method is the flag under test.
+func (s *flagSources) setMethodVariable(method string) {
+	if s.flag != "login" {
+		s.env["AAD_LOGIN_METHOD"] = method
+	}
+}
+
+// check fails the test unless Resolve finds the value want and reports source as its source.
+func (s *flagSources) check(t *testing.T, want, source string) {
+	t.Helper()
+	isExplicit := func(name string) bool { return s.isExplicit && name == s.flag }
+	getenv := func(name string) string { return s.env[name] }
+	resolved, err := s.request.Resolve(isExplicit, getenv)
+	got, gotSource := reflect.ValueOf(resolved).Field(s.fieldIndex).String(), resolved.From[s.flag]
+	if err != nil || got != want || gotSource != source {
+		t.Errorf("%q from %q, %v; want %q from %q", got, gotSource, err, want, source)
+	}
 }

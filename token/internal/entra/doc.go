@@ -12,11 +12,12 @@
 //   - Requests go out over HTTPS, except those to a metadata service. A request other than GET only
 //     goes to the client's authority, to one of its regional hosts, or to the token proxy in their
 //     place, whatever a discovery document says. No redirect is followed.
-//   - A response body is read whole, up to 1 MiB, before azidentity or MSAL sees it.
+//   - A response body is read whole before azidentity or MSAL sees it, and refused if it has more
+//     than 1 MiB.
 //   - A successful token, device code or user realm response is checked and then encoded again
 //     with only the fields that MSAL needs. MSAL's errors quote bodies that MSAL cannot parse.
-//   - Errors do not repeat a request or a response. The exception is [Refusal], whose texts are
-//     redacted.
+//   - The texts of a [Refusal] are redacted, and the errors of the checks do not repeat any part of
+//     a body. net/http's own errors may quote a malformed response, so callers redact them.
 //   - Transient failures are retried with backoff within the caller's context. A [PermanentError]
 //     is never retried. net/http does not resend a request on its own.
 //   - A connection that carried a secret is not reused.
