@@ -122,12 +122,12 @@ func newClient(m Method, r Request, w Options) (entra.Client, error) {
 	}
 	region := regionFrom(w.Getenv)
 	return entra.Client{
-		Authority:      authority,
-		TokenProxy:     proxy,
-		Region:         region,
-		Backoff:        w.RetryDelay,
-		LastOutcome:    &entra.Outcome{},
-		ResponseChecks: entra.ResponseChecks(r.tokenType()),
+		Authority:   authority,
+		TokenProxy:  proxy,
+		Region:      region,
+		Backoff:     w.RetryDelay,
+		LastOutcome: &entra.Outcome{},
+		TokenType:   r.tokenType(),
 		SkipDiscovery: isMicrosoftAuthority(authority) && region == "" &&
 			!strings.EqualFold(r.TenantID, "adfs"),
 	}, nil
