@@ -35,7 +35,6 @@ type Server struct {
 	tokenProxyURL string
 	loopbackHosts []string // the Host headers of direct requests
 	handlers      map[string]http.Handler
-	grants        map[string]grant
 
 	done     chan struct{} // ends whatever waits
 	inFlight sync.WaitGroup

@@ -12,7 +12,6 @@ func New(tb TB) *Server {
 		Issuer:   "https://oidc.example/cluster-a/",
 		done:     make(chan struct{}),
 		settings: defaultSettings(),
-		grants:   grants(),
 	}
 	s.counters.arrived = make(chan struct{})
 	main, aks := newAuthority(tb, "entratest CA"), newAuthority(tb, "entratest token proxy CA")
