@@ -106,7 +106,7 @@ func (s *Server) admitTokenRequest(
 	if f = popFailure(&s.failures); f == nil {
 		f = s.failEvery.next()
 	}
-	return s.held, s.delay, f
+	return s.release, s.delay, f
 }
 
 // grants are all that the server knows, by grant_type.
