@@ -97,7 +97,7 @@ func (c *kubeconfigCommand) fromServer() (clusterSource, error) {
 	from := clusterSource{name: u.Hostname(), cluster: map[string]any{"server": c.Server}}
 	ca, err := c.certificateAuthority()
 	if ca != "" {
-		from.cluster[kubeconfig.CaDataKey] = ca
+		from.cluster[kubeconfig.CADataKey] = ca
 	}
 	return from, err
 }

@@ -128,12 +128,12 @@ func newAPIServerClient(cluster map[string]any) (*http.Client, error) {
 	text := func(field string) string { s, _ := cluster[field].(string); return s }
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: text("tls-server-name")}
 	config.InsecureSkipVerify, _ = cluster["insecure-skip-tls-verify"].(bool)
-	if data := text(kubeconfig.CaDataKey); data != "" {
+	if data := text(kubeconfig.CADataKey); data != "" {
 		pem, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(data), ""))
 		config.RootCAs = x509.NewCertPool()
 		if err != nil || !config.RootCAs.AppendCertsFromPEM(bytes.TrimSpace(pem)) {
 			return nil, errors.New(
-				"the kubeconfig's " + kubeconfig.CaDataKey + " is no certificate in PEM and base64",
+				"the kubeconfig's " + kubeconfig.CADataKey + " is no certificate in PEM and base64",
 			)
 		}
 	}
