@@ -39,10 +39,11 @@ func Load(explicit string) (Files, error) {
 
 // ContextEntries holds the entries that a context names.
 type ContextEntries struct {
-	Context, Namespace    string
-	Cluster               Cluster
-	User                  User  // the zero User if UserFile is nil
-	ClusterFile, UserFile *File // the files with the entries; UserFile is nil if no file has the user
+	Context, Namespace string
+	Cluster            Cluster
+	ClusterFile        *File // the file with the cluster; never nil
+	User               User  // the zero User if UserFile is nil
+	UserFile           *File // the file with the user; nil if no file has it
 }
 
 // NotFoundError reports that no file has the context that the caller named, or that the caller
