@@ -26,8 +26,8 @@ import (
 	"github.com/akslogin/akslogin/internal/entratest"
 )
 
-// patience is how long anything is waited for that must come.
-const patience = time.Minute
+// waitTimeout is how long anything is waited for that must come.
+const waitTimeout = time.Minute
 
 // program is the path of a program that make built: akslogin, or e2e/apiserver and e2e/kubectl.
 func program(t *testing.T, name string) string {
@@ -49,24 +49,24 @@ func program(t *testing.T, name string) string {
 // A cluster is an API server that trusts one tenant.
 type cluster struct {
 	tenant  string
-	folder  string
+	dir     string
 	address string
 	admin   kubernetes.Interface
 }
 
-func (c *cluster) file(name string) string { return filepath.Join(c.folder, name) }
+func (c *cluster) file(name string) string { return filepath.Join(c.dir, name) }
 
 // startCluster starts an API server that trusts a tenant, and waits until it lets in somebody from
 // there. It reads the documents of one emulator, and takes tokens of all others, too: they sign
 // with one key.
 func startCluster(t *testing.T, tenant string) *cluster {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "e2e") // and not t.TempDir(): the path of etcd's socket may have a hundred characters
+	dir, err := os.MkdirTemp("", "e2e") // and not t.TempDir(): the path of etcd's socket may have a hundred characters
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(folder) })
-	c := &cluster{tenant: tenant, folder: folder}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	c := &cluster{tenant: tenant, dir: dir}
 	entra := entratest.New(t)
 	entra.Register(entratest.App{Tenant: tenant, ClientID: clientID(0)})
 	ca, _ := json.Marshal(string(entra.CAPEM)) // a JSON string is a YAML string
@@ -87,11 +87,11 @@ func startCluster(t *testing.T, tenant string) *cluster {
 		t.Fatal(err)
 	}
 	apply := exec.Command(program(t, "e2e/kubectl"), "apply", "-f", "rbac.yaml")
-	apply.Env = []string{"HOME=" + folder, "KUBECONFIG=" + c.file("admin.kubeconfig")}
+	apply.Env = []string{"HOME=" + dir, "KUBECONFIG=" + c.file("admin.kubeconfig")}
 	if _, err := run(apply); err != nil {
 		t.Fatal(err)
 	}
-	c.untilTrusted(t)
+	c.waitUntilTrusted(t)
 	return c
 }
 
@@ -99,7 +99,7 @@ func startCluster(t *testing.T, tenant string) *cluster {
 // when the test is killed.
 func (c *cluster) start(t *testing.T) {
 	t.Helper()
-	cmd := exec.Command(program(t, "e2e/apiserver"), c.folder,
+	cmd := exec.Command(program(t, "e2e/apiserver"), c.dir,
 		"--authentication-config="+c.file("authentication.yaml"), "--audit-policy-file=audit-policy.yaml", "--audit-log-path="+c.file("audit.log"))
 	log, err := os.Create(c.file("server.log"))
 	if err != nil {
@@ -123,12 +123,12 @@ func (c *cluster) start(t *testing.T) {
 			t.Log("the API server's last words:\n" + c.tail())
 		}
 		stdin.Close()
-		timer := time.AfterFunc(patience, func() { cmd.Process.Signal(syscall.SIGKILL) })
+		timer := time.AfterFunc(waitTimeout, func() { cmd.Process.Signal(syscall.SIGKILL) })
 		if err := cmd.Wait(); !timer.Stop() || err != nil {
 			t.Errorf("the API server did not end by itself, or badly: %v", err)
 		}
 	})
-	timer := time.AfterFunc(patience, func() { stdin.Close() })
+	timer := time.AfterFunc(waitTimeout, func() { stdin.Close() })
 	defer timer.Stop()
 	ready, err := bufio.NewReader(stdout).ReadString('\n')
 	var found bool
@@ -147,9 +147,9 @@ func (c *cluster) tail() string {
 	return strings.Join(lines[max(0, len(lines)-30):], "\n")
 }
 
-// untilTrusted waits for the API server to have read the issuer's keys, which it does in the
+// waitUntilTrusted waits for the API server to have read the issuer's keys, which it does in the
 // background.
-func (c *cluster) untilTrusted(t *testing.T) {
+func (c *cluster) waitUntilTrusted(t *testing.T) {
 	t.Helper()
 	w := c.newWorkload(t, "first")
 	eventually(t, func() error { _, err := w.kubectl(t, "auth", "whoami"); return err })
@@ -158,7 +158,7 @@ func (c *cluster) untilTrusted(t *testing.T) {
 // eventually calls f until it returns no error, and fails the test when that takes too long.
 func eventually(t *testing.T, f func() error) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(waitTimeout)
 	for {
 		err := f()
 		if err == nil {
@@ -182,7 +182,7 @@ var (
 func clientID(n int) string { return fmt.Sprintf("22222222-bbbb-4444-8888-%012d", n) }
 func objectID(n int) string { return fmt.Sprintf("55555555-eeee-4444-8888-%012d", n) }
 
-var workloads int
+var workloadCount int
 
 // A workload is what runs in a pod: an identity, an Entra ID of its own to watch, a home and a
 // federated token there, and a kubeconfig that the program wrote. It has a namespace of its own in
@@ -196,28 +196,28 @@ type workload struct {
 	kubeconfig string
 }
 
-func (w *workload) clientID() string { return clientID(w.number) }
-func (w *workload) objectID() string { return objectID(w.number) }
-func (w *workload) token() string    { return filepath.Join(w.home, "volume", "federated-token") }
-func (w *workload) subject() string  { return "system:serviceaccount:" + w.namespace + ":worker" }
+func (w *workload) clientID() string  { return clientID(w.number) }
+func (w *workload) objectID() string  { return objectID(w.number) }
+func (w *workload) tokenFile() string { return filepath.Join(w.home, "volume", "federated-token") }
+func (w *workload) subject() string   { return "system:serviceaccount:" + w.namespace + ":worker" }
 
 // newWorkload makes one whose identity is in the groups; by default in those of the workers. flags
 // are further ones for kubeconfig.
 func (c *cluster) newWorkload(t *testing.T, namespace string, flags ...string) *workload {
 	t.Helper()
-	workloads++
-	w := &workload{cluster: c, entra: entratest.New(t), number: workloads, namespace: namespace, home: t.TempDir()}
+	workloadCount++
+	w := &workload{cluster: c, entra: entratest.New(t), number: workloadCount, namespace: namespace, home: t.TempDir()}
 	for _, tenant := range []string{homeTenant, foreignTenant} {
 		w.register(tenant, workers)
 	}
-	if err := os.Mkdir(filepath.Dir(w.token()), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Dir(w.tokenFile()), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(w.token(), []byte(w.assertion(time.Hour)), 0o600); err != nil {
+	if err := os.WriteFile(w.tokenFile(), []byte(w.assertion(time.Hour)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c.newNamespace(t, namespace)
-	w.kubeconfig = w.write(t, "yaml", flags...)
+	w.kubeconfig = w.writeConfig(t, "yaml", flags...)
 	return w
 }
 
@@ -247,7 +247,7 @@ func (c *cluster) newNamespace(t *testing.T, name string) {
 
 // write has the program write a kubeconfig, or a connection, for the workload. flags win over the
 // workload's own.
-func (w *workload) write(t *testing.T, form string, flags ...string) string {
+func (w *workload) writeConfig(t *testing.T, form string, flags ...string) string {
 	t.Helper()
 	file := filepath.Join(w.home, "config-"+form)
 	args := []string{"kubeconfig", "--server", w.address, "--certificate-authority", w.file("ca.crt"), "--client-id", w.clientID(), "--tenant-id", w.tenant,
@@ -266,7 +266,7 @@ func (w *workload) env() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + w.home, "KUBECONFIG=" + w.kubeconfig,
 		"HTTPS_PROXY=" + w.entra.ProxyURL, "NO_PROXY=127.0.0.1", "SSL_CERT_FILE=" + w.entra.CAFile,
-		"AZURE_FEDERATED_TOKEN_FILE=" + w.token(), "AZURE_CLIENT_ID=" + clientID(0), "AZURE_TENANT_ID=" + foreignTenant,
+		"AZURE_FEDERATED_TOKEN_FILE=" + w.tokenFile(), "AZURE_CLIENT_ID=" + clientID(0), "AZURE_TENANT_ID=" + foreignTenant,
 	}
 }
 
@@ -279,14 +279,14 @@ func (w *workload) command(name string, args ...string) *exec.Cmd {
 
 // A commandError is how a command failed.
 type commandError struct {
-	args  []string
-	err   error
-	out   string
-	words string // on standard error
+	args   []string
+	err    error
+	out    string
+	stderr string
 }
 
 func (e *commandError) Error() string {
-	return fmt.Sprintf("%s: %v\n%s%s", e.args, e.err, e.out, e.words)
+	return fmt.Sprintf("%s: %v\n%s%s", e.args, e.err, e.out, e.stderr)
 }
 func (e *commandError) Unwrap() error { return e.err }
 
@@ -332,8 +332,8 @@ func (e event) String() string {
 	return fmt.Sprintf("%s %s %s %d", client, e.Verb, what, e.ResponseStatus.Code)
 }
 
-// audit returns the events of requests that are over and are chosen.
-func (c *cluster) audit(t *testing.T, chosen func(event) bool) []event {
+// audit returns the events of requests that are over and are match.
+func (c *cluster) audit(t *testing.T, match func(event) bool) []event {
 	t.Helper()
 	content, err := os.ReadFile(c.file("audit.log"))
 	if err != nil {
@@ -349,7 +349,7 @@ func (c *cluster) audit(t *testing.T, chosen func(event) bool) []event {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if done := e.Stage == "ResponseComplete" || e.ResponseStatus.Code == http.StatusUnauthorized; done && chosen(e) { // 401 is recorded with no later stage
+		if done := e.Stage == "ResponseComplete" || e.ResponseStatus.Code == http.StatusUnauthorized; done && match(e) { // 401 is recorded with no later stage
 			all = append(all, e)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 // diagnosed: doctor --server shows its token to the real API server, which says whom it takes it
 // for, or refuses it.
-func diagnosed(t *testing.T, c *cluster) {
+func testDoctor(t *testing.T, c *cluster) {
 	for name, test := range map[string]struct {
 		flags     []string
 		namespace string
@@ -29,8 +29,8 @@ func diagnosed(t *testing.T, c *cluster) {
 				t.Errorf("%s\nwant %s", out, says)
 			}
 			if test.healthy {
-				w.expect(t, "akslogin create selfsubjectreviews 201")
-				w.oneToken(t)
+				w.expectRequests(t, "akslogin create selfsubjectreviews 201")
+				w.expectOneToken(t)
 			}
 		})
 	}

@@ -22,26 +22,26 @@ func TestEndToEnd(t *testing.T) {
 		version     string
 		clusterInfo bool
 	}{"v1": {"v1", false}, "v1beta1": {"v1beta1", false}, "v1-cluster-info": {"v1", true}, "v1beta1-cluster-info": {"v1beta1", true}} {
-		t.Run("kubectl/"+name, func(t *testing.T) { kubectlWorks(t, c, name, stanza.version, stanza.clusterInfo) })
+		t.Run("kubectl/"+name, func(t *testing.T) { testKubectl(t, c, name, stanza.version, stanza.clusterInfo) })
 	}
-	t.Run("kubectl/fifty at once", func(t *testing.T) { fiftyAtOnce(t, c) })
-	t.Run("client-go/informer outlives its token", func(t *testing.T) { informerOutlives(t, c) })
-	t.Run("python", func(t *testing.T) { pythonWorks(t, c) })
-	t.Run("javascript", func(t *testing.T) { javaScriptWorks(t, c) })
-	t.Run("doctor", func(t *testing.T) { diagnosed(t, c) })
-	t.Run("refused", func(t *testing.T) { refusedByServer(t, c) })
-	t.Run("refused/another cluster", func(t *testing.T) { anotherCluster(t, c) })
-	t.Run("refused by Entra ID", func(t *testing.T) { refusedByEntra(t, c) })
-	t.Run("forbidden", func(t *testing.T) { forbidden(t, c) })
+	t.Run("kubectl/fifty at once", func(t *testing.T) { testFiftyAtOnce(t, c) })
+	t.Run("client-go/informer outlives its token", func(t *testing.T) { testInformerOutlivesToken(t, c) })
+	t.Run("python", func(t *testing.T) { testPython(t, c) })
+	t.Run("javascript", func(t *testing.T) { testJavaScript(t, c) })
+	t.Run("doctor", func(t *testing.T) { testDoctor(t, c) })
+	t.Run("refused", func(t *testing.T) { testRefusedByServer(t, c) })
+	t.Run("refused/another cluster", func(t *testing.T) { testOtherCluster(t, c) })
+	t.Run("refused by Entra ID", func(t *testing.T) { testRefusedByEntra(t, c) })
+	t.Run("forbidden", func(t *testing.T) { testForbidden(t, c) })
 }
 
 // expect waits for the audit log to have exactly these events of the workload's user, in this
 // order, and no others. Requests to find out what the API server offers are not listed, but must be
 // answered.
-func (w *workload) expect(t *testing.T, want ...string) {
+func (w *workload) expectRequests(t *testing.T, want ...string) {
 	t.Helper()
-	w.settle(t)
-	got := w.done(t)
+	w.syncAuditLog(t)
+	got := w.requests(t)
 	if !slices.Equal(got, want) {
 		t.Errorf("the API server saw of %s\n  %s\nwant\n  %s", w.objectID(), strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 	}
@@ -49,7 +49,7 @@ func (w *workload) expect(t *testing.T, want ...string) {
 
 // settle returns when the audit log has all that was answered before. Requests are recorded in the
 // moment of their answer, but that is also when a client may go on.
-func (w *workload) settle(t *testing.T) {
+func (w *workload) syncAuditLog(t *testing.T) {
 	t.Helper()
 	mark := fmt.Sprintf("settled-%d", time.Now().UnixNano())
 	get := func() {
@@ -70,7 +70,7 @@ func (w *workload) settle(t *testing.T) {
 }
 
 // done lists what the workload's user did, discovery apart.
-func (w *workload) done(t *testing.T) []string {
+func (w *workload) requests(t *testing.T) []string {
 	t.Helper()
 	var got []string
 	for _, e := range w.audit(t, func(e event) bool { return e.User.Username == w.objectID() }) {
@@ -89,7 +89,7 @@ func (w *workload) done(t *testing.T) []string {
 }
 
 // used lists the tokens, by their uti claim, that the API server let in of the workload.
-func (w *workload) used(t *testing.T) []string {
+func (w *workload) acceptedTokens(t *testing.T) []string {
 	t.Helper()
 	seen := map[string]bool{}
 	var all []string
@@ -104,7 +104,7 @@ func (w *workload) used(t *testing.T) []string {
 }
 
 // issued lists the tokens, by their uti claim, that Entra ID issued to the workload.
-func (w *workload) issued(t *testing.T) []string {
+func (w *workload) issuedTokens(t *testing.T) []string {
 	t.Helper()
 	var all []string
 	for _, token := range w.entra.IssuedTokens() {
@@ -114,18 +114,18 @@ func (w *workload) issued(t *testing.T) []string {
 }
 
 // oneToken: there was one token request, and the API server saw that token only.
-func (w *workload) oneToken(t *testing.T) {
+func (w *workload) expectOneToken(t *testing.T) {
 	t.Helper()
 	if w.entra.TokenRequests() != 1 {
 		t.Errorf("%d token requests, want 1", w.entra.TokenRequests())
 	}
-	if used, issued := w.used(t), w.issued(t); !slices.Equal(used, issued) {
+	if used, issued := w.acceptedTokens(t), w.issuedTokens(t); !slices.Equal(used, issued) {
 		t.Errorf("the API server let in %q, issued were %q", used, issued)
 	}
 }
 
 // edit replaces text in the workload's kubeconfig, which must be there once.
-func (w *workload) edit(t *testing.T, old, new string) {
+func (w *workload) editKubeconfig(t *testing.T, old, new string) {
 	t.Helper()
 	content, err := os.ReadFile(w.kubeconfig)
 	if err != nil {
@@ -141,10 +141,10 @@ func (w *workload) edit(t *testing.T, old, new string) {
 
 const podManifest = `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "task"}, "spec": {"containers": [{"name": "base", "image": "example.invalid/task"}]}}`
 
-func kubectlWorks(t *testing.T, c *cluster, name, version string, clusterInfo bool) {
+func testKubectl(t *testing.T, c *cluster, name, version string, clusterInfo bool) {
 	w := c.newWorkload(t, name)
-	w.edit(t, "client.authentication.k8s.io/v1\n", "client.authentication.k8s.io/"+version+"\n")
-	w.edit(t, "provideClusterInfo: false", fmt.Sprint("provideClusterInfo: ", clusterInfo))
+	w.editKubeconfig(t, "client.authentication.k8s.io/v1\n", "client.authentication.k8s.io/"+version+"\n")
+	w.editKubeconfig(t, "provideClusterInfo: false", fmt.Sprint("provideClusterInfo: ", clusterInfo))
 	manifest := filepath.Join(w.home, "pod.json")
 	if err := os.WriteFile(manifest, []byte(podManifest), 0o600); err != nil {
 		t.Fatal(err)
@@ -161,13 +161,13 @@ func kubectlWorks(t *testing.T, c *cluster, name, version string, clusterInfo bo
 		}
 	}
 	const clean = `Error from server (Forbidden): pods "task" is forbidden: User "%s" cannot get resource "pods/log" in API group "" in the namespace "%s"`
-	if out, err := w.kubectl(t, "logs", "task"); err == nil || out != "" || words(err) != fmt.Sprintf(clean, w.objectID(), w.namespace) {
+	if out, err := w.kubectl(t, "logs", "task"); err == nil || out != "" || stderrOf(err) != fmt.Sprintf(clean, w.objectID(), w.namespace) {
 		t.Errorf("kubectl logs: %q %v", out, err)
 	}
 	if out, err := w.kubectl(t, "delete", "pod", "task", "-o", "name"); err != nil || out != "pod/task\n" {
 		t.Errorf("kubectl delete: %q %v", out, err)
 	}
-	w.expect(t,
+	w.expectRequests(t,
 		"kubectl create selfsubjectreviews 201",
 		"kubectl list pods 200",
 		"kubectl create pods 201",
@@ -178,10 +178,10 @@ func kubectlWorks(t *testing.T, c *cluster, name, version string, clusterInfo bo
 		"kubectl delete pods 200",
 		"kubectl get pods 404", // delete waits until it is gone
 	)
-	w.oneToken(t)
+	w.expectOneToken(t)
 }
 
-func fiftyAtOnce(t *testing.T, c *cluster) {
+func testFiftyAtOnce(t *testing.T, c *cluster) {
 	w := c.newWorkload(t, "fifty")
 	w.entra.SetDelay(2 * time.Second) // so that they do meet
 	var all sync.WaitGroup
@@ -193,6 +193,6 @@ func fiftyAtOnce(t *testing.T, c *cluster) {
 		})
 	}
 	all.Wait()
-	w.expect(t, slices.Repeat([]string{"kubectl list pods 200"}, 50)...)
-	w.oneToken(t)
+	w.expectRequests(t, slices.Repeat([]string{"kubectl list pods 200"}, 50)...)
+	w.expectOneToken(t)
 }
