@@ -258,7 +258,7 @@ func testJavaScript(t *testing.T, c *cluster) {
 	w.expectPodLifecycle(t, w.command(node, "testdata/pod.mjs", dir), "node-fetch")
 }
 
-// expectPodLifecycle runs a client of testdata, and checks its output and its requests. agent is its
+// expectPodLifecycle runs a client of testdata and checks its output and requests. agent is its
 // name in the audit log.
 func (w *workload) expectPodLifecycle(t *testing.T, cmd *exec.Cmd, agent string) {
 	t.Helper()
