@@ -88,7 +88,7 @@ func testRefusedByServer(t *testing.T, c *cluster) {
 			want := []string{`kubectl list pods 401 by ""`}
 			if stderr != unauthorized || !slices.Equal(events, want) ||
 				!strings.Contains(log, test.serverLog) {
-				t.Errorf("kubectl printed %q; the API server's events are %q, want %q; its log:\n%s",
+				t.Errorf("kubectl printed %q; the API server's events are %q, want %q; log:\n%s",
 					stderr, events, want, log)
 			}
 			out, err := w.kubectl(t, "get", "pods")

@@ -43,8 +43,8 @@ type clientKind struct {
 	command     func(w *workload) *exec.Cmd // nil: kubectl, run repeatedly
 }
 
-// availableKinds are twenty clients. Where the Python or JavaScript client is not there, kubectl
-// takes its place.
+// availableKinds returns the kinds of a pod's twenty clients. If the Python or JavaScript client is
+// not installed, kubectl takes its place.
 func availableKinds(t *testing.T) []clientKind {
 	t.Helper()
 	goClient := func(name string) func(w *workload) *exec.Cmd {
@@ -189,7 +189,7 @@ func (w *workload) wipeCache() error {
 
 // soakTest holds the clients of TestSoak and their results.
 type soakTest struct {
-	kinds     []kind
+	kinds     []clientKind
 	workloads []*workload
 
 	mu             sync.Mutex
