@@ -143,23 +143,16 @@ func testInformerOutlivesToken(t *testing.T, c *cluster) {
 	poller := startClient(t, w.goClient(t, "poller"), lifetime)
 	for n := 1; n <= tokens; n++ {
 		eventually(t, func() error {
-			if used := len(w.acceptedTokens(t)); used < n {
-				return fmt.Errorf("the API server accepted %d tokens, want %d", used, n)
+			if accepted := len(w.acceptedTokens(t)); accepted < n {
+				return fmt.Errorf("the API server accepted %d tokens, want %d", accepted, n)
 			}
 			return nil
 		})
-		containers := []corev1.Container{{Name: "base", Image: "example.invalid/task"}}
-		pod := &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("pod-", n)},
-			Spec:       corev1.PodSpec{Containers: containers},
-		}
-		pods := c.admin.CoreV1().Pods(w.namespace)
-		if _, err := pods.Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
+		pod := fmt.Sprint("pod-", n)
+		w.createPod(t, pod)
 		eventually(t, func() error {
-			if !informer.hasAdded(pod.Name) {
-				return fmt.Errorf("the informer did not report %s", pod.Name)
+			if !informer.hasAdded(pod) {
+				return fmt.Errorf("the informer did not report %s", pod)
 			}
 			return nil
 		})
@@ -198,6 +191,20 @@ func testInformerOutlivesToken(t *testing.T, c *cluster) {
 	if !slices.Equal(accepted, issued) || w.entra.TokenRequests() != w.entra.Issued() {
 		t.Errorf("the API server accepted %q; Entra ID issued %q after %d requests",
 			accepted, w.issuedTokens(t), w.entra.TokenRequests())
+	}
+}
+
+// createPod creates a pod as the administrator, not with the workload's token.
+func (w *workload) createPod(t *testing.T, name string) {
+	t.Helper()
+	containers := []corev1.Container{{Name: "base", Image: "example.invalid/task"}}
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       corev1.PodSpec{Containers: containers},
+	}
+	pods := w.admin.CoreV1().Pods(w.namespace)
+	if _, err := pods.Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -69,7 +69,7 @@ func (e Exec) validate() error {
 		texts = append(texts, v.Name, v.Value)
 	}
 	if slices.ContainsFunc(texts, func(s string) bool { return !utf8.ValidString(s) }) {
-		return errors.New("a kubeconfig cannot hold an exec stanza with text that is not UTF-8")
+		return errors.New("a kubeconfig cannot hold text that is not UTF-8")
 	}
 	return nil
 }

@@ -30,8 +30,8 @@ func indentJSON(v any) string {
 	return fmt.Sprint(string(b), err)
 }
 
-func TestParse(t *testing.T) {
-	const source = `# everything
+// variedKubeconfig has every field that Parse reads, in different styles of YAML.
+const variedKubeconfig = `# everything
 apiVersion: v1
 kind: Config
 current-context: one
@@ -69,8 +69,10 @@ users:
 - name: w2
   user: {exec: {}, auth-provider: {}}
 `
+
+func TestParse(t *testing.T) {
 	yes, no := true, false
-	got := parseOrFail(t, []byte(source))
+	got := parseOrFail(t, []byte(variedKubeconfig))
 	want := &File{
 		Path: "config", CurrentContext: "one",
 		Contexts: []Context{{"one", "mine", "u", "ns"}, {Name: "two"}},
