@@ -22,11 +22,15 @@ func checkKubeconfig(t *testing.T, raw string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(config.Users) != 1 || len(config.Contexts) != 1 || config.CurrentContext != config.Contexts[0].Name || config.Contexts[0].Namespace != podsNamespace(t) {
-		t.Fatalf("contexts %+v, users %+v, current %q", config.Contexts, config.Users, config.CurrentContext)
+	if len(config.Users) != 1 || len(config.Contexts) != 1 ||
+		config.CurrentContext != config.Contexts[0].Name ||
+		config.Contexts[0].Namespace != podsNamespace(t) {
+		t.Fatalf("contexts %+v, users %+v, current %q",
+			config.Contexts, config.Users, config.CurrentContext)
 	}
 	e := config.Users[0].Exec
-	if e == nil || e.InteractiveMode != "Never" || e.InstallHint == "" || e.ProvideClusterInfo == nil || *e.ProvideClusterInfo {
+	if e == nil || e.InteractiveMode != "Never" || e.InstallHint == "" ||
+		e.ProvideClusterInfo == nil || *e.ProvideClusterInfo {
 		t.Fatalf("%+v", e)
 	}
 	for _, image := range []string{"astro/Dockerfile", "airflow/Dockerfile"} {
@@ -34,17 +38,17 @@ func checkKubeconfig(t *testing.T, raw string) {
 			t.Errorf("%s does not install %s", image, e.Command)
 		}
 	}
-	given, err := stanza.ReadArgs(e)
+	args, err := stanza.ReadArgs(e)
 	if err != nil {
 		t.Fatalf("%q: %v", e.Args, err)
 	}
-	if given["login"] != "workloadidentity" || given["client-id"] != placeholderID || given["tenant-id"] != placeholderID {
+	if args["login"] != "workloadidentity" || args["client-id"] != placeholderID ||
+		args["tenant-id"] != placeholderID {
 		t.Errorf("%q", e.Args)
 	}
 }
 
-// checkEmbeddedKubeconfig checks a kubeconfig that stands in a connection: it is the one in the
-// file.
+// checkEmbeddedKubeconfig checks that the kubeconfig in a connection is that of kubeconfig.yaml.
 func checkEmbeddedKubeconfig(t *testing.T, raw string) {
 	t.Helper()
 	var got, want any
@@ -58,8 +62,8 @@ func checkEmbeddedKubeconfig(t *testing.T, raw string) {
 
 // Connections
 
-// airflowConn is an Airflow connection with no more fields than are of use: in_cluster and empty
-// ones are a choice to some versions of the provider.
+// airflowConn is an Airflow connection with only the fields that examples may set. Some versions of
+// the provider treat in_cluster and empty fields as a choice of another login.
 type airflowConn struct {
 	Type        string       `yaml:"conn_type"`
 	Description string       `yaml:"description"`
@@ -74,34 +78,35 @@ type airflowExtra struct {
 
 func (c airflowConn) check(t *testing.T) {
 	t.Helper()
-	if c.Type != "kubernetes" || c.Extra.Namespace != podsNamespace(t) || (c.Extra.KubeConfig == nil) == (c.Extra.KubeConfigPath == nil) {
+	if c.Type != "kubernetes" || c.Extra.Namespace != podsNamespace(t) ||
+		(c.Extra.KubeConfig == nil) == (c.Extra.KubeConfigPath == nil) {
 		t.Fatalf("%+v", c)
 	}
 	if c.Extra.KubeConfig != nil {
 		checkEmbeddedKubeconfig(t, *c.Extra.KubeConfig)
 	} else if *c.Extra.KubeConfigPath != "/usr/local/airflow/kubeconfig.yaml" {
-		t.Errorf("%s is not where the build copies kubeconfig.yaml to", *c.Extra.KubeConfigPath)
+		t.Errorf("the image has kubeconfig.yaml elsewhere than %s", *c.Extra.KubeConfigPath)
 	}
 }
 
 func checkConnections(t *testing.T, raw string) {
 	var file map[string]airflowConn
 	unmarshalYAML(t, raw, &file)
-	c, found := file[connectionID]
-	if len(file) != 1 || !found || !json.Valid([]byte(raw)) {
-		t.Fatalf("not the one connection %s in JSON", connectionID)
+	c, ok := file[connectionID]
+	if len(file) != 1 || !ok || !json.Valid([]byte(raw)) {
+		t.Fatalf("not a single connection %s in JSON", connectionID)
 	}
 	c.check(t)
 }
 
 const connectionID = "az_aks"
 
-// checkVariable takes an .env file apart as a shell does.
+// checkVariable checks an .env file with a connection, quoted as a shell needs it.
 func checkVariable(t *testing.T, raw string) {
-	value, begins := strings.CutPrefix(raw, airflow.VariableName(connectionID)+"='")
-	value, ends := strings.CutSuffix(value, "'\n")
-	if !begins || !ends || strings.ContainsAny(value, "'\n") {
-		t.Fatal("not one variable in single quotes")
+	value, hasName := strings.CutPrefix(raw, airflow.VariableName(connectionID)+"='")
+	value, hasEnd := strings.CutSuffix(value, "'\n")
+	if !hasName || !hasEnd || strings.ContainsAny(value, "'\n") {
+		t.Fatal("not a single variable in single quotes")
 	}
 	checkConnectionJSON(t, value)
 }
@@ -136,21 +141,24 @@ func checkSettings(t *testing.T, raw string) {
 
 // Images
 
-// checkDockerfile checks that an image is its base and one static binary more, and nothing else: no
-// packages, no ENV.
+// checkDockerfile checks that a Dockerfile adds one static binary to its base image and nothing
+// else: no packages, no ENV.
 func checkDockerfile(base string) func(t *testing.T, raw string) {
 	return func(t *testing.T, raw string) {
-		module, err := os.ReadFile("go.mod")
+		module, err := os.ReadFile("../go.mod")
 		if err != nil {
 			t.Fatal(err)
 		}
-		version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(string(module))[1]
-		path := regexp.MustCompile(`(?m)^module (\S+)`).FindStringSubmatch(string(module))[1]
-		wanted := map[string]*regexp.Regexp{
-			"base":  regexp.MustCompile(`^FROM ` + base + `( AS airflow)?$`),
-			"Go":    regexp.MustCompile(`^FROM golang:` + regexp.QuoteMeta(version) + ` AS build$`),
-			"build": regexp.MustCompile(`^RUN CGO_ENABLED=0 go install -trimpath -ldflags="-s -w" ` + regexp.QuoteMeta(path) + `@latest$`),
-			"copy":  regexp.MustCompile(`^COPY --from=build /go/bin/akslogin /usr/local/bin/akslogin$`),
+		directive := func(pattern string) string {
+			match := regexp.MustCompile(pattern).FindStringSubmatch(string(module))
+			return regexp.QuoteMeta(match[1])
+		}
+		install := `go install -trimpath -ldflags="-s -w" ` + directive(`(?m)^module (\S+)`)
+		patterns := map[string]string{
+			"base":  `FROM ` + base + `( AS airflow)?`,
+			"Go":    `FROM golang:` + directive(`(?m)^go (\d+\.\d+)`) + ` AS build`,
+			"build": `RUN CGO_ENABLED=0 ` + install + `@latest`,
+			"copy":  `COPY --from=build /go/bin/akslogin /usr/local/bin/akslogin`,
 		}
 		var order []string
 		for line := range strings.Lines(raw) {
@@ -159,35 +167,38 @@ func checkDockerfile(base string) func(t *testing.T, raw string) {
 				continue
 			}
 			step := "again"
-			for name, pattern := range wanted {
-				if pattern.MatchString(line) {
+			for name, pattern := range patterns {
+				if regexp.MustCompile(`^` + pattern + `$`).MatchString(line) {
 					step = name
 				}
 			}
 			if step == "again" && line != "FROM airflow" {
-				t.Errorf("%q has no place in this image", line)
+				t.Errorf("unexpected instruction %q", line)
 			}
 			order = append(order, step)
 		}
-		if got := strings.Join(order, " "); got != "base Go build again copy" && got != "Go build base copy" {
+		got := strings.Join(order, " ")
+		if got != "base Go build again copy" && got != "Go build base copy" {
 			t.Errorf("instructions: %s", got)
 		}
 		if !strings.Contains(raw, "# No ENV KUBECONFIG: ") {
-			t.Error("it does not say why there is no ENV KUBECONFIG")
+			t.Error("no comment explains why there is no ENV KUBECONFIG")
 		}
 	}
 }
 
 func checkRequirements(t *testing.T, raw string) {
-	if !regexp.MustCompile(`^(#.*\n)*apache-airflow-providers-cncf-kubernetes>=10\.16\.1\n$`).MatchString(raw) {
-		t.Error("not the provider, from the first version on that renews a deferrable task's token")
+	// The provider refreshes the token of a deferrable task since version 10.16.1.
+	const provider = `apache-airflow-providers-cncf-kubernetes>=10\.16\.1`
+	if !regexp.MustCompile(`^(#.*\n)*` + provider + `\n$`).MatchString(raw) {
+		t.Errorf("does not require only %s", provider)
 	}
 }
 
 // The DAG
 
-// runDAG executes a DAG without Airflow. Anything that is imported besides these modules is not
-// there, as what Airflow 3 has removed is not.
+// runDAG is a Python program that runs a DAG without Airflow and prints what it defines. The DAG
+// can import only these modules, and so nothing that Airflow 3 has removed.
 const runDAG = `
 import json, sys, types
 
@@ -195,7 +206,9 @@ found = {"dags": [], "tasks": [], "order": []}
 
 class DAG:
     def __init__(self, dag_id, *, schedule, start_date, catchup, tags):
-        found["dags"].append({"dag_id": dag_id, "schedule": schedule, "start_date": start_date, "catchup": catchup})
+        found["dags"].append({
+            "dag_id": dag_id, "schedule": schedule, "start_date": start_date, "catchup": catchup,
+        })
     def __enter__(self):
         return self
     def __exit__(self, *_):
@@ -217,23 +230,27 @@ def module(name, **content):
 
 module("pendulum", datetime=lambda *day, tz: [*day, tz])
 module("airflow", DAG=DAG)
-for name in ["airflow.providers", "airflow.providers.cncf", "airflow.providers.cncf.kubernetes", "airflow.providers.cncf.kubernetes.operators"]:
+name = "airflow"
+for part in ["providers", "cncf", "kubernetes", "operators"]:
+    name += "." + part
     module(name)
-module("airflow.providers.cncf.kubernetes.operators.pod", KubernetesPodOperator=KubernetesPodOperator)
+module(name + ".pod", KubernetesPodOperator=KubernetesPodOperator)
 exec(compile(sys.stdin.read(), "aks_pod.py", "exec", dont_inherit=True), {"__name__": "aks_pod"})
 print(json.dumps(found))
 `
 
-// operatorArguments are those of KubernetesPodOperator that Airflow 2.11 and 3 know alike, with the
-// type that each has.
+// operatorArguments are arguments of KubernetesPodOperator in both Airflow 2.11 and 3, with values
+// of their types.
 var operatorArguments = map[string]any{
-	"task_id": "", "name": "", "namespace": "", "image": "", "cmds": []any{}, "arguments": []any{}, "kubernetes_conn_id": "", "in_cluster": false,
-	"get_logs": false, "on_finish_action": "", "deferrable": false, "poll_interval": 0.0,
+	"task_id": "", "name": "", "namespace": "", "image": "", "cmds": []any{}, "arguments": []any{},
+	"kubernetes_conn_id": "", "in_cluster": false, "get_logs": false, "on_finish_action": "",
+	"deferrable": false, "poll_interval": 0.0,
 }
 
 func checkDAG(t *testing.T, raw string) {
 	const python = "python3"
-	if err := exec.Command(python, "-I", "-c", "").Run(); err != nil { // on Windows a program of that name may only open a shop
+	// On Windows, a program of that name may only open the Microsoft Store.
+	if err := exec.Command(python, "-I", "-c", "").Run(); err != nil {
 		t.Skip("no python3: ", err)
 	}
 	run := exec.Command(python, "-I", "-B", "-c", runDAG)
@@ -252,17 +269,20 @@ func checkDAG(t *testing.T, raw string) {
 	if err := json.Unmarshal(out, &found); err != nil {
 		t.Fatal(err)
 	}
-	if len(found.DAGs) != 1 || found.DAGs[0]["schedule"] != nil || found.DAGs[0]["catchup"] != false {
+	if len(found.DAGs) != 1 || found.DAGs[0]["schedule"] != nil ||
+		found.DAGs[0]["catchup"] != false {
 		t.Errorf("%+v", found.DAGs)
 	}
 	deferrable := 0
 	for _, task := range found.Tasks {
 		for name, value := range task {
-			if want, known := operatorArguments[name]; !known || reflect.TypeOf(want) != reflect.TypeOf(value) {
+			want, ok := operatorArguments[name]
+			if !ok || reflect.TypeOf(want) != reflect.TypeOf(value) {
 				t.Errorf("task %s: argument %s=%v", task["task_id"], name, value)
 			}
 		}
-		if task["kubernetes_conn_id"] != connectionID || task["in_cluster"] != false || task["namespace"] != podsNamespace(t) || task["on_finish_action"] != "delete_pod" {
+		if task["kubernetes_conn_id"] != connectionID || task["in_cluster"] != false ||
+			task["namespace"] != podsNamespace(t) || task["on_finish_action"] != "delete_pod" {
 			t.Errorf("%+v", task)
 		}
 		if task["deferrable"] == true {
@@ -270,14 +290,16 @@ func checkDAG(t *testing.T, raw string) {
 		}
 	}
 	if len(found.Tasks) != 2 || deferrable != 1 || len(found.Order) != 1 {
-		t.Errorf("%d tasks, %d of them deferrable, order %v", len(found.Tasks), deferrable, found.Order)
+		t.Errorf("%d tasks, %d of them deferrable, order %v",
+			len(found.Tasks), deferrable, found.Order)
 	}
 }
 
 // Workload identity
 
+// chartComponent is a component in the values of Airflow's Helm chart.
 type chartComponent struct {
-	Labels         map[string]any // Kubernetes takes no bool for a string
+	Labels         map[string]any // not map[string]string: Kubernetes refuses a bool as a label
 	ServiceAccount struct {
 		Name        string
 		Annotations map[string]string
@@ -308,7 +330,11 @@ func checkValues(t *testing.T, raw string) {
 		if !reflect.DeepEqual(c.Labels, map[string]any{prefix + "use": "true"}) {
 			t.Errorf("%s: labels %v", c.ServiceAccount.Name, c.Labels)
 		}
-		if !reflect.DeepEqual(c.ServiceAccount.Annotations, map[string]string{prefix + "client-id": placeholderID, prefix + "tenant-id": placeholderID}) {
+		annotations := map[string]string{
+			prefix + "client-id": placeholderID,
+			prefix + "tenant-id": placeholderID,
+		}
+		if !reflect.DeepEqual(c.ServiceAccount.Annotations, annotations) {
 			t.Errorf("%s: annotations %v", c.ServiceAccount.Name, c.ServiceAccount.Annotations)
 		}
 	}

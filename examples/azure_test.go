@@ -16,23 +16,31 @@ import (
 	"testing"
 )
 
-// federatedCredential is a federated credential.
+// federatedCredential is a federated credential of a managed identity.
 type federatedCredential struct{ name, issuer, subject, audience string }
 
-// wantCredentials are the three that there must be, by the service accounts in the chart's values.
+// wantCredentials returns the federated credentials that the service accounts in the chart's values
+// need.
 func wantCredentials(t *testing.T, issuer string) (all []federatedCredential) {
 	t.Helper()
 	var v chartValues
 	unmarshalYAML(t, exampleFile(t, "airflow/values.yaml"), &v)
+	namespace := shellDefault(t, "AIRFLOW_NAMESPACE")
 	for _, account := range v.serviceAccounts() {
-		all = append(all, federatedCredential{account, issuer, "system:serviceaccount:" + shellDefault(t, "AIRFLOW_NAMESPACE") + ":" + account, "api://AzureADTokenExchange"})
+		all = append(all, federatedCredential{
+			name:     account,
+			issuer:   issuer,
+			subject:  "system:serviceaccount:" + namespace + ":" + account,
+			audience: "api://AzureADTokenExchange",
+		})
 	}
 	return all
 }
 
 // setup.sh
 
-// fakeAz says what it was called with, an argument a line, and what the real one would answer.
+// fakeAz is a substitute for the Azure CLI. It logs its arguments, one a line, and prints what az
+// would print.
 const fakeAz = `#!/usr/bin/env bash
 { printf '%s\n' "$@"; echo; } >>"$AZ_CALLS"
 case "$1 $2" in
@@ -42,29 +50,33 @@ case "$1 $2" in
 esac
 `
 
-// azCall is the arguments of one call.
+// azCall holds the arguments of one call of az.
 type azCall []string
 
-// runSetup runs setup.sh with a fake az, and returns what it asked of it.
+// runSetup runs setup.sh with fakeAz. It returns the calls of az, the output, and the script's
+// error.
 func runSetup(t *testing.T, variables ...string) (calls []azCall, out string, err error) {
 	t.Helper()
 	bash, err := exec.LookPath("bash")
 	if err != nil || runtime.GOOS == "windows" {
 		t.Skip("no bash: ", err)
 	}
-	folder := t.TempDir()
-	if err := os.WriteFile(filepath.Join(folder, "az"), []byte(fakeAz), 0o755); err != nil {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "az"), []byte(fakeAz), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	log := filepath.Join(folder, "calls")
+	log := filepath.Join(dir, "calls")
 	run := exec.Command(bash, "azure/setup.sh")
-	run.Env = append([]string{"PATH=" + folder + string(os.PathListSeparator) + os.Getenv("PATH"), "AZ_CALLS=" + log, "AZ_FAILS=", "AZ_IDENTITY=client tenant principal"}, variables...)
+	run.Env = append([]string{
+		"PATH=" + dir + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"AZ_CALLS=" + log, "AZ_FAILS=", "AZ_IDENTITY=client tenant principal",
+	}, variables...)
 	raw, err := run.CombinedOutput()
-	asked, readErr := os.ReadFile(log)
+	logged, readErr := os.ReadFile(log)
 	if readErr != nil && !errors.Is(readErr, fs.ErrNotExist) {
 		t.Fatal(readErr)
 	}
-	for block := range strings.SplitSeq(strings.TrimSuffix(string(asked), "\n\n"), "\n\n") {
+	for block := range strings.SplitSeq(strings.TrimSuffix(string(logged), "\n\n"), "\n\n") {
 		if block != "" {
 			calls = append(calls, strings.Split(block, "\n"))
 		}
@@ -75,28 +87,41 @@ func runSetup(t *testing.T, variables ...string) (calls []azCall, out string, er
 var setupVariables = []string{"RESOURCE_GROUP=my group", "CLUSTER=c", "ISSUER=https://issuer/"}
 
 func checkSetup(t *testing.T, raw string) {
-	if !strings.HasPrefix(raw, "#!/usr/bin/env bash\n") || !strings.Contains(raw, "\nset -euo pipefail\n") {
-		t.Error("it goes on after a failure")
+	if !strings.HasPrefix(raw, "#!/usr/bin/env bash\n") ||
+		!strings.Contains(raw, "\nset -euo pipefail\n") {
+		t.Error("the script does not stop at an error")
 	}
 	want := []azCall{
 		{"aks", "show", "--resource-group", "my group", "--name", "c", "--query", "id", "--output", "tsv"},
 		{"identity", "create", "--resource-group", "my group", "--name", "airflow-aks", "--query", "[clientId, tenantId, principalId]", "--output", "tsv"},
 	}
 	for _, c := range wantCredentials(t, "https://issuer/") {
-		want = append(want, azCall{"identity", "federated-credential", "create", "--resource-group", "my group", "--identity-name", "airflow-aks", "--name", c.name,
-			"--issuer", c.issuer, "--subject", c.subject, "--audiences", c.audience, "--output", "none"})
+		want = append(want, azCall{
+			"identity", "federated-credential", "create", "--resource-group", "my group",
+			"--identity-name", "airflow-aks", "--name", c.name, "--issuer", c.issuer,
+			"--subject", c.subject, "--audiences", c.audience, "--output", "none",
+		})
 	}
-	for _, role := range []struct{ id, scope string }{{clusterUser, ""}, {rbacWriter, "/namespaces/" + podsNamespace(t)}} {
-		want = append(want, azCall{"role", "assignment", "create", "--assignee-object-id", "principal", "--assignee-principal-type", "ServicePrincipal",
-			"--role", role.id, "--scope", "/subscriptions/s/clusters/c" + role.scope, "--output", "none"})
+	const cluster = "/subscriptions/s/clusters/c"
+	for _, role := range []struct{ id, scope string }{
+		{clusterUser, cluster},
+		{rbacWriter, cluster + "/namespaces/" + podsNamespace(t)},
+	} {
+		want = append(want, azCall{
+			"role", "assignment", "create", "--assignee-object-id", "principal",
+			"--assignee-principal-type", "ServicePrincipal", "--role", role.id,
+			"--scope", role.scope, "--output", "none",
+		})
 	}
+	const wantOut = "client ID: client\ntenant ID: tenant\n" +
+		"principal ID (for rbac.yaml): principal\n"
 	for range 2 {
 		calls, out, err := runSetup(t, setupVariables...)
 		if err != nil || !reflect.DeepEqual(calls, want) {
 			t.Fatalf("%v\n%s\n%q\nwant\n%q", err, out, calls, want)
 		}
-		if out != "client ID: client\ntenant ID: tenant\nprincipal ID (for rbac.yaml): principal\n" {
-			t.Errorf("said %s", out)
+		if out != wantOut {
+			t.Errorf("printed %s", out)
 		}
 	}
 	if out, err := exec.Command("bash", "-n", "azure/setup.sh").CombinedOutput(); err != nil {
@@ -104,7 +129,7 @@ func checkSetup(t *testing.T, raw string) {
 	}
 }
 
-// setup.sh asks for nothing more once something is missing or fails.
+// TestExampleSetupStopsOnError checks that setup.sh calls az no more after an error.
 func TestExampleSetupStopsOnError(t *testing.T) {
 	for _, c := range []struct {
 		name      string
@@ -130,92 +155,105 @@ func TestExampleSetupStopsOnError(t *testing.T) {
 // Bicep
 
 var (
-	bicepResource = regexp.MustCompile(`(?ms)^resource (\w+) '([\w./]+)@\d{4}-\d{2}-\d{2}' (existing )?= \{\n(.*?)^\}$`)
-
-	bicepName = regexp.MustCompile(`(?m)^(param|var) (\w+)`)
-
-	bicepDefault = regexp.MustCompile(`(?m)^(?:param|var) (\w+)(?: string)? = (?:\[)?'([^']*)'\]?$`)
-
+	bicepResourcePattern = regexp.MustCompile(
+		`(?ms)^resource (\w+) '([\w./]+)@\d{4}-\d{2}-\d{2}' (existing )?= \{\n(.*?)^\}$`)
+	bicepName    = regexp.MustCompile(`(?m)^(param|var) (\w+)`)
+	bicepDefault = regexp.MustCompile(
+		`(?m)^(?:param|var) (\w+)(?: string)? = (?:\[)?'([^']*)'\]?$`)
 	bicepProperty = regexp.MustCompile(`(?m)^ +(\w+): (.*[^{\n])$`)
 )
 
-type bicep struct {
+// bicepResource is a resource of a Bicep file. Its properties are the source text of their values.
+type bicepResource struct {
 	kind, name string
 	properties map[string]string
 }
 
+// checkBicep checks brackets, unused names, credentials and roles of a Bicep file.
 func checkBicep(t *testing.T, raw string) {
-	code := regexp.MustCompile(`(?m)//.*$`).ReplaceAllString(strings.ReplaceAll(raw, "api://", "api:"), "")
-	bare := regexp.MustCompile(`'[^'\n]*'`).ReplaceAllString(code, "")
+	noURLs := strings.ReplaceAll(raw, "api://", "api:")
+	code := regexp.MustCompile(`(?m)//.*$`).ReplaceAllString(noURLs, "")
+	noStrings := regexp.MustCompile(`'[^'\n]*'`).ReplaceAllString(code, "")
 	for _, pair := range []string{"{}", "[]", "()", "''"} {
-		if strings.Count(bare, pair[:1]) != strings.Count(bare, pair[1:]) {
-			t.Errorf("%s do not come in pairs", pair)
+		if strings.Count(noStrings, pair[:1]) != strings.Count(noStrings, pair[1:]) {
+			t.Errorf("%s are not balanced", pair)
 		}
 	}
 	for _, name := range bicepName.FindAllStringSubmatch(code, -1) {
-		if len(regexp.MustCompile(`\b`+name[2]+`\b`).FindAllString(code, -1)) < 2 {
+		if uses := regexp.MustCompile(`\b` + name[2] + `\b`); len(uses.FindAllString(code, 2)) < 2 {
 			t.Errorf("%s %s is not used", name[1], name[2])
 		}
 	}
 	defaults := map[string]string{}
-	for _, found := range bicepDefault.FindAllStringSubmatch(raw, -1) {
-		defaults[found[1]] = found[2]
+	for _, match := range bicepDefault.FindAllStringSubmatch(raw, -1) {
+		defaults[match[1]] = match[2]
 	}
-	all := bicepResources(raw)
-	if len(all) != strings.Count(raw, "\nresource ") {
-		t.Fatalf("%d resources were understood", len(all))
+	resources := bicepResources(raw)
+	if want := strings.Count(raw, "\nresource "); len(resources) != want {
+		t.Fatalf("parsed %d of %d resources", len(resources), want)
 	}
-	checkBicepCredentials(t, all, defaults)
-	checkBicepRoles(t, all, defaults)
+	checkBicepCredentials(t, resources, defaults)
+	checkBicepRoles(t, resources, defaults)
 }
 
-func bicepResources(raw string) (all []bicep) {
-	for _, found := range bicepResource.FindAllStringSubmatch(raw, -1) {
-		r := bicep{kind: found[2], name: found[1], properties: map[string]string{}}
-		for _, p := range bicepProperty.FindAllStringSubmatch(found[4], -1) {
+func bicepResources(raw string) (resources []bicepResource) {
+	for _, match := range bicepResourcePattern.FindAllStringSubmatch(raw, -1) {
+		r := bicepResource{kind: match[2], name: match[1], properties: map[string]string{}}
+		for _, p := range bicepProperty.FindAllStringSubmatch(match[4], -1) {
 			r.properties[p[1]] = p[2]
 		}
-		all = append(all, r)
+		resources = append(resources, r)
 	}
-	return all
+	return resources
 }
 
-// The credentials are setup.sh's, and each waits for the one before it.
-func checkBicepCredentials(t *testing.T, all []bicep, defaults map[string]string) {
+// checkBicepCredentials checks that the federated credentials are those of setup.sh, and that each
+// depends on the one before, because Azure refuses to create several at once.
+func checkBicepCredentials(t *testing.T, resources []bicepResource, defaults map[string]string) {
+	const kind = "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials"
 	var got []federatedCredential
-	before := ""
-	for _, r := range all {
-		if r.kind != "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials" {
+	previous := ""
+	for _, r := range resources {
+		if r.kind != kind {
 			continue
 		}
-		p := r.properties
-		subject := strings.ReplaceAll(p["subject"], "${airflowNamespace}", defaults["airflowNamespace"])
-		got = append(got, federatedCredential{strings.Trim(p["name"], "'"), p["issuer"], strings.Trim(subject, "'"), defaults[p["audiences"]]})
-		if p["parent"] != "identity" || p["dependsOn"] != before {
-			t.Errorf("%s: %v, want it to depend on %q", r.name, p, before)
+		p, namespace := r.properties, defaults["airflowNamespace"]
+		subject := strings.ReplaceAll(p["subject"], "${airflowNamespace}", namespace)
+		got = append(got, federatedCredential{
+			name:     strings.Trim(p["name"], "'"),
+			issuer:   p["issuer"],
+			subject:  strings.Trim(subject, "'"),
+			audience: defaults[p["audiences"]],
+		})
+		if p["parent"] != "identity" || p["dependsOn"] != previous {
+			t.Errorf("%s: %v, want it to depend on %q", r.name, p, previous)
 		}
-		before = "[" + r.name + "]"
+		previous = "[" + r.name + "]"
 	}
 	if want := wantCredentials(t, "issuer"); !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
 
-// Each role has its assignment, to the identity and for no more than it is for.
-func checkBicepRoles(t *testing.T, all []bicep, defaults map[string]string) {
+// checkBicepRoles checks that the identity gets exactly the two roles, each at its scope.
+func checkBicepRoles(t *testing.T, resources []bicepResource, defaults map[string]string) {
+	definition := regexp.MustCompile(
+		`^subscriptionResourceId\('Microsoft.Authorization/roleDefinitions', (\w+)\)$`)
 	scopes := map[string]string{}
 	names := map[string]string{}
-	for _, r := range all {
+	for _, r := range resources {
 		p := r.properties
 		names[r.name] = r.kind + " " + p["name"]
 		if r.kind != "Microsoft.Authorization/roleAssignments" {
 			continue
 		}
-		role := regexp.MustCompile(`^subscriptionResourceId\('Microsoft.Authorization/roleDefinitions', (\w+)\)$`).FindStringSubmatch(p["roleDefinitionId"])
-		if role == nil || p["principalId"] != "identity.properties.principalId" || p["principalType"] != "'ServicePrincipal'" {
+		role := definition.FindStringSubmatch(p["roleDefinitionId"])
+		if role == nil || p["principalId"] != "identity.properties.principalId" ||
+			p["principalType"] != "'ServicePrincipal'" {
 			t.Fatalf("%s: %v", r.name, p)
 		}
-		if want := fmt.Sprintf("guid(%s.id, identity.id, %s)", p["scope"], role[1]); p["name"] != want {
+		want := fmt.Sprintf("guid(%s.id, identity.id, %s)", p["scope"], role[1])
+		if p["name"] != want {
 			t.Errorf("%s has the name %s, want %s", r.name, p["name"], want)
 		}
 		scopes[defaults[role[1]]] = names[p["scope"]]
@@ -224,7 +262,8 @@ func checkBicepRoles(t *testing.T, all []bicep, defaults map[string]string) {
 		clusterUser: "Microsoft.ContainerService/managedClusters clusterName",
 		rbacWriter:  "Microsoft.ContainerService/managedClusters/namespaces podNamespace",
 	}
-	if !maps.Equal(scopes, want) || defaults["podNamespace"] != podsNamespace(t) || defaults["identityName"] != shellDefault(t, "IDENTITY") {
+	if !maps.Equal(scopes, want) || defaults["podNamespace"] != podsNamespace(t) ||
+		defaults["identityName"] != shellDefault(t, "IDENTITY") {
 		t.Errorf("roles %v, want %v; %v", scopes, want, defaults)
 	}
 }
@@ -265,10 +304,14 @@ func checkRBAC(t *testing.T, raw string) {
 		}
 	}
 	want := map[string][]string{
-		"pods": {"create", "get", "list", "watch", "patch", "delete"}, "pods/log": {"get"}, "events": {"list", "watch"}, "pods/exec": {"create", "get"},
+		"pods":      {"create", "get", "list", "watch", "patch", "delete"},
+		"pods/log":  {"get"},
+		"pods/exec": {"create", "get"},
+		"events":    {"list", "watch"},
 	}
-	here := metadata{"airflow-pods", podsNamespace(t)}
-	if !reflect.DeepEqual(got, want) || r.Kind != "Role" || r.Metadata != here || r.APIVersion != rbacGroup+"/v1" {
+	wantMetadata := metadata{"airflow-pods", podsNamespace(t)}
+	if !reflect.DeepEqual(got, want) || r.Kind != "Role" || r.Metadata != wantMetadata ||
+		r.APIVersion != rbacGroup+"/v1" {
 		t.Errorf("%+v", r)
 	}
 	var b struct {
@@ -279,7 +322,8 @@ func checkRBAC(t *testing.T, raw string) {
 		Subjects   []reference
 	}
 	unmarshalYAML(t, binding, &b)
-	if b.Kind != "RoleBinding" || b.Metadata != here || b.APIVersion != rbacGroup+"/v1" || b.RoleRef != (reference{rbacGroup, "Role", here.Name}) ||
+	if b.Kind != "RoleBinding" || b.Metadata != wantMetadata || b.APIVersion != rbacGroup+"/v1" ||
+		b.RoleRef != (reference{rbacGroup, "Role", wantMetadata.Name}) ||
 		!slices.Equal(b.Subjects, []reference{{rbacGroup, "User", placeholderID}}) {
 		t.Errorf("%+v", b)
 	}

@@ -21,8 +21,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// clientExamples are the files of examples/kubectl and examples/client-go, each with what holds it
-// to its purpose.
+// clientExamples maps every file of the directories kubectl and client-go to its check.
 var clientExamples = map[string]func(t *testing.T, content []byte){
 	"kubectl/README.md":           checkClientReadme,
 	"kubectl/kubeconfig.yaml":     checkClientKubeconfig,
@@ -39,11 +38,10 @@ var clientExamples = map[string]func(t *testing.T, content []byte){
 }
 
 func TestClientExampleFiles(t *testing.T) {
-	for _, folder := range []string{"kubectl", "client-go"} {
-		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
-			name := path
-			if err == nil && !d.IsDir() && clientExamples[name] == nil {
-				t.Errorf("no check claims %s", path)
+	for _, dir := range []string{"kubectl", "client-go"} {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && clientExamples[path] == nil {
+				t.Errorf("clientExamples has no check for %s", path)
 			}
 			return err
 		})
@@ -64,41 +62,42 @@ func TestClientExampleFiles(t *testing.T) {
 }
 
 var (
-	anyPlaceholder = regexp.MustCompile(`<[^<>\n]+>`)
-
+	anyPlaceholder   = regexp.MustCompile(`<[^<>\n]+>`)
 	validPlaceholder = regexp.MustCompile(`^<[A-Z][A-Z0-9 ,']+(https://\.\.\.)?>$`)
 )
 
-const zeroGUID = "00000000-0000-0000-0000-000000000000"
-
-// checkClientPlaceholders: readers know what to replace by its zeros or its capitals, so nothing
-// else that is to be replaced may stand there.
+// checkClientPlaceholders checks that all placeholders are GUIDs of zeros or in capitals, by which
+// users recognize them.
 func checkClientPlaceholders(t *testing.T, content []byte) {
 	for _, id := range guid.FindAllString(string(content), -1) {
-		if id != zeroGUID {
+		if id != placeholderID {
 			t.Errorf("%s is not all zeros", id)
 		}
 	}
-	for _, b := range anyPlaceholder.FindAllString(string(content), -1) {
-		if !validPlaceholder.MatchString(b) {
-			t.Errorf("%s is not <LIKE THIS>", b)
+	for _, placeholder := range anyPlaceholder.FindAllString(string(content), -1) {
+		if !validPlaceholder.MatchString(placeholder) {
+			t.Errorf("%s is not <LIKE THIS>", placeholder)
 		}
 	}
 }
 
-// checkClientReadme: TestReadmeCommandsParse reads its command lines.
+// checkClientReadme checks nothing. In internal/cli, TestReadmeCommandsParse checks the command
+// lines.
 func checkClientReadme(*testing.T, []byte) {}
 
-// checkExampleExec: the login is one that can be had without a person, by IDs that are to be
-// replaced.
+// checkExampleExec checks that an exec config logs in without user interaction, with placeholders
+// as IDs.
 func checkExampleExec(t *testing.T, e *kubeconfig.Exec) {
 	t.Helper()
-	g, err := stanza.ReadArgs(e)
-	want := flags.Values{"login": "workloadidentity", "tenant-id": zeroGUID, "client-id": zeroGUID}
-	if err != nil || !reflect.DeepEqual(g, want) || e.Args[0] != "get-token" {
-		t.Errorf("%q reads as %v, %v; want %v", e.Args, g, err, want)
+	args, err := stanza.ReadArgs(e)
+	want := flags.Values{
+		"login": "workloadidentity", "tenant-id": placeholderID, "client-id": placeholderID,
 	}
-	if e.Command != "akslogin" || e.InstallHint == "" || !strings.HasPrefix(e.APIVersion, "client.authentication.k8s.io/v1") {
+	if err != nil || !reflect.DeepEqual(args, want) || e.Args[0] != "get-token" {
+		t.Errorf("%q reads as %v, %v; want %v", e.Args, args, err, want)
+	}
+	if e.Command != "akslogin" || e.InstallHint == "" ||
+		!strings.HasPrefix(e.APIVersion, "client.authentication.k8s.io/v1") {
 		t.Errorf("%+v", e)
 	}
 }
@@ -111,8 +110,9 @@ func checkClientKubeconfig(t *testing.T, content []byte) {
 	if len(k.Contexts) != 1 || len(k.Clusters) != 1 || len(k.Users) != 1 || k.Users[0].Exec == nil {
 		t.Fatalf("%+v", k)
 	}
-	at, user := k.Contexts[0], k.Users[0]
-	if k.CurrentContext != at.Name || at.Cluster != k.Clusters[0].Name || at.User != user.Name || user.Exec.InteractiveMode != "Never" {
+	context, user := k.Contexts[0], k.Users[0]
+	if k.CurrentContext != context.Name || context.Cluster != k.Clusters[0].Name ||
+		context.User != user.Name || user.Exec.InteractiveMode != "Never" {
 		t.Errorf("%+v", k)
 	}
 	checkExampleExec(t, user.Exec)
@@ -136,26 +136,29 @@ func checkArgoCluster(t *testing.T, content []byte) {
 		t.Fatal(err)
 	}
 	e := config.ExecProviderConfig
-	checkExampleExec(t, &kubeconfig.Exec{APIVersion: e.APIVersion, Command: e.Command, Args: e.Args, InstallHint: e.InstallHint})
+	checkExampleExec(t, &kubeconfig.Exec{
+		APIVersion: e.APIVersion, Command: e.Command, Args: e.Args, InstallHint: e.InstallHint,
+	})
 	if config.TLSClientConfig.CAData == "" || !filepath.IsAbs(e.Env["AKSLOGIN_CACHE_DIR"]) {
 		t.Errorf("%+v", config)
 	}
 }
 
-// expectedValue is where in a file's documents what is expected; in paths a number is an index.
+// expectedValue is a value at a path in a file's YAML documents. The path starts with the index of
+// the document; numbers are indexes of lists. A nil value means that there is none.
 type expectedValue struct {
 	path []string
 	want any
 }
 
-// expectedValues are what makes each file do what it is for, by test name.
+// expectedValues are the values that each file needs to work, by file name.
 var expectedValues = map[string][]expectedValue{
 	"pod.yaml": {
 		{[]string{"0", "kind"}, "ServiceAccount"},
 		{[]string{"0", "metadata", "name"}, "worker"},
-		{[]string{"0", "metadata", "annotations", "azure.workload.identity/client-id"}, zeroGUID},
+		{[]string{"0", "metadata", "annotations", "azure.workload.identity/client-id"}, placeholderID},
 		{[]string{"1", "kind"}, "Pod"},
-		{[]string{"1", "metadata", "labels", "azure.workload.identity/use"}, "true"}, // a bool would be refused
+		{[]string{"1", "metadata", "labels", "azure.workload.identity/use"}, "true"}, // Kubernetes refuses a bool
 		{[]string{"1", "spec", "serviceAccountName"}, "worker"},
 		{[]string{"1", "spec", "containers", "0", "env", "0"}, map[string]any{"name": "KUBECONFIG", "value": "/etc/kubeconfig/config"}},
 		{[]string{"1", "spec", "containers", "0", "env", "1"}, map[string]any{"name": "AKSLOGIN_CACHE_DIR", "value": "/cache/akslogin"}},
@@ -168,7 +171,7 @@ var expectedValues = map[string][]expectedValue{
 		{[]string{"0", "on", "push", "branches"}, []any{"main"}},
 		{[]string{"0", "permissions"}, map[string]any{"contents": "read", "id-token": "write"}},
 		{[]string{"0", "jobs", "pods", "runs-on"}, "ubuntu-latest"},
-		{[]string{"0", "jobs", "pods", "permissions"}, nil}, // they would replace the workflow's
+		{[]string{"0", "jobs", "pods", "permissions"}, nil}, // permissions of a job replace those of the workflow
 		{[]string{"0", "jobs", "pods", "steps", "3", "run"}, "kubectl get pods"},
 		{[]string{"0", "jobs", "pods", "steps", "3", "env"}, map[string]any{"KUBECONFIG": "${{ github.workspace }}/kubeconfig.yaml"}},
 	},
@@ -191,13 +194,13 @@ var expectedValues = map[string][]expectedValue{
 }
 
 func checkExpectedValues(t *testing.T, content []byte) {
-	all := any(decodeYAMLDocuments(t, content))
-	wanted := expectedValues[filepath.Base(t.Name())]
-	if len(wanted) == 0 {
-		t.Error("nothing is known of this file")
+	documents := any(decodeYAMLDocuments(t, content))
+	values := expectedValues[filepath.Base(t.Name())]
+	if len(values) == 0 {
+		t.Error("expectedValues has none for this file")
 	}
-	for _, v := range wanted {
-		if got := valueAt(all, v.path...); !reflect.DeepEqual(got, v.want) {
+	for _, v := range values {
+		if got := valueAt(documents, v.path...); !reflect.DeepEqual(got, v.want) {
 			t.Errorf("%s is %#v, want %#v", strings.Join(v.path, " "), got, v.want)
 		}
 	}
@@ -217,25 +220,26 @@ func decodeYAMLDocuments(t *testing.T, content []byte) []any {
 	}
 }
 
-// valueAt is what stands at a path, and nil where nothing does.
-func valueAt(in any, path ...string) any {
+// valueAt returns the value at a path below root, or nil if there is none.
+func valueAt(root any, path ...string) any {
 	for _, key := range path {
-		switch v := in.(type) {
+		switch v := root.(type) {
 		case map[string]any:
-			in = v[key]
+			root = v[key]
 		case []any:
 			i, err := strconv.Atoi(key)
 			if err != nil || i >= len(v) {
 				return nil
 			}
-			in = v[i]
+			root = v[i]
 		default:
 			return nil
 		}
 	}
-	return in
+	return root
 }
 
+// checkModule checks that the module uses the akslogin of this repository.
 func checkModule(t *testing.T, _ []byte) {
 	raw, err := exec.Command("go", "mod", "edit", "-json", "client-go/go.mod").Output()
 	if err != nil {
@@ -249,10 +253,11 @@ func checkModule(t *testing.T, _ []byte) {
 		t.Fatal(err)
 	}
 	const module = "github.com/akslogin/akslogin"
-	if mod.Module.Path != module+"/examples/client-go" || len(mod.Replace) != 1 || mod.Replace[0].Old.Path != module || mod.Replace[0].New.Path != "../.." {
+	if mod.Module.Path != module+"/examples/client-go" || len(mod.Replace) != 1 ||
+		mod.Replace[0].Old.Path != module || mod.Replace[0].New.Path != "../.." {
 		t.Errorf("%+v", mod)
 	}
 }
 
-// checkedByBuild: TestExamplePrograms builds with it.
+// checkedByBuild checks nothing. In internal/cli, TestExamplePrograms builds the programs.
 func checkedByBuild(*testing.T, []byte) {}

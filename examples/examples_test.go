@@ -1,3 +1,5 @@
+// Package examples tests that the example files work: that they parse, fit each other, and contain
+// only placeholders to replace.
 package examples
 
 import (
@@ -17,14 +19,15 @@ import (
 )
 
 const (
-	placeholderID = "00000000-0000-0000-0000-000000000000" // what is to be replaced
+	placeholderID = "00000000-0000-0000-0000-000000000000" // users replace it
 	clusterUser   = "4abbcc35-e782-43d8-92c5-2d3f1bd2253f"
 	rbacWriter    = "a7ffa36f-339b-4b5c-8bdf-e2c188b2c0eb"
 )
 
-// exampleFolders are the folders of which every file is claimed by a check.
-var exampleFolders = []string{"astro", "airflow", "azure"}
+// exampleDirs are the directories whose files must all be in exampleChecks.
+var exampleDirs = []string{"astro", "airflow", "azure"}
 
+// exampleChecks maps every file to its check.
 var exampleChecks = map[string]func(t *testing.T, raw string){
 	"astro/.env":                  checkVariable,
 	"astro/Dockerfile":            checkDockerfile(`quay\.io/astronomer/astro-runtime:\d+\.\d+\.\d+`),
@@ -44,10 +47,10 @@ var exampleChecks = map[string]func(t *testing.T, raw string){
 	"azure/setup.sh":              checkSetup,
 }
 
-func TestExampleFolders(t *testing.T) {
-	unseen := maps.Clone(exampleChecks)
-	for _, folder := range exampleFolders {
-		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+func TestExampleFiles(t *testing.T) {
+	missing := maps.Clone(exampleChecks)
+	for _, dir := range exampleDirs {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err
 			}
@@ -55,24 +58,25 @@ func TestExampleFolders(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				check := exampleChecks[name]
 				if check == nil {
-					t.Fatal("no check claims this file")
+					t.Fatal("exampleChecks has no check for this file")
 				}
 				raw := exampleFile(t, name)
 				checkPlaceholders(t, raw)
 				check(t, raw)
 			})
-			delete(unseen, name)
+			delete(missing, name)
 			return nil
 		})
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	for name := range unseen {
-		t.Errorf("%s is not there", name)
+	for name := range missing {
+		t.Errorf("%s does not exist", name)
 	}
 }
 
+// exampleFile returns the content of a file, with LF line endings.
 func exampleFile(t *testing.T, name string) string {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.FromSlash(name))
@@ -83,26 +87,28 @@ func exampleFile(t *testing.T, name string) string {
 }
 
 var (
-	guid        = regexp.MustCompile(`(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
-	placeholder = regexp.MustCompile(`<[^<>\n]*[^A-Z<> \n][^<>\n]*>`)
+	guid               = regexp.MustCompile(`(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+	invalidPlaceholder = regexp.MustCompile(`<[^<>\n]*[^A-Z<> \n][^<>\n]*>`)
 )
 
-// checkPlaceholders finds what people would have to replace and would not recognise, or somebody's
-// own IDs.
+// checkPlaceholders checks that a file has no placeholders that users would not recognize, and no
+// IDs of real tenants or applications.
 func checkPlaceholders(t *testing.T, raw string) {
+	allowed := []string{placeholderID, clusterUser, rbacWriter, entratest.AKSServerID}
 	for _, id := range guid.FindAllString(raw, -1) {
-		if !slices.Contains([]string{placeholderID, clusterUser, rbacWriter, entratest.AKSServerID}, id) {
-			t.Errorf("%s is neither zeros, nor a role, nor the application that AKS clusters are", id)
+		if !slices.Contains(allowed, id) {
+			t.Errorf("%s is not zeros, nor the ID of a role or of the AKS server application", id)
 		}
 	}
-	if odd := placeholder.FindString(raw); odd != "" {
-		t.Errorf("%s is no <PLACEHOLDER>", odd)
+	if found := invalidPlaceholder.FindString(raw); found != "" {
+		t.Errorf("%s is not a <PLACEHOLDER>", found)
 	}
 }
 
+// unmarshalYAML decodes the only YAML or JSON document in raw, without unknown fields.
 func unmarshalYAML(t *testing.T, raw string, into any) {
 	t.Helper()
-	decoder := yaml.NewDecoder(strings.NewReader(raw)) // JSON is YAML
+	decoder := yaml.NewDecoder(strings.NewReader(raw))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(into); err != nil {
 		t.Fatalf("%v\n%s", err, raw)
@@ -112,29 +118,31 @@ func unmarshalYAML(t *testing.T, raw string, into any) {
 	}
 }
 
-// podsNamespace is the namespace where all examples run their pods: what setup.sh gives rights in.
+// podsNamespace returns the namespace in which all examples run pods, and in which setup.sh grants
+// access.
 func podsNamespace(t *testing.T) string { return shellDefault(t, "POD_NAMESPACE") }
 
-// shellDefault is what setup.sh takes for a variable that is not set.
+// shellDefault returns the default of a variable in setup.sh.
 func shellDefault(t *testing.T, variable string) string {
 	t.Helper()
-	found := regexp.MustCompile(`\$\{` + variable + `:-([a-z-]+)\}`).FindStringSubmatch(exampleFile(t, "azure/setup.sh"))
-	if found == nil {
+	pattern := regexp.MustCompile(`\$\{` + variable + `:-([a-z-]+)\}`)
+	match := pattern.FindStringSubmatch(exampleFile(t, "azure/setup.sh"))
+	if match == nil {
 		t.Fatalf("setup.sh has no default for %s", variable)
 	}
-	return found[1]
+	return match[1]
 }
 
 // READMEs
 
-var (
-	readmeLink = regexp.MustCompile(`\]\(([^):]+)\)`)
-)
+var readmeLink = regexp.MustCompile(`\]\(([^):]+)\)`)
 
-// checkReadme follows the links. TestReadmeCommandsParse reads the command lines.
+// checkReadme checks that the targets of relative links exist. In internal/cli,
+// TestReadmeCommandsParse checks the command lines.
 func checkReadme(t *testing.T, raw string) {
-	for _, found := range readmeLink.FindAllStringSubmatch(raw, -1) {
-		if _, err := os.Stat(filepath.Join("astro", filepath.FromSlash(found[1]))); err != nil { // all three lie at the same depth
+	for _, link := range readmeLink.FindAllStringSubmatch(raw, -1) {
+		// Every README is one directory deep, so a link resolves alike from each of them.
+		if _, err := os.Stat(filepath.Join("astro", filepath.FromSlash(link[1]))); err != nil {
 			t.Error(err)
 		}
 	}

@@ -1,11 +1,11 @@
 package examples
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/akslogin/akslogin/internal/kubeconfig"
@@ -13,10 +13,10 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// The README's kubeconfig loads, and its stanza is one that this program's grammar takes. The
-// folders beside it have tests of their own.
+// TestExampleKubeconfig checks that client-go loads the kubeconfigs in this directory, and that
+// akslogin accepts the arguments of their exec configs. Other tests check the subdirectories.
 func TestExampleKubeconfig(t *testing.T) {
-	seen := 0
+	checked := 0
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".yaml" || filepath.Dir(path) != "." {
 			return err
@@ -25,22 +25,25 @@ func TestExampleKubeconfig(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		config, err := clientcmd.Load([]byte(strings.ReplaceAll(string(raw), "certificate-authority-data: <", "tls-server-name: <")))
+		// The placeholder for the CA is not base64, so it becomes the value of another field.
+		const caKey, otherKey = "certificate-authority-data: <", "tls-server-name: <"
+		config, err := clientcmd.Load(bytes.ReplaceAll(raw, []byte(caKey), []byte(otherKey)))
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		for name, user := range config.AuthInfos {
-			seen++
-			if user.Exec.Command != "akslogin" || user.Exec.InteractiveMode == "" || user.Exec.InstallHint == "" {
-				t.Errorf("%s: user %s: %+v", path, name, user.Exec)
+			checked++
+			e := user.Exec
+			if e.Command != "akslogin" || e.InteractiveMode == "" || e.InstallHint == "" {
+				t.Errorf("%s: user %s: %+v", path, name, e)
 			}
-			if _, err := stanza.ReadArgs(&kubeconfig.Exec{Args: user.Exec.Args}); err != nil {
+			if _, err := stanza.ReadArgs(&kubeconfig.Exec{Args: e.Args}); err != nil {
 				t.Errorf("%s: user %s: %v", path, name, err)
 			}
 		}
 		return nil
 	})
-	if err != nil || seen == 0 {
-		t.Errorf("%d stanzas, %v", seen, err)
+	if err != nil || checked == 0 {
+		t.Errorf("checked %d users, %v", checked, err)
 	}
 }

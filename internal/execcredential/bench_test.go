@@ -8,9 +8,12 @@ import (
 	"time"
 )
 
-// sampleInfo is what kubectl says with provideClusterInfo: a certificate is most of it.
-var sampleInfo = fmt.Sprintf(`{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"cluster":{"server":"https://aks.example:443",`+
-	`"certificate-authority-data":%q,"config":null},"interactive":false}}`, strings.Repeat("LS0t", 500))
+// sampleInfo is the value that kubectl passes with provideClusterInfo. Most of it is a certificate.
+var sampleInfo = fmt.Sprintf(`{"kind":"ExecCredential",`+
+	`"apiVersion":"client.authentication.k8s.io/v1",`+
+	`"spec":{"cluster":{"server":"https://aks.example:443",`+
+	`"certificate-authority-data":%q,"config":null},"interactive":false}}`,
+	strings.Repeat("LS0t", 500))
 
 func BenchmarkParseInfo(b *testing.B) {
 	b.ReportAllocs()

@@ -1,8 +1,14 @@
-// Package kube holds what Kubernetes says to an exec credential plugin and what it wants to read.
+// Package execcredential implements the plugin's side of the Kubernetes exec credential protocol:
+// it parses what a client passes to the plugin and writes what the client reads.
+//
+// It supports client.authentication.k8s.io/v1 and v1beta1. It reads no environment variables and
+// writes only to the writer that it is given.
+//
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
 package execcredential
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,31 +20,35 @@ import (
 	clientauthentication "k8s.io/client-go/pkg/apis/clientauthentication/v1"
 )
 
-// InfoVariable is the variable in which a client tells a plugin what it wants.
+// InfoVariable is the environment variable in which a client passes an ExecCredential in JSON to
+// the plugin.
 const InfoVariable = "KUBERNETES_EXEC_INFO"
 
 const apiGroup = "client.authentication.k8s.io/"
 
-// supportedVersions are the ones answered. Their ExecCredentials differ in nothing that is printed
-// here, so v1's types serve both: importing a second package would cost every start of the program.
+// supportedVersions are the API versions that Write supports. The fields that it writes are the
+// same in both, so the types of v1 serve for both. Importing a second package would slow down every
+// start of the program.
 var supportedVersions = []string{apiGroup + "v1", apiGroup + "v1beta1"}
 
-// defaultVersion is what a client that says nothing gets: the JavaScript client never does, and
+// defaultVersion is for clients that name no version. The JavaScript client never names one, and
 // reads any.
 const defaultVersion = apiGroup + "v1beta1"
 
-// Info is what the client said about itself.
+// Info is what the client tells the plugin.
 type Info struct {
-	APIVersion  string // the version to answer in, never empty
-	Interactive *bool  // whether a person may be asked; nil: the client does not say
+	APIVersion  string // API version of the response, with its group; one of the supported versions
+	Interactive *bool  // whether the plugin may use standard input; nil if the client does not say
 }
 
-// ParseInfo reads the value of KUBERNETES_EXEC_INFO. Empty means that there was none, and so does
-// an empty apiVersion: the answer is then v1beta1. Cluster information is not looked at. A value
-// that is not an ExecCredential or is one of a version that cannot be answered is an error, which
-// repeats no more of it than apiVersion and kind.
+// ParseInfo parses the value of InfoVariable. An empty value means that the variable is not set. If
+// the value or its apiVersion is empty, the response is in v1beta1. ParseInfo ignores cluster
+// information.
+//
+// A value that is not an ExecCredential in JSON is an error, and so is an API version that is not
+// supported. Errors quote nothing of the value but its apiVersion and kind.
 func ParseInfo(value string) (Info, error) {
-	var said struct {
+	var credential struct {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
 		Spec       struct {
@@ -46,25 +56,26 @@ func ParseInfo(value string) (Info, error) {
 		} `json:"spec"`
 	}
 	if strings.TrimSpace(value) != "" {
-		if err := json.Unmarshal([]byte(value), &said); err != nil {
+		if err := json.Unmarshal([]byte(value), &credential); err != nil {
 			return Info{}, fmt.Errorf("%s is not an ExecCredential in JSON: %w", InfoVariable, err)
 		}
 	}
-	if said.Kind != "" && said.Kind != "ExecCredential" {
-		return Info{}, fmt.Errorf("%s is of kind %q, not ExecCredential", InfoVariable, said.Kind)
+	if kind := credential.Kind; kind != "" && kind != "ExecCredential" {
+		return Info{}, fmt.Errorf("%s is of kind %q, not ExecCredential", InfoVariable, kind)
 	}
-	if said.APIVersion == "" {
-		said.APIVersion = defaultVersion
-	}
-	if !slices.Contains(supportedVersions, said.APIVersion) {
+	version := cmp.Or(credential.APIVersion, defaultVersion)
+	if !slices.Contains(supportedVersions, version) {
 		return Info{}, fmt.Errorf("%s asks for apiVersion %q; this program answers %s",
-			InfoVariable, said.APIVersion, strings.Join(supportedVersions, " and "))
+			InfoVariable, version, strings.Join(supportedVersions, " and "))
 	}
-	return Info{said.APIVersion, said.Spec.Interactive}, nil
+	return Info{version, credential.Spec.Interactive}, nil
 }
 
-// Write writes one JSON document and a newline, in one call. expires is when the client should ask
-// again, in whole seconds and UTC as Kubernetes wants it; a fraction is cut off.
+// Write writes an ExecCredential with a bearer token as one line of JSON, in a single call of
+// w.Write. apiVersion is one from Info. expires is the time at which the client should run the
+// plugin again; it is written in UTC, and fractions of a second are cut off.
+//
+// An error that is not of w means that nothing was written.
 func Write(w io.Writer, apiVersion, token string, expires time.Time) error {
 	out, err := json.Marshal(clientauthentication.ExecCredential{
 		TypeMeta: metav1.TypeMeta{APIVersion: apiVersion, Kind: "ExecCredential"},

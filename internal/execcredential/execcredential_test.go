@@ -43,7 +43,7 @@ func TestParseInfo(t *testing.T) {
 	}
 }
 
-// What is written is read back by client-go's own decoder, in both versions.
+// client-go's own decoder reads back what Write writes, in both versions.
 func TestWrite(t *testing.T) {
 	scheme := runtime.NewScheme()
 	install.Install(scheme)
@@ -53,10 +53,12 @@ func TestWrite(t *testing.T) {
 		if err := Write(&out, version, "the token", expires); err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Contains(out.Bytes(), []byte(`"expirationTimestamp":"2030-01-01T11:00:00Z"`)) || !bytes.HasSuffix(out.Bytes(), []byte("}\n")) {
+		const expiry = `"expirationTimestamp":"2030-01-01T11:00:00Z"`
+		if !strings.Contains(out.String(), expiry) || !strings.HasSuffix(out.String(), "}\n") {
 			t.Errorf("wrote %s", out.String())
 		}
-		object, kind, err := serializer.NewCodecFactory(scheme).UniversalDeserializer().Decode(out.Bytes(), nil, nil)
+		decoder := serializer.NewCodecFactory(scheme).UniversalDeserializer()
+		object, kind, err := decoder.Decode(out.Bytes(), nil, nil)
 		if err != nil || kind.GroupVersion().String() != version {
 			t.Fatalf("%v, %v", kind, err)
 		}
@@ -64,12 +66,13 @@ func TestWrite(t *testing.T) {
 		if err := scheme.Convert(object, &c, nil); err != nil {
 			t.Fatal(err)
 		}
-		if c.Status.Token != "the token" || !c.Status.ExpirationTimestamp.Time.Equal(expires.Truncate(time.Second)) {
+		if c.Status.Token != "the token" ||
+			!c.Status.ExpirationTimestamp.Time.Equal(expires.Truncate(time.Second)) {
 			t.Errorf("read back %+v", c.Status)
 		}
 	}
 	if err := Write(brokenWriter{}, supportedVersions[0], "t", expires); err == nil {
-		t.Error("a pipe that broke is no error")
+		t.Error("Write does not return the error of a broken pipe")
 	}
 }
 
@@ -79,7 +82,8 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("broken pi
 
 func FuzzParseInfo(f *testing.F) {
 	f.Add("")
-	f.Add(`{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":false,"cluster":{"server":"https://x"}}}`)
+	f.Add(`{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential",` +
+		`"spec":{"interactive":false,"cluster":{"server":"https://x"}}}`)
 	f.Add(`{"apiVersion":null,"spec":null}`)
 	f.Add(`{"APIVERSION":"client.authentication.k8s.io/v1"}`)
 	f.Fuzz(func(t *testing.T, value string) {
@@ -94,7 +98,7 @@ func FuzzParseInfo(f *testing.F) {
 			t.Fatalf("%+v", got)
 		}
 		if value != "" && strings.TrimSpace(value) != "" && !json.Valid([]byte(value)) {
-			t.Fatal("took what is no JSON")
+			t.Fatal("ParseInfo accepts a value that is not JSON")
 		}
 	})
 }

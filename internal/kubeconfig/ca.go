@@ -11,14 +11,13 @@ import (
 	"path/filepath"
 )
 
-// The CA's fields in a cluster's entry.
-const (
-	caFileKey = "certificate-authority"
+// CADataKey is the field of a cluster that holds the CA's certificates, as PEM in base64.
+const CADataKey = "certificate-authority-data"
 
-	CADataKey = "certificate-authority-data"
-)
+// caFileKey is the field of a cluster that names a PEM file with the CA's certificates.
+const caFileKey = "certificate-authority"
 
-// ReadCA returns a file's certificates as a kubeconfig holds them.
+// ReadCA returns the certificates of a PEM file as EncodeCertificates does.
 func ReadCA(file string) (string, error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
@@ -31,8 +30,12 @@ func ReadCA(file string) (string, error) {
 	return data, nil
 }
 
-// EncodeCertificates returns the certificates of a PEM file, and no more than these, in base64.
-// Anything else in it may be a key.
+// EncodeCertificates returns the certificates in PEM text as a value for CADataKey. Text between
+// the PEM blocks and headers inside them are left out.
+//
+// A block that is not a certificate is an error, since it may be a private key, which must not be
+// copied. So are a certificate that cannot be parsed, and a text without certificates. Errors quote
+// only the type of a block.
 func EncodeCertificates(raw []byte) (string, error) {
 	var all []byte
 	for block, rest := pem.Decode(raw); block != nil; block, rest = pem.Decode(rest) {
@@ -40,7 +43,7 @@ func EncodeCertificates(raw []byte) (string, error) {
 			return "", fmt.Errorf("it holds a %s beside certificates", block.Type)
 		}
 		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-			return "", errors.New("it holds what is no certificate")
+			return "", errors.New("it holds a CERTIFICATE block that is not a certificate")
 		}
 		all = append(all, pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})...)
 	}
@@ -50,8 +53,12 @@ func EncodeCertificates(raw []byte) (string, error) {
 	return base64.StdEncoding.EncodeToString(all), nil
 }
 
-// InlineCA returns a cluster's fields with its CA's file read into them, since the file may not be
-// where the new kubeconfig is used.
+// InlineCA returns a cluster's fields with the content of its CA file in place of the file's name,
+// so that they work in a kubeconfig on another machine. kubeconfig is the path of the file that
+// holds the fields; a relative CA file is relative to it. Where CADataKey is set, it wins over the
+// CA file, as it does in clients. InlineCA does not modify fields.
+//
+// Fields without a server are an error, and so is a CA file that ReadCA refuses.
 func InlineCA(fields map[string]any, kubeconfig string) (map[string]any, error) {
 	if server, _ := fields["server"].(string); server == "" {
 		return nil, fmt.Errorf("the cluster in %s has no server", kubeconfig)
@@ -62,7 +69,7 @@ func InlineCA(fields map[string]any, kubeconfig string) (map[string]any, error) 
 	}
 	fields = maps.Clone(fields)
 	delete(fields, caFileKey)
-	if data, _ := fields[CADataKey].(string); data != "" { // this is what clients take then
+	if data, _ := fields[CADataKey].(string); data != "" {
 		return fields, nil
 	}
 	if !filepath.IsAbs(file) {

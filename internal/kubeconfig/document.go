@@ -6,20 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// Document is a whole kubeconfig for one cluster: one cluster, one user, and the context that joins
-// them.
+// Document is a complete kubeconfig to be written: one cluster, one user with an exec config, and
+// the current context that joins them.
 type Document struct {
-	Name      string         // of all three
-	Cluster   map[string]any // the cluster's fields, as Cluster has them
-	Namespace string         // the context's; may be empty
-	Exec      Exec           // how the user logs in
+	Name      string         // name of the cluster, the user and the context
+	Cluster   map[string]any // the cluster's fields, as in Cluster.Fields
+	Namespace string         // the context's namespace; may be empty
+	Exec      Exec           // the user's exec config; a nil ProvideClusterInfo is written as false
 }
 
-// The document in the order in which it is written.
+// These types fix the order in which a Document's fields are written.
 type (
 	docConfig struct {
 		APIVersion     string       `json:"apiVersion"`
@@ -65,7 +66,8 @@ type (
 func (d Document) toConfig() docConfig {
 	e := d.Exec
 	context := docContext{Name: d.Name}
-	context.Context.Cluster, context.Context.User, context.Context.Namespace = d.Name, d.Name, d.Namespace
+	context.Context.Cluster, context.Context.User = d.Name, d.Name
+	context.Context.Namespace = d.Namespace
 	user := docUser{Name: d.Name}
 	user.User.Exec = docExec{
 		APIVersion:         e.APIVersion,
@@ -82,53 +84,52 @@ func (d Document) toConfig() docConfig {
 		APIVersion:     "v1",
 		Kind:           "Config",
 		CurrentContext: d.Name,
-		Clusters: []docCluster{
-			{d.Name, d.Cluster},
-		},
-		Contexts: []docContext{context},
-		Users:    []docUser{user},
+		Clusters:       []docCluster{{d.Name, d.Cluster}},
+		Contexts:       []docContext{context},
+		Users:          []docUser{user},
 	}
 }
 
-// JSON writes the document on one line, without a line break at its end. Readers of YAML read it
-// too. An error means a cluster's field that JSON cannot hold.
+// JSON returns the document as JSON on one line, without a final newline. YAML readers, such as
+// Airflow, read it alike. JSON fails only if Cluster holds a value that JSON cannot represent.
 func (d Document) JSON() ([]byte, error) {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(d.toConfig()); err != nil {
+	raw, err := marshalJSON(d.toConfig())
+	if err != nil {
 		return nil, fmt.Errorf("kubeconfig of %q: %w", d.Name, err)
 	}
-	return escapeForYAML(bytes.TrimSuffix(out.Bytes(), []byte("\n"))), nil
+	return raw, nil
 }
 
-// escapeForYAML writes as \uXXXX what JSON allows inside a string and YAML, which Airflow reads it
-// as, does not.
-func escapeForYAML(raw []byte) []byte {
-	var out bytes.Buffer
-	for _, c := range string(raw) {
-		if 0x7f <= c && c < 0xa0 || c == '\ufeff' || c == '\ufffe' || c == '\uffff' {
-			fmt.Fprintf(&out, `\u%04x`, c)
-			continue
-		}
-		out.WriteRune(c)
+// marshalJSON returns v as JSON on one line that YAML readers read alike. Characters that JSON
+// allows inside a string and YAML does not are written as \uXXXX.
+func marshalJSON(v any) ([]byte, error) {
+	var raw, out bytes.Buffer
+	encoder := json.NewEncoder(&raw)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil, err
 	}
-	return out.Bytes()
+	for _, c := range strings.TrimSuffix(raw.String(), "\n") {
+		if 0x7f <= c && c <= 0x9f || c == '\ufeff' || c == '\ufffe' || c == '\uffff' {
+			fmt.Fprintf(&out, `\u%04x`, c)
+		} else {
+			out.WriteRune(c)
+		}
+	}
+	return out.Bytes(), nil
 }
 
-// YAML writes the document as people like to read it. Strings that some reader could take for
-// something else are quoted, and all arguments and variables are: Python runs no command with an
-// argument that is a number.
+// YAML returns the document as block-style YAML for people to read and edit. It quotes strings that
+// some reader of YAML could take for another type. It quotes all arguments and variables, because
+// Python runs no command with an argument that is a number. It fails only if JSON fails.
 func (d Document) YAML() ([]byte, error) {
 	raw, err := d.JSON()
 	if err != nil {
 		return nil, err
 	}
+	// JSON is YAML. Unlike a map, it keeps the order of the fields.
 	var tree yaml.Node
-	if err := yaml.Unmarshal(
-		raw,
-		&tree,
-	); err != nil { // JSON is YAML, and keeps the order that a map would lose
+	if err := yaml.Unmarshal(raw, &tree); err != nil {
 		return nil, fmt.Errorf("kubeconfig of %q: %w", d.Name, err)
 	}
 	if err := toBlockStyle(&tree, false); err != nil {
@@ -147,25 +148,23 @@ func (d Document) YAML() ([]byte, error) {
 // quotedLists are the lists whose strings are always quoted.
 var quotedLists = []string{"args", "env"}
 
-// toBlockStyle lays out what was JSON in YAML's own way, and leaves quotes where quoted says so or
-// where the encoder wants them.
+// toBlockStyle changes a tree that was read from JSON to YAML's block style. Strings keep their
+// quotes if quoted is true or if the encoder requires quotes.
 func toBlockStyle(n *yaml.Node, quoted bool) error {
 	switch n.Kind {
 	case yaml.ScalarNode:
 		if quoted || n.Tag != "!!str" {
 			return nil
 		}
-		return n.Encode(
-			n.Value,
-		) // the encoder knows more words that old readers take for a bool than it looks for in a Node
+		// Encoding a Go string quotes the words that YAML 1.1 takes for a bool. Encoding a node
+		// quotes fewer of them.
+		return n.Encode(n.Value)
 	case yaml.MappingNode:
 		for i := 0; i < len(n.Content); i += 2 {
 			key, value := n.Content[i], n.Content[i+1]
 			list := value.Kind == yaml.SequenceNode && slices.Contains(quotedLists, key.Value)
-			if err := errors.Join(
-				toBlockStyle(value, quoted || list),
-				toBlockStyle(key, false),
-			); err != nil {
+			err := errors.Join(toBlockStyle(value, quoted || list), toBlockStyle(key, false))
+			if err != nil {
 				return err
 			}
 		}

@@ -12,10 +12,15 @@ import (
 
 var noClusterInfo = false
 
+// newDocument returns a Document with words as arguments and as values of variables.
 func newDocument(name, namespace string, words ...string) Document {
 	d := Document{
 		Name: name, Namespace: namespace,
-		Cluster: map[string]any{"server": "https://aks.example:443", "certificate-authority-data": "LS0t", "disable-compression": true},
+		Cluster: map[string]any{
+			"server":                     "https://aks.example:443",
+			"certificate-authority-data": "LS0t",
+			"disable-compression":        true,
+		},
 		Exec: Exec{
 			APIVersion: "client.authentication.k8s.io/v1", Command: "akslogin", Args: words,
 			InteractiveMode: "Never", ProvideClusterInfo: &noClusterInfo, InstallHint: "install it",
@@ -72,27 +77,32 @@ func TestDocument(t *testing.T) {
 			t.Fatal("the same document is written differently")
 		}
 	}
-	if got, _ := d.JSON(); bytes.ContainsAny(got, "\n") || !bytes.Contains(got, []byte(`"args":["get-token","1"]`)) {
-		t.Errorf("%s", got)
+	oneLine, _ := d.JSON()
+	if bytes.ContainsAny(oneLine, "\n") ||
+		!bytes.Contains(oneLine, []byte(`"args":["get-token","1"]`)) {
+		t.Errorf("%s", oneLine)
 	}
 	d.Exec.Args, d.Exec.Env, d.Namespace = nil, nil, ""
-	if got, _ := d.JSON(); !bytes.Contains(got, []byte(`"args":[],"interactiveMode":"Never","provideClusterInfo":false`)) || bytes.Contains(got, []byte("namespace")) {
-		t.Errorf("%s", got)
+	short, _ := d.JSON()
+	const wantExec = `"args":[],"interactiveMode":"Never","provideClusterInfo":false`
+	if !bytes.Contains(short, []byte(wantExec)) || bytes.Contains(short, []byte("namespace")) {
+		t.Errorf("%s", short)
 	}
 	d.Cluster["extensions"] = func() {}
 	if _, err := d.YAML(); err == nil {
-		t.Error("wrote what cannot be written")
+		t.Error("a func was written")
 	}
 }
 
-// Words that some reader of YAML or JSON takes for something else, or refuses.
+// ambiguousStrings are strings that some reader of YAML or JSON takes for something else or refuses,
+// unless they are quoted and escaped.
 var ambiguousStrings = []string{
 	"", " ", "yes", "No", "on", "y", "null", "~", "true", "1", "0x1f", "0o7", "1_000", "1e3", ".inf", "12:30:45", "2001-01-01", "<<", "=", "-", "- a", "a: b", "a #b", "#", "?", "*a",
 	"&a", "!a", "%a", "@a", "`a", "{a}", "[a]", "'", `"`, `\`, `\n`, "a\nb", "a\n", "\na", "\ta", "a\r\nb", "é", "\x7f", "\u0085", "\u0090", "\u2028", "\ufeff", "\ufffd", "😀", "<&>", "---", "...", "a,b",
 	"--client-id=1", "https://aks.example:443",
 }
 
-// What is written is read back by client-go, which is what kubectl does.
+// client-go, and so kubectl, reads back what a Document holds.
 func TestDocumentRoundTrip(t *testing.T) {
 	for _, word := range ambiguousStrings {
 		if word != "" {
@@ -104,7 +114,10 @@ func TestDocumentRoundTrip(t *testing.T) {
 func checkRoundTrip(t *testing.T, name, namespace string, words ...string) {
 	t.Helper()
 	d := newDocument(name, namespace, words...)
-	d.Cluster["extensions"] = []any{map[string]any{"name": name, "extension": map[string]any{name: []any{1, 2.5, nil, name}}}}
+	d.Cluster["extensions"] = []any{map[string]any{
+		"name":      name,
+		"extension": map[string]any{name: []any{1, 2.5, nil, name}},
+	}}
 	for _, write := range []func() ([]byte, error){d.YAML, d.JSON} {
 		raw, err := write()
 		if err != nil {
@@ -115,11 +128,14 @@ func checkRoundTrip(t *testing.T, name, namespace string, words ...string) {
 			t.Fatalf("%v\n%s", err, raw)
 		}
 		context, cluster, user := c.Contexts[name], c.Clusters[name], c.AuthInfos[name]
-		if c.CurrentContext != name || cluster == nil || user == nil || context == nil || context.Cluster != name || context.AuthInfo != name || context.Namespace != namespace {
+		if c.CurrentContext != name || cluster == nil || user == nil || context == nil ||
+			context.Cluster != name || context.AuthInfo != name || context.Namespace != namespace {
 			t.Fatalf("names of %q: %+v\n%s", name, c, raw)
 		}
 		e := user.Exec
-		if !slices.Equal(e.Args, words) || len(e.Env) != len(words) || e.InteractiveMode != "Never" || e.ProvideClusterInfo || cluster.Server != "https://aks.example:443" {
+		if !slices.Equal(e.Args, words) || len(e.Env) != len(words) ||
+			e.InteractiveMode != "Never" || e.ProvideClusterInfo ||
+			cluster.Server != "https://aks.example:443" {
 			t.Fatalf("%q\n%s", e.Args, raw)
 		}
 		for i, v := range e.Env {
@@ -138,7 +154,8 @@ func FuzzDocument(f *testing.F) {
 		f.Add(word)
 	}
 	f.Fuzz(func(t *testing.T, word string) {
-		if word != "" && utf8.ValidString(word) && len(word) < 100 { // JSON holds no other text, and YAML no key of 1 KiB
+		// JSON cannot hold other text, and YAML no key of 1 KiB.
+		if word != "" && utf8.ValidString(word) && len(word) < 100 {
 			checkRoundTrip(t, word, word, word)
 		}
 	})

@@ -12,14 +12,20 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// WithExec returns the file's bytes with one user's exec stanza changed, so that Parse finds in it
-// what want says. Empty fields of want leave what is there, but for Command and Args; variables
-// that are not in want.Env stay. An auth-provider goes, with the comments in it, and the stanza
-// takes its place. As few bytes as possible differ; all other comments, order, unknown fields,
-// indentation and line ends are the file's. Of two users with that name the first is changed.
+// WithExec returns the file's source with one user's exec config changed to want. It does not
+// modify k and writes no file.
 //
-// The result is verified before it is returned. A file that is written in a way that cannot be
-// edited is an error.
+// Command and Args are replaced. Other fields that are empty in want keep their value, and
+// variables that are not in want.Env stay. An auth-provider is removed together with the comments
+// in it; the exec config takes its place. If two users have the name, the first one is changed.
+//
+// WithExec changes as few bytes as it can: other comments, order, unknown fields, indentation and
+// line endings stay. JSON stays JSON. The source is returned unchanged if it already says what want
+// says, so that a second WithExec changes nothing.
+//
+// Before it returns, WithExec parses the result and compares it with k. It returns an error for a
+// file that it cannot edit safely, for a user that is not there, and for text in want that is not
+// UTF-8.
 func (k *File) WithExec(user string, want Exec) ([]byte, error) {
 	i := slices.IndexFunc(k.Users, func(u User) bool { return u.Name == user })
 	if i < 0 {
@@ -51,27 +57,24 @@ func (k *File) WithExec(user string, want Exec) ([]byte, error) {
 }
 
 func (k *File) editError(line int) error {
-	return lineError(
-		k.Path,
-		line,
-		"written in a way that this program cannot edit safely (an anchor that is used elsewhere, perhaps), so nothing was changed; "+
-			"`kubectl config view --raw` writes the same configuration plainly",
-	)
+	return lineError(k.Path, line, "written in a way that this program cannot edit safely "+
+		"(an anchor that is used elsewhere, perhaps), so nothing was changed; "+
+		"`kubectl config view --raw` writes the same configuration plainly")
 }
 
-// validate says why no file could hold the stanza.
+// validate returns an error if no kubeconfig could hold the exec config.
 func (e Exec) validate() error {
 	texts := append([]string{e.APIVersion, e.Command, e.InstallHint, e.InteractiveMode}, e.Args...)
 	for _, v := range e.Env {
 		texts = append(texts, v.Name, v.Value)
 	}
 	if slices.ContainsFunc(texts, func(s string) bool { return !utf8.ValidString(s) }) {
-		return errors.New("a kubeconfig cannot hold an exec stanza with text that is not UTF-8")
+		return errors.New("a kubeconfig cannot hold text that is not UTF-8")
 	}
 	return nil
 }
 
-// merge is the stanza, or an empty one for nil, with what want says.
+// merge returns e with the changes that WithExec documents. A nil e is an empty exec config.
 func (e *Exec) merge(want Exec) Exec {
 	if e == nil {
 		e = &Exec{}
@@ -86,13 +89,13 @@ func (e *Exec) merge(want Exec) Exec {
 		ProvideClusterInfo: cmp.Or(want.ProvideClusterInfo, e.ProvideClusterInfo),
 	}
 	for _, v := range want.Env {
-		found := false
+		replaced := false
 		for i := range goal.Env {
 			if goal.Env[i].Name == v.Name {
-				goal.Env[i].Value, found = v.Value, true
+				goal.Env[i].Value, replaced = v.Value, true
 			}
 		}
-		if !found {
+		if !replaced {
 			goal.Env = append(goal.Env, v)
 		}
 	}
@@ -100,33 +103,35 @@ func (e *Exec) merge(want Exec) Exec {
 }
 
 func (e Exec) equal(o Exec) bool {
-	return e.APIVersion == o.APIVersion && e.Command == o.Command && slices.Equal(e.Args, o.Args) && slices.Equal(e.Env, o.Env) &&
-		e.InstallHint == o.InstallHint &&
-		e.InteractiveMode == o.InteractiveMode &&
+	return e.APIVersion == o.APIVersion && e.Command == o.Command &&
+		slices.Equal(e.Args, o.Args) && slices.Equal(e.Env, o.Env) &&
+		e.InstallHint == o.InstallHint && e.InteractiveMode == o.InteractiveMode &&
 		equalBool(e.ProvideClusterInfo, o.ProvideClusterInfo)
 }
 
 func equalBool(a, b *bool) bool { return a == b || a != nil && b != nil && *a == *b }
 
-// editor collects the splices that make a user's stanza the goal.
+// editor collects the splices that change one user's exec config.
 type editor struct {
 	splices
 	oldUser User
 	newExec Exec
 }
 
-func (e *editor) edit(top, entry *yaml.Node) {
+// edit collects the splices. root is the file's node and entry the user's.
+func (e *editor) edit(root, entry *yaml.Node) {
 	_, user := ownMember(entry, "user")
 	if !isEditable(entry) || user != nil && user.Kind == yaml.AliasNode {
 		e.markUnsupported(entry)
 		return
 	}
-	e.detectIndent(top)
-	e.detectIndent(entry) // the nearest says last
-	for _, n := range []*yaml.Node{top, entry, user} {
-		e.quoteAll = e.quoteAll ||
-			n != nil && isFlow(n) && len(n.Content) > 0 &&
-				n.Content[0].Style&yaml.DoubleQuotedStyle != 0
+	e.detectIndent(root)
+	e.detectIndent(entry) // the style next to the edit wins
+	for _, n := range []*yaml.Node{root, entry, user} {
+		if n != nil && isFlow(n) && len(n.Content) > 0 &&
+			n.Content[0].Style&yaml.DoubleQuotedStyle != 0 {
+			e.quoteAll = true
+		}
 	}
 	if !isEditable(user) {
 		e.setMember(entry, "user", []member{{"exec", e.execMembers()}})
@@ -151,7 +156,7 @@ func (e *editor) edit(top, entry *yaml.Node) {
 	}
 }
 
-// detectIndent finds how deep the file indents mappings and lists below a node.
+// detectIndent sets e.block to the widths by which the file indents mappings and lists below n.
 func (e *editor) detectIndent(n *yaml.Node) {
 	if n.Kind == yaml.AliasNode || isFlow(n) {
 		return
@@ -169,7 +174,8 @@ func (e *editor) detectIndent(n *yaml.Node) {
 	}
 }
 
-// formatScalar is a string as it will stand in the file, in the place of old; nil: of nothing.
+// formatScalar returns s in the form in which it is written. It quotes s if old, the scalar that s
+// replaces, is quoted; old is nil if there is none.
 func (e *editor) formatScalar(s string, old *yaml.Node) string {
 	if e.quoteAll || old != nil && isQuoted(old) {
 		return quote(s)
@@ -188,27 +194,24 @@ func quotedItems(texts []string) []any {
 func (e *editor) envItems(vars []EnvVar) []any {
 	list := []any{}
 	for _, v := range vars {
-		list = append(
-			list,
-			[]member{{"name", e.formatScalar(v.Name, nil)}, {"value", quote(v.Value)}},
-		)
+		name := e.formatScalar(v.Name, nil)
+		list = append(list, []member{{"name", name}, {"value", quote(v.Value)}})
 	}
 	return list
 }
 
-// A change is a field of the stanza that is to become the goal's. in edits a list that stands there
-// already.
+// fieldChange is a field of the exec config and its new value.
 type fieldChange struct {
 	name     string
-	differs  bool
-	empty    bool
-	value    func(old *yaml.Node) any
-	editList func(key, list *yaml.Node)
+	differs  bool                       // whether the new value differs from the old one
+	empty    bool                       // whether the new value is empty
+	value    func(old *yaml.Node) any   // the new value, in place of old or, if that is nil, added
+	editList func(key, list *yaml.Node) // edits an existing list; nil for a field that is no list
 }
 
-// changes are all fields, in the order in which new ones are written.
+// changes returns all fields, in the order in which new ones are written.
 func (e *editor) changes() []fieldChange {
-	before, g := Exec{}, e.newExec
+	before, after := Exec{}, e.newExec
 	if e.oldUser.Exec != nil {
 		before = *e.oldUser.Exec
 	}
@@ -220,36 +223,38 @@ func (e *editor) changes() []fieldChange {
 			value:   func(old *yaml.Node) any { return e.formatScalar(after, old) },
 		}
 	}
+	args := fieldChange{
+		name:     "args",
+		differs:  !slices.Equal(before.Args, after.Args),
+		empty:    len(after.Args) == 0,
+		value:    func(*yaml.Node) any { return quotedItems(after.Args) },
+		editList: e.editArgs,
+	}
+	env := fieldChange{
+		name:     "env",
+		differs:  !slices.Equal(before.Env, after.Env),
+		empty:    len(after.Env) == 0,
+		value:    func(*yaml.Node) any { return e.envItems(after.Env) },
+		editList: e.editEnv,
+	}
+	clusterInfo := fieldChange{
+		name:    "provideClusterInfo",
+		differs: !equalBool(before.ProvideClusterInfo, after.ProvideClusterInfo),
+		empty:   after.ProvideClusterInfo == nil,
+		value:   func(*yaml.Node) any { return strconv.FormatBool(*after.ProvideClusterInfo) },
+	}
 	return []fieldChange{
-		text("apiVersion", before.APIVersion, g.APIVersion),
-		text("command", before.Command, g.Command),
-		{
-			"args",
-			!slices.Equal(before.Args, g.Args),
-			len(g.Args) == 0,
-			func(*yaml.Node) any { return quotedItems(g.Args) },
-			e.editArgs,
-		},
-		{
-			"env",
-			!slices.Equal(before.Env, g.Env),
-			len(g.Env) == 0,
-			func(*yaml.Node) any { return e.envItems(g.Env) },
-			e.editEnv,
-		},
-		text("installHint", before.InstallHint, g.InstallHint),
-		text("interactiveMode", before.InteractiveMode, g.InteractiveMode),
-		{
-			"provideClusterInfo",
-			!equalBool(before.ProvideClusterInfo, g.ProvideClusterInfo),
-			g.ProvideClusterInfo == nil,
-			func(*yaml.Node) any { return strconv.FormatBool(*g.ProvideClusterInfo) },
-			nil,
-		},
+		text("apiVersion", before.APIVersion, after.APIVersion),
+		text("command", before.Command, after.Command),
+		args,
+		env,
+		text("installHint", before.InstallHint, after.InstallHint),
+		text("interactiveMode", before.InteractiveMode, after.InteractiveMode),
+		clusterInfo,
 	}
 }
 
-// execMembers is the goal, whole.
+// execMembers returns the whole new exec config.
 func (e *editor) execMembers() []member {
 	all := []member{}
 	for _, c := range e.changes() {
@@ -260,18 +265,18 @@ func (e *editor) execMembers() []member {
 	return all
 }
 
-// editExec makes a stanza that stands there the goal, field by field. New fields come last, because
-// where they go a list may grow.
-func (e *editor) editExec(n *yaml.Node) {
-	for _, added := range []bool{false, true} {
+// editExec edits an existing exec config field by field. It adds new fields after all other edits:
+// a list at the end of the exec config may grow at the place where they go.
+func (e *editor) editExec(exec *yaml.Node) {
+	for _, adding := range []bool{false, true} {
 		for _, c := range e.changes() {
-			key, old := ownMember(n, c.name)
+			key, old := ownMember(exec, c.name)
 			switch {
-			case !c.differs || added != (old == nil):
+			case !c.differs || adding != (old == nil):
 			case c.editList != nil && isEditable(old):
 				c.editList(key, old)
 			default:
-				e.setMember(n, c.name, c.value(old))
+				e.setMember(exec, c.name, c.value(old))
 			}
 		}
 	}
@@ -301,21 +306,21 @@ func (e *editor) editArgs(key, list *yaml.Node) {
 		return
 	}
 	for _, h := range diff(e.oldUser.Exec.Args, e.newExec.Args) {
-		same := min(h.removed, len(h.added))
-		for i := range same {
+		replaced := min(h.removed, len(h.added))
+		for i := range replaced {
 			e.setValue(list.Content[h.index+i], e.column(list), quote(h.added[i]))
 		}
-		if h.removed > same {
-			e.removeItems(list, h.index+same, h.index+h.removed)
+		if h.removed > replaced {
+			e.removeItems(list, h.index+replaced, h.index+h.removed)
 		}
-		if len(h.added) > same {
-			e.insertItems(list, h.index+same, quotedItems(h.added[same:]))
+		if len(h.added) > replaced {
+			e.insertItems(list, h.index+replaced, quotedItems(h.added[replaced:]))
 		}
 	}
 }
 
-// hunk is a place where two lists differ: from an index of the old one, so many are gone, and
-// others have come.
+// hunk is a difference between two lists: the number of items removed from the old list at an
+// index, and the items added there.
 type hunk struct {
 	index, removed int
 	added          []string
@@ -323,12 +328,13 @@ type hunk struct {
 
 const maxDiffCells = 1 << 22
 
-// diff keeps a longest common subsequence; nothing where finding it would take too long.
+// diff returns the differences that keep a longest common subsequence of old and new. If finding
+// that takes more than maxDiffCells, diff replaces the whole list.
 func diff(old, new []string) (hunks []hunk) {
 	if len(old)*len(new) > maxDiffCells {
 		return []hunk{{0, len(old), new}}
 	}
-	// common[i][j] is how much old[i:] and new[j:] share.
+	// common[i][j] is the length of the longest common subsequence of old[i:] and new[j:].
 	common := make([][]int, len(old)+1)
 	for i := range common {
 		common[i] = make([]int, len(new)+1)

@@ -11,34 +11,18 @@ import (
 	"strings"
 )
 
-// ContextUser is the name of a context's user; "" for no context.
-func (files Files) ContextUser(context string) (string, error) {
-	if context == "" {
-		return "", nil
-	}
-	at, in := findEntry(
-		files,
-		func(k *File) []Context { return k.Contexts },
-		func(c Context) bool { return c.Name == context },
-	)
-	switch {
-	case in == nil:
-		return "", &NotFoundError{
-			fmt.Sprintf("there is no context %q", context),
-			"there are: " + files.contextNames(),
-		}
-	case at.User == "":
-		return "", fmt.Errorf("context %q names no user", context)
-	}
-	return at.User, nil
-}
+// Files are kubeconfig files that clients merge, in order of precedence: of two entries with the
+// same name, the first one counts.
+type Files []*File
 
-// Load reads the file that is named, or those that count where none is.
-func Load(named string) (Files, error) {
+// Load reads and parses explicit alone if it is not empty, and otherwise the files that Paths
+// returns for the process's environment. Of the latter, files that do not exist are skipped, as
+// clients skip them; if none exists, Load returns no files and no error.
+func Load(explicit string) (Files, error) {
 	var files Files
-	for _, path := range Paths(named, os.Getenv) {
+	for _, path := range Paths(explicit, os.Getenv) {
 		raw, err := Read(path)
-		if errors.Is(err, fs.ErrNotExist) && named == "" { // clients pass over them too
+		if errors.Is(err, fs.ErrNotExist) && explicit == "" {
 			continue
 		}
 		if err != nil {
@@ -53,8 +37,84 @@ func Load(named string) (Files, error) {
 	return files, nil
 }
 
-// Files are files that count together: of two entries with one name the first one does.
-type Files []*File
+// ContextEntries holds the entries that a context names.
+type ContextEntries struct {
+	Context, Namespace string
+	Cluster            Cluster
+	ClusterFile        *File // the file with the cluster; never nil
+	User               User  // the zero User if UserFile is nil
+	UserFile           *File // the file with the user; nil if no file has it
+}
+
+// NotFoundError reports that no file has the context that the caller named, or that the caller
+// named none and the files have no current context.
+type NotFoundError struct {
+	Text string // what is missing
+	Hint string // the names of the contexts that there are, quoted; "none" if there are none
+}
+
+// Error returns Text.
+func (e *NotFoundError) Error() string { return e.Text }
+
+// FindContext returns the entries that a context names; an empty name means the current context.
+// where completes error messages, as in "in FILE".
+//
+// The error is a *NotFoundError if there is no such context. A cluster that is in no file is
+// another error. A user that is in no file is not an error.
+func (files Files) FindContext(name, where string) (ContextEntries, error) {
+	for _, f := range files {
+		name = cmp.Or(name, f.CurrentContext)
+	}
+	if name == "" {
+		return ContextEntries{}, &NotFoundError{
+			Text: "there is no current context " + where,
+			Hint: "name one with --context: " + files.contextNames(),
+		}
+	}
+	context, err := files.context(name, where)
+	if err != nil {
+		return ContextEntries{}, err
+	}
+	found := ContextEntries{Context: name, Namespace: context.Namespace}
+	found.Cluster, found.ClusterFile = findEntry(files,
+		func(k *File) []Cluster { return k.Clusters },
+		func(c Cluster) bool { return c.Name == context.Cluster })
+	found.User, found.UserFile = findEntry(files,
+		func(k *File) []User { return k.Users },
+		func(u User) bool { return u.Name == context.User })
+	if found.ClusterFile == nil {
+		return ContextEntries{}, fmt.Errorf("context %q names cluster %q, which is not %s",
+			name, context.Cluster, where)
+	}
+	return found, nil
+}
+
+// ContextUser returns the name of the user that a context names, whether a file has that user or
+// not. An empty name means no context, and returns "". The error is a *NotFoundError if there is
+// no such context. A context without a user is another error.
+func (files Files) ContextUser(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	context, err := files.context(name, "")
+	if err == nil && context.User == "" {
+		err = fmt.Errorf("context %q names no user", name)
+	}
+	return context.User, err
+}
+
+// context returns a context by its name, or a *NotFoundError.
+func (files Files) context(name, where string) (Context, error) {
+	context, file := findEntry(files,
+		func(k *File) []Context { return k.Contexts },
+		func(c Context) bool { return c.Name == name })
+	if file == nil {
+		text := fmt.Sprintf("there is no context %q %s", name, where)
+		hint := "available contexts: " + files.contextNames()
+		return Context{}, &NotFoundError{Text: strings.TrimSpace(text), Hint: hint}
+	}
+	return context, nil
+}
 
 func (files Files) contextNames() string {
 	var names []string
@@ -66,71 +126,14 @@ func (files Files) contextNames() string {
 	return cmp.Or(strings.Join(names, ", "), "none")
 }
 
-// FindContext finds what a context names; the current one where none is given. where says in words
-// where it was looked for.
-func (files Files) FindContext(context, where string) (ContextEntries, error) {
+// findEntry returns the first entry that matches, and its file; a nil file means that none does.
+func findEntry[T any](
+	files Files, entries func(*File) []T, matches func(T) bool,
+) (entry T, file *File) {
 	for _, f := range files {
-		if context == "" {
-			context = f.CurrentContext
-		}
-	}
-	if context == "" {
-		return ContextEntries{}, &NotFoundError{
-			"there is no current context " + where,
-			"name one with --context: " + files.contextNames(),
-		}
-	}
-	named, in := findEntry(
-		files,
-		func(k *File) []Context { return k.Contexts },
-		func(c Context) bool { return c.Name == context },
-	)
-	if in == nil {
-		return ContextEntries{}, &NotFoundError{
-			fmt.Sprintf("there is no context %q %s", context, where),
-			"there are: " + files.contextNames(),
-		}
-	}
-	cluster, in := findEntry(
-		files,
-		func(k *File) []Cluster { return k.Clusters },
-		func(c Cluster) bool { return c.Name == named.Cluster },
-	)
-	if in == nil {
-		return ContextEntries{}, fmt.Errorf(
-			"context %q is of cluster %q, which is not %s",
-			context,
-			named.Cluster,
-			where,
-		)
-	}
-	user, userIn := findEntry(
-		files,
-		func(k *File) []User { return k.Users },
-		func(u User) bool { return u.Name == named.User },
-	)
-	return ContextEntries{context, named.Namespace, cluster, user, in, userIn}, nil
-}
-
-// ContextEntries is what a context names.
-type ContextEntries struct {
-	Context, Namespace    string
-	Cluster               Cluster
-	User                  User  // without a name where there is none
-	ClusterFile, UserFile *File // the cluster's file, and the user's if there is one
-}
-
-// NotFoundError says which entry is not in the kubeconfigs, and which are.
-type NotFoundError struct{ Text, Hint string }
-
-func (e *NotFoundError) Error() string { return e.Text }
-
-// findEntry finds an entry, and the file that it is in.
-func findEntry[T any](files Files, entries func(*File) []T, is func(T) bool) (found T, in *File) {
-	for _, f := range files {
-		if i := slices.IndexFunc(entries(f), is); i >= 0 {
+		if i := slices.IndexFunc(entries(f), matches); i >= 0 {
 			return entries(f)[i], f
 		}
 	}
-	return found, nil
+	return entry, nil
 }

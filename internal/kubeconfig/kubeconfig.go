@@ -1,3 +1,24 @@
+// Package kubeconfig reads kubeconfig files, edits the exec configs in them in place, and writes
+// new ones.
+//
+// Parse reads one file. Load reads the files that kubectl would read, and Files looks up contexts
+// in them. Errors about content name the file and the line but never quote the file, because a
+// kubeconfig may hold secrets.
+//
+// File.WithExec changes the exec config of one user in the file's own text. Every byte outside of
+// that user's exec config and auth-provider stays: other entries, comments, order, unknown fields,
+// indentation and line endings. WithExec parses and compares its result before returning it, and
+// returns an error for a file that it cannot edit safely.
+//
+// Update replaces a file's content while it holds the lock that kubectl takes, so that neither
+// program overwrites the other's change. Update and WriteFile write a temporary file and rename it:
+// readers see the old content or the new content, never a part. Both refuse read-only files and
+// anything that is not a regular file.
+//
+// Document renders a new kubeconfig as YAML or JSON that client-go, YAML 1.1 readers and YAML 1.2
+// readers read alike.
+//
+// Functions that read or write files return errors that wrap those of package os.
 package kubeconfig
 
 import (
@@ -14,10 +35,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// File is one kubeconfig file, with the bytes that it was read from.
+// File is a parsed kubeconfig file together with its source text. Entries are in the file's order.
+// A File does not change after Parse.
+//
 // https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
 type File struct {
-	Path           string // where it was read, for messages
+	Path           string // the path passed to Parse; used in messages
 	CurrentContext string
 	Contexts       []Context
 	Clusters       []Cluster
@@ -25,39 +48,41 @@ type File struct {
 
 	source    []byte
 	text      []byte       // source without its byte order mark
-	root      *yaml.Node   // nil: the file is empty
-	userNodes []*yaml.Node // the users'
+	root      *yaml.Node   // nil if the file is empty
+	userNodes []*yaml.Node // the nodes of Users, by index
 }
 
-// Source returns the bytes that were read. They are not to be changed.
+// Source returns the bytes passed to Parse. The caller must not modify them.
 func (k *File) Source() []byte { return k.source }
 
-// Context names a cluster and a user.
+// Context is an entry of contexts: it names a cluster and a user.
 type Context struct{ Name, Cluster, User, Namespace string }
 
-// Cluster is a cluster's entry. Fields holds all of it as the file has it, also what this program
-// does not know.
+// Cluster is an entry of clusters. Fields holds every field of the cluster, known to this package
+// or not. Its values have the types that encoding/json decodes into an any, except that integers
+// have an integer type.
 type Cluster struct {
 	Name   string
 	Fields map[string]any
 }
 
-// User is a user's entry.
+// User is an entry of users.
 type User struct {
 	Name         string
-	Line         int           // 1 is the file's first
-	Exec         *Exec         // nil: it has no exec stanza
-	AuthProvider *AuthProvider // nil: it has none
-	OtherFields  []string      // names of all its other fields that are not empty, in the file's order
+	Line         int           // line of the entry in the file; the first line is 1
+	Exec         *Exec         // nil if the user has no exec config
+	AuthProvider *AuthProvider // nil if the user has no auth-provider
+	OtherFields  []string      // names of all other fields that are not empty, in the file's order
 }
 
-// AuthProvider is the way in which users logged in before exec plugins.
+// AuthProvider is a user's auth-provider, which clients used for logins before exec plugins. Client
+// libraries of Kubernetes 1.26 and later no longer support the azure provider.
 type AuthProvider struct {
 	Name   string
 	Config map[string]string
 }
 
-// Exec is a user's exec stanza.
+// Exec is a user's exec config: how a client runs an exec credential plugin.
 type Exec struct {
 	APIVersion         string
 	Command            string
@@ -65,10 +90,10 @@ type Exec struct {
 	Env                []EnvVar
 	InstallHint        string
 	InteractiveMode    string
-	ProvideClusterInfo *bool // nil: the file does not say
+	ProvideClusterInfo *bool // nil if the file does not set it
 }
 
-// EnvVar is a variable that the client sets for the plugin.
+// EnvVar is an environment variable that the client sets for the plugin.
 type EnvVar struct{ Name, Value string }
 
 const (
@@ -76,12 +101,14 @@ const (
 	byteOrderMark = "\ufeff"
 )
 
-// Parse reads a kubeconfig in YAML or JSON; path is for messages. An empty file is an empty
-// Kubeconfig. What is no kubeconfig is an error with path and line, which repeats nothing of the
-// file: it may hold secrets.
+// Parse reads a kubeconfig in YAML or JSON, with or without a byte order mark. An empty source is
+// an empty File. Parse keeps source; the caller must not modify it afterwards.
 //
-// It is stricter than clients are in one thing, a key that stands twice, and more lenient in
-// another: a number or bool among strings is its text.
+// An error names path and, where it is known, the line. It never quotes the source, which may hold
+// secrets.
+//
+// Parse differs from kubectl in two ways. It refuses duplicate keys. Where a string belongs, it
+// reads a number or a bool as its text.
 func Parse(path string, source []byte) (*File, error) {
 	text := bytes.TrimPrefix(source, []byte(byteOrderMark))
 	if err := checkText(path, text); err != nil {
@@ -89,15 +116,15 @@ func Parse(path string, source []byte) (*File, error) {
 	}
 	parsed := text
 	if json.Valid(text) {
-		// yaml refuses some of the tabs that JSON allows. None is inside a string there, so all may
-		// be blanks.
+		// The yaml package refuses some tabs between JSON tokens. JSON allows no raw tab inside a
+		// string, so every tab can become a space.
 		parsed = bytes.ReplaceAll(text, []byte("\t"), []byte(" "))
 	}
-	top, err := decodeDocument(path, parsed)
+	root, err := decodeDocument(path, parsed)
 	if err != nil {
 		return nil, err
 	}
-	k := &File{Path: path, source: source, text: text, root: top}
+	k := &File{Path: path, source: source, text: text, root: root}
 	r := &nodeReader{path: path}
 	if k.decode(r); r.err != nil {
 		return nil, r.err
@@ -105,26 +132,23 @@ func Parse(path string, source []byte) (*File, error) {
 	return k, nil
 }
 
-// checkText says with a line what yaml would say without one.
+// checkText refuses text that is too large, not UTF-8, or contains control characters. The yaml
+// package would refuse such characters too, but without a line number.
 func checkText(path string, text []byte) error {
 	if len(text) > maxSize {
 		return tooLargeError(path)
 	}
 	for i := 0; i < len(text); {
+		problem := ""
 		r, size := utf8.DecodeRune(text[i:])
-		if r == utf8.RuneError && size == 1 {
-			return lineError(
-				path,
-				1+bytes.Count(text[:i], []byte("\n")),
-				"a character that is not UTF-8; save the file as UTF-8",
-			)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			problem = "a character that is not UTF-8; save the file as UTF-8"
+		case unicode.IsControl(r) && !strings.ContainsRune("\t\n\r\u0085", r):
+			problem = "a control character that YAML does not allow"
 		}
-		if unicode.IsControl(r) && !strings.ContainsRune("\t\n\r\u0085", r) {
-			return lineError(
-				path,
-				1+bytes.Count(text[:i], []byte("\n")),
-				"a control character that YAML does not allow",
-			)
+		if problem != "" {
+			return lineError(path, 1+bytes.Count(text[:i], []byte("\n")), problem)
 		}
 		i += size
 	}
@@ -132,58 +156,56 @@ func checkText(path string, text []byte) error {
 }
 
 func tooLargeError(path string) error {
-	return fmt.Errorf("%s has more than %d MiB: it is no kubeconfig", path, maxSize>>20)
+	return fmt.Errorf("%s is larger than %d MiB: it is not a kubeconfig", path, maxSize>>20)
 }
 
-func lineError(path string, line int, format string, a ...any) error {
-	return fmt.Errorf("%s, line %d: "+format, append([]any{path, line}, a...)...)
+func lineError(path string, line int, problem string) error {
+	return fmt.Errorf("%s, line %d: %s", path, line, problem)
 }
 
-// decodeDocument is the content of the only document in text; nil if it is empty.
+// decodeDocument returns the content of the only YAML document in text, or nil if text is empty.
 func decodeDocument(path string, text []byte) (*yaml.Node, error) {
-	var top *yaml.Node
+	var root *yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	for first := true; ; first = false {
 		var doc yaml.Node
 		if err := decoder.Decode(&doc); errors.Is(err, io.EOF) {
-			return top, nil
+			return root, nil
 		} else if err != nil {
 			return nil, yamlError(path, err)
 		}
-		if isEmpty(doc.Content[0]) {
+		content := doc.Content[0]
+		if isEmpty(content) {
 			continue
 		}
 		if !first {
-			return nil, lineError(
-				path,
-				doc.Content[0].Line,
-				"a second YAML document; clients read the first alone, so keep one in a file",
-			)
+			return nil, lineError(path, content.Line, "a second YAML document; "+
+				"clients read only the first, so keep one document per file")
 		}
-		top = doc.Content[0]
+		root = content
 	}
 }
 
-// yamlProblems are words for what yaml finds most often. Its own are not shown: some quote the
-// file.
+// yamlProblems maps the yaml package's most frequent errors to this package's words. Other errors
+// of the yaml package are not shown, because some of them quote the file.
 var yamlProblems = map[string]string{
-	"block sequence entries are not allowed in this context": "a '- ' that cannot stand there; is the indentation right?",
+	"block sequence entries are not allowed in this context": "a '- ' is not allowed here; check the indentation",
 	"could not find expected ':'":                            "a ':' is missing",
-	"did not find expected '-' indicator":                    "what is no item of its list, there or further down; is the indentation right?",
-	"did not find expected ',' or ']'":                       "a ',' or ']' is missing, there or further down",
-	"did not find expected ',' or '}'":                       "a ',' or '}' is missing, there or further down",
+	"did not find expected '-' indicator":                    "not an item of the list, here or below; check the indentation",
+	"did not find expected ',' or ']'":                       "a ',' or ']' is missing, here or below",
+	"did not find expected ',' or '}'":                       "a ',' or '}' is missing, here or below",
 	"did not find expected alphabetic or numeric character":  "a '&' or '*' without a name; are quotes missing?",
-	"did not find expected comment or line break":            "a block text ('|' or '>') that begins on the line of its sign",
-	"did not find expected key":                              "what is no key of its mapping, there or further down; is the indentation right?",
-	"did not find expected node content":                     "a value is missing, there or further down",
-	"found a tab character that violates indentation":        "a tab in the indentation; use blanks",
-	"found character that cannot start any token":            "a tab or another character that cannot stand there; are quotes missing?",
-	"found unexpected end of stream":                         "a quoted text does not end",
-	"found unknown escape character":                         `an escape in a quoted text (\…) that YAML does not know`,
-	"mapping values are not allowed in this context":         "a ':' that cannot stand there; is the indentation right, or are quotes missing?",
+	"did not find expected comment or line break":            "the text of a '|' or '>' block must start on the next line",
+	"did not find expected key":                              "not a key of the mapping, here or below; check the indentation",
+	"did not find expected node content":                     "a value is missing, here or below",
+	"found a tab character that violates indentation":        "a tab in the indentation; use spaces",
+	"found character that cannot start any token":            "a tab or another character that is not allowed here; are quotes missing?",
+	"found unexpected end of stream":                         "a quoted string is not closed",
+	"found unknown escape character":                         `an escape in a quoted string (\…) that YAML does not know`,
+	"mapping values are not allowed in this context":         "a ':' is not allowed here; check the indentation, or are quotes missing?",
 }
 
-// zeroBasedLines are the problems whose lines yaml counts from 0.
+// zeroBasedLines are the errors for which the yaml package counts lines from 0.
 var zeroBasedLines = []string{
 	"did not find expected '-' indicator",
 	"did not find expected ',' or ']'",
@@ -192,7 +214,7 @@ var zeroBasedLines = []string{
 	"did not find expected node content",
 }
 
-// yamlError says where and why a text is no YAML. It trusts no word of the library's.
+// yamlError says where and why text is not YAML. It copies only the line number from err.
 func yamlError(path string, err error) error {
 	where, line, problem := "", 0, strings.TrimPrefix(err.Error(), "yaml: ")
 	if n, _ := fmt.Sscanf(problem, "line %d: ", &line); n == 1 {
@@ -212,14 +234,14 @@ func yamlError(path string, err error) error {
 	return fmt.Errorf("%s%s: neither YAML nor JSON%s", path, where, words)
 }
 
-// decode fills k's fields from its nodes.
+// decode fills k's exported fields from its nodes. The caller checks r.err.
 func (k *File) decode(r *nodeReader) {
-	top := r.fields(k.root, "the file")
-	if kind := top.get("kind"); !slices.Contains([]string{"", "Config"}, r.text(kind, "kind")) {
-		r.fail(kind, "kind is not Config, so this is no kubeconfig")
+	root := r.fields(k.root, "the file")
+	if kind := root.get("kind"); !slices.Contains([]string{"", "Config"}, r.text(kind, "kind")) {
+		r.fail(kind, "kind is not Config, so this is not a kubeconfig")
 	}
-	k.CurrentContext = r.text(top.get("current-context"), "current-context")
-	for _, item := range r.items(top.get("contexts"), "contexts") {
+	k.CurrentContext = r.text(root.get("current-context"), "current-context")
+	for _, item := range r.items(root.get("contexts"), "contexts") {
 		entry := r.fields(item, "an entry of contexts")
 		c := r.fields(entry.get("context"), "context")
 		k.Contexts = append(k.Contexts, Context{
@@ -229,7 +251,7 @@ func (k *File) decode(r *nodeReader) {
 			Namespace: r.text(c.get("namespace"), "namespace"),
 		})
 	}
-	for _, item := range r.items(top.get("clusters"), "clusters") {
+	for _, item := range r.items(root.get("clusters"), "clusters") {
 		entry := r.fields(item, "an entry of clusters")
 		c := Cluster{Name: r.text(entry.get("name"), "name")}
 		for _, f := range r.fields(entry.get("cluster"), "cluster") {
@@ -240,7 +262,7 @@ func (k *File) decode(r *nodeReader) {
 		}
 		k.Clusters = append(k.Clusters, c)
 	}
-	k.userNodes = r.items(top.get("users"), "users")
+	k.userNodes = r.items(root.get("users"), "users")
 	for _, item := range k.userNodes {
 		k.Users = append(k.Users, r.user(item))
 	}
@@ -263,7 +285,7 @@ func (r *nodeReader) user(item *yaml.Node) User {
 }
 
 func (r *nodeReader) authProvider(n *yaml.Node) *AuthProvider {
-	if isEmpty(resolveAlias(n)) && resolveAlias(n).Kind == yaml.ScalarNode {
+	if isEmptyScalar(n) {
 		return nil
 	}
 	f := r.fields(n, "auth-provider")
@@ -278,7 +300,7 @@ func (r *nodeReader) authProvider(n *yaml.Node) *AuthProvider {
 }
 
 func (r *nodeReader) exec(n *yaml.Node) *Exec {
-	if isEmpty(resolveAlias(n)) && resolveAlias(n).Kind == yaml.ScalarNode {
+	if isEmptyScalar(n) {
 		return nil
 	}
 	f := r.fields(n, "exec")
@@ -294,10 +316,8 @@ func (r *nodeReader) exec(n *yaml.Node) *Exec {
 	}
 	for _, item := range r.items(f.get("env"), "env") {
 		v := r.fields(item, "an item of env")
-		e.Env = append(
-			e.Env,
-			EnvVar{r.text(v.get("name"), "name"), r.text(v.get("value"), "value")},
-		)
+		name, value := r.text(v.get("name"), "name"), r.text(v.get("value"), "value")
+		e.Env = append(e.Env, EnvVar{name, value})
 	}
 	return &e
 }

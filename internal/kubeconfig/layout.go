@@ -2,20 +2,22 @@ package kubeconfig
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// layout tells where in a text its nodes are. yaml says only in which line and column a node
-// begins; where it ends is found here, by rules that hold for what people and programs write. They
-// need not hold for all of YAML: whatever is edited by them is verified. A position that was not
-// found is negative or makes no sense; splices refuse it.
+// layout finds the positions of nodes in their text, in bytes. The yaml package reports only the
+// line and column where a node begins. layout finds the end by rules for what people and programs
+// write. The rules need not hold for all of YAML, because every edit is verified.
+//
+// A position that was not found is negative or outside of the text; splices.apply refuses it.
 type layout struct {
 	text  []byte
-	lines []int // where each begins
-	ascii bool  // a character is a byte
+	lines []int // positions of the lines' first bytes
+	ascii bool  // whether every character is one byte
 }
 
 func newLayout(text []byte) layout {
@@ -33,9 +35,10 @@ func newLayout(text []byte) layout {
 	return l
 }
 
-var lineBreaks = []string{"\r\n", "\n", "\r", "\u0085", "\u2028", "\u2029"} // YAML 1.1's
+// lineBreaks are the line breaks of YAML 1.1.
+var lineBreaks = []string{"\r\n", "\n", "\r", "\u0085", "\u2028", "\u2029"}
 
-// lineBreak is the length of the line break at a position, 0 if there is none.
+// lineBreak returns the length of the line break at a position, or 0 if there is none.
 func (l layout) lineBreak(at int) int {
 	if at < 0 || at >= len(l.text) || l.text[at] > '\r' && l.text[at] < 0x80 {
 		return 0
@@ -48,7 +51,7 @@ func (l layout) lineBreak(at int) int {
 	return 0
 }
 
-// byteAt is 0 outside of the text.
+// byteAt returns the byte at a position, or 0 outside of the text.
 func (l layout) byteAt(at int) byte {
 	if at < 0 || at >= len(l.text) {
 		return 0
@@ -56,6 +59,7 @@ func (l layout) byteAt(at int) byte {
 	return l.text[at]
 }
 
+// between returns the text between two positions, or "" if there is none.
 func (l layout) between(from, to int) string {
 	if from < 0 || to > len(l.text) || from > to {
 		return ""
@@ -63,20 +67,16 @@ func (l layout) between(from, to int) string {
 	return string(l.text[from:to])
 }
 
-// lineStart is where the line begins in which a position is.
+// lineStart returns the start of the line that contains a position.
 func (l layout) lineStart(at int) int {
-	low, high := 0, len(l.lines)
-	for high-low > 1 {
-		if middle := (low + high) / 2; l.lines[middle] <= at {
-			low = middle
-		} else {
-			high = middle
-		}
+	i, found := slices.BinarySearch(l.lines, at)
+	if !found {
+		i--
 	}
-	return l.lines[low]
+	return l.lines[max(i, 0)]
 }
 
-// lineEnd is where the line ends in which a position is, before its break.
+// lineEnd returns the end of the line that contains a position, before its line break.
 func (l layout) lineEnd(at int) int {
 	for at >= 0 && at < len(l.text) && l.lineBreak(at) == 0 {
 		at++
@@ -84,7 +84,8 @@ func (l layout) lineEnd(at int) int {
 	return at
 }
 
-// eol is the line break that the neighbourhood of a position uses.
+// eol returns the line break to use for lines inserted at a position: that of the line there, or of
+// the line before if the last line has none.
 func (l layout) eol(at int) string {
 	end := l.lineEnd(at)
 	if end >= len(l.text) && l.lineStart(at) > 0 {
@@ -99,7 +100,7 @@ func (l layout) eol(at int) string {
 	return "\n"
 }
 
-// begin is where a node begins, with its anchor and tag.
+// begin returns the position of a node, including its anchor and tag.
 func (l layout) begin(n *yaml.Node) int {
 	if n.Line < 1 || n.Line > len(l.lines) {
 		return -1
@@ -115,7 +116,7 @@ func (l layout) begin(n *yaml.Node) int {
 	return at
 }
 
-// contentStart is where a node begins, without its anchor and tag.
+// contentStart returns the position of a node's content, after its anchor and tag.
 func (l layout) contentStart(n *yaml.Node) int {
 	at := l.begin(n)
 	after := at
@@ -127,12 +128,12 @@ func (l layout) contentStart(n *yaml.Node) int {
 		at = l.skipSpace(after)
 	}
 	if n.Kind == yaml.ScalarNode && n.Value == "" && !isQuoted(n) && !isBlockScalar(n) {
-		return after // nothing follows, not even in the next line
+		return after // an empty value; what skipSpace found belongs to another node
 	}
 	return at
 }
 
-// skipSpace passes blanks, line breaks and comments.
+// skipSpace returns the next position that is not in space, a line break or a comment.
 func (l layout) skipSpace(at int) int {
 	for at >= 0 && at < len(l.text) {
 		c := l.text[at]
@@ -154,8 +155,8 @@ func isBlockScalar(n *yaml.Node) bool { return n.Style&(yaml.LiteralStyle|yaml.F
 
 func isFlow(n *yaml.Node) bool { return n.Style&yaml.FlowStyle != 0 }
 
-// end is where a node ends. indent is the column, counted from 0, of the mapping or list that it is
-// in.
+// end returns the position after a node. indent is the column, counted from 0, of the mapping or
+// list that contains it.
 func (l layout) end(n *yaml.Node, indent int) int {
 	at := l.contentStart(n)
 	switch {
@@ -169,6 +170,8 @@ func (l layout) end(n *yaml.Node, indent int) int {
 	return l.end(n.Content[len(n.Content)-1], l.indent(n))
 }
 
+// flowEnd returns the position after the closing bracket of a flow collection that begins at a
+// position.
 func (l layout) flowEnd(n *yaml.Node, at int) int {
 	at++
 	if len(n.Content) > 0 {
@@ -183,7 +186,7 @@ func (l layout) flowEnd(n *yaml.Node, at int) int {
 	return at + 1
 }
 
-// indent is the column, counted from 0, of a block mapping's keys or of a block list's dashes.
+// indent returns the column, counted from 0, of a block mapping's keys or a block list's dashes.
 func (l layout) indent(n *yaml.Node) int {
 	at := l.contentStart(n)
 	if n.Kind == yaml.MappingNode {
@@ -192,6 +195,7 @@ func (l layout) indent(n *yaml.Node) int {
 	return at - l.lineStart(at)
 }
 
+// scalarEnd returns the position after a scalar whose content begins at a position.
 func (l layout) scalarEnd(n *yaml.Node, at, indent int) int {
 	switch {
 	case n.Style&yaml.DoubleQuotedStyle != 0:
@@ -220,8 +224,8 @@ func (l layout) scalarEnd(n *yaml.Node, at, indent int) int {
 	return l.plainScalarEnd(n.Value, at)
 }
 
-// plainScalarEnd goes along an unquoted text with its value in hand: a line break is a blank there,
-// and further ones are line breaks.
+// plainScalarEnd returns the position after an unquoted scalar by matching its value. In the text,
+// one line break stands for a space in the value, and n of them stand for n-1 line breaks.
 func (l layout) plainScalarEnd(value string, at int) int {
 	for value != "" {
 		if l.lineBreak(at) == 0 && strings.IndexByte(" \t", l.byteAt(at)) < 0 {
@@ -249,22 +253,21 @@ func (l layout) plainScalarEnd(value string, at int) int {
 		default:
 			folded = strings.Repeat("\n", breaks-1)
 		}
-		rest, found := strings.CutPrefix(value, folded)
-		if !found {
+		if !strings.HasPrefix(value, folded) {
 			return -1
 		}
-		value = rest
+		value = value[len(folded):]
 	}
 	return at
 }
 
-// blockScalarEnd is the end of the last line of a text in the style '|' or '>'. Empty lines after
-// it count when they may be part of the value.
+// blockScalarEnd returns the end of the last line of a block scalar, '|' or '>'. Empty lines after
+// the text count if they may be part of the value.
 func (l layout) blockScalarEnd(at, indent int) int {
 	end := l.lineEnd(at)
 	header, _, _ := strings.Cut(l.between(at, end), "#")
 	keep := strings.Contains(header, "+")
-	own := -1 // the text's own indentation
+	own := -1 // the indentation of the scalar's text; not known yet
 	if i := strings.IndexAny(header, "123456789"); i >= 0 {
 		own = max(indent, 0) + int(header[i]-'0')
 	}

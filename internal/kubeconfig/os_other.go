@@ -7,6 +7,6 @@ import (
 	"os"
 )
 
-// copyOwnership does nothing: a new file has the access list of its folder, and a read-only one is
-// never replaced.
+// copyOwnership does nothing. A new file inherits the access control list of its directory, and
+// checkReplaceable never lets a read-only file be replaced.
 func copyOwnership(*os.File, fs.FileInfo) error { return nil }

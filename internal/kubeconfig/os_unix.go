@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// copyOwnership gives a file the owner, group and mode of another, as far as this user may. A group
-// that cannot be kept loses its rights: they would go to another one.
+// copyOwnership gives f the mode of another file, and its owner and group as far as this process
+// may. If the group cannot be kept, f gets no group permissions: they would go to another group.
 func copyOwnership(f *os.File, from fs.FileInfo) error {
 	mode := from.Mode().Perm()
 	if st, ok := from.Sys().(*syscall.Stat_t); ok {

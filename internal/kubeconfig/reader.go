@@ -6,8 +6,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// nodeReader takes nodes for what they should be. Its first error stays; from then on everything is
-// empty.
+// nodeReader reads values of expected types from YAML nodes. It records the first error in err, and
+// returns empty values from then on.
 type nodeReader struct {
 	path    string
 	err     error
@@ -15,11 +15,13 @@ type nodeReader struct {
 }
 
 const (
-	maxVisited = 1 << 20 // far more than a file without aliases needs; a few lines of aliases could need any number
-	maxDepth   = 100     // of a cluster's fields
+	// maxVisited bounds the work that a few lines of nested aliases can cause. A file without
+	// aliases needs far less.
+	maxVisited = 1 << 20
+	maxDepth   = 100 // of a cluster's fields
 )
 
-// field is a member of a mapping, or of one that is merged into it ("<<").
+// field is a member of a mapping, or of a mapping that is merged into it ("<<").
 type field struct {
 	key, value *yaml.Node
 	merged     bool
@@ -34,7 +36,7 @@ func (f fields) find(name string) *field {
 	return nil
 }
 
-// get returns a field's value, nil if there is none.
+// get returns a field's value, or nil if there is no such field.
 func (f fields) get(name string) *yaml.Node {
 	if found := f.find(name); found != nil {
 		return found.value
@@ -42,6 +44,7 @@ func (f fields) get(name string) *yaml.Node {
 	return nil
 }
 
+// resolveAlias returns the node that an alias stands for, or n itself if n is not an alias.
 func resolveAlias(n *yaml.Node) *yaml.Node {
 	if n != nil && n.Kind == yaml.AliasNode {
 		return n.Alias
@@ -49,21 +52,27 @@ func resolveAlias(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// isEmpty says whether a field that has this value could as well be absent.
+// isEmpty reports whether a field with this value means the same as an absent field.
 func isEmpty(n *yaml.Node) bool {
 	return n == nil || isNull(n) || n.Kind == yaml.ScalarNode && n.Value == "" ||
 		n.Kind != yaml.ScalarNode && len(n.Content) == 0
 }
 
+// isEmptyScalar reports whether a value is null or an empty string.
+func isEmptyScalar(n *yaml.Node) bool {
+	n = resolveAlias(n)
+	return isEmpty(n) && n.Kind == yaml.ScalarNode
+}
+
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-func (r *nodeReader) fail(n *yaml.Node, what string) {
+func (r *nodeReader) fail(n *yaml.Node, problem string) {
 	if r.err == nil {
-		r.err = lineError(r.path, n.Line, "%s", what)
+		r.err = lineError(r.path, n.Line, problem)
 	}
 }
 
-// visit counts the nodes that are looked at.
+// visit counts visited nodes and reports whether reading may go on.
 func (r *nodeReader) visit(n *yaml.Node) bool {
 	if r.visited += 1 + len(n.Content); r.visited > maxVisited {
 		r.fail(n, "too many entries, or aliases")
@@ -71,32 +80,32 @@ func (r *nodeReader) visit(n *yaml.Node) bool {
 	return r.err == nil
 }
 
-// fields are the members of a mapping in the file's order, then those merged into it; null and nil
-// have none.
-func (r *nodeReader) fields(n *yaml.Node, what string) fields {
+// fields returns the members of a mapping in the file's order, followed by those merged into it.
+// Null and nil have none. name is what errors call the mapping.
+func (r *nodeReader) fields(n *yaml.Node, name string) fields {
 	n = resolveAlias(n)
 	if n == nil || isNull(n) {
 		return nil
 	}
-	return r.merge(nil, n, what, map[*yaml.Node]bool{})
+	return r.merge(nil, n, name, map[*yaml.Node]bool{})
 }
 
-// merge adds a mapping's members that are not yet there. A mapping that is merged again (done)
-// would add nothing.
-func (r *nodeReader) merge(all fields, n *yaml.Node, what string, done map[*yaml.Node]bool) fields {
+// merge appends the members of a mapping whose keys are not in all. seen holds the mappings that
+// were merged before; merging one again would add nothing.
+func (r *nodeReader) merge(all fields, n *yaml.Node, name string, seen map[*yaml.Node]bool) fields {
 	if n.Kind != yaml.MappingNode {
-		r.fail(n, what+" is not a mapping")
+		r.fail(n, name+" is not a mapping")
 	}
-	if done[n] || !r.visit(n) {
+	if seen[n] || !r.visit(n) {
 		return all
 	}
-	merged := len(done) > 0
-	done[n] = true
-	above := map[string]bool{}
+	merged := len(seen) > 0
+	seen[n] = true
+	overridden := map[string]bool{}
 	for _, f := range all {
-		above[f.key.Value] = true
+		overridden[f.key.Value] = true
 	}
-	here := map[string]bool{}
+	own := map[string]bool{}
 	var bases []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
@@ -104,15 +113,15 @@ func (r *nodeReader) merge(all fields, n *yaml.Node, what string, done map[*yaml
 			r.fail(key, "a key that is not a string")
 			return nil
 		}
-		if here[key.Value] {
-			r.fail(key, "a key that stands above already in the same mapping")
+		if own[key.Value] {
+			r.fail(key, "a duplicate key in the same mapping")
 			return nil
 		}
-		here[key.Value] = true
+		own[key.Value] = true
 		switch {
 		case key.ShortTag() == "!!merge":
 			bases = append(bases, value)
-		case !above[key.Value]:
+		case !overridden[key.Value]:
 			all = append(all, field{key, value, merged})
 		}
 	}
@@ -122,20 +131,20 @@ func (r *nodeReader) merge(all fields, n *yaml.Node, what string, done map[*yaml
 			list = resolveAlias(base).Content
 		}
 		for _, b := range list {
-			all = r.merge(all, resolveAlias(b), "what is merged ('<<')", done)
+			all = r.merge(all, resolveAlias(b), "the value of a merge key ('<<')", seen)
 		}
 	}
 	return all
 }
 
-// items are the items of a list; null and nil have none.
-func (r *nodeReader) items(n *yaml.Node, what string) []*yaml.Node {
+// items returns the items of a list. Null and nil have none.
+func (r *nodeReader) items(n *yaml.Node, name string) []*yaml.Node {
 	n = resolveAlias(n)
 	if n == nil || isNull(n) {
 		return nil
 	}
 	if n.Kind != yaml.SequenceNode {
-		r.fail(n, what+" is not a list")
+		r.fail(n, name+" is not a list")
 	}
 	if !r.visit(n) {
 		return nil
@@ -143,14 +152,14 @@ func (r *nodeReader) items(n *yaml.Node, what string) []*yaml.Node {
 	return n.Content
 }
 
-// text is the text of any scalar; that of null and nil is empty.
-func (r *nodeReader) text(n *yaml.Node, what string) string {
+// text returns the text of any scalar. The text of null and nil is empty.
+func (r *nodeReader) text(n *yaml.Node, name string) string {
 	n = resolveAlias(n)
 	if n == nil || isNull(n) {
 		return ""
 	}
 	if n.Kind != yaml.ScalarNode || n.ShortTag() == "!!binary" {
-		r.fail(n, what+" is not a string")
+		r.fail(n, name+" is not a string")
 	}
 	if !r.visit(n) {
 		return ""
@@ -158,47 +167,31 @@ func (r *nodeReader) text(n *yaml.Node, what string) string {
 	return n.Value
 }
 
-// bools are those of the YAML that clients speak, 1.1.
+// bools are the bools of YAML 1.1, the version that clients read.
 var bools = map[string]bool{
-	"true":  true,
-	"True":  true,
-	"TRUE":  true,
-	"yes":   true,
-	"Yes":   true,
-	"YES":   true,
-	"on":    true,
-	"On":    true,
-	"ON":    true,
-	"false": false,
-	"False": false,
-	"FALSE": false,
-	"no":    false,
-	"No":    false,
-	"NO":    false,
-	"off":   false,
-	"Off":   false,
-	"OFF":   false,
+	"true": true, "True": true, "TRUE": true, "false": false, "False": false, "FALSE": false,
+	"yes": true, "Yes": true, "YES": true, "no": false, "No": false, "NO": false,
+	"on": true, "On": true, "ON": true, "off": false, "Off": false, "OFF": false,
 }
 
-func (r *nodeReader) bool(n *yaml.Node, what string) *bool {
+// bool returns the value of a bool, and nil for null and nil.
+func (r *nodeReader) bool(n *yaml.Node, name string) *bool {
 	n = resolveAlias(n)
 	if n == nil || isNull(n) {
 		return nil
 	}
 	value, ok := bools[n.Value]
 	if !ok || n.Kind != yaml.ScalarNode || isQuoted(n) {
-		r.fail(n, what+" is neither true nor false")
+		r.fail(n, name+" is neither true nor false")
 	}
 	return &value
 }
 
-func isQuoted(
-	n *yaml.Node,
-) bool {
+func isQuoted(n *yaml.Node) bool {
 	return n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0
 }
 
-// goValue is a value in Go's own types, those of JSON.
+// goValue returns a value in the types that Cluster.Fields documents.
 func (r *nodeReader) goValue(n *yaml.Node, depth int) any {
 	n = resolveAlias(n)
 	if depth > maxDepth {
@@ -223,8 +216,8 @@ func (r *nodeReader) goValue(n *yaml.Node, depth int) any {
 	}
 	var value any = n.Value
 	if slices.Contains([]string{"!!bool", "!!int", "!!float", "!!null"}, n.ShortTag()) {
-		if err := n.Decode(&value); err != nil { // its words may quote the value
-			r.fail(n, "a value that is not what its tag says")
+		if err := n.Decode(&value); err != nil { // err may quote the value
+			r.fail(n, "a value that does not match its tag")
 		}
 	}
 	return value

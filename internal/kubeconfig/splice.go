@@ -8,39 +8,36 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// splice is a piece of a text and what takes its place.
+// splice replaces a range of a text, in bytes.
 type splice struct {
 	from, to int
 	text     string
 }
 
-// splices are changes of a text. Whoever asks for one that cannot be made leaves a mark in odd.
+// splices collects changes of a text. A method that cannot make its change safely calls
+// markUnsupported instead of returning an error.
 type splices struct {
 	layout
 	block           blockStyle
-	quoteAll        bool // keys and strings are quoted
+	quoteAll        bool // whether keys and strings are quoted
 	list            []splice
-	unsupportedLine int // the line of what cannot be edited
+	unsupportedLine int // line of a node that cannot be edited, or 0
 }
 
 func (s *splices) markUnsupported(n *yaml.Node) { s.unsupportedLine = max(n.Line, 1) }
 
-func (s *splices) replace(
-	from, to int,
-	text string,
-) {
+func (s *splices) replace(from, to int, text string) {
 	s.list = append(s.list, splice{from, to, text})
 }
 
 func (s *splices) insert(at int, text string) { s.replace(at, at, text) }
 
-// apply is the text with all splices, those at one place in the order in which they were made. It
-// is false where they make no sense.
+// apply returns the text with all splices made. Splices at the same position keep the order in
+// which they were collected. apply returns false if splices overlap or lie outside of the text.
 func (s *splices) apply() ([]byte, bool) {
-	slices.SortStableFunc(
-		s.list,
-		func(a, b splice) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) },
-	)
+	slices.SortStableFunc(s.list, func(a, b splice) int {
+		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to))
+	})
 	var out []byte
 	at := 0
 	for _, p := range s.list {
@@ -53,8 +50,7 @@ func (s *splices) apply() ([]byte, bool) {
 	return append(out, s.text[at:]...), true
 }
 
-// ownMember is a member of a mapping itself, not of one that is merged into it; nils if there is
-// none.
+// ownMember returns a member of the mapping itself, not of one that is merged into it, or nils.
 func ownMember(mapping *yaml.Node, name string) (key, value *yaml.Node) {
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		if mapping.Content[i].Value == name {
@@ -64,15 +60,12 @@ func ownMember(mapping *yaml.Node, name string) (key, value *yaml.Node) {
 	return nil, nil
 }
 
-// isEditable says whether a mapping or list stands there with something in it, and is not an alias
-// of one elsewhere.
-func isEditable(
-	n *yaml.Node,
-) bool {
+// isEditable reports whether n is a mapping or list with content. An alias of one is not.
+func isEditable(n *yaml.Node) bool {
 	return n != nil && n.Kind != yaml.AliasNode && len(n.Content) > 0
 }
 
-// column is the indentation of a block collection; in flow there is none.
+// column returns the indentation of a block collection, and 0 for a flow collection.
 func (l layout) column(n *yaml.Node) int {
 	if isFlow(n) {
 		return 0
@@ -80,8 +73,7 @@ func (l layout) column(n *yaml.Node) int {
 	return l.indent(n)
 }
 
-// setMember gives a member of a mapping a value: in the place of the old one, else at the mapping's
-// end.
+// setMember sets the value of a mapping's member. It adds a missing member at the mapping's end.
 func (s *splices) setMember(mapping *yaml.Node, name string, value any) {
 	key, old := ownMember(mapping, name)
 	column := s.column(mapping)
@@ -111,7 +103,7 @@ func (s *splices) setMember(mapping *yaml.Node, name string, value any) {
 	}
 }
 
-// insertLines adds lines after the one in which a position is.
+// insertLines adds lines after the line that contains a position.
 func (s *splices) insertLines(at int, lines []string) {
 	eol, at := s.eol(at), s.lineEnd(at)
 	for _, line := range lines {
@@ -119,7 +111,8 @@ func (s *splices) insertLines(at int, lines []string) {
 	}
 }
 
-// flowStyleOf is that of the members that stand between a node's brackets, and their indentation.
+// flowStyleOf returns the style of the members between n's brackets, and the indentation of their
+// lines, which is empty if they share a line.
 func (s *splices) flowStyleOf(n *yaml.Node) (f flowStyle, indent string) {
 	f = flowStyle{separator: ", ", colon: ": ", quoted: s.quoteAll}
 	step := 1
@@ -138,16 +131,14 @@ func (s *splices) flowStyleOf(n *yaml.Node) (f flowStyle, indent string) {
 	}
 	lead := s.between(s.contentStart(n)+1, s.begin(n.Content[0]))
 	if len(n.Content) > step {
-		lead = strings.TrimPrefix(
-			s.between(s.end(n.Content[step-1], 0), s.begin(n.Content[step])),
-			",",
-		)
+		lead = s.between(s.end(n.Content[step-1], 0), s.begin(n.Content[step]))
+		lead = strings.TrimPrefix(lead, ",")
 	}
 	if strings.Trim(lead, " \t\r\n") != "" || lead != "" && !strings.ContainsAny(lead, "\n") {
 		return f, ""
 	}
 	if lead == "" && len(n.Content) == step {
-		return f, "" // nobody says how members are separated
+		return f, "" // a single member shows no separator
 	}
 	f.separator = "," + lead
 	if lead == "" {
@@ -155,21 +146,19 @@ func (s *splices) flowStyleOf(n *yaml.Node) (f flowStyle, indent string) {
 	}
 	indent = lead[strings.LastIndexByte(lead, '\n')+1:]
 	last := s.flowEnd(n, s.contentStart(n)) - 1
-	if outer := s.between(
-		s.lineStart(last),
-		last,
-	); strings.Trim(outer, " \t") == "" &&
-		strings.HasPrefix(indent, outer) {
+	outer := s.between(s.lineStart(last), last)
+	if strings.Trim(outer, " \t") == "" && strings.HasPrefix(indent, outer) {
 		f.unit = indent[len(outer):]
 	}
 	return f, indent
 }
 
-// setValue writes text in the place of a node; its anchor and tag stay.
+// setValue replaces the content of a node by text. Its anchor and tag stay, and so does a comment
+// after the sign of a block scalar.
 func (s *splices) setValue(n *yaml.Node, column int, text string) {
 	from, to := s.contentStart(n), s.end(n, column)
 	if from == to && strings.IndexByte(" \t", s.byteAt(from-1)) < 0 {
-		text = " " + text // right after a colon or a dash
+		text = " " + text // the position is right after a colon or a dash
 	}
 	if comment := s.headerComment(n); comment >= 0 {
 		s.replace(from, comment, text+" ")
@@ -178,8 +167,8 @@ func (s *splices) setValue(n *yaml.Node, column int, text string) {
 	s.replace(from, to, text)
 }
 
-// headerComment is where the comment begins in the line of a block text's sign; negative if there
-// is none.
+// headerComment returns the position of the comment on the line with a block scalar's sign, '|' or
+// '>', or a negative number if there is none.
 func (s *splices) headerComment(n *yaml.Node) int {
 	from := s.contentStart(n)
 	i := strings.IndexByte(s.between(from, s.lineEnd(from)), '#')
@@ -189,7 +178,7 @@ func (s *splices) headerComment(n *yaml.Node) int {
 	return from + i
 }
 
-// replaceMember writes another member in a member's lines, or between its commas.
+// replaceMember replaces a member by another one, in its lines or between its commas.
 func (s *splices) replaceMember(mapping, key, value *yaml.Node, m member) {
 	column := s.column(mapping)
 	from, to := s.begin(key), s.end(value, column)
@@ -203,7 +192,7 @@ func (s *splices) replaceMember(mapping, key, value *yaml.Node, m member) {
 	s.replace(from, s.lineEnd(to), strings.Join(lines, s.eol(from)))
 }
 
-// removeMember removes a member with its lines, or with a comma.
+// removeMember removes a member and its lines, or one of its commas.
 func (s *splices) removeMember(mapping, key, value *yaml.Node) {
 	column := s.column(mapping)
 	if isFlow(mapping) {
@@ -211,14 +200,14 @@ func (s *splices) removeMember(mapping, key, value *yaml.Node) {
 		s.removeFlow(mapping, 2, i/2, i/2+1)
 		return
 	}
-	if s.begin(key) != s.lineStart(s.begin(key))+column { // not the first in its line
-		s.markUnsupported(key)
+	if s.begin(key) != s.lineStart(s.begin(key))+column {
+		s.markUnsupported(key) // the line starts with something else, such as a dash
 	}
 	s.removeLines(s.begin(key), s.end(value, column))
 }
 
-// removeLines removes the lines from that of one position to that of another, and the line break
-// before them: what is inserted after them goes behind the one that stays.
+// removeLines removes the lines from one position to another, and the line break before them. The
+// break after them stays, for lines that are inserted in their place.
 func (s *splices) removeLines(from, to int) {
 	if start := s.lineStart(from); start > 0 {
 		s.replace(s.lineEnd(s.lineStart(start-1)), s.lineEnd(to), "")
@@ -227,7 +216,7 @@ func (s *splices) removeLines(from, to int) {
 	s.replace(0, s.lineEnd(to)+s.lineBreak(s.lineEnd(to)), "")
 }
 
-// dashPosition is where the dash of a block list's item is.
+// dashPosition returns the position of the dash of item i of a block list.
 func (s *splices) dashPosition(list *yaml.Node, i int) int {
 	column, at := s.indent(list), s.begin(list.Content[i])
 	for start := s.lineStart(at); start >= 0 && at >= 0; start = s.lineStart(start - 1) {
@@ -243,19 +232,16 @@ func (s *splices) dashPosition(list *yaml.Node, i int) int {
 	return -1
 }
 
-// dashWidth is how many columns a block list's items are to the right of their dashes.
+// dashWidth returns the number of columns from a block list's dashes to its items.
 func (s *splices) dashWidth(list *yaml.Node) int {
-	dash := s.contentStart(list)
-	if at := s.begin(
-		list.Content[0],
-	); at > dash+1 &&
-		strings.Trim(s.between(dash+1, at), " ") == "" {
-		return at - dash
+	dash, item := s.contentStart(list), s.begin(list.Content[0])
+	if item > dash+1 && strings.Trim(s.between(dash+1, item), " ") == "" {
+		return item - dash
 	}
 	return 2
 }
 
-// insertItems adds items to a list that has some, before the one with the index at.
+// insertItems adds items to a list that is not empty, before the item with the index at.
 func (s *splices) insertItems(list *yaml.Node, at int, items []any) {
 	column := s.column(list)
 	if isFlow(list) {
@@ -282,7 +268,7 @@ func (s *splices) insertItems(list *yaml.Node, at int, items []any) {
 	}
 }
 
-// removeItems removes the items from..to of a list that keeps or gets others. Comments stay.
+// removeItems removes the items from..to-1 of a list that keeps or gets other items. Comments stay.
 func (s *splices) removeItems(list *yaml.Node, from, to int) {
 	if isFlow(list) {
 		s.removeFlow(list, 1, from, to)
@@ -305,8 +291,8 @@ func (s *splices) removeItems(list *yaml.Node, from, to int) {
 	}
 }
 
-// removeFlow removes the members from..to between brackets; each has so many nodes. Comments
-// between them stay.
+// removeFlow removes the members from..to-1 of a flow collection whose members have that many nodes
+// each. Comments between them stay.
 func (s *splices) removeFlow(n *yaml.Node, nodes, from, to int) {
 	count := len(n.Content) / nodes
 	begin := func(i int) int { return s.begin(n.Content[i*nodes]) }
@@ -330,19 +316,20 @@ func (s *splices) removeFlow(n *yaml.Node, nodes, from, to int) {
 		}
 		return
 	}
-	for i := from; i < to; i++ { // YAML takes a comma after the last one
+	for i := from; i < to; i++ { // YAML allows a comma after the last member
 		s.replace(begin(i), end(i), "")
 		s.removeComma(end(i))
 	}
 }
 
+// removeComma removes a comma that follows a position, past spaces and comments.
 func (s *splices) removeComma(after int) {
 	if comma := s.skipSpace(after); s.byteAt(comma) == ',' {
 		s.replace(comma, comma+1, "")
 	}
 }
 
-// clearList makes a list that is a member of a mapping the empty list. Comments stay.
+// clearList makes the list with the given key of a mapping an empty list. Comments stay.
 func (s *splices) clearList(key, list *yaml.Node) {
 	if isFlow(list) {
 		s.removeFlow(list, 1, 0, len(list.Content))

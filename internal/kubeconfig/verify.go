@@ -7,46 +7,38 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// verify reads an edited file and returns 0 if its user i has the goal for its stanza and nothing
-// else differs, node by node. Otherwise it returns the line, in the file as it was, that was in the
-// way.
-func (k *File) verify(edited []byte, i int, goal Exec) (line int) {
+// verify parses an edited file and compares it with k node by node. It returns 0 if user i has the
+// exec config goal and no auth-provider, and nothing else differs. Otherwise it returns the line in
+// k's text to report in an error.
+func (k *File) verify(text []byte, i int, goal Exec) (line int) {
 	line = k.Users[i].Line
-	now, err := Parse(k.Path, edited)
-	if err != nil || json.Valid(k.text) && !json.Valid(now.text) || len(now.Users) != len(k.Users) {
+	after, err := Parse(k.Path, text)
+	if err != nil || json.Valid(k.text) && !json.Valid(after.text) ||
+		len(after.Users) != len(k.Users) {
 		return line
 	}
-	u := now.Users[i]
+	u := after.Users[i]
 	if u.Exec == nil || !u.Exec.equal(goal) || u.AuthProvider != nil || u.Name != k.Users[i].Name ||
 		!slices.Equal(u.OtherFields, k.Users[i].OtherFields) {
 		return line
 	}
 	c := comparison{seen: map[[2]*yaml.Node]bool{}}
-	c.compareExcept(k.root, now.root, "users")
+	c.compareExcept(k.root, after.root, "users")
 	for j := range k.userNodes {
 		if j != i {
-			c.compare(k.userNodes[j], now.userNodes[j])
+			c.compare(k.userNodes[j], after.userNodes[j])
 		}
 	}
-	was, is := c.compareExcept(k.userNodes[i], now.userNodes[i], "user")
-	was, is = c.compareExcept(was.get("user"), is.get("user"), "exec", "auth-provider")
-	was, is = c.compareExcept(
-		was.get("exec"),
-		is.get("exec"),
-		"apiVersion",
-		"command",
-		"args",
-		"env",
-		"installHint",
-		"interactiveMode",
-		"provideClusterInfo",
-	)
-	before, after := c.r.items(was.get("env"), ""), c.r.items(is.get("env"), "")
-	for j, v := range before {
+	old, edited := c.compareExcept(k.userNodes[i], after.userNodes[i], "user")
+	old, edited = c.compareExcept(old.get("user"), edited.get("user"), "exec", "auth-provider")
+	old, edited = c.compareExcept(old.get("exec"), edited.get("exec"), "apiVersion", "command",
+		"args", "env", "installHint", "interactiveMode", "provideClusterInfo")
+	oldEnv, newEnv := c.r.items(old.get("env"), ""), c.r.items(edited.get("env"), "")
+	for j, v := range oldEnv {
 		if goal.Env[j] == k.Users[i].Exec.Env[j] {
-			c.compare(v, after[j])
+			c.compare(v, newEnv[j])
 		} else {
-			c.compareExcept(v, after[j], "value")
+			c.compareExcept(v, newEnv[j], "value")
 		}
 	}
 	if c.r.err != nil {
@@ -55,12 +47,12 @@ func (k *File) verify(edited []byte, i int, goal Exec) (line int) {
 	return c.line
 }
 
-// comparison finds the first line in which an older tree differs from a newer one. An alias is what
-// it stands for.
+// comparison finds the first difference between an old and a new tree. An alias equals the node
+// that it stands for.
 type comparison struct {
 	r    nodeReader
-	seen map[[2]*yaml.Node]bool
-	line int
+	seen map[[2]*yaml.Node]bool // pairs that were compared; a cycle of aliases would not end
+	line int                    // line of the first difference in the old tree, or 0
 }
 
 func (c *comparison) markDifference(n *yaml.Node) {
@@ -69,32 +61,33 @@ func (c *comparison) markDifference(n *yaml.Node) {
 	}
 }
 
-// compareExcept compares mappings without some fields, and returns all of them.
-func (c *comparison) compareExcept(a, b *yaml.Node, names ...string) (was, is fields) {
-	was, is = c.r.fields(a, ""), c.r.fields(b, "")
-	named := func(f field) bool { return slices.Contains(names, f.key.Value) }
-	w, i := slices.DeleteFunc(slices.Clone(was), named), slices.DeleteFunc(slices.Clone(is), named)
-	for j, f := range w {
-		if len(i) != len(w) {
+// compareExcept compares two mappings without the named fields. It returns all their fields.
+func (c *comparison) compareExcept(a, b *yaml.Node, names ...string) (old, edited fields) {
+	old, edited = c.r.fields(a, ""), c.r.fields(b, "")
+	excepted := func(f field) bool { return slices.Contains(names, f.key.Value) }
+	was := slices.DeleteFunc(slices.Clone(old), excepted)
+	is := slices.DeleteFunc(slices.Clone(edited), excepted)
+	for i, f := range was {
+		if len(is) != len(was) {
 			c.markDifference(f.key)
 			break
 		}
-		c.compare(f.key, i[j].key)
-		c.compare(f.value, i[j].value)
+		c.compare(f.key, is[i].key)
+		c.compare(f.value, is[i].value)
 	}
-	if len(i) > 0 && len(w) == 0 {
-		c.markDifference(i[0].key)
+	if len(is) > 0 && len(was) == 0 {
+		c.markDifference(is[0].key)
 	}
-	return was, is
+	return old, edited
 }
 
 func (c *comparison) compare(a, b *yaml.Node) {
 	a, b = resolveAlias(a), resolveAlias(b)
-	if pair := [2]*yaml.Node{a, b}; c.line != 0 || c.seen[pair] {
+	pair := [2]*yaml.Node{a, b}
+	if c.line != 0 || c.seen[pair] {
 		return
-	} else {
-		c.seen[pair] = true
 	}
+	c.seen[pair] = true
 	if a.Kind != b.Kind || a.ShortTag() != b.ShortTag() || a.Value != b.Value ||
 		len(a.Content) != len(b.Content) {
 		c.markDifference(a)

@@ -16,9 +16,10 @@ import (
 	"github.com/rogpeppe/go-internal/robustio"
 )
 
-// Paths are the kubeconfig files that count, in the order in which they do, whether they exist or
-// not: explicit alone if there is one, else those in $KUBECONFIG, else ~/.kube/config. They are
-// those that kubectl reads.
+// Paths returns the paths of the kubeconfig files that kubectl reads, in order of precedence,
+// whether they exist or not. They are explicit alone if it is not empty, otherwise the list in
+// $KUBECONFIG without empty and repeated paths, otherwise ~/.kube/config. Paths returns none if
+// there is no home directory.
 func Paths(explicit string, getenv func(string) string) (files []string) {
 	if explicit != "" {
 		return []string{explicit}
@@ -38,15 +39,22 @@ func Paths(explicit string, getenv func(string) string) (files []string) {
 	return []string{filepath.Join(home, ".kube", "config")}
 }
 
-// Update replaces the content of a file with what change makes of it, under kubectl's lock, for
-// which it waits until ctx ends. Readers see the old content or the new, and the mode stays, the
-// owner too where this user may give files away. A link stays a link. Where nothing differs,
-// nothing is written. An error of change is returned as it is. After an error the file is as it
-// was, unless it says otherwise.
+// Update replaces the content of a file with the result of change, which gets the old content.
+//
+// Update holds kubectl's lock while it reads, calls change and writes. It waits for the lock until
+// ctx is done, and then returns an error that wraps the cause. kubectl does not wait: it fails at
+// once while Update holds the lock.
+//
+// The write is an atomic rename in the directory of the file: readers see the old content or the
+// new content. The file keeps its mode, and its owner and group as far as this process may set
+// them. A symbolic link stays, and the file that it points to is replaced. Update writes nothing if
+// the content does not change.
+//
+// Update returns an error of change as it is. After an error the file has its old content, unless
+// the message says that it was written. Update refuses a file that is read-only, not regular, or
+// larger than 8 MiB.
 func Update(
-	ctx context.Context,
-	path string,
-	change func(old []byte) ([]byte, error),
+	ctx context.Context, path string, change func(old []byte) ([]byte, error),
 ) (result error) {
 	if _, err := statRegular(path); err != nil {
 		return err
@@ -55,8 +63,8 @@ func Update(
 	if err != nil {
 		return err
 	}
-	// kubectl locks the name that it was given. Who comes by another one has to wait as well, so
-	// the file's own name is locked too, and first.
+	// kubectl locks the path that it was given. Another process may use another link to the file,
+	// so Update locks the target too, and the target first.
 	names := []string{target, path}
 	if samePath(target, path) {
 		names = names[:1]
@@ -68,7 +76,7 @@ func Update(
 		}
 		defer func() {
 			if e := unlock(); e != nil && result == nil {
-				result = fmt.Errorf("%s is written, but kubectl's lock remains: %w", path, e)
+				result = fmt.Errorf("%s was written, but its lock file remains: %w", path, e)
 			}
 		}()
 	}
@@ -90,9 +98,9 @@ func Update(
 	return replaceFile(target, content, fi)
 }
 
-// WriteFile writes a file in one step, with mode 0600 whether it is new or not, and makes the
-// folders that it needs. Nothing but a file is replaced: no folder, no link, and no file that is
-// read-only.
+// WriteFile writes a file by an atomic rename, without a lock. The file gets mode 0600 whether it
+// is new or not. WriteFile creates missing directories with mode 0700. It refuses to replace a
+// directory, a symbolic link, anything else that is not a regular file, and a read-only file.
 func WriteFile(path string, content []byte) error {
 	fi, err := os.Lstat(path)
 	switch {
@@ -103,7 +111,7 @@ func WriteFile(path string, content []byte) error {
 	case err != nil:
 		return err
 	case !fi.Mode().IsRegular():
-		return fmt.Errorf("%s exists and is no regular file; name another one", path)
+		return fmt.Errorf("%s exists and is not a regular file; choose another path", path)
 	default:
 		if err := checkReplaceable(path, fi); err != nil {
 			return err
@@ -112,25 +120,25 @@ func WriteFile(path string, content []byte) error {
 	return replaceFile(path, content, nil)
 }
 
-// samePath tells whether two paths name one entry of one folder, and so have one lock.
+// samePath reports whether two paths name the same directory entry, and so have the same lock file.
 func samePath(a, b string) bool {
-	folderA, errA := os.Stat(filepath.Dir(a))
-	folderB, errB := os.Stat(filepath.Dir(b))
-	return errA == nil && errB == nil && os.SameFile(folderA, folderB) &&
+	dirA, errA := os.Stat(filepath.Dir(a))
+	dirB, errB := os.Stat(filepath.Dir(b))
+	return errA == nil && errB == nil && os.SameFile(dirA, dirB) &&
 		filepath.Base(a) == filepath.Base(b)
 }
 
-// statRegular says why there is no file that could be edited. It follows links.
+// statRegular is os.Stat with an error for anything that is not a regular file.
 func statRegular(path string) (fs.FileInfo, error) {
 	fi, err := os.Stat(path)
 	if err == nil && !fi.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no regular file", path)
+		err = fmt.Errorf("%s is not a regular file", path)
 	}
 	return fi, err
 }
 
-// Read reads a kubeconfig for Parse. What is no regular file, or larger than a kubeconfig can be,
-// is an error.
+// Read returns the content of a file for Parse. It refuses a file that is not regular or is larger
+// than 8 MiB, so that a FIFO or a device cannot block it.
 func Read(path string) ([]byte, error) {
 	if _, err := statRegular(path); err != nil {
 		return nil, err
@@ -138,7 +146,8 @@ func Read(path string) ([]byte, error) {
 	return readLimited(path)
 }
 
-// CheckWritable says why Update would not replace a file. It tells nothing of the folder.
+// CheckWritable returns the error that Update would return because of the file itself: the file is
+// missing, read-only or not regular. It does not check whether the directory is writable.
 func CheckWritable(path string) error {
 	fi, err := statRegular(path)
 	if err != nil {
@@ -162,16 +171,16 @@ func readLimited(path string) ([]byte, error) {
 
 const lockPollInterval = 20 * time.Millisecond
 
-// lockFile takes the lock that client-go takes before it writes a kubeconfig: a file that must not
-// exist. Nobody's death frees it, and nothing tells a dead holder's from a living one's, so it is
-// never removed by others.
+// lockFile takes the lock that client-go takes before it writes a kubeconfig: it creates PATH.lock,
+// which must not exist. The lock file outlives a holder that crashes, and nothing tells whether its
+// holder is alive. Therefore only the holder removes it.
 func lockFile(ctx context.Context, path string) (unlock func() error, err error) {
 	name := path + ".lock"
 	for {
 		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL, 0)
 		if err == nil {
 			f.Close()
-			if err := ctx.Err(); err != nil { // it came too late
+			if err := ctx.Err(); err != nil {
 				return nil, errors.Join(err, os.Remove(name))
 			}
 			return func() error { return os.Remove(name) }, nil
@@ -181,22 +190,20 @@ func lockFile(ctx context.Context, path string) (unlock func() error, err error)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf(
-				"%s is locked: kubectl or another program is writing it, or was stopped while it did. If none is, remove %s (%w)",
-				path,
-				name,
-				context.Cause(ctx),
-			)
+			return nil, fmt.Errorf("%s is locked: kubectl or another program is writing it, "+
+				"or was stopped while it did. If none is, remove %s (%w)",
+				path, name, context.Cause(ctx))
 		case <-time.After(lockPollInterval):
 		}
 	}
 }
 
-// checkReplaceable says why a file must not be replaced, though its folder would allow it: kubectl,
-// who writes in place, could not change it.
+// checkReplaceable returns an error if this process may not write to a file. A rename needs no such
+// permission, but kubectl writes in place and could not change the file either. The mode is checked
+// too, because it does not stop root from opening a file that was made read-only on purpose.
 func checkReplaceable(path string, fi fs.FileInfo) error {
-	if fi.Mode().Perm()&0o200 == 0 { // stops root too: somebody meant it
-		return fmt.Errorf("%s is read-only (mode %04o) and left as it is", path, fi.Mode().Perm())
+	if fi.Mode().Perm()&0o200 == 0 {
+		return fmt.Errorf("%s is read-only (mode %04o) and was not changed", path, fi.Mode().Perm())
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
@@ -205,13 +212,11 @@ func checkReplaceable(path string, fi fs.FileInfo) error {
 	return f.Close()
 }
 
-// replaceFile puts a new file in the place of old, which lends its mode and owner, or of nothing:
-// nil.
+// replaceFile writes a temporary file, which os.CreateTemp creates with mode 0600, and renames it
+// to path. The new file takes over the mode and ownership of old; old is nil if there are none to
+// keep.
 func replaceFile(path string, content []byte, old fs.FileInfo) error {
-	f, err := os.CreateTemp(
-		filepath.Dir(path),
-		filepath.Base(path)+".*.tmp",
-	) // 0600, says its documentation
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 	if err == nil {
 		err = errors.Join(writeContent(f, content, old), f.Close())
 		if err == nil {
@@ -222,17 +227,15 @@ func replaceFile(path string, content []byte, old fs.FileInfo) error {
 		}
 	}
 	if errors.Is(err, syscall.EBUSY) {
-		err = fmt.Errorf(
-			"it is mounted by itself, so that no other file can take its place; mount its folder, or change it where it comes from (%w)",
-			err,
-		)
+		err = fmt.Errorf("the file is mounted by itself, so it cannot be replaced; "+
+			"mount its directory instead, or change the file that is mounted (%w)", err)
 	}
 	if err != nil {
 		return fmt.Errorf("%s was not written: %w", path, err)
 	}
-	if folder, err := os.Open(filepath.Dir(path)); err == nil {
-		_ = folder.Sync() // not every system can; the file is complete without
-		folder.Close()
+	if dir, err := os.Open(filepath.Dir(path)); err == nil {
+		_ = dir.Sync() // not every system can; the file is complete in any case
+		dir.Close()
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// mount mounts for the time of a test, or skips it: only root can.
+// mount mounts a file system until the test ends. It skips the test if this process may not mount.
 func mount(t *testing.T, source, target, kind string, flags uintptr, data string) {
 	t.Helper()
 	if err := syscall.Mount(source, target, kind, flags, data); err != nil {
@@ -23,21 +23,24 @@ func mount(t *testing.T, source, target, kind string, flags uintptr, data string
 	})
 }
 
-func wantUpdateError(t *testing.T, path, want string, is error) {
+// wantUpdateError checks that Update of a file fails with an error that wraps target, contains want
+// and the path, and leaves the directory as it was.
+func wantUpdateError(t *testing.T, path, want string, target error) {
 	t.Helper()
 	err := Update(context.Background(), path, replaceWith(strings.Repeat("after\n", 100_000)))
-	if err == nil || !errors.Is(err, is) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+	if err == nil || !errors.Is(err, target) ||
+		!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v; want %s", err, want)
 	}
 	wantContent(t, path, "before")
 	wantFiles(t, filepath.Dir(path), filepath.Base(path))
 }
 
-// As containers get a single file.
+// Containers get a single file from outside as a mount of its own.
 func TestUpdateMountedFile(t *testing.T) {
-	path, inside := writeConfig(t, "before", 0o600), writeConfig(t, "below", 0o600)
-	mount(t, path, inside, "", syscall.MS_BIND, "")
-	wantUpdateError(t, inside, "mounted by itself", syscall.EBUSY)
+	path, mounted := writeConfig(t, "before", 0o600), writeConfig(t, "below", 0o600)
+	mount(t, path, mounted, "", syscall.MS_BIND, "")
+	wantUpdateError(t, mounted, "mounted by itself", syscall.EBUSY)
 }
 
 func TestUpdateFullDisk(t *testing.T) {
@@ -54,7 +57,8 @@ func TestUpdateReadOnlyDisk(t *testing.T) {
 	path := writeConfig(t, "before", 0o600)
 	dir := filepath.Dir(path)
 	mount(t, dir, dir, "", syscall.MS_BIND, "")
-	if err := syscall.Mount("", dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+	const flags = syscall.MS_BIND | syscall.MS_REMOUNT | syscall.MS_RDONLY
+	if err := syscall.Mount("", dir, "", flags, ""); err != nil {
 		t.Fatal(err)
 	}
 	wantUpdateError(t, path, "lock "+path, syscall.EROFS)
@@ -68,12 +72,12 @@ func TestUpdateUnwritableDirectory(t *testing.T) {
 	}
 	t.Cleanup(func() { os.Chmod(dir, 0o700) })
 	if os.Geteuid() == 0 {
-		t.Skip("root may")
+		t.Skip("root may write to every directory")
 	}
 	wantUpdateError(t, path, "lock "+path, os.ErrPermission)
 }
 
-// The file's owner stays where this user may give files away, its group where he is in it.
+// Update keeps the owner if this process may give files away, and the group if it may set it.
 func TestUpdateKeepsOwnerAndGroup(t *testing.T) {
 	path := writeConfig(t, "before", 0o640)
 	if err := os.Chown(path, 12345, 54321); err != nil {
@@ -83,7 +87,8 @@ func TestUpdateKeepsOwnerAndGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	var st syscall.Stat_t
-	if err := syscall.Stat(path, &st); err != nil || st.Uid != 12345 || st.Gid != 54321 || st.Mode&0o777 != 0o640 {
+	err := syscall.Stat(path, &st)
+	if err != nil || st.Uid != 12345 || st.Gid != 54321 || st.Mode&0o777 != 0o640 {
 		t.Errorf("%d:%d %o, %v", st.Uid, st.Gid, st.Mode, err)
 	}
 }

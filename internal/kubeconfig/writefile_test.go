@@ -23,7 +23,9 @@ func TestPaths(t *testing.T) {
 	t.Setenv("HOME", home)
 	t.Setenv("USERPROFILE", home)
 	standard := filepath.Join(home, ".kube", "config")
-	list := func(paths ...string) string { return strings.Join(paths, string(filepath.ListSeparator)) }
+	list := func(paths ...string) string {
+		return strings.Join(paths, string(filepath.ListSeparator))
+	}
 	for _, c := range []struct {
 		explicit, variable string
 		want               []string
@@ -34,7 +36,8 @@ func TestPaths(t *testing.T) {
 		{"", list("a", "", "b", "a", "./a"), []string{"a", "b", "./a"}},
 		{"", list("", ""), nil},
 	} {
-		got := Paths(c.explicit, func(name string) string { return map[string]string{"KUBECONFIG": c.variable}[name] })
+		environment := map[string]string{"KUBECONFIG": c.variable}
+		got := Paths(c.explicit, func(name string) string { return environment[name] })
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%q, %q: %q", c.explicit, c.variable, got)
 		}
@@ -50,14 +53,15 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// writeConfig has a file in it and checks at the end that there is nothing else.
+// writeConfig writes a file to a new directory. When the test ends, it checks that the directory
+// holds no other file.
 func writeConfig(t *testing.T, content string, mode fs.FileMode) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "config")
 	if err := os.WriteFile(path, []byte(content), mode); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(path, mode); err != nil { // whatever the umask
+	if err := os.Chmod(path, mode); err != nil { // the umask may have removed bits
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { wantFiles(t, filepath.Dir(path), "config") })
@@ -93,7 +97,9 @@ func TestConcurrentUpdates(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range writers {
 		all.Go(func() {
-			err := Update(context.Background(), path, func(old []byte) ([]byte, error) { return fmt.Appendf(old, "%d\n", i), nil })
+			err := Update(context.Background(), path, func(old []byte) ([]byte, error) {
+				return fmt.Appendf(old, "%d\n", i), nil
+			})
 			if err != nil {
 				t.Error(err)
 			}
@@ -111,7 +117,7 @@ func TestConcurrentUpdates(t *testing.T) {
 	}
 }
 
-// kubectl refuses while an update goes on, and an update waits while kubectl's lock is there.
+// client-go fails while Update holds the lock, and Update waits while client-go's lock file exists.
 func TestUpdateHonorsKubectlLock(t *testing.T) {
 	path := writeConfig(t, "users: []\n", 0o600)
 	options := clientcmd.NewDefaultPathOptions()
@@ -120,7 +126,7 @@ func TestUpdateHonorsKubectlLock(t *testing.T) {
 	config.AuthInfos["new"] = &clientcmdapi.AuthInfo{Token: "t"}
 	err := Update(context.Background(), path, func(old []byte) ([]byte, error) {
 		if err := clientcmd.ModifyConfig(options, *config, false); !errors.Is(err, fs.ErrExist) {
-			t.Errorf("client-go says %v", err)
+			t.Errorf("client-go returned %v", err)
 		}
 		return append(old, "# more\n"...), nil
 	})
@@ -162,7 +168,8 @@ func TestUpdateTimesOutOnStaleLock(t *testing.T) {
 		t.Error("change was called")
 		return nil, nil
 	})
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "remove "+path+".lock") {
+	if !errors.Is(err, context.DeadlineExceeded) ||
+		!strings.Contains(err.Error(), "remove "+path+".lock") {
 		t.Errorf("got %v", err)
 	}
 	wantFiles(t, filepath.Dir(path), "config", "config.lock")
@@ -181,7 +188,8 @@ func TestUpdateTimesOutOnStaleLock(t *testing.T) {
 func TestUpdateReturnsCallbackError(t *testing.T) {
 	path := writeConfig(t, "before", 0o600)
 	want := errors.New("no")
-	if err := Update(context.Background(), path, func([]byte) ([]byte, error) { return []byte("after"), want }); err != want {
+	fail := func([]byte) ([]byte, error) { return []byte("after"), want }
+	if err := Update(context.Background(), path, fail); err != want {
 		t.Errorf("got %v", err)
 	}
 	wantContent(t, path, "before")
@@ -202,7 +210,7 @@ func TestUpdateSkipsUnchangedContent(t *testing.T) {
 		t.Error(err)
 	}
 	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) {
-		t.Errorf("another file, %v", err)
+		t.Errorf("the file was replaced, or %v", err)
 	}
 }
 
@@ -213,7 +221,8 @@ func TestUpdateKeepsMode(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantContent(t, path, "after")
-		if fi, err := os.Stat(path); runtime.GOOS != "windows" && (err != nil || fi.Mode() != mode) {
+		fi, err := os.Stat(path)
+		if runtime.GOOS != "windows" && (err != nil || fi.Mode() != mode) {
 			t.Errorf("%v became %v, %v", mode, fi.Mode(), err)
 		}
 	}
@@ -223,24 +232,28 @@ func TestRefusedWrites(t *testing.T) {
 	readOnly := writeConfig(t, "before", 0o400)
 	dir := t.TempDir()
 	large := filepath.Join(t.TempDir(), "large")
-	if err := errors.Join(os.WriteFile(large, nil, 0o600), os.Truncate(large, maxSize+1)); err != nil {
+	err := errors.Join(os.WriteFile(large, nil, 0o600), os.Truncate(large, maxSize+1))
+	if err != nil {
 		t.Fatal(err)
 	}
 	absent := filepath.Join(t.TempDir(), "config")
 	for _, c := range []struct{ path, update, write string }{
 		{readOnly, "is read-only (mode 04", "is read-only (mode 04"},
-		{dir, "is no regular file", "exists and is no regular file; name another one"},
+		{dir, "is not a regular file", "exists and is not a regular file; choose another path"},
 		{absent, "config: ", ""},
 		{filepath.Join(absent, "config"), "config: ", ""},
-		{large, "has more than 8 MiB", ""},
+		{large, "is larger than 8 MiB", ""},
 	} {
-		if err := Update(context.Background(), c.path, replaceWith("after")); err == nil || !strings.Contains(err.Error(), c.update) || !strings.Contains(err.Error(), c.path) {
+		err := Update(context.Background(), c.path, replaceWith("after"))
+		if err == nil || !strings.Contains(err.Error(), c.update) ||
+			!strings.Contains(err.Error(), c.path) {
 			t.Errorf("update %s: %v", c.path, err)
 		}
 		if c.write == "" {
 			continue
 		}
-		if err := WriteFile(c.path, []byte("after")); err == nil || !strings.Contains(err.Error(), c.write) {
+		err = WriteFile(c.path, []byte("after"))
+		if err == nil || !strings.Contains(err.Error(), c.write) {
 			t.Errorf("write %s: %v", c.path, err)
 		}
 	}
@@ -260,10 +273,10 @@ func TestSymlinks(t *testing.T) {
 	}
 	for _, target := range []string{path, relative} {
 		if err := os.Symlink(target, link); err != nil {
-			t.Skip("no links here: ", err)
+			t.Skip("this system has no links: ", err)
 		}
 		err := Update(context.Background(), link, func([]byte) ([]byte, error) {
-			wantFiles(t, links, "link", "link.lock") // as kubectl names it
+			wantFiles(t, links, "link", "link.lock") // the lock file that kubectl creates
 			return []byte(target), nil
 		})
 		if err != nil {
@@ -271,10 +284,11 @@ func TestSymlinks(t *testing.T) {
 		}
 		wantContent(t, path, target)
 		if got, err := os.Readlink(link); err != nil || got != target {
-			t.Errorf("the link leads to %q, %v", got, err)
+			t.Errorf("the link points to %q, %v", got, err)
 		}
-		if err := WriteFile(link, nil); err == nil || !strings.Contains(err.Error(), "no regular file") {
-			t.Errorf("a link is overwritten: %v", err)
+		err = WriteFile(link, nil)
+		if err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("WriteFile replaced a link: %v", err)
 		}
 		if err := os.Remove(link); err != nil {
 			t.Fatal(err)
@@ -287,7 +301,7 @@ func TestSymlinks(t *testing.T) {
 }
 
 func TestWriteFile(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "new", "folder")
+	dir := filepath.Join(t.TempDir(), "new", "directory")
 	path := filepath.Join(dir, "config")
 	for _, content := range []string{"one", "two"} {
 		if err := WriteFile(path, []byte(content)); err != nil {

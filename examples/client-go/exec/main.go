@@ -1,8 +1,8 @@
-// Exec lists the pods of a namespace in the cluster of a kubeconfig, whose user has akslogin as
-// exec plugin.
+// Exec lists the pods of a namespace. Its kubeconfig has a user with akslogin as exec credential
+// plugin.
 //
-// Nothing in the program is about Azure: client-go runs the plugin, keeps its token in memory, and
-// runs it again when that ends.
+// The program itself knows nothing about Azure: client-go runs the plugin, keeps its token in
+// memory, and runs the plugin again when the token expires.
 package main
 
 import (
@@ -18,13 +18,9 @@ import (
 )
 
 func main() {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules() // $KUBECONFIG, or else ~/.kube/config
-	flag.StringVar(
-		&rules.ExplicitPath,
-		"kubeconfig",
-		"",
-		"the kubeconfig, where it is not kubectl's",
-	)
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	const help = "path of the kubeconfig (default $KUBECONFIG, then ~/.kube/config)"
+	flag.StringVar(&rules.ExplicitPath, "kubeconfig", "", help)
 	flag.Parse()
 	if err := list(clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil)); err != nil {
 		fmt.Fprintln(os.Stderr, "exec:", err)
@@ -41,13 +37,13 @@ func list(kubeconfig clientcmd.ClientConfig) error {
 	if err != nil {
 		return err
 	}
-	clients, err := kubernetes.NewForConfig(config)
+	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return err
 	}
-	ctx, done := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer done()
-	pods, err := clients.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
 	}

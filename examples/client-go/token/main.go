@@ -1,9 +1,9 @@
-// Token lists the pods of a namespace without a kubeconfig and without a plugin: the program itself
-// asks Entra ID for the cluster's token, by akslogin's package token, and keeps it sealed in a
-// cache; on Linux and macOS in the plugin's own.
+// Token lists the pods of a namespace without a kubeconfig and without a plugin. It gets the
+// cluster's token from Entra ID through akslogin's package token, and keeps it sealed in a cache.
+// On Linux and macOS, that is the cache of the akslogin plugin.
 //
-// Who it is comes from the environment: in a pod from the workload identity webhook, elsewhere from
-// AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_FEDERATED_TOKEN_FILE.
+// The identity comes from AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_FEDERATED_TOKEN_FILE. In a
+// pod, the workload identity webhook sets these variables.
 package main
 
 import (
@@ -27,26 +27,22 @@ import (
 
 func main() {
 	var config rest.Config
-	flag.StringVar(&config.Host, "server", "", "address of the API server, https://...")
-	flag.StringVar(&config.CAFile, "certificate-authority", "", "file with the cluster's CA in PEM")
-	namespace := flag.String("namespace", "default", "whose pods to list")
-	every := flag.Duration(
-		"every",
-		0,
-		"list them again after so long, until it is stopped; 0: list them once",
-	)
+	flag.StringVar(&config.Host, "server", "", "URL of the API server, https://...")
+	flag.StringVar(&config.CAFile, "certificate-authority", "", "PEM file with the cluster's CA")
+	namespace := flag.String("namespace", "default", "namespace of the pods to list")
+	every := flag.Duration("every", 0, "list the pods again at this interval; 0 lists them once")
 	flag.Parse()
 
-	clients, err := connect(&config)
+	client, err := connect(&config)
 	if err != nil {
 		fail(err)
 	}
-	if err := list(clients, *namespace); err != nil {
+	if err := list(client, *namespace); err != nil {
 		fail(err)
 	}
 	for *every > 0 {
 		time.Sleep(*every)
-		if err := list(clients, *namespace); err != nil { // the next time may be better
+		if err := list(client, *namespace); err != nil { // go on: the next attempt may succeed
 			fmt.Fprintln(os.Stderr, "token:", err)
 		}
 	}
@@ -57,55 +53,55 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-// connect makes clients that log in as the environment says.
+// connect returns a client that logs in with the identity from the environment.
 func connect(config *rest.Config) (*kubernetes.Clientset, error) {
-	given := func(string) bool { return false } // no flag of akslogin's is: all comes from variables and defaults
-	request, err := token.Request{}.Resolve(given, os.Getenv)
+	// No value is set explicitly by a flag: all come from environment variables and defaults.
+	explicit := func(string) bool { return false }
+	request, err := token.Request{}.Resolve(explicit, os.Getenv)
 	if err != nil {
-		return nil, explained(err)
+		return nil, explain(err)
 	}
-	folder, err := os.UserCacheDir()
+	dir, err := os.UserCacheDir()
 	if err != nil {
 		return nil, err
 	}
-	source := source{request, cache.Dir{Path: filepath.Join(folder, "akslogin")}}
-	// client-go keeps the token until its Expiry, lets one request at a time ask for the next, and
-	// drops it when the API server answers 401.
-	config.WrapTransport = transport.ResettableTokenSourceWrapTransport(
-		transport.NewCachedTokenSource(source),
-	)
+	source := source{request, cache.Dir{Path: filepath.Join(dir, "akslogin")}}
+	// client-go keeps the token until its Expiry, refreshes it for one request at a time, and drops
+	// it when the API server responds with 401.
+	cached := transport.NewCachedTokenSource(source)
+	config.WrapTransport = transport.ResettableTokenSourceWrapTransport(cached)
 	return kubernetes.NewForConfig(config)
 }
 
-// source gives client-go a token whenever it has none or the last one is near its end.
+// source is an oauth2.TokenSource that gets tokens from the cache or from Entra ID.
 type source struct {
 	request token.Request
 	dir     cache.Dir
 }
 
-// Token is an oauth2.TokenSource's.
+// Token returns the token of the request's identity. Its Expiry leaves time for a refresh.
 func (s source) Token() (*oauth2.Token, error) {
-	ctx, done := context.WithTimeout(context.Background(), s.request.Timeout)
-	defer done()
-	answer, err := token.Get(ctx, s.request, token.Options{Store: s.store})
+	ctx, cancel := context.WithTimeout(context.Background(), s.request.Timeout)
+	defer cancel()
+	got, err := token.Get(ctx, s.request, token.Options{Store: s.store})
 	if err != nil {
-		return nil, explained(err)
+		return nil, explain(err)
 	}
-	return &oauth2.Token{AccessToken: answer.Value, Expiry: answer.ReportedExpiry(time.Now())}, nil
+	return &oauth2.Token{AccessToken: got.Value, Expiry: got.ReportedExpiry(time.Now())}, nil
 }
 
-// store shares tokens with other processes. Without a store all works too, and each process asks
-// for its own.
+// store returns the cache entry that processes with the same identity share. Without one, each
+// process gets a token of its own.
 func (s source) store(secret []byte, inputs []string) token.Store {
 	entry, err := s.dir.Entry(secret, inputs...)
 	if err != nil {
-		return nil // and not entry, which would be a Store that is a nil pointer
+		return nil // a nil entry would make an interface that is not nil
 	}
 	return entry
 }
 
-// explained is an error in akslogin's words, which hold no secret.
-func explained(err error) error {
+// explain returns an error with akslogin's message, from which secrets are removed, and its hint.
+func explain(err error) error {
 	e := token.Explain(err)
 	if e.Hint == "" {
 		return errors.New(e.Text)
@@ -113,10 +109,10 @@ func explained(err error) error {
 	return fmt.Errorf("%s (%s)", e.Text, e.Hint)
 }
 
-func list(clients *kubernetes.Clientset, namespace string) error {
-	ctx, done := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer done()
-	pods, err := clients.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+func list(client *kubernetes.Clientset, namespace string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
 	}

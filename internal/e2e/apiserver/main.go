@@ -1,11 +1,13 @@
-// Apiserver is a kube-apiserver with an etcd in one process, on loopback, for end-to-end tests:
+// Apiserver runs kube-apiserver and etcd in one process, on loopback, for end-to-end tests:
 //
-//	apiserver FOLDER [--FLAG=VALUE...]
+//	apiserver DIR [--FLAG=VALUE...]
 //
-// The flags are kube-apiserver's own, and come after those that make it run here. FOLDER has to be
-// there, and is given its keys, its data, ca.crt, and admin.kubeconfig whose user may do all. It
-// prints "READY https://127.0.0.1:PORT" when it is, logs to standard error, and ends at SIGTERM or
-// when its standard input ends, so that it does not outlive whoever started it.
+// The flags are those of kube-apiserver, and override the ones that apiserver sets itself. DIR must
+// exist. apiserver writes its keys and data there, ca.crt, and admin.kubeconfig, whose user may do
+// everything.
+//
+// When it is ready, apiserver prints "READY https://127.0.0.1:PORT". It logs to standard error. It
+// stops at SIGTERM or when its standard input ends, so that it does not outlive its parent process.
 package main
 
 import (
@@ -40,13 +42,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	ctx, ended := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
-		ended()
+		cancel()
 	}()
 	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: apiserver FOLDER [--FLAG=VALUE...]")
+		fmt.Fprintln(os.Stderr, "usage: apiserver DIR [--FLAG=VALUE...]")
 		os.Exit(2)
 	}
 	if err := run(ctx, os.Args[1], os.Args[2:]); err != nil {
@@ -55,36 +57,37 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, folder string, flags []string) error {
+// run runs etcd and kube-apiserver until ctx is done.
+func run(ctx context.Context, dir string, flags []string) error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	address := "https://" + ln.Addr().String()
-	if err := writePKI(folder, address); err != nil {
+	if err := writePKI(dir, address); err != nil {
 		return err
 	}
-	etcd, stop, err := startEtcd(ctx, folder)
+	etcd, stop, err := startEtcd(ctx, dir)
 	if err != nil {
 		return fmt.Errorf("etcd: %w", err)
 	}
 	defer stop()
-	server, err := configure(ctx, ln, append(essential(folder, etcd), flags...))
+	server, err := configure(ctx, ln, append(defaultFlags(dir, etcd), flags...))
 	if err != nil {
 		return err
 	}
 	go func() {
-		if err := untilReady(ctx, filepath.Join(folder, adminKubeconfig)); err == nil {
+		if err := waitUntilReady(ctx, filepath.Join(dir, adminKubeconfig)); err == nil {
 			fmt.Println("READY", address)
 		}
 	}()
 	return app.Run(ctx, server)
 }
 
-// essential are the flags without which it does not start, or would look beyond loopback and the
-// folder.
-func essential(folder, etcd string) []string {
-	file := func(name string) string { return filepath.Join(folder, name) }
+// defaultFlags returns the flags that kube-apiserver needs to start, and to use only loopback and
+// dir.
+func defaultFlags(dir, etcd string) []string {
+	file := func(name string) string { return filepath.Join(dir, name) }
 	return []string{
 		"--etcd-servers=" + etcd,
 		"--advertise-address=127.0.0.1",
@@ -100,21 +103,19 @@ func essential(folder, etcd string) []string {
 	}
 }
 
-// configure does what kube-apiserver's command does with its flags. The port is that of ln: the
-// command would take none that is free.
+// configure processes flags as the kube-apiserver command does. The server listens on ln, because
+// the flags of kube-apiserver cannot ask for any free port.
 func configure(
-	ctx context.Context,
-	ln net.Listener,
-	flags []string,
+	ctx context.Context, ln net.Listener, flags []string,
 ) (options.CompletedOptions, error) {
 	s := options.NewServerRunOptions()
 	s.SecureServing.Listener = ln
-	// kube-apiserver remembers tokens that it let in for ten seconds, beyond their end. Here each
-	// is checked at every request.
+	// By default, kube-apiserver accepts a token again for ten seconds without checking it, even if
+	// it expires in the meantime. The tests need a check of every request.
 	s.Authentication.TokenSuccessCacheTTL = 0
 	set := pflag.NewFlagSet("kube-apiserver", pflag.ContinueOnError)
-	for _, some := range s.Flags().FlagSets {
-		set.AddFlagSet(some)
+	for _, group := range s.Flags().FlagSets {
+		set.AddFlagSet(group)
 	}
 	if err := set.Parse(flags); err != nil {
 		return options.CompletedOptions{}, err
@@ -133,17 +134,15 @@ func configure(
 	return completed, errors.Join(completed.Validate()...)
 }
 
-// startEtcd starts one etcd, which speaks to nobody but over a Unix socket in folder, and returns
-// its address. What it holds need not survive.
-func startEtcd(ctx context.Context, folder string) (address string, stop func(), err error) {
+// startEtcd starts an etcd that listens on a Unix socket in dir, and returns its address. It does
+// not sync its data to disk, because no test needs them after a crash.
+func startEtcd(ctx context.Context, dir string) (address string, stop func(), err error) {
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	c := embed.NewConfig()
-	c.Dir = filepath.Join(folder, "etcd")
-	client := url.URL{Scheme: "unix", Path: filepath.Join(folder, "etcd.socket")}
-	none := url.URL{
-		Scheme: "http",
-		Host:   "127.0.0.1:0",
-	} // there are no peers, and nobody reads what is advertised, but it takes no socket there
+	c.Dir = filepath.Join(dir, "etcd")
+	client := url.URL{Scheme: "unix", Path: filepath.Join(dir, "etcd.socket")}
+	// There are no peers, and no client reads the advertised address, but both must be TCP URLs.
+	none := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
 	c.ListenClientUrls, c.AdvertiseClientUrls = []url.URL{client}, []url.URL{none}
 	c.ListenPeerUrls, c.AdvertisePeerUrls = []url.URL{none}, []url.URL{none}
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
@@ -165,8 +164,8 @@ func startEtcd(ctx context.Context, folder string) (address string, stop func(),
 	return "", nil, err
 }
 
-// untilReady waits until the API server says that it is ready.
-func untilReady(ctx context.Context, kubeconfig string) error {
+// waitUntilReady waits until the API server reports that it is ready, or ctx is done.
+func waitUntilReady(ctx context.Context, kubeconfig string) error {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return err
@@ -176,11 +175,8 @@ func untilReady(ctx context.Context, kubeconfig string) error {
 		return err
 	}
 	for ctx.Err() == nil {
-		if _, err := client.Discovery().
-			RESTClient().
-			Get().
-			AbsPath("/readyz").
-			DoRaw(ctx); err == nil {
+		request := client.Discovery().RESTClient().Get().AbsPath("/readyz")
+		if _, err := request.DoRaw(ctx); err == nil {
 			return nil
 		}
 		time.Sleep(50 * time.Millisecond)

@@ -18,7 +18,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// Files in the folder.
+// Names of files in the directory.
 const (
 	servingCert       = "serving.crt"
 	servingKey        = "serving.key"
@@ -28,28 +28,27 @@ const (
 	servingCA         = "ca.crt"
 )
 
-// A pair is a key with a certificate for it.
+// pair is a private key and its certificate.
 type pair struct {
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate
 }
 
-// issue makes a pair whose certificate is signed by the issuer, or by itself where there is none.
+// issue creates a key and a certificate signed by issuer. A nil issuer means a self-signed CA.
 func issue(template x509.Certificate, issuer *pair) (pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return pair{}, err
 	}
-	template.NotBefore, template.NotAfter = time.Now().
-		Add(-time.Minute),
-		time.Now().
-			Add(24*time.Hour)
+	now := time.Now()
+	template.NotBefore, template.NotAfter = now.Add(-time.Minute), now.Add(24*time.Hour)
 	if template.SerialNumber, err = rand.Int(rand.Reader, big.NewInt(1<<62)); err != nil {
 		return pair{}, err
 	}
 	parent, signer := &template, crypto.Signer(key)
 	if issuer == nil {
-		template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
+		template.IsCA, template.BasicConstraintsValid = true, true
+		template.KeyUsage = x509.KeyUsageCertSign
 	} else {
 		parent, signer = issuer.cert, issuer.key
 	}
@@ -68,22 +67,20 @@ func (p pair) certPEM() []byte {
 func (p pair) keyPEM() []byte {
 	der, err := x509.MarshalECPrivateKey(p.key)
 	if err != nil {
-		panic(err) // of a key just made on a curve that it knows
+		panic(err) // impossible: issue generated the key on a supported curve
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})
 }
 
-// writePKI writes what the server shows, what it trusts, and a kubeconfig for whoever may do all.
-// Servers and clients have a CA each.
-func writePKI(folder, address string) error {
+// writePKI writes the API server's keys and certificates, and a kubeconfig of a user who may do
+// everything. Server certificates and client certificates have different CAs.
+func writePKI(dir, address string) error {
 	serving, err := issue(x509.Certificate{Subject: pkix.Name{CommonName: "e2e serving CA"}}, nil)
 	if err != nil {
 		return err
 	}
 	server, err := issue(x509.Certificate{
-		Subject: pkix.Name{
-			CommonName: "kube-apiserver",
-		},
+		Subject:     pkix.Name{CommonName: "kube-apiserver"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, &serving)
@@ -109,7 +106,7 @@ func writePKI(folder, address string) error {
 		servingCA: serving.certPEM(), servingCert: server.certPEM(), servingKey: server.keyPEM(),
 		clientCA: clients.certPEM(), serviceAccountKey: accounts.keyPEM(),
 	} {
-		if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			return err
 		}
 	}
@@ -124,5 +121,5 @@ func writePKI(folder, address string) error {
 	}
 	config.Contexts["admin"] = &clientcmdapi.Context{Cluster: "e2e", AuthInfo: "admin"}
 	config.CurrentContext = "admin"
-	return clientcmd.WriteToFile(*config, filepath.Join(folder, adminKubeconfig))
+	return clientcmd.WriteToFile(*config, filepath.Join(dir, adminKubeconfig))
 }

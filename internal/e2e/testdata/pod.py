@@ -1,6 +1,9 @@
-"""Does what Airflow's KubernetesPodOperator does to a pod, with Kubernetes' Python client and the kubeconfig in an Airflow connection.
+"""Make the requests of Airflow's KubernetesPodOperator with Kubernetes' Python client.
 
-usage: pod.py CONNECTION [poll]    CONNECTION is a file with the connection as JSON; with poll it lists pods until standard input ends
+usage: pod.py CONNECTION [poll]
+
+CONNECTION is a file with an Airflow connection in JSON, which contains the kubeconfig.
+With poll, pod.py lists pods until standard input ends.
 """
 
 import json
@@ -17,7 +20,7 @@ SELECTOR = ",".join(f"{name}={value}" for name, value in LABELS.items()) + ",alr
 
 
 def connect(path):
-    """KubernetesHook.get_conn: the kubeconfig is written to a file that is gone when requests are made."""
+    """Load the kubeconfig as KubernetesHook.get_conn does, from a file that is then deleted."""
     with open(path, encoding="utf-8") as file:
         extra = json.load(file)["extra"]
     with tempfile.NamedTemporaryFile("w") as file:
@@ -29,12 +32,12 @@ def connect(path):
 
 
 def operate(pods, namespace):
-    """find_pod, create_pod, await_pod_start, cleanup."""
+    """Make the requests of find_pod, create_pod, await_pod_start and cleanup."""
 
-    def found():
+    def count():
         print(len(pods.list_namespaced_pod(namespace, label_selector=SELECTOR).items), "pods")
 
-    found()
+    count()
     pod = client.V1Pod(
         metadata=client.V1ObjectMeta(name=NAME, labels=LABELS),
         spec=client.V1PodSpec(restart_policy="Never", containers=[client.V1Container(name="base", image="example.invalid/task")]),
@@ -42,7 +45,7 @@ def operate(pods, namespace):
     print("created", pods.create_namespaced_pod(body=pod, namespace=namespace).metadata.name)
     read = pods.read_namespaced_pod(NAME, namespace)
     print("read", read.metadata.name, read.status.phase)
-    found()
+    count()
     pods.delete_namespaced_pod(name=NAME, namespace=namespace, body=client.V1DeleteOptions())
     print("deleted", NAME)
 
@@ -50,12 +53,12 @@ def operate(pods, namespace):
 def poll(pods, namespace):
     delay = 0
     while not select.select([sys.stdin], [], [], delay)[0]:
-        delay, began = 4, time.monotonic()
+        delay, start = 4, time.monotonic()
         try:
             pods.list_namespaced_pod(namespace)
-            print(f"ok {time.monotonic() - began:.3f}", flush=True)
-        except Exception as error:  # all that a user of the client would see
-            print(f"error {time.monotonic() - began:.3f}", str(error).replace("\n", " "), flush=True)
+            print(f"ok {time.monotonic() - start:.3f}", flush=True)
+        except Exception as error:  # every error that a user of the client would see
+            print(f"error {time.monotonic() - start:.3f}", str(error).replace("\n", " "), flush=True)
 
 
 (poll if sys.argv[2:] == ["poll"] else operate)(*connect(sys.argv[1]))

@@ -11,24 +11,25 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// kubeconfigGenerator writes kubeconfigs as people might: everything that is a matter of taste is
-// left to chance.
+// kubeconfigGenerator generates kubeconfigs as people write them, in random styles.
 type kubeconfigGenerator struct {
 	*rand.Rand
-	lines  []string
-	inText bool // the last line is a block text's
+	lines         []string
+	inBlockScalar bool // whether the last line belongs to a block scalar
 }
 
 func (s *kubeconfigGenerator) pick(of ...string) string { return of[s.IntN(len(of))] }
 
 func (s *kubeconfigGenerator) chance(percent int) bool { return s.IntN(100) < percent }
 
+// line adds a line, sometimes with a comment before or after it.
 func (s *kubeconfigGenerator) line(indent int, text string) {
 	switch {
-	case s.inText:
-		s.inText = false // what is indented would be its next line
+	case s.inBlockScalar:
+		s.inBlockScalar = false // an indented comment would belong to the block scalar
 	case s.chance(8):
-		s.lines = append(s.lines, s.pick("", "# comment", spaces(s.IntN(14))+"# comment: [a, 'b", spaces(indent)+"# - --x"))
+		deep := spaces(s.IntN(14)) + "# comment: [a, 'b"
+		s.lines = append(s.lines, s.pick("", "# comment", deep, spaces(indent)+"# - --x"))
 	}
 	if s.chance(8) && !strings.HasSuffix(text, "\\") {
 		text += s.pick(" # trailing", "  #trailing: \"x", " ")
@@ -36,7 +37,7 @@ func (s *kubeconfigGenerator) line(indent int, text string) {
 	s.lines = append(s.lines, spaces(indent)+text)
 }
 
-// scalar writes prefix and a text in some style; deep is where its further lines may begin.
+// scalar adds prefix and a text in some style. deep is the indentation of the text's further lines.
 func (s *kubeconfigGenerator) scalar(indent, deep int, prefix, text string) {
 	switch s.IntN(9) {
 	case 0:
@@ -44,11 +45,12 @@ func (s *kubeconfigGenerator) scalar(indent, deep int, prefix, text string) {
 	case 1:
 		s.line(indent, prefix+" "+quote(text))
 	case 2:
-		s.lines = append(s.lines, spaces(indent)+prefix+s.pick(" |-", " >-", " |- # why", " >"), spaces(deep)+text)
+		sign := s.pick(" |-", " >-", " |- # why", " >")
+		s.lines = append(s.lines, spaces(indent)+prefix+sign, spaces(deep)+text)
 		if s.chance(30) {
 			s.lines = append(s.lines, s.pick("", spaces(deep), spaces(max(indent-1, 0))+"# after"))
 		}
-		s.inText = true
+		s.inBlockScalar = true
 	case 3:
 		if strings.HasSuffix(prefix, ":") {
 			s.lines = append(s.lines, spaces(indent)+prefix)
@@ -64,7 +66,10 @@ func (s *kubeconfigGenerator) scalar(indent, deep int, prefix, text string) {
 	}
 }
 
-var someArgs = []string{"get-token", "--login", "devicecode", "--tenant-id", "t", "--client-id", "c", "--server-id=x", "a # b", "é: [", "--legacy", "don't", "", "5"}
+var someArgs = []string{
+	"get-token", "--login", "devicecode", "--tenant-id", "t", "--client-id", "c", "--server-id=x",
+	"a # b", "é: [", "--legacy", "don't", "", "5",
+}
 
 func (s *kubeconfigGenerator) args() (list []string) {
 	for range s.IntN(7) {
@@ -83,7 +88,8 @@ func (s *kubeconfigGenerator) list(indent, listIndent, dash int, key string, ite
 			quoted[i] = s.pick(quote(item), "'"+strings.ReplaceAll(item, "'", "''")+"'")
 		}
 		if s.chance(50) {
-			s.line(indent, key+" ["+s.pick("", " ")+strings.Join(quoted, s.pick(",", ", ", " , "))+s.pick("]", " ]", ", ]"))
+			open, joined := s.pick("", " "), strings.Join(quoted, s.pick(",", ", ", " , "))
+			s.line(indent, key+" ["+open+joined+s.pick("]", " ]", ", ]"))
 			return
 		}
 		s.line(indent, key+" [")
@@ -100,7 +106,7 @@ func (s *kubeconfigGenerator) list(indent, listIndent, dash int, key string, ite
 	}
 }
 
-// fields writes some in any order.
+// shuffle calls most of the functions, in a random order.
 func (s *kubeconfigGenerator) shuffle(parts ...func()) {
 	s.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
 	for _, part := range parts {
@@ -114,26 +120,20 @@ func (s *kubeconfigGenerator) exec(indent, step, listIndent, dash int) {
 	at := indent + step
 	key := func(name string) string { return s.pick(name+":", name+":", `"`+name+`":`, name+" :") }
 	s.line(indent, "exec:")
-	s.scalar(at, at+step, key("command"), s.pick("kubelogin", "/usr/bin/kubelogin", `C:\kubelogin.exe`))
+	command := s.pick("kubelogin", "/usr/bin/kubelogin", `C:\kubelogin.exe`)
+	s.scalar(at, at+step, key("command"), command)
 	s.shuffle(
 		func() { s.scalar(at, at+step, key("apiVersion"), "client.authentication.k8s.io/v1beta1") },
 		func() { s.list(at, listIndent, dash, key("args"), s.args()) },
+		func() { s.env(at, at+listIndent, step, dash) },
 		func() {
-			if s.chance(30) {
-				s.line(at, "env:"+s.pick(" null", " []", " [{name: A, value: x}]", " # none"))
-				return
-			}
-			s.line(at, "env:")
-			for range 1 + s.IntN(3) {
-				s.scalar(at+listIndent, at+listIndent+dash+step, "-"+spaces(dash-1)+"name:", s.pick("A", "B", "C"))
-				if s.chance(80) {
-					s.scalar(at+listIndent+dash, at+listIndent+dash+step, "value:", s.pick("1", "x y", "true"))
-				}
-			}
+			hint := s.pick("Install it.", "see: https://x", "no")
+			s.scalar(at, at+step, key("installHint"), hint)
 		},
-		func() { s.scalar(at, at+step, key("installHint"), s.pick("Install it.", "see: https://x", "no")) },
 		func() {
-			s.lines = append(s.lines, spaces(at)+"installedBy: |2", "", spaces(at)+"  text", spaces(at)+"   # not a comment", "")
+			margin := spaces(at)
+			s.lines = append(s.lines,
+				margin+"installedBy: |2", "", margin+"  text", margin+"   # not a comment", "")
 		},
 		func() { s.line(at, key("interactiveMode")+s.pick(" Never", "", " IfAvailable")) },
 		func() { s.line(at, "provideClusterInfo: "+s.pick("true", "false")) },
@@ -144,6 +144,22 @@ func (s *kubeconfigGenerator) exec(indent, step, listIndent, dash int) {
 	)
 }
 
+// env adds a list of variables whose dashes are indented by item.
+func (s *kubeconfigGenerator) env(indent, item, step, dash int) {
+	if s.chance(30) {
+		s.line(indent, "env:"+s.pick(" null", " []", " [{name: A, value: x}]", " # none"))
+		return
+	}
+	s.line(indent, "env:")
+	for range 1 + s.IntN(3) {
+		s.scalar(item, item+dash+step, "-"+spaces(dash-1)+"name:", s.pick("A", "B", "C"))
+		if s.chance(80) {
+			s.scalar(item+dash, item+dash+step, "value:", s.pick("1", "x y", "true"))
+		}
+	}
+}
+
+// kubeconfig returns a kubeconfig in YAML with the users first, this and last.
 func (s *kubeconfigGenerator) kubeconfig() string {
 	s.lines = nil
 	step, listIndent, dash := 2+2*s.IntN(2), 2*s.IntN(2), 2
@@ -183,7 +199,7 @@ func (s *kubeconfigGenerator) kubeconfig() string {
 	return strings.Join(s.lines, s.pick("\n", "\r\n")) + s.pick("", "\n", "\n\n", "\n# end")
 }
 
-// json writes any value as JSON with any white space.
+// json returns v as JSON with random white space.
 func (s *kubeconfigGenerator) json(v any, space func() string) string {
 	parts, open, end := []string{}, "[", "]"
 	switch v := v.(type) {
@@ -194,7 +210,8 @@ func (s *kubeconfigGenerator) json(v any, space func() string) string {
 	case map[string]any:
 		open, end = "{", "}"
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			parts = append(parts, quote(key)+s.pick("", " ", "\t")+":"+space()+s.json(v[key], space))
+			colon := s.pick("", " ", "\t") + ":" + space()
+			parts = append(parts, quote(key)+colon+s.json(v[key], space))
 		}
 		s.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
 	default:
@@ -204,6 +221,7 @@ func (s *kubeconfigGenerator) json(v any, space func() string) string {
 	return open + space() + strings.Join(parts, space()+","+space()) + space() + end
 }
 
+// jsonKubeconfig returns such a kubeconfig in JSON.
 func (s *kubeconfigGenerator) jsonKubeconfig() string {
 	var v any
 	if err := yaml.Unmarshal([]byte(s.kubeconfig()), &v); err != nil {
@@ -230,23 +248,33 @@ func TestWithExecGeneratedFiles(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%d: %v in\n%s", seed, err, source)
 		}
-		want := Exec{Command: s.pick("akslogin", `C:\akslogin.exe`, "true"), Args: s.args(), Env: []EnvVar{{s.pick("A", "B"), s.pick("1", "n:\n#")}}}
+		want := Exec{
+			Command: s.pick("akslogin", `C:\akslogin.exe`, "true"),
+			Args:    s.args(),
+			Env:     []EnvVar{{s.pick("A", "B"), s.pick("1", "n:\n#")}},
+		}
 		if s.chance(50) {
-			no := false
-			want.APIVersion, want.InstallHint, want.InteractiveMode, want.ProvideClusterInfo = "v1", "Install: it", "Never", &no
+			want.APIVersion, want.InstallHint, want.InteractiveMode = "v1", "Install: it", "Never"
+			want.ProvideClusterInfo = new(bool)
 		}
 		got, err := k.WithExec("this", want)
 		if err != nil {
-			// A comment that is indented like a block text would become part of it, where what stands between them goes.
-			if !strings.Contains(source, "installedBy: |") || !strings.Contains(source, "# comment: [") {
+			// An edit that removes the lines between a block scalar and a comment with the same
+			// indentation would make the comment part of the scalar.
+			if !strings.Contains(source, "installedBy: |") ||
+				!strings.Contains(source, "# comment: [") {
 				t.Fatalf("%d: %v for %s in\n%s", seed, err, indentJSON(want), source)
 			}
 			refused++
 			continue
 		}
 		checkEdit(t, k, "this", want, got)
-		for _, comment := range []string{"# comment", "# - --x", "# trailing", "#trailing", "# why", "# after", "# none", "# not a comment", "# end"} {
-			if before, after := strings.Count(source, comment), strings.Count(string(got), comment); before != after && !strings.Contains(source, "auth-provider") {
+		for _, comment := range []string{
+			"# comment", "# - --x", "# trailing", "#trailing", "# why", "# after", "# none",
+			"# not a comment", "# end",
+		} {
+			before, after := strings.Count(source, comment), strings.Count(string(got), comment)
+			if before != after && !strings.Contains(source, "auth-provider") {
 				t.Errorf("%d of %d %q are left", after, before, comment)
 			}
 		}

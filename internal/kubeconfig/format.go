@@ -2,22 +2,23 @@ package kubeconfig
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 )
 
-// A value to be written is a string (a scalar as it stands in the file), a []any or a []member.
+// member is a member of a mapping to be written. Its value is a string (a scalar in the form in
+// which the file shows it), a []any of such values, or a []member.
 type member struct {
 	key   string
 	value any
 }
 
-// blockStyle is how far things are indented: mappings and lists under their keys, items after their
-// dashes.
+// blockStyle holds the widths of indentation in block style, in columns: of mappings and of lists
+// below their keys, and of items after their dashes.
 type blockStyle struct{ mapping, list, dash int }
 
+// lines returns the lines of a member, without line breaks.
 func (b blockStyle) lines(m member, indent string) []string {
 	switch v := m.value.(type) {
 	case []any:
@@ -53,16 +54,17 @@ func (b blockStyle) items(list []any, indent string) (lines []string) {
 
 func spaces(n int) string { return strings.Repeat(" ", max(n, 0)) }
 
-// flowStyle is how things stand between brackets.
+// flowStyle is the style of a collection in brackets, as in [a, b] and {a: b}.
 type flowStyle struct {
-	separator string // between members: a comma and what follows
-	colon     string // and what follows
-	unit      string // of indentation, where each member has its own line
-	quoted    bool   // keys are
+	separator string // between members: a comma and the space after it
+	colon     string // between key and value; ": " if empty
+	unit      string // of indentation, if each member has its own line; otherwise empty
+	quoted    bool   // whether keys are quoted
 }
 
 func (f flowStyle) text(v any, indent string) string {
-	open, parts, end := "[", []string{}, "]"
+	open, end := "[", "]"
+	var parts []string
 	switch v := v.(type) {
 	case string:
 		return v
@@ -95,29 +97,19 @@ func (f flowStyle) member(m member, indent string) string {
 	return key + cmp.Or(f.colon, ": ") + f.text(m.value, indent)
 }
 
-// quote is a string that JSON and every version of YAML read alike.
+// quote returns s as a quoted string that JSON and every version of YAML read alike.
 func quote(s string) string {
-	var coded, b strings.Builder
-	e := json.NewEncoder(&coded)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(s) // a string can be encoded
-	for _, r := range strings.TrimSuffix(coded.String(), "\n") {
-		if r >= 0x7f && r <= 0x9f || r == '\ufeff' || r == '\ufffe' ||
-			r == '\uffff' { // JSON takes them as they are
-			fmt.Fprintf(&b, `\u%04x`, r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
+	quoted, _ := marshalJSON(s) // encoding a string cannot fail
+	return string(quoted)
 }
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/"
 
-// reservedWords are no strings without quotes, in one version of YAML or another.
+// reservedWords are not strings without quotes in some version of YAML.
 var reservedWords = []string{"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
-// plainOrQuoted leaves the quotes out where every version of YAML reads a string without.
+// plainOrQuoted returns s without quotes if every version of YAML reads that as the string s, and
+// quoted otherwise.
 func plainOrQuoted(s string) string {
 	if s == "" || !strings.Contains(letters, s[:1]) ||
 		strings.Trim(s, letters+"0123456789_.-") != "" ||
