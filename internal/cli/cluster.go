@@ -12,6 +12,7 @@ import (
 
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/internal/arm"
+	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
 	"github.com/akslogin/akslogin/internal/stanza"
@@ -151,7 +152,7 @@ func (c *kubeconfigCommand) fromAzure(
 	w options,
 	log *slog.Logger,
 ) (clusterSource, error) {
-	r, err := c.Resolve(line.Explicit, os.Getenv)
+	r, err := c.Resolve(line.Explicit, envvar.Get)
 	if err != nil {
 		return clusterSource{}, err
 	}

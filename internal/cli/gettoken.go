@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/internal/execcredential"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/token"
@@ -19,11 +20,11 @@ type getTokenCommand struct{ flags.GetToken }
 
 // Run is the way of a token: what Kubernetes wants, what the request is, cache or exchange, answer.
 func (g *getTokenCommand) Run(line *flags.CommandLine, w options, log *slog.Logger) error {
-	asked, err := execcredential.ParseInfo(os.Getenv(execcredential.InfoVariable))
+	asked, err := execcredential.ParseInfo(envvar.Get(execcredential.InfoVariable))
 	if err != nil {
 		return &token.UsageError{Text: err.Error()}
 	}
-	request, err := g.Resolve(line.Explicit, os.Getenv)
+	request, err := g.Resolve(line.Explicit, envvar.Get)
 	if err != nil {
 		return err
 	}

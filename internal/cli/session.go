@@ -11,6 +11,7 @@ import (
 
 	"github.com/adrg/xdg"
 	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/runlog"
 	"github.com/akslogin/akslogin/internal/warmstart"
@@ -28,9 +29,10 @@ func startLogin(
 	timeout := min(request.Timeout, 24*time.Hour)
 	ctx, done := context.WithTimeout(context.Background(), timeout)
 	timer := w.startWatchdog(timeout)
-	log = request.RedactingLogger(log, os.Getenv)
+	log = request.RedactingLogger(log, envvar.Get)
 	runlog.LogSDKRetries(log)
 	return ctx, token.Options{
+		Getenv:             envvar.Get,
 		Now:                w.now,
 		Log:                log,
 		RetryDelay:         w.retryDelay,

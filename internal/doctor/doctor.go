@@ -9,6 +9,7 @@ import (
 
 	"github.com/adrg/xdg"
 	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
 	"github.com/akslogin/akslogin/internal/runlog"
@@ -35,7 +36,7 @@ func Run(o Options) ([]token.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	request, err := get.Resolve(plugin.Explicit, os.Getenv)
+	request, err := get.Resolve(plugin.Explicit, envvar.Get)
 	if err != nil {
 		return append(all, errorFinding("login", err)), nil
 	}
@@ -44,7 +45,7 @@ func Run(o Options) ([]token.Finding, error) {
 		request.SourceFindings(
 			get.Request,
 			plugin.Explicit,
-			os.Getenv,
+			envvar.Get,
 			stanza.sourceNames(o.Flags),
 		)...)
 

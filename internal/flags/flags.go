@@ -2,11 +2,11 @@ package flags
 
 import (
 	"cmp"
-	"os"
 	"reflect"
 	"time"
 
 	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -33,7 +33,7 @@ func (c Cache) Dir() cache.Dir {
 func valueOrVariable(value string, flags reflect.Type, name string) string {
 	field, _ := flags.FieldByName(name)
 	for _, v := range token.Variables(field.Tag.Get) {
-		value = cmp.Or(value, os.Getenv(v.Name))
+		value = cmp.Or(value, envvar.Get(v.Name))
 	}
 	return value
 }

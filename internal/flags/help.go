@@ -131,6 +131,7 @@ var VariablesWithoutFlag = []VariableGroup{
 		"who is signed in to az and azd",
 	},
 	{[]string{"BROWSER"}, "the browser for interactive"},
+	{[]string{"AKSLOGIN_WARM_START"}, "off: do not print the stored answer of an earlier run, to find faults"},
 	{[]string{"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}, "the way there"},
 }
 

@@ -1,12 +1,12 @@
 package flags
 
 import (
-	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/token"
 	"github.com/alecthomas/kong"
 )
@@ -97,7 +97,7 @@ func EnvSubset(ends ...string) func(string) string {
 			ends,
 			func(end string) bool { return strings.HasSuffix(variable, end) },
 		) {
-			return os.Getenv(variable)
+			return envvar.Get(variable)
 		}
 		return ""
 	}

@@ -4,19 +4,20 @@ package warmstart
 
 import (
 	"cmp"
-	"os"
 	"path"
 	"runtime"
+
+	"github.com/akslogin/akslogin/internal/envvar"
 )
 
 const homeVariable = "HOME"
 
-// join is path/filepath's, which would come with a dozen packages that are initialised first.
+// join is path.Join: path/filepath would bring a dozen packages that are initialized first.
 var join = path.Join
 
-// userCacheDir is xdg.CacheHome where no variable names it.
+// userCacheDir returns what xdg.CacheHome is if $XDG_CACHE_HOME is unset.
 func userCacheDir() string {
-	home := cmp.Or(os.Getenv(homeVariable), "/")
+	home := cmp.Or(envvar.Get(homeVariable), "/")
 	if runtime.GOOS == "darwin" {
 		return join(home, "Library", "Caches")
 	}

@@ -1,13 +1,14 @@
 package warmstart
 
 import (
-	"os"
 	"path/filepath"
+
+	"github.com/akslogin/akslogin/internal/envvar"
 )
 
 const homeVariable = "USERPROFILE"
 
 var join = filepath.Join
 
-// userCacheDir is xdg.CacheHome where no variable names it.
-func userCacheDir() string { return join(os.Getenv("LOCALAPPDATA"), "cache") }
+// userCacheDir returns what xdg.CacheHome is if $XDG_CACHE_HOME is unset.
+func userCacheDir() string { return join(envvar.Get("LOCALAPPDATA"), "cache") }
