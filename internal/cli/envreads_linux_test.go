@@ -14,7 +14,7 @@ import (
 )
 
 // readRecorder is added to package syscall. It appends each read of a variable to a file, with the
-// function that called os.Getenv, os.LookupEnv, os.Environ or syscall.Getenv.
+// function that called envvar.Get, os.Getenv, os.LookupEnv, os.Environ or syscall.Getenv.
 const readRecorder = `
 func recordRead(name string) {
 	i, ok := env["AKSLOGIN_TEST_READS"]
@@ -24,7 +24,8 @@ func recordRead(name string) {
 	var pcs [16]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
 	frame, more := frames.Next()
-	for more && len(frame.Function) > 3 && frame.Function[:3] == "os." {
+	const get = "github.com/akslogin/akslogin/internal/envvar.Get"
+	for more && (frame.Function[:3] == "os." || frame.Function == get) {
 		frame, more = frames.Next()
 	}
 	path := envs[i][len("AKSLOGIN_TEST_READS="):]
