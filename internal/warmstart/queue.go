@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/akslogin/akslogin/cache/sealed"
@@ -39,8 +38,7 @@ func (r *Run) waitForWriter(timeout time.Duration) (answer []byte) {
 		waited bool     // another process held the lock
 		answer []byte
 	}
-	var timedOut atomic.Bool
-	result, inTime := withTimeout(timeout, func() (l lockResult) {
+	result, inTime := withTimeout(timeout, func(timer *time.Timer) (l lockResult) {
 		f, err := sealed.OpenLock(r.box.Path(r.dir, sealed.LockSuffix))
 		if err != nil { // for one, there is no cache directory yet
 			return l
@@ -57,13 +55,12 @@ func (r *Run) waitForWriter(timeout time.Duration) (answer []byte) {
 			return l
 		}
 		l.answer, _ = r.load(time.Now()) // may have been stored since the first load
-		if l.lock != nil && (l.answer != nil || timedOut.Load()) {
+		if l.lock != nil && (l.answer != nil || !timer.Stop()) {
 			removeLock(f)
 			l.lock = nil
 		}
 		return l
 	})
-	timedOut.Store(!inTime)
 	r.lock = result.lock
 	if result.waited || !inTime {
 		r.waitingSince = start
@@ -80,7 +77,7 @@ func (r *Run) ReleaseWaiters() {
 	}
 	lock := r.lock
 	r.lock = nil
-	withTimeout(diskTimeout, func() error { return removeLock(lock) })
+	withTimeout(diskTimeout, func(*time.Timer) error { return removeLock(lock) })
 }
 
 // TimeWaited returns how long ago this process began to wait for another writer, 0 if it did not.

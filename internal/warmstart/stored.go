@@ -53,7 +53,7 @@ func (r *Run) Save(
 	if r == nil {
 		return
 	}
-	withTimeout(diskTimeout, func() error {
+	withTimeout(diskTimeout, func(*time.Timer) error {
 		if r.dir != dir || !bytes.Equal(r.secret, presentedSecret) ||
 			from.Unix() < 0 || !now.Before(until) {
 			return nil
@@ -74,13 +74,14 @@ func (r *Run) Save(
 }
 
 // withTimeout calls do, which may block for ever, in another goroutine, and waits for its result.
-// After the timeout it returns false, and do goes on.
-func withTimeout[T any](timeout time.Duration, do func() T) (result T, inTime bool) {
+// After the timeout it returns false, and do goes on. If do stops the timer before, withTimeout
+// waits for the result however long it takes.
+func withTimeout[T any](timeout time.Duration, do func(*time.Timer) T) (result T, inTime bool) {
 	done, expired := make(chan T, 1), make(chan struct{})
-	go func() { done <- do() }()
 	// time.NewTimer would look up a GODEBUG setting, which costs as much as reading a file.
 	timer := time.AfterFunc(timeout, func() { close(expired) })
 	defer timer.Stop()
+	go func() { done <- do(timer) }()
 	select {
 	case result = <-done:
 		return result, true

@@ -69,22 +69,24 @@ func start() *Run {
 	}
 	type result struct {
 		run    *Run
-		answer []byte
 		absent bool
 	}
-	loaded, _ := withTimeout(diskTimeout, func() (r result) {
+	loaded, _ := withTimeout(diskTimeout, func(timer *time.Timer) (r result) {
 		r.run = newRun(os.Args[2:], os.Environ())
-		r.answer, r.absent = r.run.load(time.Now())
+		answer, absent := r.run.load(time.Now())
+		// Returning the answer to the caller would start a thread.
+		if answer != nil && timer.Stop() {
+			writeAndExit(answer)
+		}
+		r.absent = absent
 		return r
 	})
-	run, answer := loaded.run, loaded.answer
 	if loaded.absent && worthWaiting(os.Args[2:], envvar.Get("AAD_LOGIN_METHOD")) {
-		answer = run.waitForWriter(maxWait)
+		if answer := loaded.run.waitForWriter(maxWait); answer != nil {
+			writeAndExit(answer)
+		}
 	}
-	if answer != nil {
-		writeAndExit(answer)
-	}
-	return run
+	return loaded.run
 }
 
 // writeAndExit writes the answer to standard output and exits. It returns only if nothing was
