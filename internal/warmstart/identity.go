@@ -51,8 +51,9 @@ func newRun(args, environ []string) *Run {
 	inputs := make([]string, 0, len(args)+32) // growing would touch more pages
 	inputs = append(inputs, formatVersion, executableID(), strconv.Itoa(len(args)))
 	inputs = append(inputs, args...)
-	inputs, values := appendVariables(inputs, environ)
-	if file := values[caFileVariable]; file != "" {
+	variables := countedVariables(environ)
+	inputs = append(inputs, variables...)
+	if file := lookup(variables, caFileVariable); file != "" {
 		ca, err := sealed.ReadRegular(file, maxInputFile)
 		if err != nil {
 			return nil
@@ -60,14 +61,14 @@ func newRun(args, environ []string) *Run {
 		inputs = append(inputs, string(ca))
 	}
 	tokenFile := cmp.Or(FlagValue(args, "--federated-token-file"),
-		values[tokenFileVariable], WellKnownTokenFile)
+		lookup(variables, tokenFileVariable), WellKnownTokenFile)
 	federated, err := sealed.ReadRegular(tokenFile, maxInputFile)
 	federated = bytes.TrimSpace(federated)
 	if err != nil || len(federated) == 0 {
 		return nil
 	}
 	dir := cacheDir(cmp.Or(FlagValue(args, "--cache-dir", "--token-cache-dir"),
-		values["AKSLOGIN_CACHE_DIR"], values["KUBECACHEDIR"]))
+		lookup(variables, "AKSLOGIN_CACHE_DIR"), lookup(variables, "KUBECACHEDIR")))
 	box, err := sealed.NewBox(federated, inputs...)
 	if err != nil {
 		return nil
@@ -75,26 +76,36 @@ func newRun(args, environ []string) *Run {
 	return &Run{args: args, environ: environ, box: box, dir: dir, secret: federated}
 }
 
-// appendVariables appends the variables that count, sorted, and returns their values by name.
-func appendVariables(inputs, environ []string) (_ []string, values map[string]string) {
-	first := len(inputs)
-	values = map[string]string{}
+// countedVariables returns the variables that count, as NAME=VALUE and sorted. Those of secrets are
+// without their value.
+func countedVariables(environ []string) []string {
+	variables := make([]string, 0, 32)
 	for _, line := range environ {
 		name, value, _ := strings.Cut(line, "=")
 		if runtime.GOOS == "windows" { // where names are case-insensitive
 			name = strings.ToUpper(name)
+			line = name + "=" + value
 		}
 		if value == "" || !envvar.Counts(name) { // an empty variable counts as unset
 			continue
 		}
-		values[name] = value
 		if envvar.Secret(name) {
 			line = name
 		}
-		inputs = append(inputs, line)
+		variables = append(variables, line)
 	}
-	slices.Sort(inputs[first:])
-	return inputs, values
+	slices.Sort(variables)
+	return variables
+}
+
+// lookup returns a variable's value, "" if it is unset.
+func lookup(variables []string, name string) string {
+	for _, line := range variables {
+		if n, value, _ := strings.Cut(line, "="); n == name {
+			return value
+		}
+	}
+	return ""
 }
 
 // cacheDir returns what cache.ResolveDir returns, without the packages that it imports. Save stores
