@@ -47,7 +47,7 @@ func CheckPrivate(fi fs.FileInfo) error {
 	return nil
 }
 
-// hasOneLink reports whether it is a regular file without hard links. With one, it could be another
+// hasOneLink reports whether it is a regular file with one name only. A hard link could be another
 // file of this user.
 func hasOneLink(fi fs.FileInfo) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
