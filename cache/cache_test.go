@@ -12,7 +12,7 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// magic opens every entry.
+// magic starts every entry.
 const magic = "akslogin cache entry 1\n"
 
 var expires = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -60,7 +60,7 @@ func TestOtherSecretOrInputsIsMiss(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantMiss(t, other)
-			// Neither does the file open when it is put in the other's place.
+			// The file does not open in the other entry's place either.
 			raw, err := os.ReadFile(e.path(entrySuffix))
 			if err != nil {
 				t.Fatal(err)
@@ -82,7 +82,7 @@ func TestFilesHoldNoPlaintext(t *testing.T) {
 		t.Fatal(err)
 	}
 	if fi, _ := os.Stat(d.Path); runtime.GOOS != "windows" && fi.Mode().Perm() != 0o700 {
-		t.Errorf("folder has mode %o", fi.Mode().Perm())
+		t.Errorf("the directory has mode %o", fi.Mode().Perm())
 	}
 	for _, file := range files {
 		raw, err := os.ReadFile(filepath.Join(d.Path, file.Name()))
@@ -90,7 +90,7 @@ func TestFilesHoldNoPlaintext(t *testing.T) {
 			t.Fatal(err)
 		}
 		if bytes.Contains(raw, []byte("the content")) || bytes.Contains(raw, []byte("the secret")) {
-			t.Errorf("%s has it in the clear", file.Name())
+			t.Errorf("%s holds plaintext", file.Name())
 		}
 		if fi, _ := file.Info(); runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
 			t.Errorf("%s has mode %o", file.Name(), fi.Mode().Perm())
@@ -114,7 +114,7 @@ func TestDamagedEntryIsMiss(t *testing.T) {
 		overwrite(t, e, good[:i])
 		wantMiss(t, e)
 	}
-	put(t, e, "data") // and it is replaced without ado
+	put(t, e, "data") // replaces a damaged entry
 	if got, err := e.Get(); err != nil || string(got) != "data" {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -132,7 +132,7 @@ func TestFailedPutKeepsTheOldEntry(t *testing.T) {
 	e := newEntry(t, d, "secret")
 	put(t, e, "data")
 	if err := e.Put(make([]byte, sealed.MaxEntrySize), "token", expires); err == nil {
-		t.Error("an entry that could not be read again was stored")
+		t.Error("an entry that is too large to be read was stored")
 	}
 	if got, err := e.Get(); err != nil || string(got) != "data" {
 		t.Errorf("got %q, %v", got, err)
@@ -166,8 +166,7 @@ func FuzzGet(f *testing.F) {
 		if err := os.WriteFile(e.path(entrySuffix), raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		// Fuzzing processes each sealed a seed of their own; whatever opens must be what was
-		// sealed.
+		// Each fuzzing process sealed its own seed, so some open and some do not.
 		if got, err := e.Get(); err == nil && string(got) != "data" || err != nil && !errors.Is(err, ErrMiss) {
 			t.Fatalf("got %q, %v", got, err)
 		}

@@ -16,10 +16,10 @@ func TestCheck(t *testing.T) {
 		t.Errorf("absent: %+v, %v", s, err)
 	}
 	if _, err := os.Lstat(filepath.Dir(d.Path)); err == nil {
-		t.Error("looking made a folder")
+		t.Error("Check created a directory")
 	}
 	entry := func(secret string) *Entry { return newEntry(t, d, secret, "a=b") }
-	put(t, entry("one"), "data") // sweeps, which would take the other
+	put(t, entry("one"), "data") // sweeps now, so that the expired entry stays
 	if err := entry("two").Put([]byte("data"), "token", now.Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -43,10 +43,10 @@ func TestCheck(t *testing.T) {
 		t.Errorf("%+v, %v; want %+v", s, err, want)
 	}
 	if after := fileNames(t, d.Path); after != before {
-		t.Errorf("looking left %s, there was %s", after, before)
+		t.Errorf("Check left %s, there was %s", after, before)
 	}
 	if unlock, err := entry("one").Lock(t.Context(), false); err != nil {
-		t.Errorf("looking kept a lock: %v", err)
+		t.Errorf("Check kept a lock: %v", err)
 	} else {
 		unlock()
 	}
@@ -54,16 +54,16 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s, err := d.Check(); err == nil {
-		t.Errorf("a folder of everybody: %+v", s)
+		t.Errorf("a directory that all can write to: %+v", s)
 	}
 	if s, err := (Dir{Path: filepath.Join(entry("one").path(entrySuffix), "below")}).Check(); err == nil {
-		t.Errorf("below a file: %+v", s)
+		t.Errorf("a directory below a file: %+v", s)
 	}
 }
 
-func fileNames(t *testing.T, folder string) (names string) {
+func fileNames(t *testing.T, dir string) (names string) {
 	t.Helper()
-	entries, err := os.ReadDir(folder)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
