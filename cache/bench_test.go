@@ -9,8 +9,12 @@ import (
 // Sizes as in a real run: a pod's assertion, the inputs of a login, an application's token.
 var (
 	benchSecret = bytes.Repeat([]byte("s"), 1200)
-	benchInputs = []string{"schema=1", "method=workloadidentity", "authority=https://login.microsoftonline.com/", "tenant=11111111-aaaa-4444-8888-000000000001",
-		"client=22222222-bbbb-4444-8888-000000000001", "scope=6dae42f8-4368-4678-94ff-3960e28e3630/.default"}
+	benchInputs = []string{
+		"schema=1", "method=workloadidentity", "authority=https://login.microsoftonline.com/",
+		"tenant=11111111-aaaa-4444-8888-000000000001",
+		"client=22222222-bbbb-4444-8888-000000000001",
+		"scope=6dae42f8-4368-4678-94ff-3960e28e3630/.default",
+	}
 	benchToken = bytes.Repeat([]byte("t"), 1700)
 )
 
@@ -23,8 +27,8 @@ func benchEntry(b *testing.B) *Entry {
 	return e
 }
 
-// BenchmarkOpen measures what a warm run does: it derives name and key, reads the file, and decrypts
-// it.
+// BenchmarkOpen measures what a warm run does: it derives name and key, reads the file, and
+// decrypts it.
 func BenchmarkOpen(b *testing.B) {
 	stored := benchEntry(b)
 	if err := stored.Put(benchToken, "token", expires); err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// ErrMiss reports a cache miss: the entry is absent, damaged, or sealed with another secret or other
-// inputs. The errors that wrap it say which, for a log.
+// ErrMiss reports a cache miss: the entry is absent, damaged, or sealed with another secret or
+// other inputs. The errors that wrap it say which, for a log.
 var ErrMiss = errors.New("no such cache entry")
 
 const (
@@ -31,9 +31,12 @@ const (
 // mode 0700. A directory that is a symbolic link, that belongs to another user, or that others can
 // write to is not used: every method returns an error and does nothing.
 type Dir struct {
-	Path          string           // absolute
-	Now           func() time.Time // nil: time.Now
-	HolderTimeout time.Duration    // after it, a lock holder without a heartbeat is skipped; 0: five seconds
+	Path string           // absolute
+	Now  func() time.Time // nil: time.Now
+
+	// HolderTimeout is how long a lock holder may have no heartbeat before waiters skip it (see
+	// [Entry.Lock]); 0 is five seconds.
+	HolderTimeout time.Duration
 }
 
 // Entry is one encrypted file in a Dir, and its lock. Many processes may use it at once.

@@ -33,6 +33,13 @@ func put(t *testing.T, e *Entry, data string) {
 	}
 }
 
+func wantData(t *testing.T, e *Entry, want string) {
+	t.Helper()
+	if got, err := e.Get(); err != nil || string(got) != want {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
+}
+
 func wantMiss(t *testing.T, e *Entry) {
 	t.Helper()
 	if got, err := e.Get(); !errors.Is(err, ErrMiss) {
@@ -45,9 +52,7 @@ func TestOtherSecretOrInputsIsMiss(t *testing.T) {
 	e := newEntry(t, d, "secret", "client=a", "tenant=b")
 	wantMiss(t, e)
 	put(t, e, "data")
-	if got, err := newEntry(t, d, "secret", "client=a", "tenant=b").Get(); err != nil || string(got) != "data" {
-		t.Fatalf("got %q, %v", got, err)
-	}
+	wantData(t, newEntry(t, d, "secret", "client=a", "tenant=b"), "data")
 	for name, other := range map[string]*Entry{
 		"secret":      newEntry(t, d, "Secret", "client=a", "tenant=b"),
 		"no secret":   newEntry(t, d, "", "client=a", "tenant=b"),
@@ -115,9 +120,7 @@ func TestDamagedEntryIsMiss(t *testing.T) {
 		wantMiss(t, e)
 	}
 	put(t, e, "data") // replaces a damaged entry
-	if got, err := e.Get(); err != nil || string(got) != "data" {
-		t.Errorf("got %q, %v", got, err)
-	}
+	wantData(t, e, "data")
 }
 
 func overwrite(t *testing.T, e *Entry, raw []byte) {
@@ -134,9 +137,7 @@ func TestFailedPutKeepsTheOldEntry(t *testing.T) {
 	if err := e.Put(make([]byte, sealed.MaxEntrySize), "token", expires); err == nil {
 		t.Error("an entry that is too large to be read was stored")
 	}
-	if got, err := e.Get(); err != nil || string(got) != "data" {
-		t.Errorf("got %q, %v", got, err)
-	}
+	wantData(t, e, "data")
 	if left, _ := filepath.Glob(filepath.Join(d.Path, "*"+tempSuffix)); len(left) > 0 {
 		t.Errorf("left %v", left)
 	}
@@ -158,7 +159,8 @@ func FuzzGet(f *testing.F) {
 	f.Add(good)
 	f.Add([]byte(magic))
 	f.Add([]byte(magic + "{}\n"))
-	f.Add([]byte(magic + `{"inputs":["client=a"],"expires":"2030-01-01T00:00:00Z"}` + "\n0123456789ab"))
+	header := `{"inputs":["client=a"],"expires":"2030-01-01T00:00:00Z"}`
+	f.Add([]byte(magic + header + "\n0123456789ab"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		d := Dir{Path: t.TempDir()}
 		os.Chmod(d.Path, 0o700)
@@ -167,7 +169,8 @@ func FuzzGet(f *testing.F) {
 			t.Fatal(err)
 		}
 		// Each fuzzing process sealed its own seed, so some open and some do not.
-		if got, err := e.Get(); err == nil && string(got) != "data" || err != nil && !errors.Is(err, ErrMiss) {
+		got, err := e.Get()
+		if err == nil && string(got) != "data" || err != nil && !errors.Is(err, ErrMiss) {
 			t.Fatalf("got %q, %v", got, err)
 		}
 		if _, err := d.List(); err != nil {

@@ -11,7 +11,8 @@ import (
 
 func TestCheck(t *testing.T) {
 	now := time.Now()
-	d := Dir{Path: filepath.Join(t.TempDir(), "above", "cache"), Now: func() time.Time { return now }}
+	path := filepath.Join(t.TempDir(), "above", "cache")
+	d := Dir{Path: path, Now: func() time.Time { return now }}
 	if s, err := d.Check(); err != nil || s != (State{Absent: true}) {
 		t.Errorf("absent: %+v, %v", s, err)
 	}
@@ -23,9 +24,7 @@ func TestCheck(t *testing.T) {
 	if err := entry("two").Put([]byte("data"), "token", now.Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(entry("three").path(entrySuffix), []byte("something else"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	overwrite(t, entry("three"), []byte("something else"))
 	for _, secret := range []string{"one", "two"} {
 		unlock, err := entry(secret).Lock(t.Context(), false)
 		if err != nil {
@@ -56,7 +55,8 @@ func TestCheck(t *testing.T) {
 	if s, err := d.Check(); err == nil {
 		t.Errorf("a directory that all can write to: %+v", s)
 	}
-	if s, err := (Dir{Path: filepath.Join(entry("one").path(entrySuffix), "below")}).Check(); err == nil {
+	belowFile := Dir{Path: filepath.Join(entry("one").path(entrySuffix), "below")}
+	if s, err := belowFile.Check(); err == nil {
 		t.Errorf("a directory below a file: %+v", s)
 	}
 }

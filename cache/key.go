@@ -39,9 +39,10 @@ func (d Dir) Key(path string) ([]byte, error) {
 	return nil, fmt.Errorf("the key %s does not stay where it is", path)
 }
 
-// readOrMakeKey returns the key in the file with that name. If there is none, it makes a new key and
-// returns errNotAKey, so that the caller reads the key that all processes see. It uses no paths:
-// who can write above the directory could meanwhile make its path lead to another program's key.
+// readOrMakeKey returns the key in the file with that name. If there is none, it makes a new key
+// and returns errNotAKey, so that the caller reads the key that all processes see. It uses no
+// paths: who can write above the directory could meanwhile make its path lead to another program's
+// key.
 func (d Dir) readOrMakeKey(name string) ([]byte, error) {
 	root, err := d.openRoot()
 	if err != nil {

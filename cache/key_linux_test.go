@@ -15,7 +15,8 @@ func TestKeyDirSwappedForALink(t *testing.T) {
 	above, other := t.TempDir(), newOtherFile(t, "key", "secret key of a VPN")
 	dir, link := filepath.Join(above, "akslogin"), filepath.Join(above, "link")
 	mkdir(t, dir, 0o700)
-	if err := os.Chmod(filepath.Dir(other.path), 0o700); err != nil { // or it would not be used as a Dir
+	// With other permissions it would not be used as a Dir.
+	if err := os.Chmod(filepath.Dir(other.path), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(filepath.Dir(other.path), link); err != nil {
@@ -24,8 +25,10 @@ func TestKeyDirSwappedForALink(t *testing.T) {
 	var stop atomic.Bool
 	stopped := make(chan int)
 	go func() {
+		const cwd, exchange = unix.AT_FDCWD, unix.RENAME_EXCHANGE
 		swaps := 0
-		for ; !stop.Load() && unix.Renameat2(unix.AT_FDCWD, dir, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE) == nil; swaps++ {
+		for !stop.Load() && unix.Renameat2(cwd, dir, cwd, link, exchange) == nil {
+			swaps++
 		}
 		stopped <- swaps
 	}()

@@ -36,7 +36,8 @@ func TestConcurrentCallersGetOneKey(t *testing.T) {
 	if err != nil || len(files) != 1 {
 		t.Errorf("%v, %v", files, err)
 	}
-	if fi, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
+	fi, err := os.Stat(path)
+	if err != nil || runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", fi, err)
 	}
 }
@@ -132,7 +133,8 @@ func TestKeyInsideCacheDirIsRefused(t *testing.T) {
 			t.Errorf("%x, with entries in a link to its directory", key)
 		}
 	}
-	for _, entriesDir := range []string{filepath.Join(data, "cache"), filepath.Join(dir, "elsewhere")} {
+	below, beside := filepath.Join(data, "cache"), filepath.Join(dir, "beside")
+	for _, entriesDir := range []string{below, beside} {
 		if key, err := (Dir{Path: entriesDir}).Key(path); err != nil || len(key) != keySize {
 			t.Errorf("%x, %v, with entries in %s", key, err, entriesDir)
 		}

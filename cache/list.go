@@ -13,8 +13,8 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// Listing is the header of an entry. It is not authenticated: only Entry.Get proves that a header is
-// genuine.
+// Listing is the header of an entry. It is not authenticated: only Entry.Get proves that a header
+// is genuine.
 type Listing struct {
 	Inputs  []string // "name=value", as given to Dir.Entry
 	Kind    string   // as given to Entry.Put

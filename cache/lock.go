@@ -18,8 +18,9 @@ var ErrHeld = sealed.ErrHeld
 // Waiting in this directory is of no use.
 var ErrHolderFailed = errors.New("the process that held the lock could not store its result")
 
-// lockSuffixes name the locks of an entry. The second is a fallback for when the holder of the first
-// hangs: its waiters queue for the second one, so that still only one process works at a time.
+// lockSuffixes name the locks of an entry. The second is a fallback for when the holder of the
+// first hangs: its waiters queue for the second one, so that still only one process works at a
+// time.
 var lockSuffixes = []string{sealed.LockSuffix, ".lock2"}
 
 func isLockSuffix(suffix string) bool { return slices.Contains(lockSuffixes, suffix) }

@@ -86,6 +86,11 @@ func TestWaitersSurviveRemovedDir(t *testing.T) {
 	}
 }
 
+// writeWithTime writes an empty file with a modification time.
+func writeWithTime(path string, t time.Time) error {
+	return errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, t, t))
+}
+
 // Whatever is in the lock file's place is removed, or Lock fails. The entry is stored and read in
 // both cases.
 func TestUnusableLockFiles(t *testing.T) {
@@ -97,13 +102,9 @@ func TestUnusableLockFiles(t *testing.T) {
 		t.Cleanup(func() { f.Close() })
 		return syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
 	}
-	setFailed := func(path string) error {
-		return errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, holderFailedTime, holderFailedTime))
-	}
-	setFuture := func(path string) error {
-		future := time.Now().AddDate(50, 0, 0)
-		return errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, future, future))
-	}
+	setFailed := func(path string) error { return writeWithTime(path, holderFailedTime) }
+	future := time.Now().AddDate(50, 0, 0)
+	setFuture := func(path string) error { return writeWithTime(path, future) }
 	for name, c := range map[string]struct {
 		plant func(path string) error
 		want  error // of Lock
@@ -118,7 +119,8 @@ func TestUnusableLockFiles(t *testing.T) {
 		"from the future": {setFuture, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := Dir{Path: filepath.Join(t.TempDir(), "cache"), HolderTimeout: 50 * time.Millisecond}
+			path := filepath.Join(t.TempDir(), "cache")
+			d := Dir{Path: path, HolderTimeout: 50 * time.Millisecond}
 			if err := d.create(); err != nil {
 				t.Fatal(err)
 			}
@@ -137,16 +139,14 @@ func TestUnusableLockFiles(t *testing.T) {
 				if unlock != nil {
 					unlock()
 				}
-				if got, err := e.Get(); err != nil || string(got) != "data" {
-					t.Errorf("got %q, %v", got, err)
-				}
+				wantData(t, e, "data")
 			}
 		})
 	}
 }
 
-// If the disk fills up during Put, the old entry stays, no part of the new one does, and waiters get
-// ErrHolderFailed.
+// If the disk fills up during Put, the old entry stays, no part of the new one does, and waiters
+// get ErrHolderFailed.
 func TestFullDiskFailsWaiters(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("mounting needs root")
@@ -173,9 +173,7 @@ func TestFullDiskFailsWaiters(t *testing.T) {
 	if err := <-waiter; !errors.Is(err, ErrHolderFailed) {
 		t.Errorf("the waiter got %v", err)
 	}
-	if got, err := e.Get(); err != nil || string(got) != "data" {
-		t.Errorf("got %q, %v", got, err)
-	}
+	wantData(t, e, "data")
 	if left, _ := filepath.Glob(filepath.Join(d.Path, "*"+tempSuffix)); len(left) > 0 {
 		t.Errorf("left %v", left)
 	}

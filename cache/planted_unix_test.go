@@ -56,16 +56,20 @@ func (f otherFile) wantUntouched(t *testing.T) {
 		t.Errorf("the other file holds %q, %v", raw, err)
 	}
 	if !os.SameFile(fi, f.before) || fi.Mode() != f.before.Mode() || !fi.ModTime().Equal(longAgo) {
-		t.Errorf("the other file has mode %v and time %v, want %v and %v", fi.Mode(), fi.ModTime(), f.before.Mode(), longAgo)
+		t.Errorf("the other file has mode %v and time %v, want %v and %v",
+			fi.Mode(), fi.ModTime(), f.before.Mode(), longAgo)
 	}
 }
 
-// ownPaths returns the paths at which this package opens, creates or removes files for an entry. The
-// name of a real temporary file cannot be foreseen.
+// ownPaths returns the paths at which this package opens, creates or removes files for an entry.
+// The name of a real temporary file cannot be foreseen.
 func ownPaths(e *Entry) map[string]string {
 	return map[string]string{
-		"entry": e.path(entrySuffix), "lock": e.path(".lock"), "second lock": e.path(".lock2"), "marker": filepath.Join(e.dir.Path, sweepMarker),
-		"temporary": e.path(entrySuffix + ".123" + tempSuffix),
+		"entry":       e.path(entrySuffix),
+		"lock":        e.path(".lock"),
+		"second lock": e.path(".lock2"),
+		"marker":      filepath.Join(e.dir.Path, sweepMarker),
+		"temporary":   e.path(entrySuffix + ".123" + tempSuffix),
 	}
 }
 
@@ -110,9 +114,7 @@ func useEverything(t *testing.T, e *Entry) {
 func wantWorking(t *testing.T, e *Entry) {
 	t.Helper()
 	put(t, e, "data")
-	if got, err := e.Get(); err != nil || string(got) != "data" {
-		t.Errorf("got %q, %v", got, err)
-	}
+	wantData(t, e, "data")
 	unlock, err := e.Lock(t.Context(), true)
 	if err != nil {
 		t.Fatal(err)
@@ -121,9 +123,10 @@ func wantWorking(t *testing.T, e *Entry) {
 	if _, err := e.Lock(t.Context(), false); !errors.Is(err, ErrHeld) {
 		t.Errorf("got %v, want ErrHeld", err)
 	}
-	for _, path := range []string{e.path(entrySuffix), e.path(".lock"), filepath.Join(e.dir.Path, sweepMarker)} {
-		if fi, err := os.Lstat(path); err != nil || !fi.Mode().IsRegular() || fi.Sys().(*syscall.Stat_t).Nlink != 1 || fi.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %v, %v", filepath.Base(path), fi, err)
+	for _, name := range []string{"entry", "lock", "marker"} {
+		fi, err := os.Lstat(ownPaths(e)[name])
+		if err != nil || fi.Mode() != 0o600 || fi.Sys().(*syscall.Stat_t).Nlink != 1 {
+			t.Errorf("%s: %v, %v", name, fi, err)
 		}
 	}
 }
@@ -138,7 +141,13 @@ func newAttackedEntry(t *testing.T) *Entry {
 // Links under every name that this package uses lead to other files of the user, which stay as they
 // are.
 func TestPlantedLinks(t *testing.T) {
-	expired := magic + `{"inputs":["client=a"],"holds":"token","stored":"2000-01-01T00:00:00Z","expires":"2000-01-02T00:00:00Z"}` + "\n0123456789abcdef"
+	header := `{"inputs":["client=a"],"holds":"token",` +
+		`"stored":"2000-01-01T00:00:00Z","expires":"2000-01-02T00:00:00Z"}`
+	contents := map[string]string{
+		"key":     "-----BEGIN OPENSSH PRIVATE KEY-----",
+		"entry":   magic + header + "\n0123456789abcdef",
+		"nothing": "",
+	}
 	links := map[string]func(to, at string) error{
 		"symbolic": os.Symlink, "hard": os.Link,
 		"dangling": func(to, at string) error { return os.Symlink(to+".absent", at) },
@@ -154,7 +163,7 @@ func TestPlantedLinks(t *testing.T) {
 	}
 	for kind, link := range links {
 		for name := range ownPaths(newAttackedEntry(t)) {
-			for holds, content := range map[string]string{"key": "-----BEGIN OPENSSH PRIVATE KEY-----", "entry": expired, "nothing": ""} {
+			for holds, content := range contents {
 				t.Run(strings.Join([]string{kind, name, holds}, "/"), func(t *testing.T) {
 					e, other := newAttackedEntry(t), newOtherFile(t, "id_rsa", content)
 					if err := link(other.path, ownPaths(e)[name]); err != nil {
@@ -162,7 +171,8 @@ func TestPlantedLinks(t *testing.T) {
 					}
 					useEverything(t, e)
 					other.wantUntouched(t)
-					if files, err := os.ReadDir(filepath.Dir(other.path)); err != nil || len(files) != 1 {
+					files, err := os.ReadDir(filepath.Dir(other.path))
+					if err != nil || len(files) != 1 {
 						t.Errorf("beside the other file: %v, %v", files, err)
 					}
 					wantWorking(t, e)
@@ -212,7 +222,8 @@ func TestPlantedSpecialFiles(t *testing.T) {
 		},
 		"unreadable file": func(at string) error { return os.WriteFile(at, nil, 0) },
 		"another user's file": func(at string) error {
-			err := os.WriteFile(at, []byte(magic+`{"inputs":["client=b"],"holds":"token","expires":"2100-01-01T00:00:00Z"}`+"\n"), 0o600)
+			header := `{"inputs":["client=b"],"holds":"token","expires":"2100-01-01T00:00:00Z"}`
+			err := os.WriteFile(at, []byte(magic+header+"\n"), 0o600)
 			if err == nil {
 				err = os.Chown(at, 54321, -1)
 			}
@@ -228,7 +239,8 @@ func TestPlantedSpecialFiles(t *testing.T) {
 				} else if err != nil {
 					t.Fatal(err)
 				}
-				if listed, err := e.dir.List(); err != nil || kind == "another user's file" && len(listed) > 0 {
+				listed, err := e.dir.List()
+				if err != nil || kind == "another user's file" && len(listed) > 0 {
 					t.Errorf("listed: %v, %v", listed, err)
 				}
 				useEverything(t, e)

@@ -19,14 +19,16 @@ func TestSweepRemovesFilesFromTheFuture(t *testing.T) {
 	put(t, e, "data")
 	id := strings.Repeat("ab", 16)
 	future := now.AddDate(50, 0, 0)
-	for _, name := range []string{sweepMarker, id + ".1" + tempSuffix, id + ".lock", id + ".lock2", id + entrySuffix} {
-		path := filepath.Join(d.Path, name)
-		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, future, future)); err != nil {
+	own := []string{
+		sweepMarker, id + ".1" + tempSuffix, id + ".lock", id + ".lock2", id + entrySuffix,
+	}
+	for _, name := range own {
+		if err := writeWithTime(filepath.Join(d.Path, name), future); err != nil {
 			t.Fatal(err)
 		}
 	}
 	young := filepath.Join(d.Path, id+".2"+tempSuffix) // of a machine whose clock is a little ahead
-	if err := errors.Join(os.WriteFile(young, nil, 0o600), os.Chtimes(young, now.Add(time.Hour), now.Add(time.Hour))); err != nil {
+	if err := writeWithTime(young, now.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	expired := newEntry(t, d, "expired")
@@ -43,7 +45,8 @@ func TestSweepRemovesFilesFromTheFuture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{e.path(entrySuffix), valid.path(entrySuffix), young, filepath.Join(d.Path, sweepMarker)}
+	marker := filepath.Join(d.Path, sweepMarker)
+	want := []string{e.path(entrySuffix), valid.path(entrySuffix), young, marker}
 	slices.Sort(want)
 	if !slices.Equal(left, want) {
 		t.Errorf("left\n%s\nwant\n%s", strings.Join(left, "\n"), strings.Join(want, "\n"))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -21,14 +22,15 @@ func TestList(t *testing.T) {
 	}
 	put(t, newEntry(t, d, "secret", "client=a", "tenant=b"), "data")
 	os.WriteFile(filepath.Join(d.Path, "notes.txt"), []byte(magic), 0o600)
-	os.WriteFile(filepath.Join(d.Path, strings.Repeat("0", 32)+entrySuffix), []byte("no entry"), 0o600)
+	notAnEntry := filepath.Join(d.Path, strings.Repeat("0", 32)+entrySuffix)
+	os.WriteFile(notAnEntry, []byte("no entry"), 0o600)
 	got, err := d.List()
 	if err != nil || len(got) != 1 {
 		t.Fatalf("got %v, %v", got, err)
 	}
-	e := got[0]
-	if strings.Join(e.Inputs, " ") != "client=a tenant=b" || e.Kind != "token" || !e.Stored.Equal(now) || !e.Expires.Equal(expires) {
-		t.Errorf("got %+v", e)
+	want := Listing{[]string{"client=a", "tenant=b"}, "token", now, expires}
+	if !reflect.DeepEqual(got[0], want) {
+		t.Errorf("got %+v, want %+v", got[0], want)
 	}
 }
 
@@ -73,8 +75,18 @@ func TestSweepRemovesExpired(t *testing.T) {
 		return path
 	}
 	id := strings.Repeat("ab", 16)
-	stay := []string{writeOld(id+".1"+tempSuffix, time.Hour), writeOld("notes"+tempSuffix, 100*time.Hour), valid.path(entrySuffix), filepath.Join(d.Path, sweepMarker)}
-	swept := []string{writeOld(id+".2"+tempSuffix, 30*time.Hour), writeOld(id+".lock", 30*time.Hour), writeOld(id+entrySuffix, 30*time.Hour), expiring.path(entrySuffix)}
+	stay := []string{
+		writeOld(id+".1"+tempSuffix, time.Hour),
+		writeOld("notes"+tempSuffix, 100*time.Hour),
+		valid.path(entrySuffix),
+		filepath.Join(d.Path, sweepMarker),
+	}
+	swept := []string{
+		writeOld(id+".2"+tempSuffix, 30*time.Hour),
+		writeOld(id+".lock", 30*time.Hour),
+		writeOld(id+entrySuffix, 30*time.Hour),
+		expiring.path(entrySuffix),
+	}
 
 	now = now.Add(sweepInterval - time.Second)
 	put(t, valid, "data")

@@ -25,8 +25,8 @@ const (
 	magic = "akslogin cache entry 1\n"
 	salt  = "akslogin cache 1"
 
-	// MaxEntrySize is the largest size of an entry in bytes: twice that of the largest response that
-	// is read from Entra ID.
+	// MaxEntrySize is the largest size of an entry in bytes: twice that of the largest response
+	// that is read from Entra ID.
 	MaxEntrySize = 2 << 20
 
 	// WarmStartSuffix ends the names of files with answers that package warmstart prints.

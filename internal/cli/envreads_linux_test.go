@@ -127,12 +127,14 @@ func TestReadVariablesCount(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, run := range recordedRuns {
-		cmd := exec.Command(program, "get-token", "--tenant-id", tenant, "--client-id", client, "--federated-token-file", tokenFile)
+		cmd := exec.Command(program, "get-token", "--tenant-id", tenant, "--client-id", client,
+			"--federated-token-file", tokenFile)
 		cmd.Args = append(cmd.Args, run.args...)
 		cmd.Dir = home
 		cmd.Env = append([]string{
-			"HOME=" + home, "AKSLOGIN_CACHE_DIR=" + filepath.Join(home, name), "AKSLOGIN_TEST_READS=" + reads,
+			"HOME=" + home, "AKSLOGIN_CACHE_DIR=" + filepath.Join(home, name),
 			"HTTPS_PROXY=" + s.ProxyURL, "SSL_CERT_FILE=" + s.CAFile,
+			"AKSLOGIN_TEST_READS=" + reads,
 		}, run.env...)
 		if out, err := cmd.CombinedOutput(); (err != nil) != run.fails {
 			t.Errorf("%s: %v\n%s", name, err, out)

@@ -23,7 +23,8 @@ import (
 
 // packageInit matches a line of GODEBUG=inittrace=1. The clock in it is useless on a busy machine,
 // but the number of allocated bytes hardly varies.
-var packageInit = regexp.MustCompile(`(?m)^init (\S+) @[0-9.]+ ms, [0-9.]+ ms clock, ([0-9]+) bytes, [0-9]+ allocs$`)
+var packageInit = regexp.MustCompile(
+	`(?m)^init (\S+) @[0-9.]+ ms, [0-9.]+ ms clock, ([0-9]+) bytes, [0-9]+ allocs$`)
 
 // initializedPackages runs a command and returns the packages that were initialized before it
 // ended, with the bytes that each allocated.
@@ -156,8 +157,9 @@ func compareWithFile(t *testing.T, file string, want []string) {
 	switch {
 	case err == nil && slices.Equal(got, want):
 	case os.Getenv("UPDATE") == "":
-		t.Errorf("%s is out of date. After a review, UPDATE=1 go test -run TestStartup ./internal/cli writes it.\n"+
-			"in the program only: %q\nin the file only: %q", file, difference(want, got), difference(got, want))
+		t.Errorf("%s is out of date.\nin the program only: %q\nin the file only: %q\n"+
+			"After a review, UPDATE=1 go test -run TestStartup ./internal/cli writes it.",
+			file, difference(want, got), difference(got, want))
 	default:
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
@@ -193,7 +195,8 @@ func TestStartupImports(t *testing.T) {
 func TestStartupModules(t *testing.T) {
 	var modules []string
 	for _, system := range []string{"linux", "darwin", "windows"} {
-		list := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", repository)
+		const format = "{{with .Module}}{{.Path}}{{end}}"
+		list := exec.Command("go", "list", "-deps", "-f", format, repository)
 		list.Env = append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0")
 		out, err := list.Output()
 		if err != nil {

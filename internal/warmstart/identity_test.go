@@ -43,18 +43,22 @@ func TestFlagValue(t *testing.T) {
 
 // The directory is the one that the normal path uses, however it is named.
 func TestCacheDirMatchesCachePackage(t *testing.T) {
+	paths := []string{
+		"", "/a", "/a//b/../c/", "~", "~/c", "~//c/", "~somebody", "c", "./c", "../c", ".",
+	}
 	t.Cleanup(func() { xdg.Reload() }) // runs after the variables are restored
 	for _, home := range []string{"/home/somebody", "/home//somebody/", ""} {
 		for _, xdgHome := range []string{"", "/var/cache", "/var//cache/.", "relative"} {
 			t.Setenv("HOME", home)
 			t.Setenv("XDG_CACHE_HOME", xdgHome)
 			xdg.Reload()
-			for _, path := range []string{"", "/a", "/a//b/../c/", "~", "~/c", "~//c/", "~somebody", "c", "./c", "../c", "."} {
+			for _, path := range paths {
 				if home == "" && strings.HasPrefix(path, "~") {
 					continue
 				}
 				if got, want := cacheDir(path), cache.ResolveDir(path); got != want {
-					t.Errorf("%q where HOME=%q and XDG_CACHE_HOME=%q: %s, want %s", path, home, xdgHome, got, want)
+					t.Errorf("%q with HOME=%q and XDG_CACHE_HOME=%q: %s, want %s",
+						path, home, xdgHome, got, want)
 				}
 			}
 		}
@@ -63,11 +67,13 @@ func TestCacheDirMatchesCachePackage(t *testing.T) {
 
 func TestUnreadableInputMeansNoRun(t *testing.T) {
 	dir := t.TempDir()
-	pipe, empty, large := filepath.Join(dir, "pipe"), filepath.Join(dir, "empty"), filepath.Join(dir, "large")
+	pipe, empty := filepath.Join(dir, "pipe"), filepath.Join(dir, "empty")
+	large := filepath.Join(dir, "large")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for file, content := range map[string]string{empty: " \n", large: strings.Repeat("x", maxInputFile+1)} {
+	tooLarge := strings.Repeat("x", maxInputFile+1)
+	for file, content := range map[string]string{empty: " \n", large: tooLarge} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +126,8 @@ func FuzzIdentity(f *testing.F) {
 		}
 		same := slices.Equal(all1, all2) && maps.Equal(counted1, counted2)
 		if _, err := r2.box.Get(r2.dir, sealed.WarmStartSuffix); (err == nil) != same {
-			t.Errorf("%q %q and %q %q: the same identity is %v", args1, env1, args2, env2, err == nil)
+			t.Errorf("%q %q and %q %q: the same identity is %v",
+				args1, env1, args2, env2, err == nil)
 		}
 	})
 }

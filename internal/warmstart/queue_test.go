@@ -21,7 +21,8 @@ func TestWaitersGetTheWritersAnswer(t *testing.T) {
 	}
 	answer = impatient.waitForWriter(time.Millisecond)
 	if answer != nil || impatient.lock != nil || impatient.waitingSince.IsZero() {
-		t.Fatalf("after the timeout: %q, lock %v, waits since %s", answer, impatient.lock, impatient.waitingSince)
+		t.Fatalf("after the timeout: %q, lock %v, waits since %s",
+			answer, impatient.lock, impatient.waitingSince)
 	}
 	answers := waitInBackground(waiter)
 	if err := storeContent(writer, encodeAnswer(time.Now(), "printed")); err != nil {
@@ -31,7 +32,8 @@ func TestWaitersGetTheWritersAnswer(t *testing.T) {
 	if answer := <-answers; string(answer) != "printed" || waiter.lock != nil {
 		t.Errorf("the waiter: %q, lock %v", answer, waiter.lock)
 	}
-	if left, err := filepath.Glob(filepath.Join(writer.dir, "*.lock")); err != nil || len(left) > 0 {
+	left, err := filepath.Glob(filepath.Join(writer.dir, "*.lock"))
+	if err != nil || len(left) > 0 {
 		t.Errorf("left is %q, %v", left, err)
 	}
 }

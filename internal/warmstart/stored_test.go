@@ -30,7 +30,8 @@ func TestSavedAnswerIsUsedOnlyInItsWindow(t *testing.T) {
 	now := time.Unix(time.Now().Unix(), 0)
 	save := func(from, until time.Time, secret, dir string) {
 		t.Helper()
-		r.Save([]byte("printed"), now, from, until, []byte(secret), dir, cache.Dir{Path: dir}.PutWarmStart)
+		put := cache.Dir{Path: dir}.PutWarmStart
+		r.Save([]byte("printed"), now, from, until, []byte(secret), dir, put)
 	}
 	save(now.Add(-time.Minute), now.Add(time.Hour), "another.token.x", r.dir)
 	save(now.Add(-time.Minute), now.Add(time.Hour), "a.b.c", t.TempDir())
