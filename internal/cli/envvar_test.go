@@ -33,7 +33,10 @@ var notCounted = map[string]string{
 	"ZONEINFO":                       "time: as TZ",
 	"PWD":                            "os.Getwd: how the working directory is spelled",
 	"PATH":                           "os/exec: az, azd and browsers, whose logins are never stored answers",
-	"XDG_":                           "adrg/xdg reads all; the program uses XDG_CACHE_HOME and XDG_DATA_HOME, which count",
+	"HOME":                           "leads to the cache directory, where the stored answer is",
+	"USERPROFILE":                    "as HOME",
+	"LOCALAPPDATA":                   "as HOME",
+	"XDG_":                           "as HOME; adrg/xdg reads all of them, the program uses two",
 	"KUBE_PATCH_CONVERSION_DETECTOR": "apimachinery, at initialization",
 }
 

@@ -8,6 +8,9 @@
 // missing one would let the warm start print a stale answer. Two tests in internal/cli hold the
 // list: one records what the program and its libraries read, the other scans the sources.
 //
+// HOME, XDG_CACHE_HOME and the like do not count. They lead to the cache directory, and there the
+// stored answer is.
+//
 // internal/warmstart imports this package, so it imports only os and strings, and its variables
 // need no initialization.
 package envvar
@@ -19,17 +22,20 @@ import (
 
 // counted lists the variables. A name that ends in _ stands for every name that starts with it.
 var counted = [...]string{
-	"AKSLOGIN_",                                    // this program
-	"AAD_", "ARM_", "AZURE_", "AZURESUBSCRIPTION_", // kubelogin, Terraform, Azure SDKs
-	"AZD_",                                                    // azd
-	"BROWSER",                                                 // --login interactive
-	"ACTIONS_", "SYSTEM_ACCESSTOKEN", "SYSTEM_OIDCREQUESTURI", // CI systems
-	"DEFAULT_IDENTITY_", "IDENTITY_", "IMDS_", "MSI_", // managed identity
-	"MSAL_",                       // MSAL
-	"KUBECACHEDIR", "KUBERNETES_", // kubectl
-	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", // net/http
-	"SSL_CERT_",                                                              // crypto/x509
-	"HOME", "USERPROFILE", "LOCALAPPDATA", "XDG_CACHE_HOME", "XDG_DATA_HOME", // default folders
+	// This program.
+	"AKSLOGIN_",
+	// kubelogin, Terraform, the Azure SDKs, MSAL and azd.
+	"AAD_", "ARM_", "AZURE_", "AZURESUBSCRIPTION_", "MSAL_", "AZD_",
+	// Managed identity endpoints.
+	"DEFAULT_IDENTITY_", "IDENTITY_", "IMDS_", "MSI_",
+	// GitHub Actions and Azure Pipelines. Other SYSTEM_ variables differ from step to step.
+	"ACTIONS_", "SYSTEM_ACCESSTOKEN", "SYSTEM_OIDCREQUESTURI",
+	// kubectl.
+	"KUBECACHEDIR", "KUBERNETES_",
+	// net/http and crypto/x509.
+	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_",
+	// Interactive logins.
+	"BROWSER",
 }
 
 // Counts reports whether the variable can change the result of get-token. On Windows, where names
@@ -50,6 +56,6 @@ func Secret(name string) bool {
 	return strings.Contains(name, "SECRET") || strings.Contains(name, "PASSWORD")
 }
 
-// Get returns the variable's value, "" if it is unset. The name must be listed (see [Counts]); the
-// tests of internal/cli check that it is, Get does not.
+// Get returns the variable's value, "" if it is unset. It does not check that the variable counts:
+// the tests in internal/cli do.
 func Get(name string) string { return os.Getenv(name) }

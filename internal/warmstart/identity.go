@@ -113,13 +113,13 @@ func lookup(variables []string, name string) string {
 func cacheDir(path string) string {
 	switch rest, inHome := strings.CutPrefix(path, "~"); {
 	case path == "":
-		base := envvar.Get("XDG_CACHE_HOME")
+		base := os.Getenv("XDG_CACHE_HOME")
 		if !sealed.IsAbs(base) {
 			base = userCacheDir()
 		}
 		return join(base, "akslogin")
 	case inHome && (rest == "" || os.IsPathSeparator(rest[0])):
-		return join(envvar.Get(homeVariable), rest)
+		return join(os.Getenv(homeVariable), rest)
 	case sealed.IsAbs(path):
 		return join(path)
 	}

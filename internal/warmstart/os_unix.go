@@ -4,10 +4,9 @@ package warmstart
 
 import (
 	"cmp"
+	"os"
 	"path"
 	"runtime"
-
-	"github.com/akslogin/akslogin/internal/envvar"
 )
 
 const homeVariable = "HOME"
@@ -17,7 +16,7 @@ var join = path.Join
 
 // userCacheDir returns what xdg.CacheHome is if $XDG_CACHE_HOME is unset.
 func userCacheDir() string {
-	home := cmp.Or(envvar.Get(homeVariable), "/")
+	home := cmp.Or(os.Getenv(homeVariable), "/")
 	if runtime.GOOS == "darwin" {
 		return join(home, "Library", "Caches")
 	}

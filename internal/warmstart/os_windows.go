@@ -1,9 +1,8 @@
 package warmstart
 
 import (
+	"os"
 	"path/filepath"
-
-	"github.com/akslogin/akslogin/internal/envvar"
 )
 
 const homeVariable = "USERPROFILE"
@@ -11,4 +10,4 @@ const homeVariable = "USERPROFILE"
 var join = filepath.Join
 
 // userCacheDir returns what xdg.CacheHome is if $XDG_CACHE_HOME is unset.
-func userCacheDir() string { return join(envvar.Get("LOCALAPPDATA"), "cache") }
+func userCacheDir() string { return join(os.Getenv("LOCALAPPDATA"), "cache") }
