@@ -6,11 +6,15 @@ import (
 	"testing"
 )
 
-// About what a run has: an assertion of a pod, the inputs of a login, a token of an application.
+// Sizes as in a real run: a pod's assertion, the inputs of a login, an application's token.
 var (
 	benchSecret = bytes.Repeat([]byte("s"), 1200)
-	benchInputs = []string{"schema=1", "method=workloadidentity", "authority=https://login.microsoftonline.com/", "tenant=11111111-aaaa-4444-8888-000000000001",
-		"client=22222222-bbbb-4444-8888-000000000001", "scope=6dae42f8-4368-4678-94ff-3960e28e3630/.default"}
+	benchInputs = []string{
+		"schema=1", "method=workloadidentity", "authority=https://login.microsoftonline.com/",
+		"tenant=11111111-aaaa-4444-8888-000000000001",
+		"client=22222222-bbbb-4444-8888-000000000001",
+		"scope=6dae42f8-4368-4678-94ff-3960e28e3630/.default",
+	}
 	benchToken = bytes.Repeat([]byte("t"), 1700)
 )
 
@@ -23,8 +27,8 @@ func benchEntry(b *testing.B) *Entry {
 	return e
 }
 
-// BenchmarkOpen is what a warm run does with the cache: name and key from the secret, the file, the
-// seal.
+// BenchmarkOpen measures what a warm run does: it derives name and key, reads the file, and
+// decrypts it.
 func BenchmarkOpen(b *testing.B) {
 	stored := benchEntry(b)
 	if err := stored.Put(benchToken, "token", expires); err != nil {
@@ -42,7 +46,7 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkDerive is the part of it without a file: what naming an entry costs.
+// BenchmarkDerive measures deriving an entry's name, without a file.
 func BenchmarkDerive(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
@@ -52,7 +56,7 @@ func BenchmarkDerive(b *testing.B) {
 	}
 }
 
-// BenchmarkPut is most of it the disk: a file that is written, synced and renamed.
+// BenchmarkPut mostly measures the disk: a file is written, synced and renamed.
 func BenchmarkPut(b *testing.B) {
 	e := benchEntry(b)
 	b.ReportAllocs()
@@ -63,7 +67,7 @@ func BenchmarkPut(b *testing.B) {
 	}
 }
 
-// BenchmarkLock is what one that is alone pays for being the only one to ask.
+// BenchmarkLock measures taking and freeing a lock that nobody else wants.
 func BenchmarkLock(b *testing.B) {
 	e := benchEntry(b)
 	if err := e.Put(benchToken, "token", expires); err != nil {

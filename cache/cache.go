@@ -1,9 +1,9 @@
-// Package cache keeps sealed entries on disk, one file an entry, and the locks that let one process
-// work while others wait. It knows bytes, not tokens.
+// Package cache stores encrypted entries on disk, one file each, with a lock that lets one process
+// work while others wait for its result. It knows nothing of tokens: an entry's data are bytes.
 //
-// An entry's name and its key are both derived from a secret that the caller presents elsewhere
-// anyway and from every input that decides the content. Who has the folder without the secret can
-// neither open an entry nor tell which one would be his.
+// The name and the key of an entry are derived from a secret that the caller has anyway, as the
+// federated token that it exchanges, and from the inputs that decide the content. Without the
+// secret nobody can open an entry, or tell which entry belongs to which secret.
 package cache
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// ErrMiss says that there is nothing to be had from an entry: it is absent, was sealed with another
-// secret or other inputs, or is damaged. Errors that wrap it say which, for a log.
+// ErrMiss reports a cache miss: the entry is absent, damaged, or sealed with another secret or
+// other inputs. The errors that wrap it say which, for a log.
 var ErrMiss = errors.New("no such cache entry")
 
 const (
@@ -27,30 +27,32 @@ const (
 	tempSuffix      = ".tmp"
 )
 
-// Dir is a folder of entries. It is made, with mode 0700, when something is first stored in it. A
-// folder that is a link, somebody else's or writable by others is not used: every call says so and
-// does nothing.
+// Dir is a directory of entries. Storing the first entry or taking the first lock creates it with
+// mode 0700. A directory that is a symbolic link, that belongs to another user, or that others can
+// write to is not used: every method returns an error and does nothing.
 type Dir struct {
-	Path          string           // absolute
-	Now           func() time.Time // nil: time.Now
-	HolderTimeout time.Duration    // how long a lock's holder may show no sign of life; 0: five seconds
+	Path string           // absolute
+	Now  func() time.Time // nil: time.Now
+
+	// HolderTimeout is how long a lock holder may have no heartbeat before waiters skip it (see
+	// [Entry.Lock]); 0 is five seconds.
+	HolderTimeout time.Duration
 }
 
-// Entry is one sealed file in a Dir and the lock beside it. It is safe for use by many processes at
-// once.
+// Entry is one encrypted file in a Dir, and its lock. Many processes may use it at once.
 type Entry struct {
 	dir    Dir
 	box    *sealed.Box
 	suffix string
-	inputs []string // that stand in the file
+	inputs []string // for the header
 
-	putFailed atomic.Bool // a Put failed
+	putFailed atomic.Bool // the last Put failed or has not returned
 }
 
-// Entry returns the entry that belongs to secret and inputs, whether it exists or not; nothing is
-// read yet. Inputs are "name=value" and stand readable in the file (see List), so they must hold
-// nothing secret. Their order counts. Equal arguments give the same entry, any difference gives
-// another.
+// Entry returns the entry for secret and inputs, whether it exists or not. It reads nothing. Inputs
+// have the form "name=value". They stay readable in the file (see [Dir.List]), so they must not be
+// secret. Equal arguments give the same entry. Any difference, also in the order of inputs, gives
+// another one.
 func (d Dir) Entry(secret []byte, inputs ...string) (*Entry, error) {
 	box, err := sealed.NewBox(secret, inputs...)
 	if err != nil {
@@ -59,14 +61,14 @@ func (d Dir) Entry(secret []byte, inputs ...string) (*Entry, error) {
 	return &Entry{dir: d, box: box, suffix: entrySuffix, inputs: inputs}, nil
 }
 
-// PutWarmStart is [Entry.Put] for what saves some work and is worth no more: it is not synced to
-// the disk, does not say of itself what belongs to it, so that what its box was made of may be
-// anything, and is not counted.
+// PutWarmStart stores an answer for package warmstart under the box's name. It differs from
+// [Entry.Put] in that the file is not synced to disk, since losing it costs only some work, and in
+// that its header has no inputs. List does not return it, and Clear does not count it.
 func (d Dir) PutWarmStart(box *sealed.Box, data []byte, expires time.Time) error {
 	return (&Entry{dir: d, box: box, suffix: warmStartSuffix}).Put(data, "memo", expires)
 }
 
-// header stands readable at the head of an entry.
+// header is the JSON line in an entry that stays readable.
 type header struct {
 	Inputs  []string  `json:"inputs"`
 	Kind    string    `json:"holds"`
@@ -74,7 +76,8 @@ type header struct {
 	Expires time.Time `json:"expires"`
 }
 
-// Get returns what was last stored. Every error wraps ErrMiss; nothing is changed on disk.
+// Get returns the data that was last stored, expired or not. Every error wraps ErrMiss. Get changes
+// nothing on disk.
 func (e *Entry) Get() ([]byte, error) {
 	data, err := e.box.Get(e.dir.Path, e.suffix)
 	if err != nil {
@@ -83,27 +86,25 @@ func (e *Entry) Get() ([]byte, error) {
 	return data, nil
 }
 
-// Put seals data and replaces the entry in one step: a reader sees the old content or the new, also
-// when this process is killed half-way. holds is a word for List ("token"); expires is when the
-// entry becomes worthless and may be swept. Now and then Put also sweeps what has expired in the
-// folder.
-func (e *Entry) Put(data []byte, holds string, expires time.Time) error {
-	e.putFailed.Store(true) // until it is; a disk may never answer
-	err := e.put(data, holds, expires)
+// Put encrypts data and replaces the entry by an atomic rename: a reader sees the old content or
+// the new one, even if this process is killed meanwhile. kind is a word for List, such as "token".
+// After expires the entry may be removed. Every 15 minutes, one Put also removes the expired
+// entries of the directory.
+func (e *Entry) Put(data []byte, kind string, expires time.Time) error {
+	e.putFailed.Store(true) // stays so if the disk never answers
+	err := e.put(data, kind, expires)
 	e.putFailed.Store(err != nil)
 	return err
 }
 
-func (e *Entry) put(data []byte, holds string, expires time.Time) error {
+func (e *Entry) put(data []byte, kind string, expires time.Time) error {
 	now := e.dir.now()
-	head, err := json.Marshal(
-		header{
-			e.inputs,
-			holds,
-			now.UTC().Truncate(time.Second),
-			expires.UTC().Truncate(time.Second),
-		},
-	)
+	head, err := json.Marshal(header{
+		Inputs:  e.inputs,
+		Kind:    kind,
+		Stored:  now.UTC().Truncate(time.Second),
+		Expires: expires.UTC().Truncate(time.Second),
+	})
 	if err != nil {
 		return err
 	}
@@ -111,9 +112,9 @@ func (e *Entry) put(data []byte, holds string, expires time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := e.dir.inDir(
-		func() error { return replaceFile(e.path(e.suffix), entry, e.suffix != warmStartSuffix) },
-	); err != nil {
+	sync := e.suffix != warmStartSuffix
+	err = e.dir.inDir(func() error { return replaceFile(e.path(e.suffix), entry, sync) })
+	if err != nil {
 		return err
 	}
 	e.dir.sweepIfDue(now)
@@ -122,6 +123,7 @@ func (e *Entry) put(data []byte, holds string, expires time.Time) error {
 
 func (e *Entry) path(suffix string) string { return e.box.Path(e.dir.Path, suffix) }
 
+// create creates the directory if there is none, and checks it.
 func (d Dir) create() error {
 	err := sealed.CheckDir(d.Path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -133,8 +135,8 @@ func (d Dir) create() error {
 	return sealed.CheckDir(d.Path)
 }
 
-// inDir makes the folder where it is absent and does something in it: again when somebody has
-// removed the folder meanwhile.
+// inDir creates the directory if there is none and calls do. It repeats both if the directory was
+// removed meanwhile.
 func (d Dir) inDir(do func() error) (err error) {
 	for range maxAttempts {
 		if err = d.create(); err == nil {
@@ -154,7 +156,7 @@ func (d Dir) now() time.Time {
 	return time.Now()
 }
 
-// missError keeps the reason of a miss for the log.
+// missError is a cache miss and its reason, for a log.
 type missError struct{ reason error }
 
 func (m missError) Error() string   { return ErrMiss.Error() + ": " + m.reason.Error() }

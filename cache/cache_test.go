@@ -12,7 +12,7 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// magic opens every entry.
+// magic starts every entry.
 const magic = "akslogin cache entry 1\n"
 
 var expires = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -33,6 +33,13 @@ func put(t *testing.T, e *Entry, data string) {
 	}
 }
 
+func wantData(t *testing.T, e *Entry, want string) {
+	t.Helper()
+	if got, err := e.Get(); err != nil || string(got) != want {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
+}
+
 func wantMiss(t *testing.T, e *Entry) {
 	t.Helper()
 	if got, err := e.Get(); !errors.Is(err, ErrMiss) {
@@ -45,9 +52,7 @@ func TestOtherSecretOrInputsIsMiss(t *testing.T) {
 	e := newEntry(t, d, "secret", "client=a", "tenant=b")
 	wantMiss(t, e)
 	put(t, e, "data")
-	if got, err := newEntry(t, d, "secret", "client=a", "tenant=b").Get(); err != nil || string(got) != "data" {
-		t.Fatalf("got %q, %v", got, err)
-	}
+	wantData(t, newEntry(t, d, "secret", "client=a", "tenant=b"), "data")
 	for name, other := range map[string]*Entry{
 		"secret":      newEntry(t, d, "Secret", "client=a", "tenant=b"),
 		"no secret":   newEntry(t, d, "", "client=a", "tenant=b"),
@@ -60,7 +65,7 @@ func TestOtherSecretOrInputsIsMiss(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantMiss(t, other)
-			// Neither does the file open when it is put in the other's place.
+			// The file does not open in the other entry's place either.
 			raw, err := os.ReadFile(e.path(entrySuffix))
 			if err != nil {
 				t.Fatal(err)
@@ -82,7 +87,7 @@ func TestFilesHoldNoPlaintext(t *testing.T) {
 		t.Fatal(err)
 	}
 	if fi, _ := os.Stat(d.Path); runtime.GOOS != "windows" && fi.Mode().Perm() != 0o700 {
-		t.Errorf("folder has mode %o", fi.Mode().Perm())
+		t.Errorf("the directory has mode %o", fi.Mode().Perm())
 	}
 	for _, file := range files {
 		raw, err := os.ReadFile(filepath.Join(d.Path, file.Name()))
@@ -90,7 +95,7 @@ func TestFilesHoldNoPlaintext(t *testing.T) {
 			t.Fatal(err)
 		}
 		if bytes.Contains(raw, []byte("the content")) || bytes.Contains(raw, []byte("the secret")) {
-			t.Errorf("%s has it in the clear", file.Name())
+			t.Errorf("%s holds plaintext", file.Name())
 		}
 		if fi, _ := file.Info(); runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
 			t.Errorf("%s has mode %o", file.Name(), fi.Mode().Perm())
@@ -114,10 +119,8 @@ func TestDamagedEntryIsMiss(t *testing.T) {
 		overwrite(t, e, good[:i])
 		wantMiss(t, e)
 	}
-	put(t, e, "data") // and it is replaced without ado
-	if got, err := e.Get(); err != nil || string(got) != "data" {
-		t.Errorf("got %q, %v", got, err)
-	}
+	put(t, e, "data") // replaces a damaged entry
+	wantData(t, e, "data")
 }
 
 func overwrite(t *testing.T, e *Entry, raw []byte) {
@@ -132,11 +135,9 @@ func TestFailedPutKeepsTheOldEntry(t *testing.T) {
 	e := newEntry(t, d, "secret")
 	put(t, e, "data")
 	if err := e.Put(make([]byte, sealed.MaxEntrySize), "token", expires); err == nil {
-		t.Error("an entry that could not be read again was stored")
+		t.Error("an entry that is too large to be read was stored")
 	}
-	if got, err := e.Get(); err != nil || string(got) != "data" {
-		t.Errorf("got %q, %v", got, err)
-	}
+	wantData(t, e, "data")
 	if left, _ := filepath.Glob(filepath.Join(d.Path, "*"+tempSuffix)); len(left) > 0 {
 		t.Errorf("left %v", left)
 	}
@@ -158,7 +159,8 @@ func FuzzGet(f *testing.F) {
 	f.Add(good)
 	f.Add([]byte(magic))
 	f.Add([]byte(magic + "{}\n"))
-	f.Add([]byte(magic + `{"inputs":["client=a"],"expires":"2030-01-01T00:00:00Z"}` + "\n0123456789ab"))
+	header := `{"inputs":["client=a"],"expires":"2030-01-01T00:00:00Z"}`
+	f.Add([]byte(magic + header + "\n0123456789ab"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		d := Dir{Path: t.TempDir()}
 		os.Chmod(d.Path, 0o700)
@@ -166,9 +168,9 @@ func FuzzGet(f *testing.F) {
 		if err := os.WriteFile(e.path(entrySuffix), raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		// Fuzzing processes each sealed a seed of their own; whatever opens must be what was
-		// sealed.
-		if got, err := e.Get(); err == nil && string(got) != "data" || err != nil && !errors.Is(err, ErrMiss) {
+		// Each fuzzing process sealed its own seed, so some open and some do not.
+		got, err := e.Get()
+		if err == nil && string(got) != "data" || err != nil && !errors.Is(err, ErrMiss) {
 			t.Fatalf("got %q, %v", got, err)
 		}
 		if _, err := d.List(); err != nil {

@@ -10,18 +10,18 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// State is what Examine finds.
+// State describes a Dir.
 type State struct {
-	Absent     bool        // there is no folder yet; it can be made
-	Mode       fs.FileMode // the folder's permissions
-	Entries    int         // of this version, by their heads
-	Expired    int         // of Entries; they are swept
-	Unreadable int         // files by an entry's name that are none of this version
+	Absent     bool        // there is no directory yet
+	Mode       fs.FileMode // the directory's permissions
+	Entries    int         // entries of this version, judged by their headers
+	Expired    int         // expired ones among Entries
+	Unreadable int         // files with an entry's name that are not entries of this version
 	LocksHeld  int         // locks that a process holds now
 }
 
-// Check tells how the folder is, and tries whether an entry could be stored: an error says why not.
-// It leaves nothing behind. A lock that nobody holds is taken for a moment.
+// Check returns the state of the directory and probes whether an entry can be stored: if not, the
+// error says why. It leaves no files behind. It takes each free lock for a moment.
 func (d Dir) Check() (State, error) {
 	var s State
 	err := sealed.CheckDir(d.Path)
@@ -58,27 +58,25 @@ func (d Dir) Check() (State, error) {
 	return s, probeWrite(d.Path)
 }
 
-// nearestExisting is the folder itself, or the nearest above it that is there.
-func nearestExisting(folder string) string {
+// nearestExisting returns dir, or the nearest directory above it that exists.
+func nearestExisting(dir string) string {
 	for {
-		up := filepath.Dir(folder)
-		if _, err := os.Stat(folder); err == nil || up == folder {
-			return folder
+		parent := filepath.Dir(dir)
+		if _, err := os.Stat(dir); err == nil || parent == dir {
+			return dir
 		}
-		folder = up
+		dir = parent
 	}
 }
 
-// probeName is a name as entries have them, so that a file of a process that was killed is swept.
+// probeName has the form of an entry's name, so that sweeping removes the file of a process that
+// was killed.
 const probeName = "00000000000000000000000000000000"
 
-// probeWrite makes a file of an entry's size in folder, and removes it.
-func probeWrite(folder string) error {
-	temp, err := writeTemp(
-		filepath.Join(folder, probeName),
-		bytes.Repeat([]byte("akslogin\n"), 1<<10),
-		true,
-	)
+// probeWrite creates a file of an entry's size in dir, and removes it.
+func probeWrite(dir string) error {
+	content := bytes.Repeat([]byte("akslogin\n"), 1<<10)
+	temp, err := writeTemp(filepath.Join(dir, probeName), content, true)
 	if err != nil {
 		return err
 	}

@@ -11,21 +11,20 @@ import (
 
 func TestCheck(t *testing.T) {
 	now := time.Now()
-	d := Dir{Path: filepath.Join(t.TempDir(), "above", "cache"), Now: func() time.Time { return now }}
+	path := filepath.Join(t.TempDir(), "above", "cache")
+	d := Dir{Path: path, Now: func() time.Time { return now }}
 	if s, err := d.Check(); err != nil || s != (State{Absent: true}) {
 		t.Errorf("absent: %+v, %v", s, err)
 	}
 	if _, err := os.Lstat(filepath.Dir(d.Path)); err == nil {
-		t.Error("looking made a folder")
+		t.Error("Check created a directory")
 	}
 	entry := func(secret string) *Entry { return newEntry(t, d, secret, "a=b") }
-	put(t, entry("one"), "data") // sweeps, which would take the other
+	put(t, entry("one"), "data") // sweeps now, so that the expired entry stays
 	if err := entry("two").Put([]byte("data"), "token", now.Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(entry("three").path(entrySuffix), []byte("something else"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	overwrite(t, entry("three"), []byte("something else"))
 	for _, secret := range []string{"one", "two"} {
 		unlock, err := entry(secret).Lock(t.Context(), false)
 		if err != nil {
@@ -43,10 +42,10 @@ func TestCheck(t *testing.T) {
 		t.Errorf("%+v, %v; want %+v", s, err, want)
 	}
 	if after := fileNames(t, d.Path); after != before {
-		t.Errorf("looking left %s, there was %s", after, before)
+		t.Errorf("Check left %s, there was %s", after, before)
 	}
 	if unlock, err := entry("one").Lock(t.Context(), false); err != nil {
-		t.Errorf("looking kept a lock: %v", err)
+		t.Errorf("Check kept a lock: %v", err)
 	} else {
 		unlock()
 	}
@@ -54,16 +53,17 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s, err := d.Check(); err == nil {
-		t.Errorf("a folder of everybody: %+v", s)
+		t.Errorf("a directory that all can write to: %+v", s)
 	}
-	if s, err := (Dir{Path: filepath.Join(entry("one").path(entrySuffix), "below")}).Check(); err == nil {
-		t.Errorf("below a file: %+v", s)
+	belowFile := Dir{Path: filepath.Join(entry("one").path(entrySuffix), "below")}
+	if s, err := belowFile.Check(); err == nil {
+		t.Errorf("a directory below a file: %+v", s)
 	}
 }
 
-func fileNames(t *testing.T, folder string) (names string) {
+func fileNames(t *testing.T, dir string) (names string) {
 	t.Helper()
-	entries, err := os.ReadDir(folder)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

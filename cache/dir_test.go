@@ -12,7 +12,7 @@ import (
 
 func TestUnsafeDirIsRefused(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("links and permission bits are Unix's")
+		t.Skip("needs symbolic links and permission bits")
 	}
 	for name, prepare := range map[string]func(t *testing.T, path string){
 		"group can write":  func(t *testing.T, path string) { mkdir(t, path, 0o770) },
@@ -23,10 +23,10 @@ func TestUnsafeDirIsRefused(t *testing.T) {
 			os.Symlink(path+".target", path)
 		},
 		"a relative path": nil,
-		"somebody else's": func(t *testing.T, path string) {
+		"another user's": func(t *testing.T, path string) {
 			mkdir(t, path, 0o700)
 			if err := os.Chown(path, 54321, -1); err != nil {
-				t.Skip("giving a folder away needs root")
+				t.Skip("changing the owner needs root")
 			}
 		},
 	} {
@@ -70,7 +70,7 @@ func mkdir(t *testing.T, path string, mode os.FileMode) {
 
 func TestUnsafeFileIsMiss(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("links and pipes are Unix's")
+		t.Skip("needs symbolic links and pipes")
 	}
 	d := Dir{Path: filepath.Join(t.TempDir(), "cache")}
 	e := newEntry(t, d, "secret")
@@ -79,21 +79,21 @@ func TestUnsafeFileIsMiss(t *testing.T) {
 	good, _ := os.ReadFile(path)
 	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
 	os.WriteFile(elsewhere, good, 0o600)
-	for name, place := range map[string]func() error{
-		"a link":              func() error { return os.Symlink(elsewhere, path) },
-		"a pipe":              func() error { return exec.Command("mkfifo", path).Run() },
-		"a folder":            func() error { return os.Mkdir(path, 0o700) },
-		"others could write":  func() error { os.WriteFile(path, good, 0o600); return os.Chmod(path, 0o666) },
-		"more than is stored": func() error { return os.WriteFile(path, make([]byte, sealed.MaxEntrySize+1), 0o600) },
+	for name, plant := range map[string]func() error{
+		"a link":             func() error { return os.Symlink(elsewhere, path) },
+		"a pipe":             func() error { return exec.Command("mkfifo", path).Run() },
+		"a directory":        func() error { return os.Mkdir(path, 0o700) },
+		"others could write": func() error { os.WriteFile(path, good, 0o600); return os.Chmod(path, 0o666) },
+		"too large":          func() error { return os.WriteFile(path, make([]byte, sealed.MaxEntrySize+1), 0o600) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := os.RemoveAll(path); err != nil {
 				t.Fatal(err)
 			}
-			if err := place(); err != nil {
+			if err := plant(); err != nil {
 				t.Fatal(err)
 			}
-			wantMiss(t, e) // and does not hang
+			wantMiss(t, e) // does not block either
 		})
 	}
 }

@@ -11,24 +11,27 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// keySize is that of a key for AES-256.
+// keySize is the size of an AES-256 key in bytes.
 const keySize = 32
 
-// Key returns the user's own key in the file at path, for sealing what no secret belongs to. Where
-// there is none it makes the file, with mode 0600, and its folder, with 0700: processes that do so
-// at once get the same key. A file that is no key, or that others could read, is replaced by a new
-// one. A link, somebody else's file, a folder that is not used (see Dir) and a file in d, where it
-// would lie beside what it seals, are errors.
+// Key returns the user's own key, which is stored in the file at path. It serves as the secret of
+// entries for logins that present none. It has 32 random bytes.
+//
+// If there is no key, Key creates the file with mode 0600 and its directory with mode 0700. All
+// processes that do so at once get the same key. A file that is no key, or that others can read, is
+// replaced by a new key. It is an error if the file is a link, belongs to another user, or is in a
+// directory that is not used (see [Dir]). A path in d is an error too: the key would be beside the
+// entries that it seals.
 func (d Dir) Key(path string) ([]byte, error) {
-	home, name := Dir{Path: filepath.Dir(path)}, filepath.Base(path)
+	keyDir, name := Dir{Path: filepath.Dir(path)}, filepath.Base(path)
 	for range maxAttempts {
-		if err := home.create(); err != nil {
+		if err := keyDir.create(); err != nil {
 			return nil, err
 		}
-		if d.contains(home.Path) {
+		if d.contains(keyDir.Path) {
 			return nil, fmt.Errorf("the key %s would be in the cache folder that it seals", path)
 		}
-		key, err := home.readOrMakeKey(name)
+		key, err := keyDir.readOrMakeKey(name)
 		if !errors.Is(err, errNotAKey) {
 			return key, err
 		}
@@ -36,78 +39,78 @@ func (d Dir) Key(path string) ([]byte, error) {
 	return nil, fmt.Errorf("the key %s does not stay where it is", path)
 }
 
-// readOrMakeKey is what readKey finds in the folder; where that is no key, a new one takes its
-// place and errNotAKey is returned. Another file may have such a name too, so nothing is done by
-// the folder's path: whoever can write above it could make that lead elsewhere meanwhile.
+// readOrMakeKey returns the key in the file with that name. If there is none, it makes a new key
+// and returns errNotAKey, so that the caller reads the key that all processes see. It uses no
+// paths: who can write above the directory could meanwhile make its path lead to another program's
+// key.
 func (d Dir) readOrMakeKey(name string) ([]byte, error) {
-	folder, err := d.openRoot()
+	root, err := d.openRoot()
 	if err != nil {
 		return nil, err
 	}
-	defer folder.Close()
-	key, err := readKey(folder, name)
+	defer root.Close()
+	key, err := readKey(root, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = errNotAKey
 	} else if errors.Is(err, errNotAKey) {
-		folder.Remove(name)
+		root.Remove(name)
 	}
 	if errors.Is(err, errNotAKey) {
-		if err := makeKey(folder, name); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := makeKey(root, name); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
 	}
 	return key, err
 }
 
-// openRoot is the folder itself, whatever its path leads to from now on.
+// openRoot opens the directory. The result stays this directory, whatever its path leads to later.
 func (d Dir) openRoot() (*os.Root, error) {
-	folder, err := os.OpenRoot(d.Path)
+	root, err := os.OpenRoot(d.Path)
 	if err != nil {
 		return nil, err
 	}
-	fi, err := folder.Stat(".")
+	opened, err := root.Stat(".")
 	if err == nil {
-		err = sealed.CheckPrivate(fi)
+		err = sealed.CheckPrivate(opened)
 	}
-	if there, statErr := os.Lstat(
-		d.Path,
-	); err == nil &&
-		(statErr != nil || !os.SameFile(there, fi)) {
+	atPath, statErr := os.Lstat(d.Path)
+	if err == nil && (statErr != nil || !os.SameFile(atPath, opened)) {
 		err = errors.New("another folder has taken its place")
 	}
 	if err != nil {
-		folder.Close()
+		root.Close()
 		return nil, fmt.Errorf("folder %s: %w", d.Path, err)
 	}
-	return folder, nil
+	return root, nil
 }
 
-// contains tells whether a folder that is there is d or below it, by whatever names.
-func (d Dir) contains(folder string) bool {
-	ours, err := os.Stat(d.Path)
-	if err != nil { // what is not there holds nothing; it may be made, though
-		rel, err := filepath.Rel(d.Path, folder)
+// contains reports whether dir, which exists, is d or below it, under whatever name.
+func (d Dir) contains(dir string) bool {
+	own, err := os.Stat(d.Path)
+	if err != nil { // d contains nothing yet, but may be created
+		rel, err := filepath.Rel(d.Path, dir)
 		return err == nil && filepath.IsLocal(rel)
 	}
-	if real, err := filepath.EvalSymlinks(folder); err == nil {
-		folder = real
+	if resolved, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = resolved
 	}
 	for {
-		if theirs, err := os.Stat(folder); err == nil && os.SameFile(ours, theirs) {
+		if fi, err := os.Stat(dir); err == nil && os.SameFile(own, fi) {
 			return true
 		}
-		up := filepath.Dir(folder)
-		if up == folder {
+		parent := filepath.Dir(dir)
+		if parent == dir {
 			return false
 		}
-		folder = up
+		dir = parent
 	}
 }
 
 var errNotAKey = errors.New("it is not a key")
 
-func readKey(folder *os.Root, name string) ([]byte, error) {
-	f, err := folder.OpenFile(name, os.O_RDONLY|sealed.NoFollow, 0)
+// readKey returns the key, or errNotAKey if the file is no key or others can read it.
+func readKey(root *os.Root, name string) ([]byte, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|sealed.NoFollow, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +123,7 @@ func readKey(folder *os.Root, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if there, err := folder.Lstat(name); err != nil || !os.SameFile(there, fi) {
+	if atPath, err := root.Lstat(name); err != nil || !os.SameFile(atPath, fi) {
 		return nil, fmt.Errorf("%s is a link, or does not stay what it is", f.Name())
 	}
 	if len(key) != keySize || !ownerOnly(fi) {
@@ -129,25 +132,24 @@ func readKey(folder *os.Root, name string) ([]byte, error) {
 	return key, nil
 }
 
-// makeKey puts a new key into the folder, whole, unless there is something: then its error is
+// makeKey stores a new key in one step. If there is a file with that name, the error is
 // fs.ErrExist.
-func makeKey(folder *os.Root, name string) error {
+func makeKey(root *os.Root, name string) error {
 	key := make([]byte, keySize)
-	rand.Read(key) // it does not fail
+	rand.Read(key) // never fails
 	temp := name + "." + rand.Text() + tempSuffix
-	f, err := folder.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY|sealed.NoFollow, 0o600)
+	f, err := root.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY|sealed.NoFollow, 0o600)
 	if err != nil {
 		return err
 	}
-	defer folder.Remove(temp)
+	defer root.Remove(temp)
 	if err := writeAndClose(f, key, true); err != nil {
 		return err
 	}
-	if err := folder.Link(temp, name); err == nil || errors.Is(err, fs.ErrExist) {
+	if err := root.Link(temp, name); err == nil || errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return folder.Rename(
-		temp,
-		name,
-	) // a file system without links: of two processes one reads the other's key at the next time
+	// The file system has no hard links. Of two processes one replaces the other's key, and both
+	// read the one that stays at their next attempt.
+	return root.Rename(temp, name)
 }

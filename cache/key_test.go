@@ -9,11 +9,10 @@ import (
 	"testing"
 )
 
-// noDir is a cache that is nowhere.
+// noDir is a Dir without a path.
 var noDir Dir
 
-// However many ask at once for a key that is not there yet, they get the same, and nothing else is
-// left.
+// Concurrent callers that find no key get the same new one, and leave no other file.
 func TestConcurrentCallersGetOneKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data", "key")
 	keys := make([][]byte, 50)
@@ -37,7 +36,8 @@ func TestConcurrentCallersGetOneKey(t *testing.T) {
 	if err != nil || len(files) != 1 {
 		t.Errorf("%v, %v", files, err)
 	}
-	if fi, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
+	fi, err := os.Stat(path)
+	if err != nil || runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", fi, err)
 	}
 }
@@ -51,7 +51,7 @@ func TestInvalidKeyIsReplaced(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "readable" && runtime.GOOS == "windows" {
-				t.Skip("Windows has no such bits")
+				t.Skip("needs permission bits")
 			}
 			path := filepath.Join(t.TempDir(), "data", "key")
 			before, err := noDir.Key(path)
@@ -72,10 +72,10 @@ func TestInvalidKeyIsReplaced(t *testing.T) {
 	}
 }
 
-// What is not this user's own is not used, and stays as it is.
+// A key that is not this user's own is not used, and stays as it is.
 func TestUnsafeKeyIsRefused(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("links need rights there")
+		t.Skip("symbolic links need privileges on Windows")
 	}
 	dir := t.TempDir()
 	elsewhere := filepath.Join(dir, "elsewhere")
@@ -104,14 +104,14 @@ func TestUnsafeKeyIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	if key, err := noDir.Key(path); err == nil {
-		t.Errorf("%x from a folder that all can write to", key)
+		t.Errorf("%x from a directory that all can write to", key)
 	}
 	if key, err := noDir.Key("relative/key"); err == nil {
 		t.Errorf("%x from a relative path", key)
 	}
 }
 
-// The key never lies among what it seals, by whatever name the folder is called.
+// The key is never stored among the entries that it seals, under whatever name of the directory.
 func TestKeyInsideCacheDirIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
@@ -119,9 +119,9 @@ func TestKeyInsideCacheDirIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(data, "key")
-	for _, entries := range []string{data, dir} {
-		if key, err := (Dir{Path: entries}).Key(path); err == nil {
-			t.Errorf("%x, with entries in %s", key, entries)
+	for _, entriesDir := range []string{data, dir} {
+		if key, err := (Dir{Path: entriesDir}).Key(path); err == nil {
+			t.Errorf("%x, with entries in %s", key, entriesDir)
 		}
 	}
 	if runtime.GOOS != "windows" {
@@ -130,12 +130,13 @@ func TestKeyInsideCacheDirIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		if key, err := (Dir{Path: link}).Key(path); err == nil {
-			t.Errorf("%x, with entries in a link to its folder", key)
+			t.Errorf("%x, with entries in a link to its directory", key)
 		}
 	}
-	for _, entries := range []string{filepath.Join(data, "cache"), filepath.Join(dir, "elsewhere")} {
-		if key, err := (Dir{Path: entries}).Key(path); err != nil || len(key) != keySize {
-			t.Errorf("%x, %v, with entries in %s", key, err, entries)
+	below, beside := filepath.Join(data, "cache"), filepath.Join(dir, "beside")
+	for _, entriesDir := range []string{below, beside} {
+		if key, err := (Dir{Path: entriesDir}).Key(path); err != nil || len(key) != keySize {
+			t.Errorf("%x, %v, with entries in %s", key, err, entriesDir)
 		}
 	}
 }

@@ -13,18 +13,17 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// Listing is what an entry says of itself to anybody who can read the file. Nobody has vouched for
-// it: only opening the entry proves its head.
+// Listing is the header of an entry. It is not authenticated: only Entry.Get proves that a header
+// is genuine.
 type Listing struct {
 	Inputs  []string // "name=value", as given to Dir.Entry
-	Kind    string
+	Kind    string   // as given to Entry.Put
 	Stored  time.Time
 	Expires time.Time
 }
 
-// List returns what the entries say of themselves, in no promised order. Files that are no entries
-// are passed over. An absent folder is an empty one; a folder that is not used (see Dir) is an
-// error.
+// List returns the headers of all entries, expired ones too, in no particular order. It skips files
+// that are not entries. If there is no directory, there are no entries and no error.
 func (d Dir) List() ([]Listing, error) {
 	var all []Listing
 	err := d.eachFile(func(path, suffix string, _ fs.FileInfo) {
@@ -38,8 +37,8 @@ func (d Dir) List() ([]Listing, error) {
 	return all, err
 }
 
-// eachFile calls f for every file in the folder that carries one of our names and belongs to us.
-// suffix is entrySuffix, warmStartSuffix, a lock's, or tempSuffix.
+// eachFile calls f for every regular file in the directory whose name is one that this package
+// gives. suffix is entrySuffix, warmStartSuffix, one of lockSuffixes, or tempSuffix.
 func (d Dir) eachFile(f func(path, suffix string, fi fs.FileInfo)) error {
 	if err := sealed.CheckDir(d.Path); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -49,8 +48,8 @@ func (d Dir) eachFile(f func(path, suffix string, fi fs.FileInfo)) error {
 	}
 	files, err := os.ReadDir(d.Path)
 	for _, file := range files {
-		suffix, ours := parseName(file.Name())
-		if !ours {
+		suffix, ok := parseName(file.Name())
+		if !ok {
 			continue
 		}
 		fi, err := file.Info()
@@ -62,9 +61,9 @@ func (d Dir) eachFile(f func(path, suffix string, fi fs.FileInfo)) error {
 	return err
 }
 
-// parseName tells the files that this package makes by their names: 32 hexadecimal digits and a
-// suffix.
-func parseName(name string) (suffix string, ours bool) {
+// parseName returns the suffix of a file's name. ok reports whether it is a name that this package
+// gives: 32 hexadecimal digits and a suffix.
+func parseName(name string) (suffix string, ok bool) {
 	id, rest, found := strings.Cut(name, ".")
 	if raw, err := hex.DecodeString(id); !found || err != nil || len(raw) != 16 {
 		return "", false

@@ -11,38 +11,42 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// ErrHeld says that somebody else holds the lock, or did until patience ended.
+// ErrHeld reports that another process holds the lock.
 var ErrHeld = sealed.ErrHeld
 
-// ErrHolderFailed says that who held the lock could not store what he did there: there is nothing
-// to wait for in this folder.
+// ErrHolderFailed reports that the lock holder for which Lock waited could not store its result.
+// Waiting in this directory is of no use.
 var ErrHolderFailed = errors.New("the process that held the lock could not store its result")
 
-// lockSuffixes name the locks of an entry. The second is for the day on which the first one's
-// holder was stopped: whoever lost patience with it queues there, so that still one at a time
-// works.
+// lockSuffixes name the locks of an entry. The second is a fallback for when the holder of the
+// first hangs: its waiters queue for the second one, so that still only one process works at a
+// time.
 var lockSuffixes = []string{sealed.LockSuffix, ".lock2"}
 
 func isLockSuffix(suffix string) bool { return slices.Contains(lockSuffixes, suffix) }
 
 const (
 	defaultHolderTimeout = 5 * time.Second
-	heartbeats           = 5 // how often in that time a holder shows life
+	heartbeats           = 5 // of a holder during the holder timeout
 )
 
-// maxAttempts bounds how often something is done anew because its file or folder was removed
-// meanwhile.
+// maxAttempts is how often an operation is tried while other processes remove its file or
+// directory.
 const maxAttempts = 10
 
-// Lock waits until nobody else holds the entry's lock and takes it; unlock gives it back, once. A
-// holder shows that he is alive by touching the lock file; one that shows no sign of life for
-// Dir.Patience is passed by. When he dies the kernel frees his lock at once.
+// Lock takes the entry's lock. If another process holds it, Lock waits, or without wait returns
+// ErrHeld at once. unlock frees the lock; further calls do nothing. When a holder dies, the kernel
+// frees its lock at once.
 //
-// With wait false it does not wait and returns ErrHeld where it would have to. It also returns
-// ErrHeld when no lock could be had with patience, ErrHolderFailed when waiting turned out to be of
-// no use, and ctx's error when that ends first: then a thread and a descriptor go on waiting until
-// the holder ends. Any other error says why locking is impossible here. It is not for mutual
-// exclusion that correctness rests on: it saves work.
+// A lock holder regularly sets the lock file's modification time, its heartbeat. One without a
+// heartbeat for Dir.HolderTimeout is skipped: Lock then takes the entry's second lock instead, and
+// if the holder of that one is skipped too, it returns ErrHeld.
+//
+// Lock returns ErrHolderFailed if the last Put of the holder failed, and ctx's error if ctx ends
+// first. After a skip or ctx's end, a thread and a descriptor go on waiting until the holder ends.
+// Any other error says why locking is impossible here.
+//
+// The lock saves work. Correctness must not depend on it: a skipped holder may go on.
 func (e *Entry) Lock(ctx context.Context, wait bool) (unlock func(), err error) {
 	for _, suffix := range lockSuffixes {
 		unlock, err = e.lockFile(ctx, e.path(suffix), wait)
@@ -60,24 +64,24 @@ func (e *Entry) lockFile(ctx context.Context, path string, wait bool) (unlock fu
 			f, err = e.dir.acquire(ctx, path, wait)
 			return err
 		})
-		if errors.Is(err, sealed.ErrNotALock) &&
-			os.Remove(path) == nil { // it makes way: only its name goes
+		// Removing a link in the lock file's place leaves the file to which it leads.
+		if errors.Is(err, sealed.ErrNotALock) && os.Remove(path) == nil {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		if err := ctx.Err(); err != nil && wait { // it came too late
+		if err := ctx.Err(); err != nil && wait {
 			f.Close()
 			return nil, err
 		}
-		if !isFileAt(f, path) { // swept or cleared while we waited: others lock a newer file
+		if !isFileAt(f, path) { // removed during the wait: others lock a newer file
 			f.Close()
 			continue
 		}
-		stop := e.dir.heartbeat(f)
+		stopHeartbeat := e.dir.startHeartbeat(f)
 		return sync.OnceFunc(func() {
-			stop()
+			stopHeartbeat()
 			if e.putFailed.Load() {
 				setModTime(f, holderFailedTime)
 			}
@@ -87,11 +91,11 @@ func (e *Entry) lockFile(ctx context.Context, path string, wait bool) (unlock fu
 	return nil, errors.New("the lock file does not stay where it is")
 }
 
-// holderFailedTime is the time that a holder leaves on the lock file when he could not store his
-// result: that works on a full disk too.
+// holderFailedTime is the modification time of the lock file if the holder could not store its
+// result. Setting it works on a full disk too.
 var holderFailedTime = time.Unix(1, 0)
 
-// acquire returns the open and locked file.
+// acquire opens the lock file and takes its lock.
 func (d Dir) acquire(ctx context.Context, path string, wait bool) (*os.File, error) {
 	f, err := sealed.OpenLock(path)
 	if err != nil {
@@ -105,8 +109,8 @@ func (d Dir) acquire(ctx context.Context, path string, wait bool) (*os.File, err
 		}
 		return f, nil
 	}
-	ctx, done := context.WithCancel(ctx)
-	defer done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	locked := make(chan error, 1)
 	go func() { locked <- sealed.Lock(f, true) }()
 	select {
@@ -124,28 +128,28 @@ func (d Dir) acquire(ctx context.Context, path string, wait bool) (*os.File, err
 	case <-d.holderSilent(ctx, f):
 		err = ErrHeld
 	}
-	// The kernel cannot be told to stop waiting; the lock goes back the moment it comes.
+	// flock cannot be canceled. The lock is freed as soon as it is taken.
 	go func() { <-locked; f.Close() }()
 	return nil, err
 }
 
-// holderSilent is closed when the lock file has not been touched for as long as patience lasts. It
-// is counted in ticks of this process and not in time: one that was suspended itself has not been
-// watching.
+// holderSilent returns a channel that is closed when the lock file has had no heartbeat for the
+// holder timeout. It counts ticks of this process and not time, since a process that was suspended
+// itself has not seen the heartbeats.
 func (d Dir) holderSilent(ctx context.Context, f *os.File) <-chan struct{} {
 	silent := make(chan struct{})
 	go func() {
-		tick := time.NewTicker(d.holderTimeout() / heartbeats)
-		defer tick.Stop()
-		seen := modTime(f)
-		for quiet := 0; quiet < heartbeats; quiet++ {
+		ticker := time.NewTicker(d.holderTimeout() / heartbeats)
+		defer ticker.Stop()
+		last := modTime(f)
+		for missed := 0; missed < heartbeats; missed++ {
 			select {
 			case <-ctx.Done():
 				return
-			case <-tick.C:
+			case <-ticker.C:
 			}
-			if t := modTime(f); !t.Equal(seen) {
-				seen, quiet = t, -1
+			if t := modTime(f); !t.Equal(last) {
+				last, missed = t, -1
 			}
 		}
 		close(silent)
@@ -153,25 +157,25 @@ func (d Dir) holderSilent(ctx context.Context, f *os.File) <-chan struct{} {
 	return silent
 }
 
-// heartbeat touches the lock file now and at intervals until stop is called. It does so by the open
-// file: another may stand at its path by now.
-func (d Dir) heartbeat(f *os.File) (stop func()) {
+// startHeartbeat sets the lock file's modification time now and at intervals until stop is called.
+// It uses the open file, since another one may be at its path.
+func (d Dir) startHeartbeat(f *os.File) (stop func()) {
 	setModTime(f, time.Now())
-	done, ended := make(chan struct{}), make(chan struct{})
+	stopping, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(ended)
-		tick := time.NewTicker(d.holderTimeout() / heartbeats)
-		defer tick.Stop()
+		defer close(stopped)
+		ticker := time.NewTicker(d.holderTimeout() / heartbeats)
+		defer ticker.Stop()
 		for {
 			select {
-			case <-done:
+			case <-stopping:
 				return
-			case <-tick.C:
+			case <-ticker.C:
 				setModTime(f, time.Now())
 			}
 		}
 	}()
-	return func() { close(done); <-ended }
+	return func() { close(stopping); <-stopped }
 }
 
 func (d Dir) holderTimeout() time.Duration {
@@ -190,16 +194,15 @@ func modTime(f *os.File) time.Time {
 }
 
 func isFileAt(f *os.File, path string) bool {
-	ours, err := f.Stat()
+	opened, err := f.Stat()
 	if err != nil {
 		return false
 	}
-	there, err := os.Lstat(path)
-	return err == nil && os.SameFile(ours, there)
+	atPath, err := os.Lstat(path)
+	return err == nil && os.SameFile(opened, atPath)
 }
 
-// removeUnheld removes a lock file that nobody holds. Who waits for it notices and opens the next
-// one.
+// removeUnheld removes a lock file that nobody holds. A waiter notices and opens the next one.
 func removeUnheld(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|sealed.NoFollow, 0)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// waitForBlocked waits until so many wait for a lock.
+// waitForBlocked waits until so many processes and goroutines wait for the lock at path.
 func waitForBlocked(t *testing.T, path string, want int) {
 	t.Helper()
 	fi, err := os.Stat(path)
@@ -42,10 +42,10 @@ func waitForBlocked(t *testing.T, path string, want int) {
 	}
 }
 
-// When the folder is removed while a queue waits in it, the queue stays one: in a new folder, if
-// the holder has not made it again.
+// If the directory is removed while waiters queue for a lock in it, they go on in a new directory,
+// still one at a time.
 func TestWaitersSurviveRemovedDir(t *testing.T) {
-	const queue = 20
+	const waiters = 20
 	for name, remove := range map[string]func(Dir) error{
 		"removed": func(d Dir) error { return os.RemoveAll(d.Path) },
 		"renamed": func(d Dir) error { return os.Rename(d.Path, d.Path+".old") },
@@ -59,12 +59,12 @@ func TestWaitersSurviveRemovedDir(t *testing.T) {
 			}
 			var holders atomic.Int32
 			done := make(chan error)
-			for range queue {
+			for range waiters {
 				go func() {
 					unlock, err := e.Lock(t.Context(), true)
 					if err == nil {
 						if holders.Add(1) != 1 {
-							err = errors.New("two hold it")
+							err = errors.New("two hold the lock")
 						}
 						holders.Add(-1)
 						unlock()
@@ -72,12 +72,12 @@ func TestWaitersSurviveRemovedDir(t *testing.T) {
 					done <- err
 				}()
 			}
-			waitForBlocked(t, e.path(".lock"), queue)
+			waitForBlocked(t, e.path(".lock"), waiters)
 			if err := remove(d); err != nil {
 				t.Fatal(err)
 			}
 			unlock()
-			for range queue {
+			for range waiters {
 				if err := <-done; err != nil {
 					t.Error(err)
 				}
@@ -86,10 +86,15 @@ func TestWaitersSurviveRemovedDir(t *testing.T) {
 	}
 }
 
-// What stands in a lock's place may be anything: it makes way, or there is no lock, and the entry
-// is stored and read all the same.
+// writeWithTime writes an empty file with a modification time.
+func writeWithTime(path string, t time.Time) error {
+	return errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, t, t))
+}
+
+// Whatever is in the lock file's place is removed, or Lock fails. The entry is stored and read in
+// both cases.
 func TestUnusableLockFiles(t *testing.T) {
-	foreign := func(path string) error { // another program's, for ever
+	holdForever := func(path string) error { // as another program could
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
 			return err
@@ -97,34 +102,31 @@ func TestUnusableLockFiles(t *testing.T) {
 		t.Cleanup(func() { f.Close() })
 		return syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
 	}
-	futileTime := func(path string) error {
-		return errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, holderFailedTime, holderFailedTime))
-	}
-	aheadTime := func(path string) error {
-		ahead := time.Now().AddDate(50, 0, 0)
-		return errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, ahead, ahead))
-	}
+	setFailed := func(path string) error { return writeWithTime(path, holderFailedTime) }
+	future := time.Now().AddDate(50, 0, 0)
+	setFuture := func(path string) error { return writeWithTime(path, future) }
 	for name, c := range map[string]struct {
-		put  func(path string) error
-		want error // of Lock; nil: the lock is had
+		plant func(path string) error
+		want  error // of Lock
 	}{
-		"folder":          {func(path string) error { return os.Mkdir(path, 0o700) }, nil},
-		"folder in use":   {func(path string) error { return os.MkdirAll(filepath.Join(path, "x"), 0o700) }, sealed.ErrNotALock},
+		"directory":       {func(path string) error { return os.Mkdir(path, 0o700) }, nil},
+		"full directory":  {func(path string) error { return os.MkdirAll(filepath.Join(path, "x"), 0o700) }, sealed.ErrNotALock},
 		"link":            {func(path string) error { return os.Symlink("/dev/null", path) }, nil},
 		"pipe":            {func(path string) error { return syscall.Mkfifo(path, 0o600) }, nil},
 		"socket":          {func(path string) error { return syscall.Mknod(path, syscall.S_IFSOCK|0o600, 0) }, nil},
-		"held for ever":   {foreign, ErrHeld},
-		"futile":          {futileTime, nil},
-		"from the future": {aheadTime, nil},
+		"held forever":    {holdForever, ErrHeld},
+		"holder failed":   {setFailed, nil},
+		"from the future": {setFuture, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := Dir{Path: filepath.Join(t.TempDir(), "cache"), HolderTimeout: 50 * time.Millisecond}
+			path := filepath.Join(t.TempDir(), "cache")
+			d := Dir{Path: path, HolderTimeout: 50 * time.Millisecond}
 			if err := d.create(); err != nil {
 				t.Fatal(err)
 			}
 			e := newEntry(t, d, "secret")
 			for _, suffix := range lockSuffixes {
-				if err := c.put(e.path(suffix)); err != nil {
+				if err := c.plant(e.path(suffix)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -137,23 +139,21 @@ func TestUnusableLockFiles(t *testing.T) {
 				if unlock != nil {
 					unlock()
 				}
-				if got, err := e.Get(); err != nil || string(got) != "data" {
-					t.Errorf("got %q, %v", got, err)
-				}
+				wantData(t, e, "data")
 			}
 		})
 	}
 }
 
-// A disk that fills up in the middle of an entry keeps the old one and no piece of the new, and who
-// waited learns that waiting is futile.
+// If the disk fills up during Put, the old entry stays, no part of the new one does, and waiters
+// get ErrHolderFailed.
 func TestFullDiskFailsWaiters(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("mounting needs root")
 	}
 	root := t.TempDir()
 	if err := syscall.Mount("akslogin-test", root, "tmpfs", 0, "size=64k,mode=0700"); err != nil {
-		t.Skip("no mounting here: ", err)
+		t.Skip("mounting failed: ", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(root, syscall.MNT_DETACH) })
 	d := Dir{Path: filepath.Join(root, "cache"), HolderTimeout: time.Hour}
@@ -173,9 +173,7 @@ func TestFullDiskFailsWaiters(t *testing.T) {
 	if err := <-waiter; !errors.Is(err, ErrHolderFailed) {
 		t.Errorf("the waiter got %v", err)
 	}
-	if got, err := e.Get(); err != nil || string(got) != "data" {
-		t.Errorf("got %q, %v", got, err)
-	}
+	wantData(t, e, "data")
 	if left, _ := filepath.Glob(filepath.Join(d.Path, "*"+tempSuffix)); len(left) > 0 {
 		t.Errorf("left %v", left)
 	}

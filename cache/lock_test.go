@@ -30,17 +30,16 @@ func TestLockIsExclusive(t *testing.T) {
 	go func() { u, _ := e.Lock(t.Context(), true); second <- u }()
 	unlock()
 	if u := <-second; u == nil {
-		t.Error("the lock did not come free")
+		t.Error("the waiter got no lock")
 	} else {
 		u()
 	}
 }
 
-// A lock file that is swept away while somebody waits for it must not leave two holders of two
-// files.
+// Removing the lock file during a wait must not lead to two holders, each of its own file.
 func TestLockFileRemovedWhileWaiting(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("an open file cannot be removed there")
+		t.Skip("an open file cannot be removed")
 	}
 	d := Dir{Path: filepath.Join(t.TempDir(), "cache")}
 	e := newEntry(t, d, "secret")
@@ -67,6 +66,6 @@ func TestLockFailsWithoutDir(t *testing.T) {
 	os.WriteFile(file, nil, 0o600)
 	e := newEntry(t, Dir{Path: filepath.Join(file, "cache")}, "secret")
 	if _, err := e.Lock(t.Context(), true); err == nil {
-		t.Error("got a lock from nowhere")
+		t.Error("got a lock below a file")
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary hold a lock as a process of its own.
+// TestMain makes the test binary a lock holder if $CACHE_TEST_HOLD names a directory.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("CACHE_TEST_HOLD"); dir != "" {
 		e, err := Dir{Path: dir}.Entry([]byte("secret"))
@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// startHolder starts a process that holds the lock of the entry with the secret "secret".
 func startHolder(t *testing.T, d Dir) *os.Process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -72,7 +73,7 @@ func TestStoppedHolderIsSkipped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Those who lost patience still go one at a time, and a living holder among them is waited for.
+	// Waiters that skipped the holder still work one at a time, and wait for a live holder.
 	second := make(chan error)
 	go func() {
 		u, err := e.Lock(t.Context(), true)
@@ -83,7 +84,7 @@ func TestStoppedHolderIsSkipped(t *testing.T) {
 	}()
 	select {
 	case err := <-second:
-		t.Fatalf("two at a time: %v", err)
+		t.Fatalf("two hold a lock: %v", err)
 	case <-time.After(5 * d.HolderTimeout):
 	}
 	unlock()

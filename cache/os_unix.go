@@ -9,19 +9,18 @@ import (
 	"time"
 )
 
-// ownerOnly tells whether nobody else can read a file.
+// ownerOnly reports whether nobody but the owner has any access to a file.
 func ownerOnly(fi fs.FileInfo) bool { return fi.Mode().Perm()&0o077 == 0 }
 
-// setModTime sets a file's time of change; trouble with it is left.
+// setModTime sets a file's modification time. It ignores errors.
 func setModTime(f *os.File, t time.Time) {
-	tv := syscall.NsecToTimeval(
-		t.Truncate(time.Microsecond).UnixNano(),
-	) // it would round up, into the future
+	// NsecToTimeval rounds up, into the future.
+	tv := syscall.NsecToTimeval(t.Truncate(time.Microsecond).UnixNano())
 	_ = syscall.Futimes(int(f.Fd()), []syscall.Timeval{tv, tv})
 }
 
-// removeHeld removes a lock file while its lock is held, so that who waits for it sees that it is
-// gone, and closes it.
+// removeHeld removes a lock file and then closes it, which frees its lock. So waiters see that the
+// file is gone.
 func removeHeld(f *os.File) error {
 	defer f.Close()
 	return os.Remove(f.Name())

@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// ownerOnly: as for sealed.Private.
+// ownerOnly returns true, for the reasons of sealed.CheckPrivate.
 func ownerOnly(fs.FileInfo) bool { return true }
 
-// setModTime sets a file's time of change; trouble with it is left.
+// setModTime sets a file's modification time. It ignores errors.
 func setModTime(f *os.File, t time.Time) {
 	ft := windows.NsecToFiletime(t.UnixNano())
 	_ = windows.SetFileTime(windows.Handle(f.Fd()), nil, &ft, &ft)
 }
 
-// removeHeld closes a lock file and removes it, which fails when somebody else has opened it.
+// removeHeld closes a lock file and removes it. Removing fails if another process has it open.
 func removeHeld(f *os.File) error {
 	f.Close()
 	return os.Remove(f.Name())

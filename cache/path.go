@@ -8,24 +8,21 @@ import (
 	"github.com/adrg/xdg"
 )
 
-// ResolveDir is the folder that somebody named: ~ is the home folder, which no shell resolves in a
-// kubeconfig, and a relative path is from where the process runs. Where nobody named one it is the
-// user's cache folder's own for this program. A path that cannot be resolved stays as it is; then
-// it is not used.
-func ResolveDir(named string) string {
-	if named == "" {
+// ResolveDir returns the cache directory for a path that a user gave (see [ExpandPath]). For "" it
+// is akslogin in the user's cache directory, as $XDG_CACHE_HOME.
+func ResolveDir(path string) string {
+	if path == "" {
 		return filepath.Join(xdg.CacheHome, "akslogin")
 	}
-	return ExpandPath(named)
+	return ExpandPath(path)
 }
 
-// ExpandPath resolves a path that a person wrote. What cannot be resolved stays as it is.
+// ExpandPath returns the absolute path for one that a user gave. A leading ~ is the home directory,
+// since no shell expands it in a kubeconfig. Relative paths start at the working directory. A path
+// that cannot be resolved stays as it is; a Dir with it returns errors.
 func ExpandPath(path string) string {
-	if rest, found := strings.CutPrefix(
-		path,
-		"~",
-	); found &&
-		(rest == "" || os.IsPathSeparator(rest[0])) {
+	rest, inHome := strings.CutPrefix(path, "~")
+	if inHome && (rest == "" || os.IsPathSeparator(rest[0])) {
 		if home, err := os.UserHomeDir(); err == nil {
 			return filepath.Join(home, rest)
 		}

@@ -17,13 +17,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// longAgo is when everything was last changed that nobody may change.
+// longAgo is the modification time of the files that must stay as they are.
 var longAgo = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 
-// otherFile is another file of the user, to which somebody leads the program.
+// otherFile is another file of the user, to which an attacker leads the program.
 type otherFile struct {
 	path, content string
-	was           fs.FileInfo
+	before        fs.FileInfo
 }
 
 func newOtherFile(t *testing.T, name, content string) otherFile {
@@ -42,35 +42,38 @@ func newOtherFile(t *testing.T, name, content string) otherFile {
 	return otherFile{path, content, fi}
 }
 
-// wantUntouched fails where the file was removed, replaced, written to, touched or given other
-// permissions.
-func (b otherFile) wantUntouched(t *testing.T) {
+// wantUntouched fails if the file was removed or replaced, or if its content, modification time or
+// permissions changed.
+func (f otherFile) wantUntouched(t *testing.T) {
 	t.Helper()
-	fi, err := os.Lstat(b.path)
+	fi, err := os.Lstat(f.path)
 	if err != nil {
-		t.Errorf("it is gone: %v", err)
+		t.Errorf("the other file is gone: %v", err)
 		return
 	}
-	raw, err := os.ReadFile(b.path)
-	if err != nil || string(raw) != b.content {
-		t.Errorf("it holds %q now, %v", raw, err)
+	raw, err := os.ReadFile(f.path)
+	if err != nil || string(raw) != f.content {
+		t.Errorf("the other file holds %q, %v", raw, err)
 	}
-	if !os.SameFile(fi, b.was) || fi.Mode() != b.was.Mode() || !fi.ModTime().Equal(longAgo) {
-		t.Errorf("it is %v of %v now, was %v of %v", fi.Mode(), fi.ModTime(), b.was.Mode(), longAgo)
+	if !os.SameFile(fi, f.before) || fi.Mode() != f.before.Mode() || !fi.ModTime().Equal(longAgo) {
+		t.Errorf("the other file has mode %v and time %v, want %v and %v",
+			fi.Mode(), fi.ModTime(), f.before.Mode(), longAgo)
 	}
 }
 
-// ownPaths are all under which this package opens, makes or removes a file for an entry; a
-// temporary one's cannot be foreseen.
+// ownPaths returns the paths at which this package opens, creates or removes files for an entry.
+// The name of a real temporary file cannot be foreseen.
 func ownPaths(e *Entry) map[string]string {
 	return map[string]string{
-		"entry": e.path(entrySuffix), "lock": e.path(".lock"), "second lock": e.path(".lock2"), "marker": filepath.Join(e.dir.Path, sweepMarker),
-		"temporary": e.path(entrySuffix + ".123" + tempSuffix),
+		"entry":       e.path(entrySuffix),
+		"lock":        e.path(".lock"),
+		"second lock": e.path(".lock2"),
+		"marker":      filepath.Join(e.dir.Path, sweepMarker),
+		"temporary":   e.path(entrySuffix + ".123" + tempSuffix),
 	}
 }
 
-// useEverything does everything that is done to a folder of entries, a day after the temporary
-// files in it were left.
+// useEverything calls everything that this package does to a directory of entries.
 func useEverything(t *testing.T, e *Entry) {
 	t.Helper()
 	if got, err := e.Get(); !errors.Is(err, ErrMiss) {
@@ -85,12 +88,12 @@ func useEverything(t *testing.T, e *Entry) {
 	}
 	unlock := lock()
 	if err := e.Put(make([]byte, sealed.MaxEntrySize), "token", expires); err == nil {
-		t.Error("too much was stored")
+		t.Error("an entry that is too large was stored")
 	}
-	unlock() // marks the lock file, as nothing was stored
+	unlock() // marks the lock file: the holder failed
 	for range 2 {
 		unlock = lock()
-		_ = e.Put([]byte("data"), "token", expires) // and sweeps
+		_ = e.Put([]byte("data"), "token", expires) // also sweeps
 		unlock()
 		if _, err := e.dir.List(); err != nil {
 			t.Error(err)
@@ -106,14 +109,12 @@ func useEverything(t *testing.T, e *Entry) {
 	}
 }
 
-// wantWorking fails where the folder, once attacked, does not do its work, or the lock is not what
-// one process holds.
+// wantWorking fails if, after an attack, an entry is not stored and read, or its lock is not
+// exclusive.
 func wantWorking(t *testing.T, e *Entry) {
 	t.Helper()
 	put(t, e, "data")
-	if got, err := e.Get(); err != nil || string(got) != "data" {
-		t.Errorf("got %q, %v", got, err)
-	}
+	wantData(t, e, "data")
 	unlock, err := e.Lock(t.Context(), true)
 	if err != nil {
 		t.Fatal(err)
@@ -122,24 +123,31 @@ func wantWorking(t *testing.T, e *Entry) {
 	if _, err := e.Lock(t.Context(), false); !errors.Is(err, ErrHeld) {
 		t.Errorf("got %v, want ErrHeld", err)
 	}
-	for _, path := range []string{e.path(entrySuffix), e.path(".lock"), filepath.Join(e.dir.Path, sweepMarker)} {
-		if fi, err := os.Lstat(path); err != nil || !fi.Mode().IsRegular() || fi.Sys().(*syscall.Stat_t).Nlink != 1 || fi.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %v, %v", filepath.Base(path), fi, err)
+	for _, name := range []string{"entry", "lock", "marker"} {
+		fi, err := os.Lstat(ownPaths(e)[name])
+		if err != nil || fi.Mode() != 0o600 || fi.Sys().(*syscall.Stat_t).Nlink != 1 {
+			t.Errorf("%s: %v, %v", name, fi, err)
 		}
 	}
 }
 
-// newAttackedEntry is an entry in an empty folder, with the clock years after what is planted there
-// was left.
+// newAttackedEntry returns an entry in an empty directory for planted files.
 func newAttackedEntry(t *testing.T) *Entry {
 	d := Dir{Path: filepath.Join(t.TempDir(), "cache")}
 	mkdir(t, d.Path, 0o700)
 	return newEntry(t, d, "secret", "client=a")
 }
 
-// Links under every name that is used lead to files of the user's that have nothing to do with it.
+// Links under every name that this package uses lead to other files of the user, which stay as they
+// are.
 func TestPlantedLinks(t *testing.T) {
-	expired := magic + `{"inputs":["client=a"],"holds":"token","stored":"2000-01-01T00:00:00Z","expires":"2000-01-02T00:00:00Z"}` + "\n0123456789abcdef"
+	header := `{"inputs":["client=a"],"holds":"token",` +
+		`"stored":"2000-01-01T00:00:00Z","expires":"2000-01-02T00:00:00Z"}`
+	contents := map[string]string{
+		"key":     "-----BEGIN OPENSSH PRIVATE KEY-----",
+		"entry":   magic + header + "\n0123456789abcdef",
+		"nothing": "",
+	}
 	links := map[string]func(to, at string) error{
 		"symbolic": os.Symlink, "hard": os.Link,
 		"dangling": func(to, at string) error { return os.Symlink(to+".absent", at) },
@@ -150,35 +158,36 @@ func TestPlantedLinks(t *testing.T) {
 			}
 			return err
 		},
-		"to its folder": func(to, at string) error { return os.Symlink(filepath.Dir(to), at) },
-		"to itself":     func(_, at string) error { return os.Symlink(filepath.Base(at), at) },
+		"to its directory": func(to, at string) error { return os.Symlink(filepath.Dir(to), at) },
+		"to itself":        func(_, at string) error { return os.Symlink(filepath.Base(at), at) },
 	}
 	for kind, link := range links {
 		for name := range ownPaths(newAttackedEntry(t)) {
-			for holds, content := range map[string]string{"key": "-----BEGIN OPENSSH PRIVATE KEY-----", "entry": expired, "nothing": ""} {
+			for holds, content := range contents {
 				t.Run(strings.Join([]string{kind, name, holds}, "/"), func(t *testing.T) {
-					e, theirs := newAttackedEntry(t), newOtherFile(t, "id_rsa", content)
-					if err := link(theirs.path, ownPaths(e)[name]); err != nil {
+					e, other := newAttackedEntry(t), newOtherFile(t, "id_rsa", content)
+					if err := link(other.path, ownPaths(e)[name]); err != nil {
 						t.Fatal(err)
 					}
 					useEverything(t, e)
-					theirs.wantUntouched(t)
-					if files, err := os.ReadDir(filepath.Dir(theirs.path)); err != nil || len(files) != 1 {
-						t.Errorf("beside it there is %v, %v", files, err)
+					other.wantUntouched(t)
+					files, err := os.ReadDir(filepath.Dir(other.path))
+					if err != nil || len(files) != 1 {
+						t.Errorf("beside the other file: %v, %v", files, err)
 					}
 					wantWorking(t, e)
-					theirs.wantUntouched(t)
+					other.wantUntouched(t)
 				})
 			}
 		}
 	}
 }
 
-// A lock that is held under a hard link touches the other file as long as it is held.
+// The lock file may not be a hard link: its heartbeat would change another file.
 func TestHardLinkedLockIsNotHeld(t *testing.T) {
-	e, theirs := newAttackedEntry(t), newOtherFile(t, "authorized_keys", "ssh-ed25519 AAAA")
+	e, other := newAttackedEntry(t), newOtherFile(t, "authorized_keys", "ssh-ed25519 AAAA")
 	for _, suffix := range lockSuffixes {
-		if err := os.Link(theirs.path, e.path(suffix)); err != nil {
+		if err := os.Link(other.path, e.path(suffix)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -187,23 +196,23 @@ func TestHardLinkedLockIsNotHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unlock()
-	if f, err := os.Open(theirs.path); err != nil || sealed.Lock(f, false) != nil {
+	if f, err := os.Open(other.path); err != nil || sealed.Lock(f, false) != nil {
 		t.Errorf("the other file is locked, %v", err)
 	} else {
 		f.Close()
 	}
-	theirs.wantUntouched(t)
+	other.wantUntouched(t)
 }
 
-// What is no file at all under the names that are used does not block, is not emptied and does not
-// stop the others.
+// Special files and directories under the names that this package uses do not block it, are not
+// emptied, and do not stop it from using other files.
 func TestPlantedSpecialFiles(t *testing.T) {
-	things := map[string]func(at string) error{
+	plants := map[string]func(at string) error{
 		"pipe":         func(at string) error { return unix.Mkfifo(at, 0o600) },
 		"socket":       makeSocket,
-		"folder":       func(at string) error { return os.Mkdir(at, 0o700) },
+		"directory":    func(at string) error { return os.Mkdir(at, 0o700) },
 		"device":       func(at string) error { return unix.Mknod(at, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 5))) },     // /dev/zero never ends
-		"other device": func(at string) error { return unix.Mknod(at, unix.S_IFBLK|0o600, int(unix.Mkdev(240, 240))) }, // that nothing serves
+		"other device": func(at string) error { return unix.Mknod(at, unix.S_IFBLK|0o600, int(unix.Mkdev(240, 240))) }, // without a driver
 		"sparse file": func(at string) error {
 			err := os.WriteFile(at, []byte(magic+"{}\n"), 0o600)
 			if err == nil {
@@ -212,35 +221,37 @@ func TestPlantedSpecialFiles(t *testing.T) {
 			return err
 		},
 		"unreadable file": func(at string) error { return os.WriteFile(at, nil, 0) },
-		"somebody's file": func(at string) error {
-			err := os.WriteFile(at, []byte(magic+`{"inputs":["client=b"],"holds":"token","expires":"2100-01-01T00:00:00Z"}`+"\n"), 0o600)
+		"another user's file": func(at string) error {
+			header := `{"inputs":["client=b"],"holds":"token","expires":"2100-01-01T00:00:00Z"}`
+			err := os.WriteFile(at, []byte(magic+header+"\n"), 0o600)
 			if err == nil {
 				err = os.Chown(at, 54321, -1)
 			}
 			return err
 		},
 	}
-	for what, place := range things {
+	for kind, plant := range plants {
 		for name := range ownPaths(newAttackedEntry(t)) {
-			t.Run(what+"/"+name, func(t *testing.T) {
+			t.Run(kind+"/"+name, func(t *testing.T) {
 				e := newAttackedEntry(t)
-				if err := place(ownPaths(e)[name]); errors.Is(err, fs.ErrPermission) {
-					t.Skip("that needs root")
+				if err := plant(ownPaths(e)[name]); errors.Is(err, fs.ErrPermission) {
+					t.Skip("needs root")
 				} else if err != nil {
 					t.Fatal(err)
 				}
-				if listed, err := e.dir.List(); err != nil || what == "somebody's file" && len(listed) > 0 {
-					t.Errorf("it is listed: %v, %v", listed, err)
+				listed, err := e.dir.List()
+				if err != nil || kind == "another user's file" && len(listed) > 0 {
+					t.Errorf("listed: %v, %v", listed, err)
 				}
 				useEverything(t, e)
-				if what+name != "folderentry" { // no file takes a folder's place
+				if kind+name != "directoryentry" { // a rename does not replace a directory
 					wantWorking(t, e)
 				}
 			})
 		}
 	}
 	for name := range ownPaths(newAttackedEntry(t)) {
-		t.Run("full folder/"+name, func(t *testing.T) {
+		t.Run("full directory/"+name, func(t *testing.T) {
 			e := newAttackedEntry(t)
 			inside := filepath.Join(ownPaths(e)[name], "inside")
 			if err := os.MkdirAll(inside, 0o700); err != nil {
@@ -255,12 +266,7 @@ func TestPlantedSpecialFiles(t *testing.T) {
 }
 
 func makeSocket(at string) error {
-	// A socket's address may not be as long as a path in a test's folder.
-	folder, err := os.Open(filepath.Dir(at))
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
+	// A socket's address cannot be as long as the path of a test's directory.
 	short, err := os.MkdirTemp("", "s")
 	if err != nil {
 		return err

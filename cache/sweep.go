@@ -11,50 +11,52 @@ import (
 )
 
 const (
-	// sweepMarker's time of change is when the folder was last swept.
+	// sweepMarker is a file whose modification time is when the directory was last swept.
 	sweepMarker   = "akslogin.swept"
 	sweepInterval = 15 * time.Minute
 
-	// orphanAge is the age from which a file that nobody seems to need is removed: a lock that is
-	// not held, a temporary file of a process that was killed, an entry whose head cannot be read.
+	// orphanAge is the age from which sweeping removes files that no process needs any more: locks
+	// that are not held, temporary files of killed processes, entries with an unreadable header.
 	orphanAge = 24 * time.Hour
 
-	// maxWarmStarts are as many as are left when a folder is swept, of those that are good and of
-	// those that are over; more have command lines that never come again, and all of them go.
+	// maxWarmStarts is how many warm start files sweeping leaves, once of the live and once of the
+	// expired ones. If there are more, the command lines change from run to run, and sweeping
+	// removes all.
 	maxWarmStarts = 256
 )
 
-// Clear removes every entry and memo, and the locks and temporary files that nobody holds, and says
-// how many entries there were. It touches no other file, so that a folder shared with other
-// programs keeps theirs, and leaves the folder itself. An absent folder is no error.
+// Clear removes all entries and warm start files, and the locks and temporary files that no process
+// holds. It returns how many entries it removed. It removes no other file, since other programs may
+// share the directory, and not the directory itself. If there is no directory, there is no error.
 func (d Dir) Clear() (entries int, err error) {
 	var errs []error
-	pass := func(memos bool) error {
+	remove := func(warmStarts bool) error {
 		return d.eachFile(func(path, suffix string, _ fs.FileInfo) {
-			if (suffix == warmStartSuffix) != memos {
+			if (suffix == warmStartSuffix) != warmStarts {
 				return
 			}
-			remove := os.Remove
 			if isLockSuffix(suffix) {
-				remove = removeUnheld
+				removeUnheld(path)
+				return
 			}
-			switch err := remove(path); {
+			switch err := os.Remove(path); {
 			case err == nil && suffix == entrySuffix:
 				entries++
-			case err != nil && (suffix == entrySuffix || suffix == warmStartSuffix) && !errors.Is(err, fs.ErrNotExist):
+			case err != nil && suffix != tempSuffix && !errors.Is(err, fs.ErrNotExist):
 				errs = append(errs, err)
 			}
 		})
 	}
-	if err = pass(false); err == nil {
-		err = pass(true) // after the entries: from one that is there yet a memo could be kept again
+	// Warm start files go last: while its entry is there, one could be stored again.
+	if err = remove(false); err == nil {
+		err = remove(true)
 		os.Remove(filepath.Join(d.Path, sweepMarker))
 	}
 	return entries, errors.Join(append(errs, err)...)
 }
 
-// sweepIfDue removes what has expired, at most once in sweepInterval for all processes together.
-// Trouble is left for the next time: sweeping is a courtesy, not a promise.
+// sweepIfDue removes expired files, at most once in sweepInterval for all processes together. It
+// ignores errors: the next sweep tries again.
 func (d Dir) sweepIfDue(now time.Time) {
 	marker := filepath.Join(d.Path, sweepMarker)
 	if fi, err := os.Lstat(marker); err == nil {
@@ -62,7 +64,7 @@ func (d Dir) sweepIfDue(now time.Time) {
 			return
 		}
 	}
-	os.Remove(marker) // a new one each time: a link in its place would lead to another file
+	os.Remove(marker) // a link in its place could lead to another file
 	f, err := os.OpenFile(marker, os.O_CREATE|os.O_EXCL|os.O_WRONLY|sealed.NoFollow, 0o600)
 	if err != nil {
 		return
@@ -73,33 +75,39 @@ func (d Dir) sweepIfDue(now time.Time) {
 }
 
 func (d Dir) sweep(now time.Time) {
-	var memos, over []string // still good, and not
+	var liveWarmStarts, expiredWarmStarts []string
 	_ = d.eachFile(func(path, suffix string, fi fs.FileInfo) {
-		old := now.Sub(fi.ModTime()).Abs() > orphanAge // or from a time when the clock was ahead
+		// A file from the future is from a time when the clock was ahead.
+		orphaned := now.Sub(fi.ModTime()).Abs() > orphanAge
 		switch {
 		case suffix == entrySuffix, suffix == warmStartSuffix:
 			h, err := readHeader(path)
-			switch expired := now.After(h.Expires); {
-			case err != nil && old,
+			expired := now.After(h.Expires)
+			switch {
+			case err != nil && orphaned,
 				err == nil && expired && suffix == entrySuffix,
 				err == nil && now.After(h.Expires.Add(orphanAge)):
 				os.Remove(path)
-			case suffix == warmStartSuffix && expired: // where one is over, nobody waits for another: the token may be good still, and only due
-				over = append(over, path)
-			case suffix == warmStartSuffix:
-				memos = append(memos, path)
+			case suffix == entrySuffix:
+			// An expired answer stays for a day: while it is there, runs do not wait for each
+			// other to store a new one. Its token may still be valid.
+			case expired:
+				expiredWarmStarts = append(expiredWarmStarts, path)
+			default:
+				liveWarmStarts = append(liveWarmStarts, path)
 			}
-		case old && isLockSuffix(suffix):
+		case orphaned && isLockSuffix(suffix):
 			removeUnheld(path)
-		case old:
+		case orphaned:
 			os.Remove(path)
 		}
 	})
-	for _, too := range [][]string{memos, over} {
-		if len(too) > maxWarmStarts {
-			for _, memo := range too {
-				os.Remove(memo)
-			}
+	for _, paths := range [][]string{liveWarmStarts, expiredWarmStarts} {
+		if len(paths) <= maxWarmStarts {
+			continue
+		}
+		for _, path := range paths {
+			os.Remove(path)
 		}
 	}
 }

@@ -10,31 +10,33 @@ import (
 	"time"
 )
 
-// A clock that was ahead for a while leaves files from the future. They are swept, and do not keep
-// others from being swept.
+// Files from the future, as a clock that was ahead leaves them, are swept, and do not keep others
+// from being swept.
 func TestSweepRemovesFilesFromTheFuture(t *testing.T) {
 	now := time.Now()
 	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), Now: func() time.Time { return now }}
 	e := newEntry(t, d, "secret")
 	put(t, e, "data")
 	id := strings.Repeat("ab", 16)
-	ahead := now.AddDate(50, 0, 0)
-	for _, name := range []string{sweepMarker, id + ".1" + tempSuffix, id + ".lock", id + ".lock2", id + entrySuffix} {
-		path := filepath.Join(d.Path, name)
-		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, ahead, ahead)); err != nil {
+	future := now.AddDate(50, 0, 0)
+	own := []string{
+		sweepMarker, id + ".1" + tempSuffix, id + ".lock", id + ".lock2", id + entrySuffix,
+	}
+	for _, name := range own {
+		if err := writeWithTime(filepath.Join(d.Path, name), future); err != nil {
 			t.Fatal(err)
 		}
 	}
-	young := filepath.Join(d.Path, id+".2"+tempSuffix) // of a process on a machine whose clock is a little ahead
-	if err := errors.Join(os.WriteFile(young, nil, 0o600), os.Chtimes(young, now.Add(time.Hour), now.Add(time.Hour))); err != nil {
+	young := filepath.Join(d.Path, id+".2"+tempSuffix) // of a machine whose clock is a little ahead
+	if err := writeWithTime(young, now.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	over := newEntry(t, d, "over")
-	if err := over.Put([]byte("data"), "token", now.AddDate(-50, 0, 0)); err != nil {
+	expired := newEntry(t, d, "expired")
+	if err := expired.Put([]byte("data"), "token", now.AddDate(-50, 0, 0)); err != nil {
 		t.Fatal(err)
 	}
-	lasting := newEntry(t, d, "lasting")
-	if err := lasting.Put([]byte("data"), "token", now.AddDate(50, 0, 0)); err != nil {
+	valid := newEntry(t, d, "valid")
+	if err := valid.Put([]byte("data"), "token", now.AddDate(50, 0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	now = now.Add(sweepInterval)
@@ -43,14 +45,15 @@ func TestSweepRemovesFilesFromTheFuture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{e.path(entrySuffix), lasting.path(entrySuffix), young, filepath.Join(d.Path, sweepMarker)}
+	marker := filepath.Join(d.Path, sweepMarker)
+	want := []string{e.path(entrySuffix), valid.path(entrySuffix), young, marker}
 	slices.Sort(want)
 	if !slices.Equal(left, want) {
 		t.Errorf("left\n%s\nwant\n%s", strings.Join(left, "\n"), strings.Join(want, "\n"))
 	}
 }
 
-// A trial of Examine's that was killed is swept like any other temporary file.
+// The file that a killed Check leaves is swept as any other temporary file.
 func TestSweepRemovesProbeFile(t *testing.T) {
 	now := time.Now()
 	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), Now: func() time.Time { return now }}
@@ -63,6 +66,6 @@ func TestSweepRemovesProbeFile(t *testing.T) {
 	now = now.Add(orphanAge + time.Hour)
 	put(t, e, "data")
 	if _, err := os.Lstat(temp); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%s is left: %v", temp, err)
+		t.Errorf("%s was not swept: %v", temp, err)
 	}
 }

@@ -10,14 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The readable head is nobody's word: whatever is written there, the entry only misses, and what is
-// listed is only what was written.
+// The readable header is authenticated: whatever is changed in it, the entry is a miss.
 func TestEditedHeaderIsMiss(t *testing.T) {
 	for name, edit := range map[string][2]string{
 		"lives longer":  {`"expires":"2030`, `"expires":"2130`},
 		"other input":   {"client=a", "client=b"},
 		"more inputs":   {`"client=a"`, `"client=a","audience=b"`},
-		"other holding": {`"token"`, `"key"`},
+		"other kind":    {`"token"`, `"key"`},
 		"later version": {"entry 1\n", "entry 2\n"},
 		"no version":    {"entry 1\n", "entry\n"},
 		"earlier":       {"entry 1\n", "entry 0\n"},
@@ -45,31 +44,32 @@ func TestEditedHeaderIsMiss(t *testing.T) {
 	}
 }
 
-// Two entries of one secret are changed for each other, and each for its own former content.
+// Two entries of one secret that are swapped are misses. An entry that is replaced by an older one
+// of its own opens.
 func TestSwappedAndReplayedEntries(t *testing.T) {
 	a := newAttackedEntry(t)
 	b := newEntry(t, a.dir, "secret", "client=b")
-	put(t, a, "a's former")
-	former, err := os.ReadFile(a.path(entrySuffix))
+	put(t, a, "a's older")
+	older, err := os.ReadFile(a.path(entrySuffix))
 	if err != nil {
 		t.Fatal(err)
 	}
 	put(t, a, "a's")
 	put(t, b, "b's")
-	if err := unix.Rename(a.path(entrySuffix), a.path(".kept")); err != nil {
+	if err := unix.Rename(a.path(entrySuffix), a.path(".aside")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(b.path(entrySuffix), a.path(entrySuffix)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(a.path(".kept"), b.path(entrySuffix)); err != nil {
+	if err := os.Rename(a.path(".aside"), b.path(entrySuffix)); err != nil {
 		t.Fatal(err)
 	}
 	wantMiss(t, a)
 	wantMiss(t, b)
-	// What was sealed for the same is good again: the caller must look at the times in it.
-	overwrite(t, a, former)
-	if got, err := a.Get(); err != nil || string(got) != "a's former" {
+	// The caller must look at the times in the data.
+	overwrite(t, a, older)
+	if got, err := a.Get(); err != nil || string(got) != "a's older" {
 		t.Errorf("got %q, %v", got, err)
 	}
 }

@@ -7,27 +7,23 @@ import (
 	"github.com/rogpeppe/go-internal/robustio"
 )
 
+// replaceFile writes the file by an atomic rename. With sync, the content is on disk before that.
 func replaceFile(path string, content []byte, sync bool) error {
 	temp, err := writeTemp(path, content, sync)
 	if err != nil {
 		return err
 	}
-	if err := robustio.Rename(
-		temp,
-		path,
-	); err != nil { // Windows refuses for moments while somebody reads
+	// On Windows, renaming fails for moments while another process reads the file.
+	if err := robustio.Rename(temp, path); err != nil {
 		os.Remove(temp)
 		return err
 	}
 	return nil
 }
 
-// writeTemp makes a file beside path that holds content, with sync safely on disk.
+// writeTemp writes content to a new file beside path, with mode 0600, and returns its path.
 func writeTemp(path string, content []byte, sync bool) (temp string, err error) {
-	f, err := os.CreateTemp(
-		filepath.Dir(path),
-		filepath.Base(path)+".*"+tempSuffix,
-	) // 0600, says its documentation
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+tempSuffix)
 	if err != nil {
 		return "", err
 	}
@@ -38,7 +34,7 @@ func writeTemp(path string, content []byte, sync bool) (temp string, err error) 
 	return f.Name(), nil
 }
 
-// writeAndClose writes content to a new file, with sync safely on disk, and closes it.
+// writeAndClose writes content to f, with sync also to the disk, and closes f.
 func writeAndClose(f *os.File, content []byte, sync bool) error {
 	_, err := f.Write(content)
 	if err == nil && sync {

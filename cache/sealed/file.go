@@ -8,8 +8,9 @@ import (
 	"os"
 )
 
-// CheckDir says why a folder must not be used; nil when it may: it is this user's, nobody else can
-// write to it, and it is no link. An absent folder is an error too (fs.ErrNotExist).
+// CheckDir returns nil if the directory may be used: it belongs to this user, nobody else can write
+// to it, and it is not a symbolic link. Otherwise the error says why not. If there is none, the
+// error is fs.ErrNotExist.
 func CheckDir(path string) error {
 	if !IsAbs(path) {
 		return fmt.Errorf("cache folder %q is not an absolute path", path)
@@ -27,8 +28,8 @@ func CheckDir(path string) error {
 	return nil
 }
 
-// ReadPrivate reads a regular file that belongs to this user and that only he can write to; no link
-// is followed, and a pipe or device in its place does not block.
+// ReadPrivate reads a regular file of at most limit bytes that belongs to this user and that nobody
+// else can write to. It follows no symbolic link, and does not block on a pipe or device.
 func ReadPrivate(path string, limit int64) ([]byte, error) {
 	f, err := openForReading(path, NoFollow)
 	if err != nil {
@@ -38,13 +39,14 @@ func ReadPrivate(path string, limit int64) ([]byte, error) {
 	return ReadOpenFile(f, limit, CheckPrivate)
 }
 
-// ReadRegular reads a regular file of at most so many bytes, whosever it is; links are followed.
+// ReadRegular reads a regular file of at most limit bytes, whoever owns it. It follows symbolic
+// links.
 func ReadRegular(path string, limit int64) ([]byte, error) {
 	fi, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	if !fi.Mode().IsRegular() { // opening a pipe could wait for ever
+	if !fi.Mode().IsRegular() { // opening a pipe could block for ever
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	f, err := openForReading(path, 0)
@@ -55,19 +57,19 @@ func ReadRegular(path string, limit int64) ([]byte, error) {
 	return ReadOpenFile(f, limit, func(fs.FileInfo) error { return nil })
 }
 
-// ReadOpenFile reads an open regular file of at most so many bytes, if it fits.
-func ReadOpenFile(f *os.File, limit int64, fits func(fs.FileInfo) error) ([]byte, error) {
+// ReadOpenFile reads an open regular file of at most limit bytes, unless check returns an error.
+func ReadOpenFile(f *os.File, limit int64, check func(fs.FileInfo) error) ([]byte, error) {
 	fi, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if err := fits(fi); err != nil {
+	if err := check(fi); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	if !fi.Mode().IsRegular() || fi.Size() > limit {
 		return nil, fmt.Errorf("%s is not a file of at most %d bytes", f.Name(), limit)
 	}
-	// The file may grow while it is read; a sealed entry that was cut does not open.
+	// The file may grow or shrink meanwhile. A sealed entry that is cut short does not open.
 	buf := make([]byte, fi.Size())
 	n, err := io.ReadFull(f, buf)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {

@@ -8,14 +8,14 @@ import (
 // LockSuffix ends the names of lock files.
 const LockSuffix = ".lock"
 
-// ErrHeld says that somebody else holds a lock.
+// ErrHeld reports that another process or another open file holds the lock.
 var ErrHeld = errors.New("another process holds the lock")
 
-// ErrNotALock says that what stands under a lock's name is not a lock of ours.
+// ErrNotALock reports that the file in the lock file's place is not one that OpenLock made.
 var ErrNotALock = errors.New("a link or something else stands in the lock file's place")
 
-// OpenLock opens a lock file, or makes it. Its holder may touch it, so it must not be another file
-// of this user's, whose links lead here.
+// OpenLock opens a lock file, and creates it with mode 0600 if there is none. The lock holder
+// changes the file's modification time, so a link to another file is refused with ErrNotALock.
 func OpenLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|NoFollow, 0o600)
 	if err != nil {

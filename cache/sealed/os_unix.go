@@ -10,11 +10,12 @@ import (
 	"syscall"
 )
 
-// NoFollow refuses a link in the file's place, and does not wait for the other end of a pipe.
+// NoFollow is for os.OpenFile's flags. Opening a symbolic link then fails, and opening a pipe does
+// not wait for its other end.
 const NoFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 
-// openForReading opens a file to be read, without Go's poller: that costs a start some system
-// calls, and the whole program where no more files can be opened.
+// openForReading opens a file without Go's netpoller. The netpoller costs every start some system
+// calls, and crashes a process that can open no more files.
 func openForReading(path string, flags int) (*os.File, error) {
 	for {
 		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|flags, 0)
@@ -24,39 +25,37 @@ func openForReading(path string, flags int) (*os.File, error) {
 		case err != nil:
 			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 		case flags&syscall.O_NONBLOCK != 0:
-			_ = syscall.SetNonblock(fd, false) // it was for opening only
+			_ = syscall.SetNonblock(fd, false) // only opening must not block
 		}
 		return os.NewFile(uintptr(fd), path), nil
 	}
 }
 
-// IsAbs is path/filepath's, without what that imports.
+// IsAbs is filepath.IsAbs, without the packages that path/filepath imports.
 func IsAbs(path string) bool { return path != "" && os.IsPathSeparator(path[0]) }
 
-// CheckPrivate says why a file or folder is not this user's alone to write to; nil when it is.
+// CheckPrivate returns nil if the file or directory belongs to this user and nobody else can write
+// to it. Otherwise the error says why not.
 func CheckPrivate(fi fs.FileInfo) error {
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf(
-			"it belongs to user %d, this process runs as user %d",
-			st.Uid,
-			os.Geteuid(),
-		)
+	user := os.Geteuid()
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != user {
+		return fmt.Errorf("it belongs to user %d, this process runs as user %d", st.Uid, user)
 	}
-	if fi.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("others can write to it (mode %04o)", fi.Mode().Perm())
+	if mode := fi.Mode().Perm(); mode&0o022 != 0 {
+		return fmt.Errorf("others can write to it (mode %04o)", mode)
 	}
 	return nil
 }
 
-// hasOneLink tells whether it is a regular file under one name only: a second could be another file
-// of this user's.
+// hasOneLink reports whether it is a regular file with one name only. A hard link could be another
+// file of this user.
 func hasOneLink(fi fs.FileInfo) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	return fi.Mode().IsRegular() && (!ok || st.Nlink <= 1)
 }
 
-// Lock takes an advisory lock that ends with the open file. Without wait it returns ErrHeld at
-// once.
+// Lock takes an advisory lock, which is freed when f is closed. If another open file holds it, Lock
+// waits, or without wait returns ErrHeld at once.
 func Lock(f *os.File, wait bool) error {
 	how := syscall.LOCK_EX
 	if !wait {

@@ -10,40 +10,35 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// NoFollow: Go opens the link's target here; a folder in the user's profile is writable by that
-// user only.
+// NoFollow is 0: Go follows links on Windows. Only this user can make them in a directory of the
+// user's profile.
 const NoFollow = 0
 
-// openForReading opens a file to be read.
 func openForReading(path string, flags int) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|flags, 0)
 }
 
-// IsAbs is path/filepath's.
+// IsAbs is filepath.IsAbs.
 func IsAbs(path string) bool { return filepath.IsAbs(path) }
 
-// CheckPrivate: the permission bits say nothing on Windows, where the profile's access list
-// protects its folders. A folder elsewhere is used as it is; what others could do there is damage
-// entries, which then miss.
+// CheckPrivate returns nil. The permission bits mean nothing on Windows, where the access list of
+// the user's profile protects its directories. In a directory elsewhere, others could damage
+// entries, which are then misses.
 func CheckPrivate(fs.FileInfo) error { return nil }
 
-// hasOneLink: whoever can make links in a folder of the profile is this user.
+// hasOneLink reports whether it is a regular file. Only this user can make links in a directory of
+// the user's profile.
 func hasOneLink(fi fs.FileInfo) bool { return fi.Mode().IsRegular() }
 
-// Lock takes a lock that ends with the open file. Without wait it returns ErrHeld at once.
+// Lock takes a lock, which is freed when f is closed. If another open file holds it, Lock waits, or
+// without wait returns ErrHeld at once.
 func Lock(f *os.File, wait bool) error {
 	how := uint32(windows.LOCKFILE_EXCLUSIVE_LOCK)
 	if !wait {
 		how |= windows.LOCKFILE_FAIL_IMMEDIATELY
 	}
-	err := windows.LockFileEx(
-		windows.Handle(f.Fd()),
-		how,
-		0,
-		math.MaxUint32,
-		math.MaxUint32,
-		new(windows.Overlapped),
-	)
+	const all = math.MaxUint32
+	err := windows.LockFileEx(windows.Handle(f.Fd()), how, 0, all, all, new(windows.Overlapped))
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
 		return ErrHeld
 	}

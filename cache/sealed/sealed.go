@@ -1,5 +1,6 @@
-// Package sealed knows how an entry of the cache is sealed and read, and its lock file. It is apart
-// because it imports little: package memo needs it before the rest of the program is initialised.
+// Package sealed encrypts and reads the files of a cache, and opens and takes their locks. It is
+// the part of package cache that package warmstart needs before the rest of the program is
+// initialized, so it imports little.
 package sealed
 
 import (
@@ -19,31 +20,30 @@ import (
 )
 
 const (
-	// magic opens every entry. A change of layout changes the number in it and in salt, so that
-	// older entries miss.
+	// magic starts every entry. To change the layout, change the number in it and in salt: then
+	// older entries are misses.
 	magic = "akslogin cache entry 1\n"
 	salt  = "akslogin cache 1"
 
-	// MaxEntrySize is how large an entry may be: twice the largest answer that is read from Entra
-	// ID.
+	// MaxEntrySize is the largest size of an entry in bytes: twice that of the largest response
+	// that is read from Entra ID.
 	MaxEntrySize = 2 << 20
 
-	// WarmStartSuffix ends the names of entries that are memos.
+	// WarmStartSuffix ends the names of files with answers that package warmstart prints.
 	WarmStartSuffix = ".memo"
 )
 
-// Box seals one entry, and opens it.
+// Box seals and opens the data of one entry with AES-256-GCM.
 type Box struct {
-	Name string // of its file, without a suffix: 32 hexadecimal digits
+	Name string // of the entry's file, without a suffix: 32 hexadecimal digits
 
 	newAEAD func() (cipher.AEAD, error)
 }
 
-// NewBox returns the box that belongs to secret and inputs. Equal arguments give the same box, any
-// difference, in the inputs' order too, gives another name and another key, and neither tells the
-// arguments.
+// NewBox returns a box whose name and key are derived from secret and inputs (HKDF-SHA256, RFC
+// 5869). Equal arguments give the same box. Any difference, also in the order of inputs, gives
+// another name and another key. Neither reveals the arguments.
 func NewBox(secret []byte, inputs ...string) (*Box, error) {
-	// RFC 5869: one extraction from the secret, then an expansion for each use.
 	prk, err := hkdf.Extract(sha256.New, secret, []byte(salt))
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func NewBox(secret []byte, inputs ...string) (*Box, error) {
 	if err != nil {
 		return nil, err
 	}
-	seal := sync.OnceValues(func() (cipher.AEAD, error) {
+	newAEAD := sync.OnceValues(func() (cipher.AEAD, error) {
 		key, err := hkdf.Expand(sha256.New, prk, hkdfInfo("key", inputs), 32)
 		if err != nil {
 			return nil, err
@@ -63,18 +63,18 @@ func NewBox(secret []byte, inputs ...string) (*Box, error) {
 		}
 		return cipher.NewGCMWithRandomNonce(block)
 	})
-	return &Box{Name: hex.EncodeToString(name), newAEAD: seal}, nil
+	return &Box{Name: hex.EncodeToString(name), newAEAD: newAEAD}, nil
 }
 
-// hkdfInfo is the context of an expansion. Each part carries its length, so that no two lists of
-// inputs read alike.
+// hkdfInfo returns the info argument of an HKDF expansion. Each input has its length in front, so
+// that different lists of inputs never give the same info.
 func hkdfInfo(use string, inputs []string) string {
 	size := len(use) + 1
 	for _, in := range inputs {
 		size += 4 + len(in)
 	}
 	var b strings.Builder
-	b.Grow(size) // growing step by step costs a start two pages for each step
+	b.Grow(size) // each reallocation would cost every start two page faults
 	b.WriteString(use)
 	b.WriteByte(0)
 	for _, in := range inputs {
@@ -86,19 +86,20 @@ func hkdfInfo(use string, inputs []string) string {
 	return b.String()
 }
 
-// Path is the file in a folder that has the box's name and a suffix.
-func (b *Box) Path(folder, suffix string) string {
-	return folder + string(os.PathSeparator) + b.Name + suffix
+// Path returns the path of the file in dir with the box's name and the suffix.
+func (b *Box) Path(dir, suffix string) string {
+	return dir + string(os.PathSeparator) + b.Name + suffix
 }
 
-// Seal returns an entry that holds data, with a head of one line before it that stands readable
-// there and is authenticated (the AEAD's additional data).
-func (b *Box) Seal(head, data []byte) ([]byte, error) {
+// Seal returns an entry: a line of magic, the header, and the encrypted data. The header is one
+// line without newline. It stays readable and is authenticated as the AEAD's additional data. Data
+// that would make the entry larger than MaxEntrySize is an error.
+func (b *Box) Seal(header, data []byte) ([]byte, error) {
 	aead, err := b.newAEAD()
 	if err != nil {
 		return nil, err
 	}
-	entry := slices.Concat([]byte(magic), head, []byte("\n"))
+	entry := slices.Concat([]byte(magic), header, []byte("\n"))
 	entry = aead.Seal(entry, nil, data, bytes.Clone(entry))
 	if len(entry) > MaxEntrySize {
 		return nil, fmt.Errorf("%d bytes are more than an entry may have", len(entry))
@@ -106,16 +107,17 @@ func (b *Box) Seal(head, data []byte) ([]byte, error) {
 	return entry, nil
 }
 
-// Get returns what the entry with that suffix holds in a folder. Nothing is changed on disk.
-func (b *Box) Get(folder, suffix string) ([]byte, error) {
-	if err := CheckDir(folder); err != nil {
+// Get returns the data of the entry in dir with the suffix. It changes nothing on disk. If there is
+// no entry, the error is fs.ErrNotExist.
+func (b *Box) Get(dir, suffix string) ([]byte, error) {
+	if err := CheckDir(dir); err != nil {
 		return nil, err
 	}
-	raw, err := ReadPrivate(b.Path(folder, suffix), MaxEntrySize)
+	raw, err := ReadPrivate(b.Path(dir, suffix), MaxEntrySize)
 	if err != nil {
 		return nil, err
 	}
-	head, sealed, err := splitHeader(raw)
+	header, ciphertext, err := splitHeader(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -123,25 +125,25 @@ func (b *Box) Get(folder, suffix string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := aead.Open(nil, nil, sealed, head)
+	data, err := aead.Open(nil, nil, ciphertext, header)
 	if err != nil {
 		return nil, errors.New("damaged, or not sealed with this secret")
 	}
 	return data, nil
 }
 
-// Header returns the readable head of an entry. Nobody has vouched for it: only opening the entry
-// proves its head.
+// Header returns the header that was given to Seal. It is not authenticated: only Get proves that
+// the header is genuine.
 func Header(raw []byte) ([]byte, error) {
-	head, _, err := splitHeader(raw)
+	header, _, err := splitHeader(raw)
 	if err != nil {
 		return nil, err
 	}
-	return head[len(magic) : len(head)-1], nil
+	return header[len(magic) : len(header)-1], nil
 }
 
-// splitHeader separates the readable head, magic and final newline included, from the sealed rest.
-func splitHeader(raw []byte) (head, sealed []byte, err error) {
+// splitHeader splits an entry into the header, with magic and the newline, and the ciphertext.
+func splitHeader(raw []byte) (header, ciphertext []byte, err error) {
 	if !bytes.HasPrefix(raw, []byte(magic)) {
 		return nil, nil, errors.New("not an entry of this version")
 	}

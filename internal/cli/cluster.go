@@ -12,6 +12,7 @@ import (
 
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/internal/arm"
+	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
 	"github.com/akslogin/akslogin/internal/stanza"
@@ -136,7 +137,7 @@ func (c *kubeconfigCommand) fromFiles() (clusterSource, error) {
 
 // fromAzure asks Azure Resource Manager, with a token that is cached as get-token's are.
 func (c *kubeconfigCommand) fromAzure(line *flags.CommandLine, o options, log *slog.Logger) (clusterSource, error) {
-	request, err := c.Resolve(line.Explicit, os.Getenv)
+	request, err := c.Resolve(line.Explicit, envvar.Get)
 	if err != nil {
 		return clusterSource{}, err
 	}

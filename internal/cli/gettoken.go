@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/internal/execcredential"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/token"
@@ -21,11 +22,11 @@ type getTokenCommand struct{ flags.GetToken }
 // Run reads what the client asks for, resolves the request, gets a token from the cache or from
 // Entra ID, and prints it.
 func (g *getTokenCommand) Run(line *flags.CommandLine, o options, log *slog.Logger) error {
-	info, err := execcredential.ParseInfo(os.Getenv(execcredential.InfoVariable))
+	info, err := execcredential.ParseInfo(envvar.Get(execcredential.InfoVariable))
 	if err != nil {
 		return &token.UsageError{Text: err.Error()}
 	}
-	request, err := g.Resolve(line.Explicit, os.Getenv)
+	request, err := g.Resolve(line.Explicit, envvar.Get)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/adrg/xdg"
 
 	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/runlog"
 	"github.com/akslogin/akslogin/internal/warmstart"
@@ -38,9 +39,10 @@ func startLogin(request token.Request, dir cache.Dir, o options, log *slog.Logge
 	timeout := min(request.Timeout, 24*time.Hour)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	watchdog := o.startWatchdog(timeout)
-	log = request.RedactingLogger(log, os.Getenv)
+	log = request.RedactingLogger(log, envvar.Get)
 	runlog.LogSDKRetries(log)
 	return ctx, token.Options{
+		Getenv:             envvar.Get,
 		Now:                o.now,
 		Log:                log,
 		RetryDelay:         o.retryDelay,

@@ -15,6 +15,7 @@ import (
 	"github.com/adrg/xdg"
 
 	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/runlog"
 	"github.com/akslogin/akslogin/token"
@@ -74,14 +75,14 @@ func Run(o Options) ([]token.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	request, err := get.Resolve(line.Explicit, os.Getenv)
+	request, err := get.Resolve(line.Explicit, envvar.Get)
 	if err != nil {
 		return append(all, token.ErrorFinding("login", err)), nil
 	}
 	e := &examination{
 		execConfig: config,
 		request:    request,
-		sources:    request.SourceFindings(get.Request, line.Explicit, os.Getenv, config.describeSource(o.Flags)),
+		sources:    request.SourceFindings(get.Request, line.Explicit, envvar.Get, config.describeSource(o.Flags)),
 		dir:        o.CacheDir(get.Cache),
 		logFile:    get.Log.Path(),
 	}

@@ -9,11 +9,11 @@ package flags
 
 import (
 	"cmp"
-	"os"
 	"reflect"
 	"time"
 
 	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -61,7 +61,7 @@ func (l Log) Path() string {
 func valueOrVariable(value string, flags reflect.Type, fieldName string) string {
 	field, _ := flags.FieldByName(fieldName)
 	for _, v := range token.Variables(field.Tag.Get) {
-		value = cmp.Or(value, os.Getenv(v.Name))
+		value = cmp.Or(value, envvar.Get(v.Name))
 	}
 	return value
 }

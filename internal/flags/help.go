@@ -41,6 +41,7 @@ var VariablesWithoutFlag = []VariableGroup{
 		"managed identities elsewhere than on a virtual machine"},
 	{[]string{"AZURE_CONFIG_DIR", "AZURE_CLOUD_NAME", "AZURE_SUBSCRIPTION_ID", "AZD_CONFIG_DIR", "AZD_AUTH_ENDPOINT"}, "who is signed in to az and azd"},
 	{[]string{"BROWSER"}, "the browser for interactive"},
+	{[]string{"AKSLOGIN_WARM_START"}, "off: do not print the stored answer of an earlier run, to find faults"},
 	{[]string{"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}, "proxy and TLS settings"},
 }
 

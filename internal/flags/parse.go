@@ -1,7 +1,6 @@
 package flags
 
 import (
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -94,7 +94,7 @@ func EnvSubset(suffixes ...string) func(string) string {
 	return func(variable string) string {
 		for _, suffix := range suffixes {
 			if strings.HasSuffix(variable, suffix) {
-				return os.Getenv(variable)
+				return envvar.Get(variable)
 			}
 		}
 		return ""

@@ -2,12 +2,10 @@
 
 package process
 
-import (
-	"syscall"
-)
+import "syscall"
 
-// DisableCoreDumps keeps the system from writing this process's memory, with the secrets in it, to
-// a core file when it dies, also with GOTRACEBACK=crash.
+// DisableCoreDumps keeps the system from writing this process's memory, which holds secrets, to a
+// core file, also with GOTRACEBACK=crash. Programs that it starts inherit the limit.
 func DisableCoreDumps() {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_CORE, &limit) == nil {

@@ -1,13 +1,10 @@
 package process
 
-import (
-	"syscall"
-)
+import "syscall"
 
-// DisableCoreDumps keeps the kernel from writing this process's memory, with the secrets in it, to
-// a file when it dies, whatever GOTRACEBACK and the limits say and wherever the machine sends its
-// core files. Other processes of the same user cannot read its memory then either. Programs that it
-// starts are not affected.
+// DisableCoreDumps keeps the kernel from writing this process's memory, which holds secrets, to a
+// core file or to a core dump handler, whatever GOTRACEBACK and the limits are. Other processes of
+// the same user cannot read its memory either. Programs that it starts are not affected.
 func DisableCoreDumps() {
 	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_DUMPABLE, 0, 0)
 }

@@ -2,21 +2,19 @@
 
 package process
 
-import (
-	"syscall"
-)
+import "syscall"
 
-// FreeDescriptors is how many more files this process can open, counted up to most. It must not be
-// called while a program is started, which would inherit what is open for a moment here.
-func FreeDescriptors(most int) (room int) {
-	for ; room < most; room++ {
-		fd, err := syscall.Dup(2)
-		if err == syscall.EMFILE {
-			return room
-		}
-		if err == nil {
-			defer syscall.Close(fd)
-		}
+// FreeDescriptors returns how many more files this process can open, limit at most. It opens that
+// many for a moment, so it must not be called while a program is started, which would inherit them.
+func FreeDescriptors(limit int) int {
+	if limit == 0 {
+		return 0
 	}
-	return room
+	switch fd, err := syscall.Dup(2); err {
+	case nil:
+		defer syscall.Close(fd)
+	case syscall.EMFILE:
+		return 0
+	}
+	return 1 + FreeDescriptors(limit-1)
 }

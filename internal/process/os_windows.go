@@ -1,8 +1,7 @@
 package process
 
-// DisableCoreDumps: Go tells Windows not to report its crashes, unless somebody sets
-// GOTRACEBACK=wer.
+// DisableCoreDumps does nothing: Go turns off Windows Error Reporting, except with GOTRACEBACK=wer.
 func DisableCoreDumps() {}
 
-// FreeDescriptors: there is no such limit here.
-func FreeDescriptors(most int) int { return most }
+// FreeDescriptors returns limit: Windows has no limit of open files that matters here.
+func FreeDescriptors(limit int) int { return limit }

@@ -1,3 +1,3 @@
-// Package process is what this program asks of the system about itself. It imports little: every
-// start initialises it first.
+// Package process asks the operating system about this process and sets its limits. It imports
+// little, since internal/warmstart imports it.
 package process

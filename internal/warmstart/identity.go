@@ -11,204 +11,139 @@ import (
 	"time"
 
 	"github.com/akslogin/akslogin/cache/sealed"
+	"github.com/akslogin/akslogin/internal/envvar"
 )
 
-// ownPrefix are this program's own variables; all of them count.
-const ownPrefix = "AKSLOGIN_"
-
-// variableNames are the others that the program reads, in order; a test in main compares them with
-// those that its commands name.
-var variableNames = []string{
-	"AAD_LOGIN_METHOD",
-	"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE",
-	"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE_PASSWORD",
-	"AAD_SERVICE_PRINCIPAL_CLIENT_ID",
-	"AAD_SERVICE_PRINCIPAL_CLIENT_SECRET",
-	"AAD_USER_PRINCIPAL_NAME",
-	"AAD_USER_PRINCIPAL_PASSWORD",
-	"ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-	"ACTIONS_ID_TOKEN_REQUEST_URL",
-	"ARM_CLIENT_CERTIFICATE_PASSWORD",
-	"ARM_CLIENT_CERTIFICATE_PATH",
-	"ARM_CLIENT_ID",
-	"ARM_CLIENT_SECRET",
-	"ARM_TENANT_ID",
-	"AZD_AUTH_ENDPOINT",
-	"AZD_CONFIG_DIR",
-	"AZURESUBSCRIPTION_CLIENT_ID",
-	"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",
-	"AZURESUBSCRIPTION_TENANT_ID",
-	"AZURE_AUTHORITY_HOST",
-	"AZURE_CLIENT_CERTIFICATE_PASSWORD",
-	"AZURE_CLIENT_CERTIFICATE_PATH",
-	"AZURE_CLIENT_ID",
-	"AZURE_CLIENT_SECRET",
-	"AZURE_CLI_TIMEOUT",
-	"AZURE_CLOUD_NAME",
-	"AZURE_CONFIG_DIR",
-	tokenFileVariable,
-	"AZURE_KUBERNETES_CA_DATA",
-	caFileVariable,
-	"AZURE_KUBERNETES_SNI_NAME",
-	"AZURE_KUBERNETES_TOKEN_PROXY",
-	"AZURE_PASSWORD",
-	"AZURE_POD_IDENTITY_AUTHORITY_HOST",
-	"AZURE_REGIONAL_AUTHORITY_NAME",
-	"AZURE_SUBSCRIPTION_ID",
-	"AZURE_TENANT_ID",
-	"AZURE_USERNAME",
-	"BROWSER",
-	"DEFAULT_IDENTITY_CLIENT_ID",
-	"HTTPS_PROXY",
-	"IDENTITY_ENDPOINT",
-	"IDENTITY_HEADER",
-	"IDENTITY_SERVER_THUMBPRINT",
-	"IMDS_ENDPOINT",
-	"KUBECACHEDIR",
-	"KUBERNETES_EXEC_INFO",
-	"MSAL_FORCE_REGION",
-	"MSI_ENDPOINT",
-	"MSI_SECRET",
-	"NO_PROXY",
-	"SSL_CERT_DIR",
-	"SSL_CERT_FILE",
-	"SYSTEM_ACCESSTOKEN",
-	"SYSTEM_OIDCREQUESTURI",
-	"https_proxy",
-	"no_proxy",
-}
-
-// WellKnownTokenFile is token's.
+// WellKnownTokenFile is where the AKS webhook mounts the federated token. A test compares it with
+// the one in package token, which cannot be imported here.
 const WellKnownTokenFile = "/var/run/secrets/azure/tokens/azure-identity-token"
 
-const workloadIdentity = "workloadidentity"
+const (
+	workloadIdentity  = "workloadidentity"
+	tokenFileVariable = "AZURE_FEDERATED_TOKEN_FILE"
+	caFileVariable    = "AZURE_KUBERNETES_CA_FILE"
+)
 
-const tokenFileVariable = "AZURE_FEDERATED_TOKEN_FILE"
+// maxInputFile is the largest federated token and the largest token proxy CA file, in bytes. A run
+// with a larger one has no stored answer.
+const maxInputFile = 64 << 10
 
-const caFileVariable = "AZURE_KUBERNETES_CA_FILE" // of a file whose content counts
+// formatVersion is a part of every identity. Change it when the same inputs lead to another answer
+// from now on. The build's own version would do, but reading it costs as much as all the rest.
+const formatVersion = "warm start 2"
 
-const maxInputFile = 64 << 10 // a larger federated token or token proxy's CA has no memo
-
-// Run is where the answer to this process's command line is kept.
+// Run is this process as one of the runs that share a stored answer: those with the same identity.
+// A nil *Run has no stored answer, and its methods do nothing.
 type Run struct {
 	args, environ []string
 
-	box    *sealed.Box
-	dir    string
-	secret []byte
+	box    *sealed.Box // seals the answer; made from the identity
+	dir    string      // the cache directory
+	secret []byte      // the federated token
 
-	lock         *os.File  // the lock on making the memo, until Yield; nil: not held
-	waitingSince time.Time // when this process began to wait for who had it; zero: it did not
+	lock         *os.File  // the writer's lock until ReleaseWaiters; nil if not held
+	waitingSince time.Time // when the wait for another writer began; zero if there was none
 }
 
-// newRun is the memo for a command line and an environment in which every name stands once, as in
-// os.Environ's; nil where it can have none.
-func newRun(args, environment []string) *Run {
-	set, inputs := map[string]string{}, make([]string, 0, len(args)+32) // growing would cost pages
-	inputs = append(append(inputs, "memo", executableID(), strconv.Itoa(len(args))), args...)
-	counted := len(inputs)
-	for _, line := range environment {
-		name, value, _ := strings.Cut(line, "=")
-		if runtime.GOOS == "windows" { // where os.Getenv finds it however it is written
-			name = strings.ToUpper(name)
-		}
-		if _, known := slices.BinarySearch(
-			variableNames,
-			name,
-		); value != "" &&
-			(known || strings.HasPrefix(name, ownPrefix)) { // an empty variable is an unset one
-			set[name] = value
-			if strings.HasSuffix(name, "SECRET") ||
-				strings.HasSuffix(
-					name,
-					"PASSWORD",
-				) { // no such run reads it, and with it somebody could try guesses
-				line = name
-			}
-			inputs = append(inputs, line)
-		}
-	}
-	slices.Sort(inputs[counted:])
-	if file := set[caFileVariable]; file != "" {
+// newRun returns the run of get-token with these arguments and this environment, which has each
+// name once, as os.Environ has. It returns nil if an input cannot be read.
+func newRun(args, environ []string) *Run {
+	inputs := make([]string, 0, len(args)+32) // growing would touch more pages
+	inputs = append(inputs, formatVersion, executableID(), strconv.Itoa(len(args)))
+	inputs = append(inputs, args...)
+	variables := countedVariables(environ)
+	inputs = append(inputs, variables...)
+	if file := lookup(variables, caFileVariable); file != "" {
 		ca, err := sealed.ReadRegular(file, maxInputFile)
 		if err != nil {
 			return nil
 		}
 		inputs = append(inputs, string(ca))
 	}
-	federated, err := sealed.ReadRegular(
-		cmp.Or(
-			FlagValue(args, "--federated-token-file"),
-			set[tokenFileVariable],
-			WellKnownTokenFile,
-		),
-		maxInputFile,
-	)
-	m := &Run{
-		args:    args,
-		environ: environment,
-		dir: cacheDir(
-			cmp.Or(
-				FlagValue(args, "--cache-dir", "--token-cache-dir"),
-				set["AKSLOGIN_CACHE_DIR"],
-				set["KUBECACHEDIR"],
-			),
-		),
-		secret: bytes.TrimSpace(federated),
-	}
-	if err != nil || len(m.secret) == 0 {
+	tokenFile := cmp.Or(FlagValue(args, "--federated-token-file"),
+		lookup(variables, tokenFileVariable), WellKnownTokenFile)
+	federated, err := sealed.ReadRegular(tokenFile, maxInputFile)
+	federated = bytes.TrimSpace(federated)
+	if err != nil || len(federated) == 0 {
 		return nil
 	}
-	m.box, err = sealed.NewBox(m.secret, inputs...)
+	dir := cacheDir(cmp.Or(FlagValue(args, "--cache-dir", "--token-cache-dir"),
+		lookup(variables, "AKSLOGIN_CACHE_DIR"), lookup(variables, "KUBECACHEDIR")))
+	box, err := sealed.NewBox(federated, inputs...)
 	if err != nil {
 		return nil
 	}
-	return m
+	return &Run{args: args, environ: environ, box: box, dir: dir, secret: federated}
 }
 
-// cacheDir is cache.Folder's, without what that imports. Where it is another, nothing is kept.
-func cacheDir(named string) string {
-	switch rest, below := strings.CutPrefix(named, "~"); {
-	case named == "":
-		home := os.Getenv("XDG_CACHE_HOME")
-		if !sealed.IsAbs(home) {
-			home = userCacheDir()
+// countedVariables returns the variables that count, as NAME=VALUE and sorted. Those of secrets are
+// without their value.
+func countedVariables(environ []string) []string {
+	variables := make([]string, 0, 32)
+	for _, line := range environ {
+		name, value, _ := strings.Cut(line, "=")
+		if runtime.GOOS == "windows" { // where names are case-insensitive
+			name = strings.ToUpper(name)
+			line = name + "=" + value
 		}
-		return join(home, "akslogin")
-	case below && (rest == "" || os.IsPathSeparator(rest[0])):
-		return join(os.Getenv(homeVariable), rest)
-	case sealed.IsAbs(named):
-		return join(named)
+		if value == "" || !envvar.Counts(name) { // an empty variable counts as unset
+			continue
+		}
+		if envvar.Secret(name) {
+			line = name
+		}
+		variables = append(variables, line)
 	}
-	here, _ := os.Getwd()
-	return join(here, named)
+	slices.Sort(variables)
+	return variables
 }
 
-// formatVersion has to change where the same run is answered otherwise from now on. What the build
-// recorded of itself would do, but reading that costs as much as all the rest.
-const formatVersion = "memo 1"
+// lookup returns a variable's value, "" if it is unset.
+func lookup(variables []string, name string) string {
+	for _, line := range variables {
+		if n, value, _ := strings.Cut(line, "="); n == name {
+			return value
+		}
+	}
+	return ""
+}
 
-// executableID tells builds of the program apart: another one may decide otherwise.
+// cacheDir returns what cache.ResolveDir returns, without the packages that it imports. Save stores
+// nothing if the two differ.
+func cacheDir(path string) string {
+	switch rest, inHome := strings.CutPrefix(path, "~"); {
+	case path == "":
+		base := os.Getenv("XDG_CACHE_HOME")
+		if !sealed.IsAbs(base) {
+			base = userCacheDir()
+		}
+		return join(base, "akslogin")
+	case inHome && (rest == "" || os.IsPathSeparator(rest[0])):
+		return join(os.Getenv(homeVariable), rest)
+	case sealed.IsAbs(path):
+		return join(path)
+	}
+	wd, _ := os.Getwd()
+	return join(wd, path)
+}
+
+// executableID returns the size and modification time of the program's file, since another build
+// may answer differently. It returns "" if the file is not found.
 func executableID() string {
 	path, err := os.Executable()
 	if err != nil {
-		return formatVersion
+		return ""
 	}
 	fi, err := os.Stat(path)
 	if err != nil {
-		return formatVersion
+		return ""
 	}
-	return formatVersion + " " + strconv.FormatInt(
-		fi.Size(),
-		10,
-	) + " " + strconv.FormatInt(
-		fi.ModTime().UnixNano(),
-		10,
-	)
+	modified := strconv.FormatInt(fi.ModTime().UnixNano(), 10)
+	return strconv.FormatInt(fi.Size(), 10) + " " + modified
 }
 
-// FlagValue is the value of the last of some flags, where it stands as most write it; "" where
-// there is none.
+// FlagValue returns the value of the last of the named flags in args, "" if there is none. It reads
+// "--flag value" and "--flag=value" before "--", and knows nothing of other flags.
 func FlagValue(args []string, names ...string) (value string) {
 	for i, arg := range args {
 		if arg == "--" {
@@ -225,6 +160,3 @@ func FlagValue(args []string, names ...string) (value string) {
 	}
 	return value
 }
-
-// Variables are those by which memos differ, and what all variables of this program begin with.
-func Variables() (names []string, prefix string) { return slices.Clone(variableNames), ownPrefix }

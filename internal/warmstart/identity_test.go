@@ -3,6 +3,7 @@
 package warmstart
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,22 +15,25 @@ import (
 	"github.com/adrg/xdg"
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/cache/sealed"
+	"github.com/akslogin/akslogin/internal/envvar"
 )
 
-// withTokenFile is a command line and an environment with a federated token in a file, as of wants
-// them.
-func withTokenFile(t testing.TB, args, environment []string) (withToken []string, env []string) {
+// withTokenFile returns arguments for newRun that name a federated token's file and a cache
+// directory, and environ.
+func withTokenFile(t testing.TB, args, environ []string) (_, _ []string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte(" a.b.c\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return append([]string{"--federated-token-file", file, "--cache-dir", filepath.Dir(file)}, args...), environment
+	named := []string{"--federated-token-file", file, "--cache-dir", filepath.Dir(file)}
+	return append(named, args...), environ
 }
 
 func TestFlagValue(t *testing.T) {
 	for line, want := range map[string]string{
-		"": "", "--a": "", "--a x": "x", "--a=x": "x", "--a=": "", "--a x --a=y": "y", "--a=y --a x": "x", "--b x --aa=y -a=z": "", "--old x": "x", "--a x --old y": "y", "--a=x --a": "x", "--a x -- --a y": "x", "-- --a y": "",
+		"": "", "--a": "", "--a x": "x", "--a=x": "x", "--a=": "", "--a x --a=y": "y", "--a=y --a x": "x", "--b x --aa=y -a=z": "",
+		"--old x": "x", "--a x --old y": "y", "--a=x --a": "x", "--a x -- --a y": "x", "-- --a y": "",
 	} {
 		if got := FlagValue(strings.Fields(line), "--a", "--old"); got != want {
 			t.Errorf("%s: %q, want %q", line, got, want)
@@ -37,58 +41,62 @@ func TestFlagValue(t *testing.T) {
 	}
 }
 
-// The folder is the one that the rest of the program uses, however it is named.
+// The directory is the one that the normal path uses, however it is named.
 func TestCacheDirMatchesCachePackage(t *testing.T) {
-	t.Cleanup(func() { xdg.Reload() }) // when the variables are again what they were
+	paths := []string{
+		"", "/a", "/a//b/../c/", "~", "~/c", "~//c/", "~somebody", "c", "./c", "../c", ".",
+	}
+	t.Cleanup(func() { xdg.Reload() }) // runs after the variables are restored
 	for _, home := range []string{"/home/somebody", "/home//somebody/", ""} {
 		for _, xdgHome := range []string{"", "/var/cache", "/var//cache/.", "relative"} {
 			t.Setenv("HOME", home)
 			t.Setenv("XDG_CACHE_HOME", xdgHome)
 			xdg.Reload()
-			for _, named := range []string{"", "/a", "/a//b/../c/", "~", "~/c", "~//c/", "~somebody", "c", "./c", "../c", "."} {
-				if got, want := cacheDir(named), cache.ResolveDir(named); got != want && (home != "" || !strings.HasPrefix(named, "~")) {
-					t.Errorf("%q where HOME=%q and XDG_CACHE_HOME=%q: %s, want %s", named, home, xdgHome, got, want)
+			for _, path := range paths {
+				if home == "" && strings.HasPrefix(path, "~") {
+					continue
+				}
+				if got, want := cacheDir(path), cache.ResolveDir(path); got != want {
+					t.Errorf("%q with HOME=%q and XDG_CACHE_HOME=%q: %s, want %s",
+						path, home, xdgHome, got, want)
 				}
 			}
 		}
 	}
 }
 
-func TestVariableNamesAreSorted(t *testing.T) {
-	if !slices.IsSorted(variableNames) {
-		t.Error("they are looked up by halves")
-	}
-}
-
 func TestUnreadableInputMeansNoRun(t *testing.T) {
 	dir := t.TempDir()
-	pipe, empty, large := filepath.Join(dir, "pipe"), filepath.Join(dir, "empty"), filepath.Join(dir, "large")
+	pipe, empty := filepath.Join(dir, "pipe"), filepath.Join(dir, "empty")
+	large := filepath.Join(dir, "large")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for file, content := range map[string]string{empty: " \n", large: strings.Repeat("x", maxInputFile+1)} {
+	tooLarge := strings.Repeat("x", maxInputFile+1)
+	for file, content := range map[string]string{empty: " \n", large: tooLarge} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, file := range []string{pipe, empty, large, dir, filepath.Join(dir, "none")} {
-		if m := newRun([]string{"--federated-token-file", file}, nil); m != nil {
-			t.Errorf("%s: a memo", file)
+		if newRun([]string{"--federated-token-file", file}, nil) != nil {
+			t.Errorf("%s as the federated token: a run", file)
 		}
-		if m := newRun(withTokenFile(t, nil, []string{caFileVariable + "=" + file})); m != nil && file != empty {
-			t.Errorf("a token proxy's CA in %s: a memo", file)
+		r := newRun(withTokenFile(t, nil, []string{caFileVariable + "=" + file}))
+		if r != nil && file != empty {
+			t.Errorf("%s as the token proxy's CA: a run", file)
 		}
 	}
-	if m := newRun(nil, nil); m != nil {
-		t.Error("a memo without a federated token")
+	if newRun(nil, nil) != nil {
+		t.Error("a run without a federated token")
 	}
 	if got, _ := (*Run)(nil).load(time.Now()); got != nil {
-		t.Errorf("%q", got)
+		t.Errorf("a nil run has the answer %q", got)
 	}
 }
 
-// Runs that differ in an argument or in a variable that counts have different memos; in other
-// variables and in their order, the same.
+// Runs that differ in an argument or in a variable that counts have different identities. Runs that
+// differ in other variables or in the order of variables have the same.
 func FuzzIdentity(f *testing.F) {
 	f.Add("--client-id\x00c", "AZURE_CLIENT_ID=x", "--client-id\x00c", "AZURE_CLIENT_ID=y")
 	f.Add("x\x00AZURE_CLIENT_ID=y", "", "x", "AZURE_CLIENT_ID=y")
@@ -96,44 +104,52 @@ func FuzzIdentity(f *testing.F) {
 	f.Add("x", "AZURE_PASSWORD=a", "x", "AZURE_PASSWORD=b")
 	f.Add("x", "AZURE_PASSWORD=a", "x", "")
 	f.Add("", "AZURE_CLIENT_ID=x\x00PATH=1\x00AKSLOGIN_X=1", "", "AKSLOGIN_X=1\x00AZURE_CLIENT_ID=x\x00PATH=2\x00AZURE_TENANT_ID=")
+	f.Add("x", "AZURE_NEW_=a", "x", "AZURE_NEW_=b")
 	f.Add("x\x00--", "", "--y", "")
 	f.Fuzz(func(t *testing.T, args1, env1, args2, env2 string) {
 		if slices.Contains(strings.Split(args1+"\x00"+args2, "\x00"), "--") {
-			t.Skip("no flag is looked for behind that, and so no federated token found")
+			t.Skip("FlagValue looks for no flag behind --, so it finds no federated token")
 		}
-		args, _ := withTokenFile(t, nil, nil)
-		read := func(more, environment string) (*Run, []string, map[string]string) {
-			all, counted := slices.Concat(strings.Split(more, "\x00"), args), map[string]string{}
-			var lines []string
-			for _, line := range strings.Split(environment, "\x00") {
-				name, value, _ := strings.Cut(line, "=")
-				if _, twice := counted[name]; twice || name == caFileVariable || strings.HasSuffix(name, "_DIR") || name == "KUBECACHEDIR" {
-					continue
-				}
-				lines = append(lines, line)
-				if _, known := slices.BinarySearch(variableNames, name); value != "" && (known || strings.HasPrefix(name, ownPrefix)) {
-					if strings.HasSuffix(name, "SECRET") || strings.HasSuffix(name, "PASSWORD") {
-						value = "set"
-					}
-					counted[name] = value
-				}
-			}
+		named, _ := withTokenFile(t, nil, nil)
+		newFuzzRun := func(args, environ string) (*Run, []string, map[string]string) {
+			all := slices.Concat(strings.Split(args, "\x00"), named)
+			lines, counted := fuzzEnviron(environ)
 			return newRun(all, lines), all, counted
 		}
-		m1, all1, counted1 := read(args1, env1)
-		m2, all2, counted2 := read(args2, env2)
-		if m1 == nil || m2 == nil {
-			t.Fatal("no memo")
+		r1, all1, counted1 := newFuzzRun(args1, env1)
+		r2, all2, counted2 := newFuzzRun(args2, env2)
+		if r1 == nil || r2 == nil {
+			t.Fatal("no run")
 		}
-		same := slices.Equal(all1, all2) && len(counted1) == len(counted2)
-		for name, value := range counted1 {
-			same = same && counted2[name] == value
-		}
-		if err := storeContent(m1, []byte("sixteen bytes....and more")); err != nil {
+		if err := storeContent(r1, []byte("sixteen bytes....and more")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m2.box.Get(m2.dir, sealed.WarmStartSuffix); (err == nil) != same {
-			t.Errorf("%q %q and %q %q: the same memo is %v", args1, env1, args2, env2, err == nil)
+		same := slices.Equal(all1, all2) && maps.Equal(counted1, counted2)
+		if _, err := r2.box.Get(r2.dir, sealed.WarmStartSuffix); (err == nil) != same {
+			t.Errorf("%q %q and %q %q: the same identity is %v",
+				args1, env1, args2, env2, err == nil)
 		}
 	})
+}
+
+// fuzzEnviron returns the variables for newRun, and those that must tell identities apart.
+// Variables that name the cache directory or the CA's file are left out.
+func fuzzEnviron(environ string) (lines []string, counted map[string]string) {
+	counted = map[string]string{}
+	for _, line := range strings.Split(environ, "\x00") {
+		name, value, _ := strings.Cut(line, "=")
+		if _, twice := counted[name]; twice || name == caFileVariable ||
+			strings.HasSuffix(name, "_DIR") || name == "KUBECACHEDIR" {
+			continue
+		}
+		lines = append(lines, line)
+		if value == "" || !envvar.Counts(name) {
+			continue
+		}
+		if envvar.Secret(name) {
+			value = "set"
+		}
+		counted[name] = value
+	}
+	return lines, counted
 }

@@ -11,10 +11,10 @@ import (
 
 const homeVariable = "HOME"
 
-// join is path/filepath's, which would come with a dozen packages that are initialised first.
+// join is path.Join: path/filepath would bring a dozen packages that are initialized first.
 var join = path.Join
 
-// userCacheDir is xdg.CacheHome where no variable names it.
+// userCacheDir returns what xdg.CacheHome is if $XDG_CACHE_HOME is unset.
 func userCacheDir() string {
 	home := cmp.Or(os.Getenv(homeVariable), "/")
 	if runtime.GOOS == "darwin" {

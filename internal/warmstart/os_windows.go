@@ -9,5 +9,5 @@ const homeVariable = "USERPROFILE"
 
 var join = filepath.Join
 
-// userCacheDir is xdg.CacheHome where no variable names it.
+// userCacheDir returns what xdg.CacheHome is if $XDG_CACHE_HOME is unset.
 func userCacheDir() string { return join(os.Getenv("LOCALAPPDATA"), "cache") }

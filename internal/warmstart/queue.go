@@ -6,15 +6,17 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// worthWaiting tells whether such a run will keep a memo, so that it is worth waiting for, as far
-// as its words show: one that has something to say, proves a possession or logs in otherwise does
-// not.
+// maxWait is the longest wait for the run that is about to store the answer.
+const maxWait = 2 * time.Second
+
+// worthWaiting reports whether a run with these arguments is likely to store its answer, so that
+// others gain by waiting for it. Not so a run with -v, with a proof of possession, or with another
+// login method than workload identity. login is $AAD_LOGIN_METHOD, which overrides the flag.
 func worthWaiting(args []string, login string) bool {
 	for _, arg := range args {
 		if strings.HasPrefix(arg, "-v") || strings.HasPrefix(arg, "--v") ||
@@ -25,73 +27,73 @@ func worthWaiting(args []string, login string) bool {
 	return cmp.Or(login, FlagValue(args, "--login", "-l"), workloadIdentity) == workloadIdentity
 }
 
-// waitForWriter waits for the process that is making this memo, and returns its answer. Where there
-// is none it takes its turn, and others wait for this process. It saves the many that start at once
-// the usual way; what is right rests on nothing here.
-func (m *Run) waitForWriter(atMost time.Duration) (answer []byte) {
-	began := time.Now()
-	type taken struct {
-		lock   *os.File
-		held   bool // by another process before
+// waitForWriter waits for the process that is about to store this answer, the writer, and returns
+// the answer. If there is none, this process becomes the writer until ReleaseWaiters. Then, after a
+// timeout, and if the writer stored nothing, the answer is nil. Nothing depends on the lock: it
+// saves many concurrent runs the normal path.
+func (r *Run) waitForWriter(timeout time.Duration) (answer []byte) {
+	start := time.Now()
+	type lockResult struct {
+		lock   *os.File // nil if this process is not the writer
+		waited bool     // another process held the lock
 		answer []byte
 	}
-	var late atomic.Bool
-	got, inTime := withTimeout(atMost, func() (t taken) {
-		f, err := sealed.OpenLock(m.box.Path(m.dir, sealed.LockSuffix))
-		if err != nil { // as where there is no folder yet
-			return t
+	result, inTime := withTimeout(timeout, func(timer *time.Timer) (l lockResult) {
+		f, err := sealed.OpenLock(r.box.Path(r.dir, sealed.LockSuffix))
+		if err != nil { // for one, there is no cache directory yet
+			return l
 		}
 		switch err := sealed.Lock(f, false); {
 		case err == nil:
-			t.lock = f
+			l.lock = f
 		case errors.Is(err, sealed.ErrHeld):
-			t.held = true
+			l.waited = true
 			_ = sealed.Lock(f, true)
-			f.Close() // the others that wait need not wait for this one
+			f.Close() // the other waiters need not wait for this one
 		default:
 			f.Close()
-			return t
+			return l
 		}
-		t.answer, _ = m.load(time.Now()) // it may have been made between our look and our turn too
-		if t.lock != nil && (t.answer != nil || late.Load()) {
+		l.answer, _ = r.load(time.Now()) // may have been stored since the first load
+		if l.lock != nil && (l.answer != nil || !timer.Stop()) {
 			removeLock(f)
-			t.lock = nil
+			l.lock = nil
 		}
-		return t
+		return l
 	})
-	late.Store(!inTime)
-	m.lock = got.lock
-	if got.held || !inTime {
-		m.waitingSince = began
+	r.lock = result.lock
+	if result.waited || !inTime {
+		r.waitingSince = start
 	}
-	return got.answer
+	return result.answer
 }
 
-// ReleaseWaiters lets those who wait for this process's memo go on.
-func (m *Run) ReleaseWaiters() {
-	if m == nil || m.lock == nil {
+// ReleaseWaiters gives up the writer's lock, so that the runs that wait for this one's answer go
+// on. They find the answer that Save stored, or take the normal path. It does nothing the second
+// time, and returns after three seconds at most.
+func (r *Run) ReleaseWaiters() {
+	if r == nil || r.lock == nil {
 		return
 	}
-	turn := m.lock
-	m.lock = nil
-	withTimeout(diskTimeout, func() error { return removeLock(turn) })
+	lock := r.lock
+	r.lock = nil
+	withTimeout(diskTimeout, func(*time.Timer) error { return removeLock(lock) })
 }
 
-// TimeWaited is how long ago this process began to wait for another one that was making the same
-// memo; 0: it did not.
-func (m *Run) TimeWaited() time.Duration {
-	if m == nil || m.waitingSince.IsZero() {
+// TimeWaited returns how long ago this process began to wait for another writer, 0 if it did not.
+func (r *Run) TimeWaited() time.Duration {
+	if r == nil || r.waitingSince.IsZero() {
 		return 0
 	}
-	return time.Since(m.waitingSince)
+	return time.Since(r.waitingSince)
 }
 
-func removeLock(turn *os.File) error {
-	if runtime.GOOS == "windows" { // where no open file is removed
-		turn.Close()
+// removeLock removes the lock file and then frees its lock, so that waiters see that the file is
+// gone.
+func removeLock(lock *os.File) error {
+	if runtime.GOOS == "windows" { // where an open file cannot be removed
+		lock.Close()
 	}
-	defer turn.Close()
-	return os.Remove(turn.Name())
+	defer lock.Close()
+	return os.Remove(lock.Name())
 }
-
-const maxWait = 2 * time.Second // likewise a process that makes the memo

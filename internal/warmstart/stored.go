@@ -10,78 +10,82 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// load is what the memo holds, if its time is now; else nil, and so is that of no memo. absent:
-// there is none yet.
-func (m *Run) load(now time.Time) (answer []byte, absent bool) {
-	if m == nil {
+// diskTimeout is the longest wait for a disk. After it the normal path decides, which can do
+// without the stored answer.
+const diskTimeout = 3 * time.Second
+
+// timesSize is the length of the times in front of a stored answer: Unix seconds from which and
+// until which it may be printed, as two big-endian uint64.
+const timesSize = 2 * 8
+
+// load returns the stored answer if it may be printed at now, nil if not. absent reports that there
+// is none: not even one whose time is over.
+func (r *Run) load(now time.Time) (answer []byte, absent bool) {
+	if r == nil {
 		return nil, false
 	}
-	kept, err := m.box.Get(m.dir, sealed.WarmStartSuffix)
-	if err != nil || len(kept) < 2*8 {
+	content, err := r.box.Get(r.dir, sealed.WarmStartSuffix)
+	if err != nil || len(content) < timesSize {
 		return nil, errors.Is(err, fs.ErrNotExist)
 	}
-	from, until := binary.BigEndian.Uint64(kept), binary.BigEndian.Uint64(kept[8:])
+	from, until := binary.BigEndian.Uint64(content), binary.BigEndian.Uint64(content[8:])
 	if now := uint64(now.Unix()); now < from || now >= until {
 		return nil, false
 	}
-	return kept[2*8:], false
+	return content[timesSize:], false
 }
 
-// Save has put keep what this process has printed now, to be printed again by one that is called
-// the same between two times. secret is what the login has presented and folder where its token is
-// cached: where they are not what the memo would be found by, nothing is kept, and neither where it
-// is there already. put stores under a box's name in folder (cache.Dir's PutMemo). It takes no
-// longer than three seconds.
-func (m *Run) Save(
-	printed []byte,
+// Save stores answer, which this process printed at now. Runs with the same identity print it at
+// times after from and before until.
+//
+// presentedSecret is the federated token that the login presented, and dir is where its token is
+// cached. If they differ from those of the identity, if an input file changed during this run, or
+// if the answer is already stored, Save stores nothing. put stores content under the box's name in
+// dir (cache.Dir's PutWarmStart); its error is ignored, since the next run then takes the normal
+// path. Save returns after three seconds at most.
+func (r *Run) Save(
+	answer []byte,
 	now, from, until time.Time,
-	secret []byte,
-	folder string,
+	presentedSecret []byte,
+	dir string,
 	put func(box *sealed.Box, content []byte, expires time.Time) error,
 ) {
-	if m == nil {
+	if r == nil {
 		return
 	}
-	withTimeout(diskTimeout, func() error {
-		if m.dir != folder || !bytes.Equal(m.secret, secret) || from.Unix() < 0 ||
-			!now.Before(until) {
+	withTimeout(diskTimeout, func(*time.Timer) error {
+		if r.dir != dir || !bytes.Equal(r.secret, presentedSecret) ||
+			from.Unix() < 0 || !now.Before(until) {
 			return nil
 		}
-		again := newRun(m.args, m.environ)
-		if again == nil || again.box.Name != m.box.Name ||
-			again.dir != m.dir { // a file has changed, and who knows which the login read
+		// If a file changed, the login may have read it before or after.
+		again := newRun(r.args, r.environ)
+		if again == nil || again.box.Name != r.box.Name || again.dir != r.dir {
 			return nil
 		}
-		if answer, _ := m.load(now); answer != nil {
+		if stored, _ := r.load(now); stored != nil {
 			return nil
 		}
-		times := binary.BigEndian.AppendUint64(
-			binary.BigEndian.AppendUint64(nil, uint64(from.Unix()+1)),
-			uint64(until.Unix()),
-		)
-		return put(
-			m.box,
-			append(times, printed...),
-			until,
-		) // without it the next run takes the usual way
+		content := make([]byte, 0, timesSize+len(answer))
+		content = binary.BigEndian.AppendUint64(content, uint64(from.Unix()+1))
+		content = binary.BigEndian.AppendUint64(content, uint64(until.Unix()))
+		return put(r.box, append(content, answer...), until)
 	})
 }
 
-// withTimeout does something that may take for ever, and waits for it no longer than that.
-func withTimeout[T any](atMost time.Duration, do func() T) (done T, inTime bool) {
-	ended, late := make(chan T, 1), make(chan struct{})
-	go func() { ended <- do() }()
-	timer := time.AfterFunc(
-		atMost,
-		func() { close(late) },
-	) // NewTimer would look up a GODEBUG setting first, which costs as much as reading a file
+// withTimeout calls do, which may block for ever, in another goroutine, and waits for its result.
+// After the timeout it returns false, and do goes on. If do stops the timer before, withTimeout
+// waits for the result however long it takes.
+func withTimeout[T any](timeout time.Duration, do func(*time.Timer) T) (result T, inTime bool) {
+	done, expired := make(chan T, 1), make(chan struct{})
+	// time.NewTimer would look up a GODEBUG setting, which costs as much as reading a file.
+	timer := time.AfterFunc(timeout, func() { close(expired) })
 	defer timer.Stop()
+	go func() { done <- do(timer) }()
 	select {
-	case done = <-ended:
-		return done, true
-	case <-late:
-		return done, false
+	case result = <-done:
+		return result, true
+	case <-expired:
+		return result, false
 	}
 }
-
-const diskTimeout = 3 * time.Second // a disk that takes longer is left to the rest of the program, which can do without it

@@ -1,20 +1,31 @@
-// Package memo answers a run of get-token that is like an earlier one, before the rest of the
-// program is initialised.
+// Package warmstart prints the answer of an earlier get-token run before the rest of the program
+// is initialized.
 //
-// Most of what a warm run costs is the initialisation of packages that it has no use for. Go
-// initialises a package as soon as those that it imports are ready, and of several that are the
-// first by import path (https://go.dev/ref/spec#Package_initialization). This one imports little,
-// so its turn comes before the SDK's, Kubernetes' and the network's; where it has the answer, it
-// prints it and ends the program.
+// Most of the time of a run that finds its token in the cache goes into initializing packages that
+// it does not use. Go initializes packages whose imports are ready in the order of their import
+// paths (https://go.dev/ref/spec#Package_initialization). This package imports little, so its turn
+// comes before the network, the Azure SDK and the command line. Importing it has an effect: if
+// os.Args is a get-token command with a stored answer, its initialization prints the answer and
+// exits. Only main and internal/cli import it. AKSLOGIN_WARM_START=off switches it off.
 //
-// A memo is what an earlier run printed, sealed with the federated token that was exchanged and
-// with all else that could have made that run end otherwise: the program itself, the command line,
-// every variable that it reads, and a token proxy's CA. It counts for as long as that run said that
-// its token would be handed out as it is; then, and wherever anything differs, the program goes its
-// usual way. So a run with a federated token from a file must not come to depend on anything else.
-// Which file and which folder are meant is guessed here from the command line as most write it:
-// that a guess was wrong is found out when the memo is to be kept, by comparing both with what the
-// login used.
+// What it may print: the bytes that an earlier run printed, and only during the time for which
+// that run knew that its cached token would be printed unchanged. Otherwise, and after any error,
+// it returns and the normal path decides. It never exits with a failure, with two exceptions:
+// standard output fails after it took a part of the answer, or takes nothing for a minute.
+//
+// What identifies an answer: the program's file (size and modification time), all arguments, every
+// environment variable that internal/envvar counts, the content of the token proxy's CA file, and
+// the federated token. The answer is encrypted with a key derived from all of them. Only runs that
+// exchange a federated token from a file are stored. Runs with -v or --pop-enabled are not.
+// The token file and the cache directory are found by a simple reading of the arguments. Save
+// compares them with those that the login used, and stores nothing if they differ.
+//
+// Concurrent runs: the first run that finds no answer takes a lock, and the others wait for its
+// answer, for two seconds at most. The lock saves work; correctness does not depend on it.
+//
+// What it imports: cache/sealed, internal/envvar, internal/process, and packages of the standard
+// library that cache/sealed needs anyway. Tests in internal/cli hold the list of its imports
+// (testdata/startup/imports.txt) and of the packages initialized before it (warm.txt).
 package warmstart
 
 import (
@@ -24,65 +35,78 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/internal/process"
 )
 
 const (
-	minDescriptors = 11          // descriptors: Go's poller takes two for good, and dies where it cannot, the lock one; a login that follows wants eight more
-	stdoutTimeout  = time.Minute // the longest that standard output may take to be read
+	// minDescriptors is how many files this process must be able to open. Go's netpoller keeps two
+	// descriptors open and crashes without them, the lock takes one, and a login that follows needs
+	// eight more.
+	minDescriptors = 11
+
+	// stdoutTimeout is the longest wait for the reader of standard output.
+	stdoutTimeout = time.Minute
 )
 
-// current is this process's; nil where it is not one that can have a memo.
+// current is this process's run. Its initialization is the warm start.
 var current = start()
 
-// Current returns this process's run; nil if the warm start has no part in it.
+// Current returns this process's run. It is nil if the process is no get-token run, if its inputs
+// could not be read, or if the warm start is switched off.
 func Current() *Run { return current }
 
-// start ends the program with the memo's answer if there is one, now or when who is at it has made
-// it.
+// start exits with the stored answer if there is one, or if the run that is about to store it does
+// so in time. Otherwise it returns the run for the normal path.
 func start() *Run {
-	if len(os.Args) < 2 || os.Args[1] != "get-token" {
+	if len(os.Args) < 2 || os.Args[1] != "get-token" ||
+		envvar.Get("AKSLOGIN_WARM_START") == "off" {
 		return nil
 	}
 	process.DisableCoreDumps()
 	if process.FreeDescriptors(minDescriptors) < minDescriptors {
 		return nil
 	}
-	type found struct {
-		memo   *Run
-		answer []byte
+	type result struct {
+		run    *Run
 		absent bool
 	}
-	looked, _ := withTimeout(diskTimeout, func() (f found) {
-		f.memo = newRun(os.Args[2:], os.Environ())
-		f.answer, f.absent = f.memo.load(time.Now())
-		return f
+	loaded, _ := withTimeout(diskTimeout, func(timer *time.Timer) (r result) {
+		r.run = newRun(os.Args[2:], os.Environ())
+		answer, absent := r.run.load(time.Now())
+		// Returning the answer to the caller would start a thread.
+		if answer != nil && timer.Stop() {
+			writeAndExit(answer)
+		}
+		r.absent = absent
+		return r
 	})
-	m, answer := looked.memo, looked.answer
-	if looked.absent && worthWaiting(os.Args[2:], os.Getenv("AAD_LOGIN_METHOD")) {
-		answer = m.waitForWriter(maxWait)
+	if loaded.absent && worthWaiting(os.Args[2:], envvar.Get("AAD_LOGIN_METHOD")) {
+		if answer := loaded.run.waitForWriter(maxWait); answer != nil {
+			writeAndExit(answer)
+		}
 	}
-	if answer != nil {
-		writeAndExit(answer)
-	}
-	return m
+	return loaded.run
 }
 
-// writeAndExit prints an answer and ends the program. It returns where nothing was printed: the
-// usual way will say what is wrong with standard output.
+// writeAndExit writes the answer to standard output and exits. It returns only if nothing was
+// written, so that the normal path reports the error.
 func writeAndExit(answer []byte) {
 	fail := func(what string) {
 		os.Stderr.WriteString("akslogin: error: " + what + "\n")
 		os.Exit(1)
 	}
-	time.AfterFunc(stdoutTimeout, func() { fail("nobody reads the answer from standard output") })
+	time.AfterFunc(stdoutTimeout, func() {
+		fail("writing the credential to standard output timed out: nobody reads it")
+	})
 	n, err := 0, error(nil)
-	if runtime.GOOS != "windows" { // os.Stdout would end the program without a word if the client has gone
+	// os.Stdout would raise SIGPIPE if the client has closed the pipe, and the process would die
+	// without a message.
+	if runtime.GOOS != "windows" {
 		n, err = syscall.Write(syscall.Stdout, answer)
 		n = max(n, 0)
 	}
-	if n < len(answer) &&
-		!errors.Is(err, syscall.EPIPE) { // it takes less at once, or nothing just now
+	if n < len(answer) && !errors.Is(err, syscall.EPIPE) { // a short write, or EAGAIN or EINTR
 		var more int
 		more, err = os.Stdout.Write(answer[n:])
 		n += more
@@ -91,6 +115,6 @@ func writeAndExit(answer []byte) {
 	case err == nil:
 		os.Exit(0)
 	case n > 0:
-		fail("standard output took a part of the answer only: " + err.Error())
+		fail("standard output took only a part of the credential: " + err.Error())
 	}
 }

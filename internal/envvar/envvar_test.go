@@ -1,0 +1,27 @@
+package envvar
+
+import "testing"
+
+func TestCounts(t *testing.T) {
+	for name, want := range map[string]bool{
+		"AZURE_CLIENT_ID": true, "AZURE_": true, "AKSLOGIN_LATER_ADDED": true, "BROWSER": true,
+		"SYSTEM_ACCESSTOKEN": true, "https_proxy": true,
+		"": false, "_": false, "AZURE": false, "azure_client_id": false, "MY_AZURE_CLIENT_ID": false,
+		"BROWSERS": false, "SYSTEM_TASKINSTANCEID": false, "XDG_SESSION_ID": false, "PATH": false,
+	} {
+		if got := Counts(name); got != want {
+			t.Errorf("Counts(%q) is %v", name, got)
+		}
+	}
+}
+
+func TestSecret(t *testing.T) {
+	for name, want := range map[string]bool{
+		"AZURE_CLIENT_SECRET": true, "MSI_SECRET": true, "AZURE_PASSWORD": true,
+		"AZURE_CLIENT_CERTIFICATE_PASSWORD": true, "AZURE_CLIENT_ID": false, "AZURE_FEDERATED_TOKEN_FILE": false,
+	} {
+		if got := Secret(name); got != want {
+			t.Errorf("Secret(%q) is %v", name, got)
+		}
+	}
+}
