@@ -39,7 +39,7 @@ func checkCertificateForm(_ *Server, t *tokenRequest) int {
 // key.
 func checkCertificateKey(_ *Server, t *tokenRequest) int {
 	h := t.assertion.header
-	i := slices.IndexFunc(t.app.Certificates, func(c *x509.Certificate) bool { return named(h, c) })
+	i := slices.IndexFunc(t.app.Certificates, func(c *x509.Certificate) bool { return matchesCertificate(h, c) })
 	if i < 0 {
 		t.placeholders["key"] = fmt.Sprintf("%X", thumbprint(h))
 		t.placeholders["signature"] = "The certificate with identifier used to sign the client assertion is not registered on application."
@@ -63,9 +63,9 @@ func checkCertificateKey(_ *Server, t *tokenRequest) int {
 	return verifySignature(t, certificateMethods[fmt.Sprint(h["alg"])], c.PublicKey)
 }
 
-// named is whether a header names the certificate: by its thumbprint and, where it brings a chain,
+// matchesCertificate reports whether a header names the certificate: by its thumbprint and, where it brings a chain,
 // by itself.
-func named(header map[string]any, c *x509.Certificate) bool {
+func matchesCertificate(header map[string]any, c *x509.Certificate) bool {
 	s1, s256 := sha1.Sum(c.Raw), sha256.Sum256(c.Raw)
 	named := false
 	for name, want := range map[string][]byte{"x5t": s1[:], "x5t#S256": s256[:]} {

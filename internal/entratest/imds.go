@@ -78,7 +78,7 @@ func (s *Server) admitIMDSRequest() (held <-chan struct{}, delay time.Duration, 
 	defer s.mu.Unlock()
 	s.imdsRequests++
 	s.wakeWaiters()
-	return s.held, s.delay, popFailure(&s.identities.failures)
+	return s.release, s.delay, popFailure(&s.identities.failures)
 }
 
 // imdsSelectors are the parameters that name an identity, of which a request has one or none.

@@ -70,7 +70,7 @@ func (s *Server) checkTokenRequest(
 		s.refuse(w, r, 900144, 0, t.placeholders)
 		return g, false
 	}
-	g, ok = s.grants[name]
+	g, ok = grants()[name]
 	if !ok {
 		s.unexpected("token request with grant_type %q", name)
 		s.refuse(w, r, 70003, 0, t.placeholders)
@@ -106,7 +106,7 @@ func (s *Server) admitTokenRequest(
 	if f = popFailure(&s.failures); f == nil {
 		f = s.failEvery.next()
 	}
-	return s.held, s.delay, f
+	return s.release, s.delay, f
 }
 
 // grants are all that the server knows, by grant_type.
@@ -123,7 +123,7 @@ func grants() map[string]grant {
 
 // issueTokenWithFault sends a granted answer by way of w.
 func (s *Server) issueTokenWithFault(w http.ResponseWriter, wire ConnFault, t *tokenRequest) {
-	r := &recorder{header: http.Header{}}
+	r := &responseBuffer{header: http.Header{}}
 	s.issueToken(r, t)
 	good := bytes.NewBufferString("HTTP/1.1 200 OK\r\n")
 	r.header.Set("Content-Length", fmt.Sprint(r.Len()))
@@ -134,13 +134,13 @@ func (s *Server) issueTokenWithFault(w http.ResponseWriter, wire ConnFault, t *t
 	s.runConnFault(w, wire, good.Bytes())
 }
 
-// recorder is an answer in memory.
-type recorder struct {
+// responseBuffer is an answer in memory.
+type responseBuffer struct {
 	bytes.Buffer
 	header http.Header
 	status int
 }
 
-func (r *recorder) Header() http.Header { return r.header }
+func (r *responseBuffer) Header() http.Header { return r.header }
 
-func (r *recorder) WriteHeader(status int) { r.status = status }
+func (r *responseBuffer) WriteHeader(status int) { r.status = status }
