@@ -39,8 +39,8 @@ type contestant struct {
 	samples
 }
 
-// contestants are all contestants. A name starts with the program's and a comma, by which the picture
-// chooses the color of the bar.
+// contestants are all contestants. Their names start with the program's name and a comma, by which
+// the picture chooses the color of a bar.
 type contestants struct {
 	empty *contestant
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"debug/buildinfo"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -59,4 +60,41 @@ func buildOf(program string) string {
 		}
 	}
 	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), " ")
+}
+
+// buildDifferences describes what differs in how two programs were built, apart from the revision.
+// It returns nil if nothing does, or if that is not known.
+func buildDifferences(program, before string) []string {
+	now, err := buildSettings(program)
+	if err != nil {
+		return nil
+	}
+	old, err := buildSettings(before)
+	if err != nil {
+		return nil
+	}
+	all := maps.Clone(now)
+	maps.Copy(all, old)
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if now[name] != old[name] {
+			lines = append(lines, fmt.Sprintf("the -before binary was built with %s=%s instead of %s: "+
+				"its values differ for that reason too", name, old[name], now[name]))
+		}
+	}
+	return lines
+}
+
+func buildSettings(program string) (map[string]string, error) {
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		return nil, err
+	}
+	settings := map[string]string{"go": info.GoVersion}
+	for _, s := range info.Settings {
+		if s.Key != "vcs" && !strings.HasPrefix(s.Key, "vcs.") {
+			settings[s.Key] = s.Value
+		}
+	}
+	return settings, nil
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/akslogin/akslogin/internal/kubelogin"
 )
 
-// measure runs the contestants and returns the report. kubelogin is built if it is not there yet; if
-// that fails, the report says so and has no rows about it.
+// measure runs the contestants and returns the report. It builds kubelogin if it is not there yet.
+// If that fails, the report says so and has no rows about kubelogin.
 func measure(tb entratest.TB, rounds int, p programs) (*report, error) {
 	r := &report{
 		Machine: machine(), Program: buildOf(p.akslogin), Before: buildOf(p.before), Rounds: rounds,
@@ -37,7 +37,8 @@ func measure(tb entratest.TB, rounds int, p programs) (*report, error) {
 		return nil, err
 	}
 	r.addTimings(all)
-	r.Settings = settings(rounds, loadBefore, loadAverage())
+	r.Settings = append(settings(rounds, loadBefore, loadAverage()),
+		buildDifferences(p.akslogin, p.before)...)
 	for _, s := range allSeries {
 		if !s.isAvailable() {
 			if s.missing != "" {

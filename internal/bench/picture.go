@@ -40,13 +40,16 @@ const pictureStyle = `
 	}
 `
 
-const pictureHead = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%[1]d" height="%[2]d" role="img" aria-label="How long get-token takes">
+const pictureHead = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d"
+	width="%[1]d" height="%[2]d" role="img" aria-label="How long get-token takes">
 <style>%s</style>
 <text class="title" x="12" y="26">How long one run of get-token takes</text>
-<text class="small" x="12" y="45">milliseconds from start to end: the median of %d runs in turn, and a line from quartile to quartile</text>
+<text class="small" x="12" y="45">milliseconds from start to end: the median of %d runs in turn,
+	and a line from quartile to quartile</text>
 `
 
-const pictureFoot = `<text class="small" x="12" y="%d">%s; Entra ID is emulated on the same machine; kubelogin %s</text>
+const pictureFoot = `<text class="small" x="12" y="%d">%s;
+	Entra ID is emulated on the same machine; kubelogin %s</text>
 </svg>
 `
 

@@ -2,7 +2,7 @@ package main
 
 import "strings"
 
-// fileReasons are the reasons for which a warm run opens files, by the start or the end of the path.
+// fileReasons are the reasons for which a warm run opens files, by the start or end of the path.
 var fileReasons = []struct{ prefix, suffix, reason string }{
 	{
 		prefix: "/sys/kernel/mm/transparent_hugepage/",
@@ -26,8 +26,8 @@ func fileReason(path string) string {
 	return ""
 }
 
-// callReasons are the reasons for which a warm run makes more system calls than an empty Go program,
-// by the name of the call. Those of schedulerCalls are not in it.
+// callReasons are the reasons for which a warm run makes more system calls than an empty Go program
+// does, by the name of the call. The calls in schedulerCalls need no reason.
 var callReasons = map[string]string{
 	"close":         "the files and descriptors that were opened",
 	"dup":           "checks that a login has enough file descriptors; without them Go's runtime crashes",

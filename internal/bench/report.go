@@ -87,8 +87,8 @@ func (r *report) addTrace(warm, empty trace) {
 	r.Calls, r.Beyond = warm.calls, warm.beyond(empty)
 }
 
-// farBeyondBound describes the rows that are far beyond their bounds. The ratio of the fastest runs,
-// where there is one, must be so too.
+// farBeyondBound describes the rows that are far beyond their bounds. The ratio of the fastest
+// runs, where there is one, must be so too.
 func (r *report) farBeyondBound() (rows []string) {
 	for _, row := range r.Rows {
 		if row.bound != nil && row.bound.far(row.Value) &&

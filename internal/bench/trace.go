@@ -186,8 +186,8 @@ func (t trace) rootFiles(sslCertFile string) (n int) {
 
 var instructionsLine = regexp.MustCompile(`Collected : (\d+)`)
 
-// sampleInstructions has valgrind count the instructions of c. Now and then valgrind crashes while it
-// runs a Go program: after ten tries there is no count.
+// sampleInstructions has valgrind count the instructions of c. Valgrind sometimes crashes while it
+// runs a Go program: after ten attempts there is no count.
 func (r *runner) sampleInstructions(c *contestant) error {
 	c.instructions = math.NaN()
 	for range 10 {

@@ -12,9 +12,9 @@ import (
 // Version is the version of github.com/Azure/kubelogin that [Program] builds.
 const Version = "v0.2.21"
 
-// Program returns the path of a kubelogin executable in the user's cache directory. It is static, as
-// the released ones are. If it is not there yet, Program builds it from the Go module proxy with the
-// go command.
+// Program returns the path of a kubelogin executable in the user's cache directory. If it is not
+// there yet, Program builds it from the Go module proxy with the go command. The executable is
+// static, as the released ones are.
 func Program() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
