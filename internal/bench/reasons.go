@@ -42,11 +42,13 @@ var callReasons = map[string]string{
 	"munmap":        "Go's memory",
 	"newfstatat":    "identify the program's own file, the federated token file and the cache directory",
 	"openat":        "the federated token and the stored exec credential",
-	"prctl":         "disables core dumps",
-	"prlimit64":     "Go's os package: raises the limit of open files",
-	"read":          "the federated token and the stored exec credential",
-	"readlinkat":    "Go's os package: the path of the program",
-	"write":         "prints the exec credential",
+	// sysmonUpdateGOMAXPROCS in Go's runtime/proc.go.
+	"pread64":    "Go's runtime: the CPU limit of the container again, if the run is not over by then",
+	"prctl":      "disables core dumps",
+	"prlimit64":  "Go's os package: raises the limit of open files",
+	"read":       "the federated token and the stored exec credential",
+	"readlinkat": "Go's os package: the path of the program",
+	"write":      "prints the exec credential",
 }
 
 // schedulerCalls are the system calls of Go's scheduler and of its threads. Their number depends on

@@ -33,7 +33,8 @@ var (
 		sample: (*runner).sampleParallel,
 	}
 	memoryRuns = &series{rounds: always(30), sample: (*runner).sampleMemory}
-	// What Go's scheduler does differs from run to run: the trace has the fewest calls of all rounds.
+	// System calls of Go's scheduler and memory allocator differ from run to run, so sampleTrace
+	// keeps the fewest of all rounds.
 	tracedRuns = &series{
 		rounds: always(5), sample: (*runner).sampleTrace,
 		tool: "strace", missing: "system calls: strace not found (apt-get install strace)",
