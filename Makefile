@@ -69,12 +69,12 @@ fuzz: ## Run each fuzz target for FUZZTIME
 		done; \
 	done
 
-# Few rounds say little on a busy machine. CHECK=1 fails where a number is far beyond its bound.
+# Few rounds say little on a busy machine. CHECK=1 fails where a number is far beyond its bound. BEFORE=PATH measures another akslogin binary too, in turn.
 ROUNDS ?= 200
 OUT    ?= $(BIN)/bench
 bench: build ## Measure it in turn with a program that does nothing and with kubelogin, ROUNDS times; OUT gets bench.json and bench.svg
 	$(BUILD) -o '$(BIN)/bench/' ./internal/bench/empty ./internal/bench/launch
-	$(GO) run ./internal/bench -rounds $(ROUNDS) -out '$(OUT)' $(if $(CHECK),-check) '$(BIN)/akslogin' '$(BIN)/bench/empty' '$(BIN)/bench/launch'
+	$(GO) run ./internal/bench -rounds $(ROUNDS) -out '$(OUT)' $(if $(CHECK),-check) $(if $(BEFORE),-before '$(BEFORE)') '$(BIN)/akslogin' '$(BIN)/bench/empty' '$(BIN)/bench/launch'
 
 bench-parts: ## Run the Go benchmarks of the parts; golang.org/x/perf/cmd/benchstat compares two outputs
 	$(GO) test -run '^$$' -bench . -benchmem ./...

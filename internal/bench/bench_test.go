@@ -9,13 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// What strace writes of a cold run, shortened: calls that others come between, a descriptor that is
-// used again, a file that is not there.
+// straceOutput is shortened output of a cold run. It has interrupted calls, a reused descriptor and
+// an absent file.
 const straceOutput = `100 execve("/bin/akslogin", ["/bin/akslogin"], 0x7ffc /* 4 vars */) = 0
 100 openat(AT_FDCWD, "/sys/fs/cgroup/cpu.max", O_RDONLY|O_CLOEXEC) = 3
 100 read(3, ""..., 64) = 11
@@ -45,31 +46,42 @@ func TestParseTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := trace{
-		calls: map[string]int{"execve": 1, "openat": 4, "read": 4, "close": 1, "futex": 1, "connect": 1, "pread64": 1, "socket": 1, "rt_sigreturn": 1, "exit_group": 1},
+		calls: map[string]int{
+			"execve": 1, "openat": 4, "read": 4, "close": 1, "futex": 1, "connect": 1,
+			"pread64": 1, "socket": 1, "rt_sigreturn": 1, "exit_group": 1,
+		},
 		opened: []openedFile{
-			{path: "/sys/fs/cgroup/cpu.max", read: 11}, {path: "/home/u/.config/user-dirs.dirs", absent: true},
-			{path: "/etc/ssl/certs/a.pem", read: 1000}, {path: "/etc/ssl/certs/b.pem", read: 500},
+			{path: "/sys/fs/cgroup/cpu.max", read: 11},
+			{path: "/home/u/.config/user-dirs.dirs", absent: true},
+			{path: "/etc/ssl/certs/a.pem", read: 1000},
+			{path: "/etc/ssl/certs/b.pem", read: 500},
 		},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
 	}
 	if n := got.number(); n != 14 { // without futex and rt_sigreturn
-		t.Errorf("%d calls", n)
+		t.Errorf("%d calls, want 14", n)
 	}
-	if got.bytes() != 1511 {
-		t.Errorf("%d bytes", got.bytes())
+	if n := got.bytes(); n != 1511 {
+		t.Errorf("%d bytes, want 1511", n)
 	}
-	if n := got.roots("/etc/absent.pem"); n != 2 {
-		t.Errorf("%d files with roots", n)
+	if n := got.rootFiles("/etc/absent.pem"); n != 2 {
+		t.Errorf("%d files with root certificates, want 2", n)
 	}
-	if more := got.beyond(trace{calls: map[string]int{"read": 3, "openat": 9}}); !maps.Equal(more, map[string]int{"read": 1, "execve": 1, "close": 1, "connect": 1, "pread64": 1, "socket": 1, "exit_group": 1}) {
-		t.Errorf("beyond: %v", more)
-	} else if unexplained := without(more, map[string]string{"read": "a file", "close": "a file", "socket": ""}); added(unexplained) != added(more)-2 || more["read"] != 1 {
-		t.Errorf("unexplained: %v of %v", unexplained, more)
+	beyond := got.beyond(trace{calls: map[string]int{"read": 3, "openat": 9}})
+	wantBeyond := map[string]int{
+		"read": 1, "execve": 1, "close": 1, "connect": 1, "pread64": 1, "socket": 1, "exit_group": 1,
 	}
-	if lines, unexplained := got.files(why); unexplained != 3 || len(lines) != 4 {
-		t.Errorf("%d files are unexplained: %q", unexplained, lines)
+	if !maps.Equal(beyond, wantBeyond) {
+		t.Errorf("beyond: %v, want %v", beyond, wantBeyond)
+	}
+	rest := unexplained(beyond, map[string]string{"read": "a file", "close": "a file", "socket": ""})
+	if sum(rest) != sum(beyond)-2 || beyond["read"] != 1 {
+		t.Errorf("unexplained: %v of %v", rest, beyond)
+	}
+	if lines, unexplained := got.files(fileReason); unexplained != 3 || len(lines) != 4 {
+		t.Errorf("%d files are unexplained, want 3: %q", unexplained, lines)
 	}
 }
 
@@ -78,35 +90,46 @@ func TestSpread(t *testing.T) {
 	for i := range values {
 		values[i] = float64(100 - i)
 	}
-	if got, want := spreadOf(values), (spread{Median: 50, Least: 0, P25: 25, P75: 75, From: 40, To: 61}); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
+	for _, c := range []struct {
+		values []float64
+		want   spread
+	}{
+		{values, spread{Median: 50, Least: 0, P25: 25, P75: 75, From: 40, To: 61}},
+		{[]float64{2, 1}, spread{Median: 1.5, Least: 1, P25: 1.25, P75: 1.75, From: 1, To: 2}},
+	} {
+		if got := spreadOf(c.values); got != c.want {
+			t.Errorf("got %+v, want %+v", got, c.want)
+		}
 	}
-	if got, want := spreadOf([]float64{2, 1}), (spread{Median: 1.5, Least: 1, P25: 1.25, P75: 1.75, From: 1, To: 2}); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
-	}
+}
+
+func TestSlowRoundCountsNoMoreThanOthers(t *testing.T) {
 	a, b := &contestant{}, &contestant{}
-	for _, n := range []time.Duration{1, 2, 3} { // a round in which all is slow counts no more than another
-		a.runs, b.runs = append(a.runs, taken{wall: 6 * n * time.Second}), append(b.runs, taken{wall: 2 * n * time.Second})
+	for _, n := range []time.Duration{1, 2, 3} {
+		a.wall, b.wall = append(a.wall, 6*n*time.Second), append(b.wall, 2*n*time.Second)
 	}
-	if got := paired(a, b, over); got.P25 != 3 || got.Median != 3 || got.P75 != 3 {
+	got := timeRatio.value([]*contestant{a, b})
+	if got.Spread.P25 != 3 || got.Value != 3 || got.Spread.P75 != 3 || got.Fastest != 3 {
 		t.Errorf("%+v", got)
 	}
 }
 
-func TestLeastIsTheValue(t *testing.T) {
+func TestMinimumIsValue(t *testing.T) {
+	c := &contestant{program: "akslogin"}
+	c.pageFaults = []float64{3, 1, 2}
 	r := &report{}
-	r.addLeast("faults", "", spreadOf([]float64{3, 1, 2}), counted())
+	r.add(measurement{"faults", pageFaults, []*contestant{c}, counted()})
 	if row := r.Rows[0]; row.Value != 1 || row.Spread.Median != 2 || row.Bound != "counted" {
 		t.Errorf("%+v", row)
 	}
 }
 
-func TestLimits(t *testing.T) {
+func TestBounds(t *testing.T) {
 	for _, c := range []struct {
-		limit    *limit
+		bound    *bound
 		n        float64
 		met, far bool
-		words    string
+		text     string
 	}{
 		{atMost(3, 6), 3, true, false, "at most 3"},
 		{atMost(3, 6), 5, false, false, "at most 3"},
@@ -119,26 +142,75 @@ func TestLimits(t *testing.T) {
 		{exactly(1), 0, false, true, "1"},
 		{atMost(3, 6), math.NaN(), false, true, "at most 3"},
 	} {
-		if c.limit.met(c.n) != c.met || c.limit.far(c.n) != c.far || c.limit.String() != c.words {
-			t.Errorf("%v: %s, met is %v, far is %v", c.n, c.limit, c.limit.met(c.n), c.limit.far(c.n))
+		if c.bound.met(c.n) != c.met || c.bound.far(c.n) != c.far || c.bound.String() != c.text {
+			t.Errorf("%v: %s, met is %v, far is %v", c.n, c.bound, c.bound.met(c.n), c.bound.far(c.n))
 		}
 	}
-	// A ratio is far when the fastest runs' is too.
-	r := &report{Rows: []row{{What: "a", Value: 7, limit: atMost(3, 6)}, {What: "b", Value: 7, Fastest: 4, limit: atMost(3, 6)}, {What: "c", Value: 7, Fastest: 8, limit: atMost(3, 6)}}}
-	if far := r.far(); len(far) != 2 || !strings.HasPrefix(far[0], "a: 7") || !strings.HasPrefix(far[1], "c: 7") {
+}
+
+func TestRatioIsFarOnlyIfFastestRunsAreToo(t *testing.T) {
+	r := &report{Rows: []row{
+		{What: "a", value: value{Value: 7}, bound: atMost(3, 6)},
+		{What: "b", value: value{Value: 7, Fastest: 4}, bound: atMost(3, 6)},
+		{What: "c", value: value{Value: 7, Fastest: 8}, bound: atMost(3, 6)},
+	}}
+	far := r.farBeyondBound()
+	if len(far) != 2 || !strings.HasPrefix(far[0], "a: 7") || !strings.HasPrefix(far[1], "c: 7") {
 		t.Errorf("%q", far)
 	}
 }
 
-// A report is kept as JSON that can be read, and as a picture with all in it.
-func TestWrite(t *testing.T) {
+func TestRowsNeedTheirPrograms(t *testing.T) {
+	names := func(p programs) (names []string) {
+		for _, m := range measurements(newContestants(p)) {
+			names = append(names, m.name)
+		}
+		return names
+	}
+	all := names(programs{akslogin: "a", before: "b", kubelogin: "k", empty: "e"})
+	if sorted := slices.Sorted(slices.Values(all)); len(slices.Compact(sorted)) != len(all) {
+		t.Errorf("two rows have one name: %q", all)
+	}
+	for _, name := range names(programs{akslogin: "a", empty: "e"}) {
+		if strings.Contains(name, "kubelogin") || strings.Contains(name, "before") {
+			t.Errorf("%s: measured without the program", name)
+		}
+	}
+}
+
+func TestBeforeIsMeasuredBeside(t *testing.T) {
+	c := newContestants(programs{akslogin: "a", before: "b", empty: "e"})
+	c.warm.wall, c.empty.wall = []time.Duration{6}, []time.Duration{2}
+	c.warm.before.wall = []time.Duration{8}
+	r := &report{}
+	for _, m := range measurements(c) {
+		if slices.Contains([]string{"warm / empty Go program", "warm / warm before"}, m.name) {
+			r.add(m)
+		}
+	}
+	if row := r.Rows[0]; row.Value != 3 || row.Before == nil || row.Before.Value != 4 {
+		t.Errorf("%+v", row)
+	}
+	if row := r.Rows[1]; row.Value != 0.75 || row.Before != nil {
+		t.Errorf("%+v", row)
+	}
+	rows := measurements(c)
+	want := []*contestant{c.empty, c.warm, c.warm.before}
+	if got := memoryRuns.contestants(c.runnable(), rows); !slices.Equal(got, want) {
+		t.Errorf("memory is measured of %d contestants, want %d", len(got), len(want))
+	}
+}
+
+func TestReportIsWrittenAsJSONAndPicture(t *testing.T) {
 	dir := t.TempDir()
 	r := &report{Machine: "one <CPU> & more", Timings: []timing{
 		{Name: "empty Go program", Wall: spread{Median: 1, P25: 1, P75: 2}},
 		{Name: "akslogin, warm", Wall: spread{Median: 2, P25: 1, P75: 3}},
 		{Name: "kubelogin, cold", Wall: spread{Median: 90, P25: 80, P75: 100}, Requests: 3},
 	}}
-	r.addSpread("a", "ms", spread{Median: 1}, atMost(2, 3))
+	c := &contestant{}
+	c.peakMemory = []float64{1}
+	r.add(measurement{"a", peakMemory, []*contestant{c}, atMost(2, 3)})
 	if err := r.write(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -147,8 +219,15 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	var read report
-	if err := json.Unmarshal(raw, &read); err != nil || !reflect.DeepEqual(read.Timings, r.Timings) || read.Rows[0].Met == nil || !*read.Rows[0].Met || read.Rows[0].Bound != "at most 2" {
-		t.Errorf("%v: %s", err, raw)
+	if err := json.Unmarshal(raw, &read); err != nil || len(read.Rows) != 1 {
+		t.Fatalf("%v: %s", err, raw)
+	}
+	row := read.Rows[0]
+	if row.Met == nil || !*row.Met || row.Bound != "at most 2" || row.Value != 1 {
+		t.Errorf("row: %s", raw)
+	}
+	if !reflect.DeepEqual(read.Timings, r.Timings) {
+		t.Errorf("timings: %s", raw)
 	}
 	picture, err := os.Open(filepath.Join(dir, "bench.svg"))
 	if err != nil {
@@ -175,7 +254,7 @@ func TestWrite(t *testing.T) {
 	}
 	for _, want := range []string{"one <CPU> & more", "akslogin, warm", "90.0, 3 requests"} {
 		if !strings.Contains(text.String(), want) {
-			t.Errorf("the picture does not say %q", want)
+			t.Errorf("the picture does not contain %q", want)
 		}
 	}
 	if !maps.Equal(bars, map[string]int{"empty": 1, "ours": 1, "theirs": 1}) {

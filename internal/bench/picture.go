@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/akslogin/akslogin/internal/kubelogin"
 )
 
-// Places in the picture, in its units.
+// The layout of the picture, in SVG user units.
 const (
 	pictureWidth = 860
 	barsFrom     = 318
@@ -19,7 +20,7 @@ const (
 	barStep      = 28
 )
 
-// The colours are told apart on light and on dark ground.
+// pictureStyle has colors that differ on light and on dark backgrounds.
 const pictureStyle = `
 	text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 	.title { font-size: 16px; font-weight: 600 }
@@ -39,81 +40,57 @@ const pictureStyle = `
 	}
 `
 
-// picture is an SVG with a bar for each contestant's median, a line over it from quartile to
-// quartile, and the number beside.
+const pictureHead = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d"
+	width="%[1]d" height="%[2]d" role="img" aria-label="How long get-token takes">
+<style>%s</style>
+<text class="title" x="12" y="26">How long one run of get-token takes</text>
+<text class="small" x="12" y="45">milliseconds from start to end: the median of %d runs in turn,
+	and a line from quartile to quartile</text>
+`
+
+const pictureFoot = `<text class="small" x="12" y="%d">%s;
+	Entra ID is emulated on the same machine; kubelogin %s</text>
+</svg>
+`
+
+// picture returns an SVG with a bar for the median time of each contestant, a line over it from
+// quartile to quartile, and the number beside it.
 func (r *report) picture() []byte {
 	longest := 0.0
 	for _, t := range r.Timings {
 		longest = max(longest, t.Wall.P75)
 	}
-	at := func(ms float64) float64 { return barsFrom + ms/longest*(barsTo-barsFrom) }
 	height := firstBar + barStep*len(r.Timings) + 34
 	var b bytes.Buffer
-	fmt.Fprintf(
-		&b,
-		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%[1]d" height="%[2]d" role="img" aria-label="How long get-token takes">`,
-		pictureWidth,
-		height,
-	)
-	fmt.Fprintf(&b, "\n<style>%s</style>\n", pictureStyle)
-	fmt.Fprint(
-		&b,
-		`<text class="title" x="12" y="26">How long one run of get-token takes</text>`+"\n",
-	)
-	fmt.Fprintf(
-		&b,
-		`<text class="small" x="12" y="45">milliseconds from start to end: the median of %d runs in turn, and a line from quartile to quartile</text>`+"\n",
-		r.Rounds,
-	)
+	fmt.Fprintf(&b, pictureHead, pictureWidth, height, pictureStyle, r.Rounds)
 	for i, t := range r.Timings {
-		class := "empty"
-		for begin, its := range map[string]string{"akslogin": "ours", "kubelogin": "theirs"} {
-			if strings.HasPrefix(t.Name, begin) {
-				class = its
-			}
-		}
-		top, w := firstBar+barStep*i, t.Wall
-		middle, base := float64(top)+barHeight/2, top+barHeight-5
-		fmt.Fprintf(
-			&b,
-			`<text class="name" x="%d" y="%d">%s</text>`,
-			barsFrom-10,
-			base,
-			escaped(t.Name),
-		)
-		fmt.Fprintf(
-			&b,
-			`<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`,
-			class,
-			barsFrom,
-			top,
-			at(w.Median)-barsFrom,
-			barHeight,
-		)
-		fmt.Fprintf(
-			&b,
-			`<path class="quartiles" d="M%.1f %.1fH%.1f"/>`,
-			at(w.P25),
-			middle,
-			at(w.P75),
-		)
-		fmt.Fprintf(
-			&b,
-			`<text x="%.1f" y="%d">%.1f<tspan class="small">%s</tspan></text>`+"\n",
-			at(w.P75)+8,
-			base,
-			w.Median,
-			requests(t.Requests),
-		)
+		t.writeBar(&b, firstBar+barStep*i, (barsTo-barsFrom)/longest)
 	}
-	fmt.Fprintf(
-		&b,
-		`<text class="small" x="12" y="%d">%s; Entra ID is emulated on the same machine; kubelogin %s</text>`+"\n</svg>\n",
-		height-12,
-		escaped(r.Machine),
-		kubelogin.Version,
-	)
+	fmt.Fprintf(&b, pictureFoot, height-12, escape(r.Machine), kubelogin.Version)
 	return b.Bytes()
+}
+
+// writeBar writes the bar of t. top is its y coordinate, and scale its length per millisecond.
+func (t timing) writeBar(w io.Writer, top int, scale float64) {
+	baseline, middle := top+barHeight-5, float64(top)+barHeight/2
+	p25, p75 := barsFrom+t.Wall.P25*scale, barsFrom+t.Wall.P75*scale
+	fmt.Fprintf(w, `<text class="name" x="%d" y="%d">%s</text>`, barsFrom-10, baseline, escape(t.Name))
+	fmt.Fprintf(w, `<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`,
+		barClass(t.Name), barsFrom, top, t.Wall.Median*scale, barHeight)
+	fmt.Fprintf(w, `<path class="quartiles" d="M%.1f %.1fH%.1f"/>`, p25, middle, p75)
+	fmt.Fprintf(w, `<text x="%.1f" y="%d">%.1f<tspan class="small">%s</tspan></text>`+"\n",
+		p75+8, baseline, t.Wall.Median, requests(t.Requests))
+}
+
+// barClass returns the CSS class of the contestant's program.
+func barClass(contestant string) string {
+	switch program, _, _ := strings.Cut(contestant, ","); program {
+	case "akslogin":
+		return "ours"
+	case "kubelogin":
+		return "theirs"
+	}
+	return "empty"
 }
 
 func requests(n int) string {
@@ -126,8 +103,8 @@ func requests(n int) string {
 	return fmt.Sprintf(", %d requests", n)
 }
 
-func escaped(text string) string {
+func escape(text string) string {
 	var b strings.Builder
-	xml.EscapeText(&b, []byte(text)) // fails only when the builder does
+	xml.EscapeText(&b, []byte(text)) // fails only if the builder does, which never fails
 	return b.String()
 }

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
-	"debug/buildinfo"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,122 +9,99 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"text/tabwriter"
 )
 
-// A limit is what a number may be, and where it is so far from that that something is wrong on
-// however busy a machine.
-type limit struct{ from, to, farFrom, farTo float64 }
-
-func atMost(n, far float64) *limit  { return &limit{math.Inf(-1), n, math.Inf(-1), far} }
-func atLeast(n, far float64) *limit { return &limit{n, math.Inf(1), far, math.Inf(1)} }
-func exactly(n float64) *limit      { return &limit{n, n, n, n} }
-
-// counted is for what was to be counted, and may be as it is.
-func counted() *limit { return &limit{math.Inf(-1), math.Inf(1), math.Inf(-1), math.Inf(1)} }
-
-func (l limit) String() string {
-	switch {
-	case l.from == l.to:
-		return fmt.Sprint(l.to)
-	case math.IsInf(l.from, -1) && math.IsInf(l.to, 1):
-		return "counted"
-	case math.IsInf(l.from, -1):
-		return fmt.Sprint("at most ", l.to)
-	}
-	return fmt.Sprint("at least ", l.from)
+// A report is the content of bench.json. Its times are in milliseconds.
+type report struct {
+	Machine string         `json:"machine"`
+	Program string         `json:"program"`
+	Before  string         `json:"before,omitempty"` // the -before binary
+	Rounds  int            `json:"rounds"`
+	Rows    []row          `json:"rows"`
+	Timings []timing       `json:"timings"`
+	Files   []string       `json:"filesOpenedWarm,omitempty"`
+	Calls   map[string]int `json:"systemCallsWarm,omitempty"`
+	// Beyond has the calls of a warm run that an empty program does not make.
+	Beyond   map[string]int `json:"systemCallsWarmBeyondEmpty,omitempty"`
+	Missing  []string       `json:"missing,omitempty"` // what was not measured, and why
+	Settings []string       `json:"settings"`          // how it was measured
 }
 
-func (l limit) met(n float64) bool { return l.from <= n && n <= l.to }
-func (l limit) far(n float64) bool { return !(l.farFrom <= n && n <= l.farTo) }
-
-// A row is a number that was measured, and what was promised of it, if anything was.
+// A row is the result of a measurement.
 type row struct {
-	What   string  `json:"what"`
-	Value  float64 `json:"value"`
-	Unit   string  `json:"unit,omitempty"`
-	Spread *spread `json:"spread,omitempty"`
-	// Fastest is the same of the fastest runs, which a busy machine changes least. 0: of this there
-	// is none.
-	Fastest float64 `json:"fastest,omitempty"`
-	Bound   string  `json:"bound,omitempty"`
-	Met     *bool   `json:"met,omitempty"`
-	limit   *limit
+	What string `json:"what"`
+	value
+	Unit   string `json:"unit,omitempty"`
+	Before *value `json:"before,omitempty"` // the same of the -before binary
+	Bound  string `json:"bound,omitempty"`
+	Met    *bool  `json:"met,omitempty"` // nil if there is no bound
+	bound  *bound
 }
 
-// timing is how long a contestant took.
+// timing is how long the runs of a contestant took.
 type timing struct {
 	Name        string `json:"name"`
 	Wall        spread `json:"wallMs"`
 	CPU         spread `json:"cpuMs"`
-	Requests    int    `json:"requests"`
-	Connections int    `json:"connections"`
+	Requests    int    `json:"requests"`    // of one run
+	Connections int    `json:"connections"` // of one run
 }
 
-// A report is all that was found. Its times are milliseconds.
-type report struct {
-	Machine  string         `json:"machine"`
-	Program  string         `json:"program"`
-	Rounds   int            `json:"rounds"`
-	Rows     []row          `json:"rows"`
-	Timings  []timing       `json:"timings"`
-	Files    []string       `json:"filesOpenedWarm,omitempty"`
-	Calls    map[string]int `json:"systemCallsWarm,omitempty"`
-	Beyond   map[string]int `json:"systemCallsWarmBeyondEmpty,omitempty"`
-	Missing  []string       `json:"missing,omitempty"`
-	Settings []string       `json:"settings"`
-}
-
-func (r *report) add(what, unit string, value float64, l *limit) {
-	added := row{What: what, Unit: unit, Value: value, limit: l}
-	if l != nil {
-		met := l.met(value)
-		added.Bound, added.Met = l.String(), &met
+// add adds the row of a measurement, unless it has no value.
+func (r *report) add(m measurement) {
+	added := row{
+		What: m.name, value: m.metric.value(m.contestants), Unit: m.metric.unit, bound: m.bound,
+	}
+	if added.isMissing() {
+		return
+	}
+	if m.bound != nil {
+		met := m.bound.met(added.Value)
+		added.Bound, added.Met = m.bound.String(), &met
+	}
+	if before := m.before(); before != nil {
+		if v := m.metric.value(before); !v.isMissing() {
+			added.Before = &v
+		}
 	}
 	r.Rows = append(r.Rows, added)
 }
 
-func (r *report) addSpread(what, unit string, s spread, l *limit) {
-	r.add(what, unit, s.Median, l)
-	r.Rows[len(r.Rows)-1].Spread = &s
+func (r *report) addTimings(contestants []*contestant) {
+	for _, c := range contestants {
+		r.Timings = append(r.Timings, timing{
+			c.name, spreadOf(c.wallTimes()), spreadOf(milliseconds(c.cpu)), c.requests, c.connections,
+		})
+	}
 }
 
-// addLeast adds the least of the values, for what chance only adds to.
-func (r *report) addLeast(what, unit string, s spread, l *limit) {
-	r.add(what, unit, s.Least, l)
-	r.Rows[len(r.Rows)-1].Spread = &s
+// addTrace adds the files and the system calls of a warm run.
+func (r *report) addTrace(warm, empty trace) {
+	if warm.calls == nil {
+		return
+	}
+	r.Files, _ = warm.files(fileReason)
+	r.Calls, r.Beyond = warm.calls, warm.beyond(empty)
 }
 
-// addRatio adds how many times as long a takes as b.
-func (r *report) addRatio(what string, a, b *contestant, l *limit) {
-	r.addSpread(what, "", paired(a, b, over), l)
-	r.Rows[len(r.Rows)-1].Fastest = slices.Min(ms(a.runs, wall)) / slices.Min(ms(b.runs, wall))
-}
-
-// far are the rows that are far beyond what was promised, in the middle and where nothing
-// disturbed.
-func (r *report) far() (rows []string) {
+// farBeyondBound describes the rows that are far beyond their bounds. The ratio of the fastest
+// runs, where there is one, must be so too.
+func (r *report) farBeyondBound() (rows []string) {
 	for _, row := range r.Rows {
-		if row.limit != nil && row.limit.far(row.Value) &&
-			(row.Fastest == 0 || row.limit.far(row.Fastest)) {
-			rows = append(
-				rows,
-				fmt.Sprintf(
-					"%s: %s, and %s was promised",
-					row.What,
-					shown(row.Value, row.Unit),
-					row.Bound,
-				),
-			)
+		if row.bound != nil && row.bound.far(row.Value) &&
+			(row.Fastest == 0 || row.bound.far(row.Fastest)) {
+			rows = append(rows, fmt.Sprintf("%s: %s is far beyond the bound: %s",
+				row.What, format(row.Value, row.Unit), row.Bound))
 		}
 	}
 	return rows
 }
 
-func shown(n float64, unit string) string {
+// format formats a value with up to two decimals.
+func format(n float64, unit string) string {
 	text := fmt.Sprintf("%.2f", n)
 	if n == math.Trunc(n) {
 		text = fmt.Sprint(n)
@@ -134,74 +109,79 @@ func shown(n float64, unit string) string {
 	return strings.TrimSpace(text + " " + unit)
 }
 
-// print writes the report for people.
+// print writes the report as text.
 func (r *report) print(w io.Writer) {
-	fmt.Fprintf(w, "%s\n%s\n\n", r.Machine, r.Program)
+	fmt.Fprintf(w, "%s\n%s\n", r.Machine, r.Program)
+	if r.Before != "" {
+		fmt.Fprintf(w, "before: %s\n", r.Before)
+	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ONE RUN, MS\tMEDIAN\tQUARTILES\tFASTEST\tCPU\tREQUESTS")
-	for _, t := range r.Timings {
-		fmt.Fprintf(
-			table,
-			"%s\t%.2f\t%.2f to %.2f\t%.2f\t%.2f\t%d\n",
-			t.Name,
-			t.Wall.Median,
-			t.Wall.P25,
-			t.Wall.P75,
-			t.Wall.Least,
-			t.CPU.Median,
-			t.Requests,
-		)
-	}
-	fmt.Fprintln(table, "\t\t\t\t\t\nWHAT\tMEASURED\tMEDIAN WITHIN, QUARTILES\tFASTEST\tBOUND\t")
-	for _, row := range r.Rows {
-		within, fastest, met := "", "", ""
-		if row.Fastest != 0 {
-			fastest = fmt.Sprintf("%.2f", row.Fastest)
-		}
-		if s := row.Spread; s != nil {
-			within = fmt.Sprintf("%.2f to %.2f, %.2f to %.2f", s.From, s.To, s.P25, s.P75)
-		}
-		if row.Met != nil {
-			met = map[bool]string{true: "met", false: "NOT MET"}[*row.Met]
-		}
-		fmt.Fprintf(
-			table,
-			"%s\t%s\t%s\t%s\t%s\t%s\n",
-			row.What,
-			shown(row.Value, row.Unit),
-			within,
-			fastest,
-			row.Bound,
-			met,
-		)
-	}
+	r.printTimings(table)
+	r.printRows(table)
 	table.Flush()
 	for _, list := range []struct {
-		what  string
+		title string
 		lines []string
 	}{
 		{"Files that a warm run opens", r.Files},
-		{"System calls of a warm run (at the end the scheduler's and its threads', as many as chance will have), and those that an empty program has not", r.callLines()},
+		{"System calls of a warm run, and how many more than an empty program's " +
+			"(last the scheduler's, whose number depends on chance)", r.callLines()},
 		{"Not measured", r.Missing},
 		{"How it was measured", r.Settings},
 	} {
 		if len(list.lines) > 0 {
-			fmt.Fprintf(w, "\n%s:\n  %s\n", list.what, strings.Join(list.lines, "\n  "))
+			fmt.Fprintf(w, "\n%s:\n  %s\n", list.title, strings.Join(list.lines, "\n  "))
 		}
 	}
 }
 
+func (r *report) printTimings(w io.Writer) {
+	fmt.Fprintln(w, "\nONE RUN, MS\tMEDIAN\tQUARTILES\tFASTEST\tCPU\tREQUESTS")
+	for _, t := range r.Timings {
+		fmt.Fprintf(w, "%s\t%.2f\t%.2f to %.2f\t%.2f\t%.2f\t%d\n", t.Name,
+			t.Wall.Median, t.Wall.P25, t.Wall.P75, t.Wall.Least, t.CPU.Median, t.Requests)
+	}
+}
+
+func (r *report) printRows(w io.Writer) {
+	cells := func(what, value, before, spread, fastest, bound, met string) {
+		if r.Before != "" {
+			value += "\t" + before
+		}
+		fmt.Fprintln(w, strings.Join([]string{what, value, spread, fastest, bound, met}, "\t"))
+	}
+	fmt.Fprintln(w)
+	cells("WHAT", "MEASURED", "BEFORE", "MEDIAN WITHIN, QUARTILES", "FASTEST", "BOUND", "")
+	for _, row := range r.Rows {
+		before, spread, fastest, met := "", "", "", ""
+		if row.Before != nil {
+			before = format(row.Before.Value, row.Unit)
+		}
+		if s := row.Spread; s != nil {
+			spread = fmt.Sprintf("%.2f to %.2f, %.2f to %.2f", s.From, s.To, s.P25, s.P75)
+		}
+		if row.Fastest != 0 {
+			fastest = fmt.Sprintf("%.2f", row.Fastest)
+		}
+		if row.Met != nil {
+			met = map[bool]string{true: "met", false: "NOT MET"}[*row.Met]
+		}
+		cells(row.What, format(row.Value, row.Unit), before, spread, fastest, row.Bound, met)
+	}
+}
+
+// callLines returns a line for each system call of a warm run: those with the most beyond an empty
+// program's first, the scheduler's last.
 func (r *report) callLines() (lines []string) {
-	order := func(name string) int {
-		if slices.Contains(scheduling, name) {
+	rank := func(name string) int {
+		if slices.Contains(schedulerCalls, name) {
 			return 1
 		}
 		return -r.Beyond[name]
 	}
-	names := slices.SortedFunc(
-		maps.Keys(r.Calls),
-		func(a, b string) int { return cmp.Or(cmp.Compare(order(a), order(b)), cmp.Compare(a, b)) },
-	)
+	names := slices.SortedFunc(maps.Keys(r.Calls), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+	})
 	for _, name := range names {
 		line := fmt.Sprintf("%-18s %4d %+5d", name, r.Calls[name], r.Beyond[name])
 		if r.Beyond[name] > 0 {
@@ -212,7 +192,7 @@ func (r *report) callLines() (lines []string) {
 	return lines
 }
 
-// write keeps the report in a folder, for machines and as a picture.
+// write writes bench.json and bench.svg to a directory, which it makes if it is not there.
 func (r *report) write(dir string) error {
 	raw, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -221,59 +201,8 @@ func (r *report) write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	for name, content := range map[string][]byte{"bench.json": append(raw, '\n'), "bench.svg": r.picture()} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
-			return err
-		}
+	if err := os.WriteFile(filepath.Join(dir, "bench.json"), append(raw, '\n'), 0o644); err != nil {
+		return err
 	}
-	return nil
-}
-
-// machine says what everything ran on.
-func machine() string {
-	model, kernel := runtime.GOARCH, ""
-	if f, err := os.Open("/proc/cpuinfo"); err == nil {
-		defer f.Close()
-		for lines := bufio.NewScanner(f); lines.Scan(); {
-			if name, value, _ := strings.Cut(
-				lines.Text(),
-				":",
-			); strings.TrimSpace(
-				name,
-			) == "model name" {
-				model = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	if raw, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		kernel = strings.TrimSpace(string(raw))
-	}
-	return fmt.Sprintf("%d CPUs (%s), %s %s", runtime.NumCPU(), model, runtime.GOOS, kernel)
-}
-
-// load is how many processes wanted to run in the last minute, on average; "" where that is not
-// known.
-func load() string {
-	raw, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return ""
-	}
-	first, _, _ := strings.Cut(string(raw), " ")
-	return first
-}
-
-// built says what a program was built from.
-func built(program string) string {
-	info, err := buildinfo.ReadFile(program)
-	if err != nil {
-		return program
-	}
-	words := []string{info.Main.Path, info.Main.Version, info.GoVersion}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			words = append(words, s.Value[:min(12, len(s.Value))])
-		}
-	}
-	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), " ")
+	return os.WriteFile(filepath.Join(dir, "bench.svg"), r.picture(), 0o644)
 }

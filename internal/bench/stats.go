@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// spread is how values are spread: quartiles, and between which values the median of very many
-// would be, with a probability of 95 %.
+// A spread describes the distribution of samples. From and To are the 95 % confidence interval of
+// the median.
 type spread struct {
 	Median float64 `json:"median"`
 	Least  float64 `json:"least"`
@@ -17,10 +17,11 @@ type spread struct {
 	To     float64 `json:"to"`
 }
 
+// spreadOf describes the distribution of at least one value.
 func spreadOf(values []float64) spread {
 	v := slices.Sorted(slices.Values(values))
 	n := float64(len(v))
-	// The number of values below the true median is binomial.
+	// The number of samples below the true median is binomial.
 	half := 1.96 * math.Sqrt(n) / 2
 	at := func(i float64) float64 { return v[int(max(0, min(i, n-1)))] }
 	return spread{
@@ -33,7 +34,7 @@ func spreadOf(values []float64) spread {
 	}
 }
 
-// quantile is between the two sorted values that are nearest.
+// quantile interpolates between the two nearest values.
 func quantile(sorted []float64, q float64) float64 {
 	at := q * float64(len(sorted)-1)
 	low := int(at)
@@ -41,27 +42,23 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
 }
 
-// ms are the values of what was taken, in milliseconds.
-func ms(runs []taken, of func(taken) time.Duration) []float64 {
-	values := make([]float64, len(runs))
-	for i, t := range runs {
-		values[i] = float64(of(t)) / float64(time.Millisecond)
+// milliseconds returns durations in milliseconds.
+func milliseconds(durations []time.Duration) []float64 {
+	values := make([]float64, len(durations))
+	for i, d := range durations {
+		values[i] = float64(d) / float64(time.Millisecond)
 	}
 	return values
 }
 
-func wall(t taken) time.Duration { return t.wall }
-func cpu(t taken) time.Duration  { return t.cpu }
-
-// paired applies an operation to both contestants' times of each round.
-func paired(a, b *contestant, of func(a, b float64) float64) spread {
-	x, y := ms(a.runs, wall), ms(b.runs, wall)
-	values := make([]float64, len(x))
-	for i := range x {
-		values[i] = of(x[i], y[i])
+// pairwise applies f to the elements of a and b with the same index.
+func pairwise(a, b []float64, f func(a, b float64) float64) []float64 {
+	values := make([]float64, len(a))
+	for i := range a {
+		values[i] = f(a[i], b[i])
 	}
-	return spreadOf(values)
+	return values
 }
 
-func over(a, b float64) float64  { return a / b }
-func minus(a, b float64) float64 { return a - b }
+func quotient(a, b float64) float64   { return a / b }
+func difference(a, b float64) float64 { return a - b }

@@ -2,12 +2,11 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,8 +16,8 @@ import (
 
 // A trace is what strace saw of a run.
 type trace struct {
-	calls  map[string]int
-	opened []openedFile // in order
+	calls  map[string]int // by the name of the system call
+	opened []openedFile   // in the order of the calls
 }
 
 type openedFile struct {
@@ -28,18 +27,18 @@ type openedFile struct {
 }
 
 var (
-	callLine    = regexp.MustCompile(`^(\d+) +(\w+)\((.*)$`)
-	resumedLine = regexp.MustCompile(`^(\d+) +<\.\.\. (\w+) resumed>(.*)$`)
-	openedPath  = regexp.MustCompile(`"([^"]*)"`)
-	descriptor  = regexp.MustCompile(`^(\d+)`)
-	result      = regexp.MustCompile(`\) += (-?\d+)[^=]*$`)
+	callLine       = regexp.MustCompile(`^(\d+) +(\w+)\((.*)$`)
+	resumedLine    = regexp.MustCompile(`^(\d+) +<\.\.\. (\w+) resumed>(.*)$`)
+	pathArgument   = regexp.MustCompile(`"([^"]*)"`)
+	firstArgument  = regexp.MustCompile(`^(\d+)`)
+	returnedResult = regexp.MustCompile(`\) += (-?\d+)[^=]*$`)
 )
 
-// parseTrace reads what strace -f -s 0 writes.
+// parseTrace parses the output of strace -f -s 0.
 func parseTrace(r io.Reader) (trace, error) {
 	t := trace{calls: map[string]int{}}
-	files := map[string]int{} // by descriptor, the index in opened
-	begun := map[string]string{}
+	files := map[string]int{}         // descriptor: index in t.opened
+	unfinished := map[string]string{} // process ID: start of the arguments
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -48,133 +47,101 @@ func parseTrace(r io.Reader) (trace, error) {
 		if m := callLine.FindStringSubmatch(line); m != nil {
 			name, arguments = m[2], m[3]
 			t.calls[name]++
-			if before, unfinished := strings.CutSuffix(arguments, "<unfinished ...>"); unfinished {
-				begun[m[1]] = before
+			if start, ok := strings.CutSuffix(arguments, "<unfinished ...>"); ok {
+				unfinished[m[1]] = start
 				continue
 			}
 		} else if m := resumedLine.FindStringSubmatch(line); m != nil {
-			name, arguments = m[2], begun[m[1]]+m[3]
+			name, arguments = m[2], unfinished[m[1]]+m[3]
 		} else {
 			continue
 		}
-		ended := result.FindStringSubmatch(arguments)
-		if ended == nil {
+		result := returnedResult.FindStringSubmatch(arguments)
+		if result == nil {
 			continue
 		}
-		returned, _ := strconv.Atoi(ended[1]) // only rt_sigreturn gives more than an int has
+		returned, _ := strconv.Atoi(result[1]) // only rt_sigreturn's can exceed an int
 		switch name {
 		case "open", "openat":
-			path := openedPath.FindStringSubmatch(arguments)
+			path := pathArgument.FindStringSubmatch(arguments)
 			if path == nil {
-				return trace{}, fmt.Errorf("%q opens nothing", line)
+				return trace{}, fmt.Errorf("strace: no path in %q", line)
 			}
-			files[ended[1]] = len(t.opened)
+			files[result[1]] = len(t.opened)
 			t.opened = append(t.opened, openedFile{path: path[1], absent: returned < 0})
 		case "socket", "pipe2", "eventfd2", "epoll_create1":
-			delete(files, ended[1])
+			delete(files, result[1]) // the descriptor is reused for something else
 		case "read", "pread64":
-			if at, ok := files[descriptor.FindString(arguments)]; ok && returned > 0 {
-				t.opened[at].read += returned
+			i, ok := files[firstArgument.FindString(arguments)]
+			if ok && returned > 0 {
+				t.opened[i].read += returned
 			}
 		}
 	}
 	return t, lines.Err()
 }
 
-// trace runs c under strace.
-func (f *field) trace(c *contestant) (trace, error) {
-	if err := f.prepare(c); err != nil {
-		return trace{}, err
+// sampleTrace runs c under strace. It keeps the fewest calls of each kind that any run made.
+func (r *runner) sampleTrace(c *contestant) error {
+	if err := r.prepare(c); err != nil {
+		return err
 	}
-	file := filepath.Join(f.dir, "strace")
-	words, env := f.command(c)
-	strace := exec.Command(
-		"strace",
-		slices.Concat([]string{"-f", "-s", "0", "-o", file, "--"}, words)...)
-	strace.Env = env
+	output := filepath.Join(r.dir, "strace")
+	strace := r.command(c, "strace", "-f", "-s", "0", "-o", output, "--")
 	if out, err := strace.CombinedOutput(); err != nil {
-		return trace{}, fmt.Errorf("strace: %w\n%s", err, out)
+		return fmt.Errorf("%s: strace: %w\n%s", c.name, err, out)
 	}
-	raw, err := os.ReadFile(file)
+	file, err := os.Open(output)
 	if err != nil {
-		return trace{}, err
+		return err
 	}
-	return parseTrace(bytes.NewReader(raw))
-}
-
-// fewest traces c several times and takes the fewest calls of each kind: the rest is chance, as
-// Go's scheduler would have it.
-func (f *field) fewest(c *contestant) (trace, error) {
-	best, err := f.trace(c)
-	for range 4 {
-		if err != nil {
-			return trace{}, err
-		}
-		var t trace
-		t, err = f.trace(c)
-		maps.DeleteFunc(best.calls, func(name string, _ int) bool { return t.calls[name] == 0 })
-		for name := range best.calls {
-			best.calls[name] = min(best.calls[name], t.calls[name])
-		}
+	defer file.Close()
+	t, err := parseTrace(file)
+	if err != nil {
+		return err
 	}
-	return best, err
-}
-
-// scheduling are the calls of Go's scheduler and of its threads, as many as chance will have.
-var scheduling = []string{
-	"nanosleep",
-	"futex",
-	"sched_yield",
-	"tgkill",
-	"getpid",
-	"rt_sigreturn",
-	"epoll_pwait",
-	"restart_syscall",
-	"clone",
-	"clone3",
-	"gettid",
-	"sigaltstack",
-	"rt_sigprocmask",
-	"sched_getaffinity",
-}
-
-// number is how many calls there were, but for those.
-func (t trace) number() (n int) {
-	for name, calls := range t.calls {
-		if !slices.Contains(scheduling, name) {
-			n += calls
-		}
+	if c.trace.calls == nil {
+		c.trace, c.rootFiles = t, t.rootFiles(r.entra.CAFile)
+		return nil
 	}
-	return n
+	maps.DeleteFunc(c.trace.calls, func(name string, _ int) bool { return t.calls[name] == 0 })
+	for name := range c.trace.calls {
+		c.trace.calls[name] = min(c.trace.calls[name], t.calls[name])
+	}
+	return nil
 }
 
-// beyond are the calls that t has and other has not, by name.
+// number returns how many system calls there were, without the scheduler's.
+func (t trace) number() int { return sum(t.beyond(trace{})) }
+
+// beyond returns how many more system calls t has than other, by name, without the scheduler's.
+// Calls of which t has no more are left out.
 func (t trace) beyond(other trace) map[string]int {
 	more := map[string]int{}
 	for name, n := range t.calls {
-		if n > other.calls[name] && !slices.Contains(scheduling, name) {
+		if n > other.calls[name] && !slices.Contains(schedulerCalls, name) {
 			more[name] = n - other.calls[name]
 		}
 	}
 	return more
 }
 
-// without are those of some calls that have no reason.
-func without(beyond map[string]int, reasons map[string]string) map[string]int {
-	unexplained := maps.Clone(beyond)
-	maps.DeleteFunc(unexplained, func(name string, _ int) bool { return reasons[name] != "" })
-	return unexplained
+// unexplained returns those of the calls that have no reason.
+func unexplained(calls map[string]int, reasons map[string]string) map[string]int {
+	rest := maps.Clone(calls)
+	maps.DeleteFunc(rest, func(name string, _ int) bool { return reasons[name] != "" })
+	return rest
 }
 
-// added are how many calls those are.
-func added(beyond map[string]int) (n int) {
-	for _, calls := range beyond {
-		n += calls
+// sum returns the number of calls of all names.
+func sum(calls map[string]int) (total int) {
+	for _, n := range calls {
+		total += n
 	}
-	return n
+	return total
 }
 
-// bytes is how many were read from files.
+// bytes returns how many bytes were read from files.
 func (t trace) bytes() (n int) {
 	for _, file := range t.opened {
 		n += file.read
@@ -182,94 +149,57 @@ func (t trace) bytes() (n int) {
 	return n
 }
 
-// files are those that were opened, how much was read of them, and what for.
-func (t trace) files(why func(path string) string) (all []string, unexplained int) {
+// files returns a line for each file that was opened: its path, how much of it was read, and the
+// reason. A file of which reasonFor returns "" counts as unexplained.
+func (t trace) files(reasonFor func(path string) string) (lines []string, unexplained int) {
 	for _, file := range t.opened {
 		size := fmt.Sprintf("%d bytes", file.read)
 		if file.absent {
 			size = "absent"
 		}
-		reason := why(file.path)
+		reason := reasonFor(file.path)
 		if reason == "" {
 			reason = "?"
 			unexplained++
 		}
-		all = append(all, fmt.Sprintf("%s (%s): %s", file.path, size, reason))
+		lines = append(lines, fmt.Sprintf("%s (%s): %s", file.path, size, reason))
 	}
-	return all, unexplained
+	return lines, unexplained
 }
 
-// rootFolders are where Go looks for the system's root certificates on Linux.
-var rootFolders = []string{"/etc/ssl/", "/etc/pki/", "/etc/openssl/"}
+// systemRoots are where Go looks for the system's root certificates on Linux.
+var systemRoots = []string{"/etc/ssl/", "/etc/pki/", "/etc/openssl/"}
 
-// roots counts the files with root certificates that were opened: the one that $SSL_CERT_FILE
+// rootFiles counts the files with root certificates that were opened: the one that $SSL_CERT_FILE
 // names, and the system's.
-func (t trace) roots(named string) (n int) {
+func (t trace) rootFiles(sslCertFile string) (n int) {
 	for _, file := range t.opened {
-		if !file.absent &&
-			(file.path == named || slices.ContainsFunc(rootFolders, func(folder string) bool { return strings.HasPrefix(file.path, folder) })) {
+		isSystems := slices.ContainsFunc(systemRoots, func(dir string) bool {
+			return strings.HasPrefix(file.path, dir)
+		})
+		if !file.absent && (isSystems || file.path == sslCertFile) {
 			n++
 		}
 	}
 	return n
 }
 
-// memory returns the peak memory of c in MB and its minor page faults, in thirty runs.
-func (f *field) memory(launch string, c *contestant) (peak, faults spread, err error) {
-	var megabytes, pages []float64
-	for range 30 {
-		kib, n, err := f.launch(launch, c)
-		if err != nil {
-			return spread{}, spread{}, fmt.Errorf(
-				"%s, to see how much memory it takes: %w",
-				c.name,
-				err,
-			)
-		}
-		megabytes, pages = append(megabytes, kib*1024/1e6), append(pages, n)
-	}
-	return spreadOf(megabytes), spreadOf(pages), nil
-}
+var instructionsLine = regexp.MustCompile(`Collected : (\d+)`)
 
-func (f *field) launch(launch string, c *contestant) (kib, pages float64, err error) {
-	if err := f.prepare(c); err != nil {
-		return 0, 0, err
-	}
-	read, write, err := os.Pipe()
-	if err != nil {
-		return 0, 0, err
-	}
-	defer read.Close()
-	words, env := f.command(c)
-	cmd := exec.Command(launch, words...)
-	cmd.Env, cmd.ExtraFiles = env, []*os.File{write}
-	err = cmd.Run()
-	write.Close()
-	if err == nil {
-		_, err = fmt.Fscan(read, &kib, &pages)
-	}
-	return kib, pages, err
-}
-
-var collected = regexp.MustCompile(`Collected : (\d+)`)
-
-// instructions is how many c executes as valgrind counts them, in millions: they hardly differ from
-// run to run. 0: valgrind did not survive, which happens with Go programs.
-func (f *field) instructions(c *contestant) (millions float64, err error) {
-	words, env := f.command(c)
+// sampleInstructions has valgrind count the instructions of c. Valgrind sometimes crashes while it
+// runs a Go program: after ten attempts there is no count.
+func (r *runner) sampleInstructions(c *contestant) error {
+	c.instructions = math.NaN()
 	for range 10 {
-		if err := f.prepare(c); err != nil {
-			return 0, err
+		if err := r.prepare(c); err != nil {
+			return err
 		}
-		valgrind := exec.Command(
-			"valgrind",
-			slices.Concat([]string{"--tool=callgrind", "--callgrind-out-file=/dev/null"}, words)...)
-		valgrind.Env = env
+		valgrind := r.command(c, "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
 		out, err := valgrind.CombinedOutput()
-		if m := collected.FindSubmatch(out); err == nil && m != nil {
-			n, err := strconv.ParseFloat(string(m[1]), 64)
-			return n / 1e6, err
+		if line := instructionsLine.FindSubmatch(out); err == nil && line != nil {
+			c.instructions, err = strconv.ParseFloat(string(line[1]), 64)
+			return err
 		}
 	}
-	return 0, nil
+	return nil
 }

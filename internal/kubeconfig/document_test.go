@@ -94,8 +94,8 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// ambiguousStrings are strings that some reader of YAML or JSON takes for something else or refuses,
-// unless they are quoted and escaped.
+// ambiguousStrings are strings that some reader of YAML or JSON takes for something else or
+// refuses, unless they are quoted and escaped.
 var ambiguousStrings = []string{
 	"", " ", "yes", "No", "on", "y", "null", "~", "true", "1", "0x1f", "0o7", "1_000", "1e3", ".inf", "12:30:45", "2001-01-01", "<<", "=", "-", "- a", "a: b", "a #b", "#", "?", "*a",
 	"&a", "!a", "%a", "@a", "`a", "{a}", "[a]", "'", `"`, `\`, `\n`, "a\nb", "a\n", "\na", "\ta", "a\r\nb", "é", "\x7f", "\u0085", "\u0090", "\u2028", "\ufeff", "\ufffd", "😀", "<&>", "---", "...", "a,b",

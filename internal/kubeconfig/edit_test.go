@@ -14,8 +14,8 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-// withExecCase is a file of testdata/withexec: a comment, want.json, optionally user (by default the
-// first one), before, and after or error. UPDATE=1 rewrites the last part.
+// withExecCase is a file of testdata/withexec: a comment, want.json, optionally user (by default
+// the first one), before, and after or error. UPDATE=1 rewrites the last part.
 type withExecCase struct {
 	path, user           string
 	want                 Exec

@@ -1,4 +1,4 @@
-// Empty does nothing. What it takes, every Go program takes.
+// Empty does nothing. Every Go program takes at least what it takes.
 package main
 
 func main() {}

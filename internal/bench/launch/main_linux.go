@@ -1,6 +1,8 @@
-// Launch runs a program and writes on descriptor 3 how much memory it had at its peak, in KiB, and
-// how many pages it was given without reading a disk. Linux counts what the starting process had as
-// the started one's, so that must be small.
+// Launch runs a program and writes two numbers to file descriptor 3: the program's peak memory in
+// KiB, and its minor page faults, those served without reading a disk.
+//
+// Linux counts the memory of the process that starts another one as the other one's until exec. So
+// the starting process must be small, and bench does not start the program itself.
 package main
 
 import (
@@ -10,15 +12,12 @@ import (
 )
 
 func main() {
-	p, err := os.StartProcess(
-		os.Args[1],
-		os.Args[1:],
-		&os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}},
-	)
+	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
+	process, err := os.StartProcess(os.Args[1], os.Args[1:], &os.ProcAttr{Files: files})
 	if err != nil {
 		panic(err)
 	}
-	state, err := p.Wait()
+	state, err := process.Wait()
 	if err != nil {
 		panic(err)
 	}
