@@ -90,20 +90,14 @@ func (r Request) missingFlagError(m Method, flags []string) error {
 		"login %s needs --%s; none of these is set: %s",
 		m.Name, strings.Join(flags, " or --"), list,
 	)
-	if r.From["login"] == fromDefault && m.Detect == nil {
-		if undetected := firstDetectable().NotDetected; undetected.Text != "" {
-			return &UsageError{
-				Text: undetected.Text + " " + m.Name + ": " + text,
-				Hint: undetected.Hint,
-			}
+	if detectable, ok := detectableMethod(); ok && r.From["login"] == fromDefault && m.Detect == nil {
+		return &UsageError{
+			Text: detectable.NotDetected.Text + " " + m.Name + ": " + text,
+			Hint: detectable.NotDetected.Hint,
 		}
 	}
 	return &UsageError{Text: text, Hint: m.MissingHint}
 }
-
-// sharedTenants are the names that stand for many tenants. Entra ID finds the tenant by the account
-// that signs in.
-var sharedTenants = []string{"common", "organizations", "consumers"}
 
 // checkIDs validates the tenant, client and server IDs.
 func (r Request) checkIDs(m Method) error {

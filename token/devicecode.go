@@ -21,7 +21,7 @@ var deviceCode = Method{
 	Optional:      slices.Concat(entraFlags, []string{"legacy"}),
 	MissingHint:   "for AKS the client ID is " + PublicClientID + " and the tenant the cluster's",
 	Interactive:   true,
-	SharedTenants: []string{"common", "organizations", "consumers"},
+	SharedTenants: sharedTenants,
 	SealedWith:    "a key of the user's own; the refresh token likewise",
 	Stanza: Stanza{
 		Flags:     slices.Concat(accountFlags, []string{"legacy"}),
