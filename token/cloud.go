@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	_ "github.com/Azure/azure-sdk-for-go/sdk/azcore/arm/runtime" // adds ResourceManager to clouds
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/akslogin/akslogin/token/internal/redact"
 )

@@ -116,7 +116,7 @@ func (e *federatedFileError) hint() string {
 		return `in a pod, the Azure workload identity webhook mounts it if the pod was created with the label azure.workload.identity/use: "true" ; other pods must be recreated. ` +
 			"On Astro, authorize the Deployment's workload identity. Elsewhere name the file with --federated-token-file"
 	case errors.Is(e.err, fs.ErrPermission):
-		return "permission denied: this user has to be able to read it; in a pod, set securityContext.fsGroup"
+		return "this user has to be able to read it: in a pod, set securityContext.fsGroup"
 	case errors.As(e.err, new(syscall.Errno)):
 		return "the system cannot read the file: see what is mounted at that path, and what the machine lacks; a pod that is recreated gets a new mount"
 	}

@@ -36,8 +36,8 @@ var managedIdentity = Method{
 
 // Variables of the metadata services.
 var (
-	// metadataEndpointVariables name the service's address. MSAL uses the first and the last two to
-	// choose a service other than IMDS; Azure's SDKs in other languages use the others for IMDS.
+	// metadataEndpointVariables name the service's address. MSAL chooses a service other than IMDS
+	// by the last three. The first is read by Azure's SDKs in other languages, for IMDS.
 	metadataEndpointVariables = []string{
 		imdsHostVariable,
 		"IMDS_ENDPOINT",
