@@ -46,7 +46,7 @@ func openAzureDeveloperCLI(r Request, opts Options, _ entra.Client) (Login, erro
 			"audience=" + r.audience(),
 			"home=" + azdDir,
 			"state=" + before,
-			"subscription=" + opts.Getenv("AZURE_SUBSCRIPTION_ID"), // azd derives the tenant from it
+			"subscription=" + opts.Getenv("AZURE_SUBSCRIPTION_ID"), // azd finds the tenant by it
 			"cloud=" + opts.Getenv(azCloudVariable),
 			"machine=" + machineID(),
 		},

@@ -90,7 +90,8 @@ func (r Request) missingFlagError(m Method, flags []string) error {
 		"login %s needs --%s; none of these is set: %s",
 		m.Name, strings.Join(flags, " or --"), list,
 	)
-	if detectable, ok := detectableMethod(); ok && r.From["login"] == fromDefault && m.Detect == nil {
+	isFallback := r.From["login"] == fromDefault && m.Detect == nil
+	if detectable, ok := detectableMethod(); ok && isFallback {
 		return &UsageError{
 			Text: detectable.NotDetected.Text + " " + m.Name + ": " + text,
 			Hint: detectable.NotDetected.Hint,

@@ -128,7 +128,8 @@ func (r Request) ForResourceManager() (_ Request, endpoint string, err error) {
 	if !known {
 		return r, "", usageErrorf(
 			"authority host %q%s is none of %s: where Azure Resource Manager is in that cloud is not known",
-			redact.URL(authority), r.sourceNote("authority-host"), strings.Join(EnvironmentNames(), ", "),
+			redact.URL(authority), r.sourceNote("authority-host"),
+			strings.Join(EnvironmentNames(), ", "),
 		)
 	}
 	manager := e.Services[cloud.ResourceManager]

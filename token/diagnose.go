@@ -202,7 +202,8 @@ func (d *Diagnosis) accessTokenFinding(tok Token) Finding {
 			"put it into fewer than 200 groups, or bind roles to its oid"},
 	} {
 		if problem.found {
-			found.Status, found.Text, found.Todo = StatusWarning, problem.text+": "+found.Text, problem.todo
+			found.Status, found.Todo = StatusWarning, problem.todo
+			found.Text = problem.text + ": " + found.Text
 			break
 		}
 	}

@@ -58,10 +58,11 @@ func (d *Diagnosis) CheckNetwork(ctx context.Context) []Finding {
 		return nil
 	}
 	tenant := cmp.Or(d.request.TenantID, "common")
-	address := d.client.Authority + strings.ToLower(tenant) + "/v2.0/.well-known/openid-configuration"
-	if strings.EqualFold(tenant, "adfs") {
-		address = d.client.Authority + "adfs/.well-known/openid-configuration"
+	path := strings.ToLower(tenant)
+	if path != "adfs" {
+		path += "/v2.0"
 	}
+	address := d.client.Authority + path + "/.well-known/openid-configuration"
 	ctx, cancel := context.WithTimeout(ctx, entra.RequestTimeout)
 	defer cancel()
 	ctx, trace := withConnectionTrace(ctx)

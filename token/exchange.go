@@ -32,8 +32,12 @@ func exchange(
 		"login", r.Login, "authority", client.Authority, "tenant", r.TenantID,
 		"client", r.ClientID, "audience", r.audience())
 	tok, err := requestToken(ctx, r, opts, login, client)
-	for try := 1; try < federatedCredentialTries && hasAADSTS(err, codesNoFederatedCredential...); try++ {
-		opts.Log.Debug("no matching federated credential; that may be temporary, trying again", "error", err)
+	for try := 1; try < federatedCredentialTries; try++ {
+		if !hasAADSTS(err, codesNoFederatedCredential...) {
+			break
+		}
+		const message = "no matching federated credential; that may be temporary, trying again"
+		opts.Log.Debug(message, "error", err)
 		if !sleepWithJitter(ctx, time.Duration(try)*4*opts.RetryDelay) {
 			break
 		}
@@ -54,7 +58,11 @@ func requestToken(
 	login Login,
 	client entra.Client,
 ) (Token, error) {
-	a := attempt{Options: opts, Client: client, clientOptions: client.ClientOptions(ctx, r.TenantID)}
+	a := attempt{
+		Options:       opts,
+		Client:        client,
+		clientOptions: client.ClientOptions(ctx, r.TenantID),
+	}
 	if r.PoPEnabled {
 		var err error
 		if a.proofKey, err = newProofKey(); err != nil {

@@ -63,14 +63,16 @@ func (m Method) get(ctx context.Context, r Request, opts Options) (Token, error)
 				return exchange(ctx, r, opts, login, client)
 			},
 			inputsChanged: login.InputsChanged,
-			replayRefusal: func(f *failure) error { return replayRefusal(f, r, opts, login, client) },
+			replayRefusal: func(f *failure) error {
+				return replayRefusal(f, r, opts, login, client)
+			},
 		}
 		tok, err := source.token(ctx)
-		// A rotated federated token is another secret, which opens another entry of the store: start
-		// again.
+		// A rotated federated token is another secret, which opens another entry of the store:
+		// start again.
 		if first && hasAADSTS(err, entra.CodeAssertionExpired) &&
 			login.Rotated != nil && login.Rotated() {
-			opts.Log.Debug("the federated token was replaced meanwhile, trying again with the new one")
+			opts.Log.Debug("the federated token was replaced, trying again with the new one")
 			continue
 		}
 		return tok, err

@@ -38,7 +38,8 @@ func (e *exchangeError) hint() string {
 		return realmHint(realm)
 	case errors.As(e.err, &op) && op.Op == "listen":
 		return "another program has the port: name another one with --redirect-url, or leave that out for any free port"
-	case m.Interactive && e.hintValues["server"] == "": // no request was pending: the person did not finish
+	case m.Interactive && e.hintValues["server"] == "":
+		// No server was waited for, so the person did not finish.
 		return "the sign-in was not finished: run the command again, and finish it in the browser; --timeout gives more time"
 	case timedOut && e.hintValues["tool"] != "":
 		return expandHint("{tool} did not answer in time: run it by hand and see what it says; --timeout gives it more time", e.hintValues)
@@ -55,15 +56,17 @@ func (e *exchangeError) refusalHint(m Method, refusal *Refusal) string {
 	hint := cmp.Or(m.Hints[refusal.AADSTS], aadstsHints[refusal.AADSTS])
 	switch {
 	case m.Hints[refusal.AADSTS] != "":
-	case refusal.AADSTS == 0 && m.FallbackHint != "" && !entra.IsTransientStatus(refusal.HTTPStatus):
+	case m.FallbackHint != "" && refusal.AADSTS == 0 &&
+		!entra.IsTransientStatus(refusal.HTTPStatus):
 		hint = m.FallbackHint
 	case slices.Contains(codesNoFederatedCredential, refusal.AADSTS) && values["otherHint"] != "":
 		hint = values["otherHint"]
-	case refusal.AADSTS == entra.CodeAssertionExpired && values["expires"] > values["now"]: // both RFC 3339 in UTC
+	case refusal.AADSTS == entra.CodeAssertionExpired && values["expires"] > values["now"]:
+		// Both times are RFC 3339 in UTC, so that they compare as strings.
 		hint = "the federated token from {source} is valid until {expires} (it is {now}): this machine's clock or its issuer's is wrong"
 	case hint != "":
 	case refusal.HTTPStatus == 429 && refusal.RetryAfter > 0:
-		hint = fmt.Sprintf("{server} asks for no more requests for %s: ", refusal.RetryAfter) + throttledHint
+		hint = "{server} asks for no more requests for " + refusal.RetryAfter.String() + ": " + throttledHint
 	case refusal.HTTPStatus == 429:
 		hint = throttledHint
 	case refusal.HTTPStatus >= 500:
@@ -117,7 +120,8 @@ func causeHint(err error, values map[string]string) string {
 		hint = "see what answers at {server} : a proxy's or firewall's page, or a wrong address"
 	case values["discoveryHost"] != "":
 		hint = "Microsoft is asked whether it knows {authority}, at {server}, which cannot be reached: if it is a private cloud's authority and you trust it, give --disable-instance-discovery"
-	case err != nil && strings.Contains(err.Error(), "protocol version"): // crypto/tls has no type for it
+	case err != nil && strings.Contains(err.Error(), "protocol version"):
+		// crypto/tls has no type for this error.
 		hint = "{server} , or a proxy that opens TLS on the way, has to speak TLS 1.2 or newer"
 	case errors.As(err, &dns):
 		hint = "the name of {server} has to be resolvable from here{via}"
@@ -154,7 +158,8 @@ func proxyHint(e *entra.ProxyError) string {
 // signInHint returns the command with which a person can sign in.
 func signInHint(r Request) string {
 	command := "akslogin get-token --login " + r.Login
-	for _, flag := range []string{"client-id", "tenant-id", "environment", "authority-host", "login-hint"} {
+	shown := []string{"client-id", "tenant-id", "environment", "authority-host", "login-hint"}
+	for _, flag := range shown {
 		if value := r.flagValue(flag); value != "" && r.From[flag] != fromDefault {
 			command += fmt.Sprintf(" --%s %v", flag, value)
 		}

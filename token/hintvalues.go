@@ -45,7 +45,8 @@ func hintValues(r Request, opts Options, login Login, client entra.Client) map[s
 		values["authority"] = client.Authority
 	}
 	if client.TokenProxy.URL != nil {
-		values["proxy"] = redact.URL(client.TokenProxy.URL.String()) + " ($" + tokenProxyVariable + ")"
+		address := redact.URL(client.TokenProxy.URL.String())
+		values["proxy"] = address + " ($" + tokenProxyVariable + ")"
 		values["authority"] = values["proxy"]
 	}
 	if !client.SkipDiscovery && !r.DisableInstanceDiscovery &&

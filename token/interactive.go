@@ -106,7 +106,8 @@ func (a attempt) openSignInPage(address string) error {
 		return nil
 	}
 	browser.Stdout, browser.Stderr = io.Discard, io.Discard // stdout is for the credential
-	go func() {                                             // some browsers block until they are closed
+	// In the background, because some browsers block until they are closed.
+	go func() {
 		if err := browser.OpenURL(address); err != nil {
 			a.Log.Debug("no browser could be opened", "error", err)
 		}

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/windows/registry"
 )
 
-// machineID identifies this machine by its host name and by the ID that Windows creates anew when an
-// image is prepared for another machine.
+// machineID identifies this machine by its host name and by the ID that Windows creates anew when
+// an image is prepared for another machine.
 func machineID() string {
 	name, _ := os.Hostname()
 	key, err := registry.OpenKey(

@@ -15,14 +15,19 @@ type Method struct {
 	Name  string
 	About string // what the login authenticates with, in a few words
 
-	Required      []string // flags that must be set; of "a|b" one is enough
-	Optional      []string // other flags that the method reads
-	IdentityFlags []string // flags that identify the login itself: az's public client ID does not count for them
-	SharedTenants []string // names of many tenants that the method accepts, of "common", "organizations" and "consumers"
-	Interactive   bool     // a person has to sign in
+	Required    []string // flags that must be set; of "a|b" one is enough
+	Optional    []string // other flags that the method reads
+	Interactive bool     // a person has to sign in
 
-	MissingHint  string         // hint for a missing Required flag; may be ""
-	FallbackHint string         // hint for a failure without a better one; may be "" and have placeholders
+	// IdentityFlags identify the login itself. Az's public client ID does not count for them.
+	IdentityFlags []string
+
+	// SharedTenants are the names of many tenants that the method accepts in place of a tenant, of
+	// "common", "organizations" and "consumers".
+	SharedTenants []string
+
+	MissingHint  string         // hint for a missing Required flag
+	FallbackHint string         // hint for a failure without a better one; with placeholders
 	Hints        map[int]string // hints by AADSTS code that replace the general ones
 
 	SealedWith string // for people: the key that seals stored tokens

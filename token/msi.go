@@ -12,8 +12,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// managedIdentity gets tokens from the virtual machine's metadata service (IMDS), or from that of an
-// Azure service such as App Service, Container Apps or Azure Arc.
+// managedIdentity gets tokens from the virtual machine's metadata service (IMDS), or from that of
+// an Azure service such as App Service, Container Apps or Azure Arc.
 // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
 var managedIdentity = Method{
 	Name:          "msi",
@@ -84,7 +84,7 @@ func openManagedIdentity(r Request, opts Options, _ entra.Client) (Login, error)
 		return Login{}, err
 	}
 	identity, id := r.managedIdentityID()
-	// The machine counts: an image may contain the key and the cache, which must not work elsewhere.
+	// The machine counts: an image may contain key and cache, which must not work elsewhere.
 	inputs := []string{
 		"method=" + r.Login,
 		"identity=" + identity,
@@ -97,7 +97,8 @@ func openManagedIdentity(r Request, opts Options, _ entra.Client) (Login, error)
 		if value == "" {
 			continue
 		}
-		sum := sha256.Sum256([]byte(value)) // an address may hold a password, and inputs are readable
+		// The value is hashed, because an address may hold a password and inputs are not secret.
+		sum := sha256.Sum256([]byte(value))
 		inputs = append(inputs, name+"="+hex.EncodeToString(sum[:8]))
 		if slices.Contains(metadataEndpointVariables, name) {
 			service = redact.URL(value)

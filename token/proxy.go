@@ -59,7 +59,11 @@ func readTokenProxy(r Request, getenv func(string) string) (entra.TokenProxy, er
 			"--azure-token-proxy=on needs $%s, and it is not set", tokenProxyVariable,
 		)
 	case address == "":
-		for _, name := range []string{tokenProxySNIVariable, tokenProxyCAFileVariable, tokenProxyCADataVariable} {
+		for _, name := range []string{
+			tokenProxySNIVariable,
+			tokenProxyCAFileVariable,
+			tokenProxyCADataVariable,
+		} {
 			if getenv(name) != "" {
 				return none, usageErrorf(
 					"$%s is set, but not $%s that it belongs to (--azure-token-proxy=off ignores both)",

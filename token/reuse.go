@@ -34,7 +34,7 @@ type cacheRecord struct {
 // failure is an exchange that did not yield a token.
 type failure struct {
 	At         time.Time         `json:"at"`
-	RouteHash  string            `json:"route"`             // the failure says nothing about other routes
+	RouteHash  string            `json:"route"`             // see routeHash
 	Refusal    *Refusal          `json:"refusal,omitempty"` // nil if a retry may succeed
 	HintValues map[string]string `json:"facts,omitempty"`
 }
@@ -109,10 +109,12 @@ func (s *reuseTokenSource) refresh(
 	now := s.Now()
 	timedOut := errors.Is(lockErr, context.DeadlineExceeded)
 	switch {
-	case cached.arrivedSince(start, now), cached.Token.fresh(now) && !cached.Token.needsRefresh(now):
+	case cached.arrivedSince(start, now),
+		cached.Token.fresh(now) && !cached.Token.needsRefresh(now):
 		return s.serve(cached.Token, "another process has just asked; its token is served")
 	case cached.inBackoff(now, s.routeHash):
-		return s.serve(cached.Token, "another process could not renew just now; the cached token is served")
+		const reason = "another process could not renew just now; the cached token is served"
+		return s.serve(cached.Token, reason)
 	case lockErr != nil && cached.Token.fresh(now),
 		timedOut && cached.Token.validFor(2*refreshBackoff, now):
 		s.Log.Debug("the token is not renewed here", "reason", lockErr)
@@ -195,8 +197,8 @@ func (r cacheRecord) inBackoff(now time.Time, routeHash string) bool {
 	return age >= 0 && age < refreshBackoff
 }
 
-// isFinalFor reports whether the failure is a permanent refusal that arrived after start by the same
-// route. f may be nil.
+// isFinalFor reports whether the failure is a permanent refusal that arrived after start by the
+// same route. f may be nil.
 func (f *failure) isFinalFor(start, now time.Time, routeHash string) bool {
 	return f != nil && f.Refusal != nil && f.RouteHash == routeHash &&
 		f.At.After(start) && !f.At.After(now)
@@ -257,21 +259,31 @@ func (s *reuseTokenSource) reload(cached cacheRecord) cacheRecord {
 	return current
 }
 
-// routeHash returns a hash of everything besides Login.Inputs that decides how an exchange ends:
-// proxies, CA certificates and discovery. It is a hash because a proxy's address may hold a
-// password.
+// routeVariables decide by which route Entra ID is reached, and whose certificates are trusted.
+var routeVariables = []string{
+	"HTTPS_PROXY",
+	"https_proxy",
+	"NO_PROXY",
+	"no_proxy",
+	"SSL_CERT_FILE",
+	"SSL_CERT_DIR",
+}
+
+// routeHash returns a hash of everything besides Login.Inputs that decides how an exchange ends. A
+// failure by one route says nothing about other routes. It is a hash because a proxy's address may
+// hold a password.
 func routeHash(r Request, opts Options) string {
 	h := sha256.New()
-	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
+	for _, name := range routeVariables {
 		h.Write([]byte(name + "=" + opts.Getenv(name) + "\n"))
 	}
 	h.Write([]byte(strconv.FormatBool(r.DisableInstanceDiscovery)))
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// replayRefusal returns another process's refusal as an error for this request. What hints say about
-// the federated token and the server comes from the other process, the sources of values from this
-// one.
+// replayRefusal returns another process's refusal as an error for this request. What hints say
+// about the federated token and the server comes from the other process, the sources of values from
+// this one.
 func replayRefusal(
 	f *failure,
 	r Request,

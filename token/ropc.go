@@ -22,7 +22,11 @@ var usernamePassword = Method{
 	SharedTenants: []string{"organizations"},
 	SealedWith:    "the password and a key of the user's own",
 	Stanza: Stanza{
-		Flags:     slices.Concat(accountFlags, []string{"username", "password", "legacy"}, popFlags),
+		Flags: slices.Concat(
+			accountFlags,
+			[]string{"username", "password", "legacy"},
+			popFlags,
+		),
 		Inherited: slices.Concat(accountFlags, []string{"legacy"}, popFlags),
 		Required:  identityFlags,
 	},

@@ -18,8 +18,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// refreshTokenLifetime is how long Entra ID accepts an unused refresh token. Every use returns a new
-// one.
+// refreshTokenLifetime is how long Entra ID accepts an unused refresh token. Every use returns a
+// new one.
 // https://learn.microsoft.com/entra/identity-platform/refresh-tokens#token-lifetime
 const refreshTokenLifetime = 90 * 24 * time.Hour
 
@@ -68,11 +68,7 @@ func userLogin(
 		Inputs: inputs,
 		NewCredential: func(a attempt) (azcore.TokenCredential, error) {
 			signIn := &signInCache{Options: opts, store: opts.openStore(key, signInInputs)}
-			return credentialFunc(
-				func(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
-					return signIn.token(ctx, r, a, o.Scopes, ask)
-				},
-			), nil
+			return signIn.credential(r, a, ask), nil
 		},
 		PromptInProgress: func(ctx context.Context) bool {
 			store := opts.openStore(key, signInInputs)
@@ -99,6 +95,14 @@ type signInCache struct {
 	lastRead []byte // what the store held when it was last read
 }
 
+func (s *signInCache) credential(r Request, a attempt, ask askFunc) azcore.TokenCredential {
+	return credentialFunc(
+		func(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+			return s.token(ctx, r, a, o.Scopes, ask)
+		},
+	)
+}
+
 // token requests a token with the stored sign-in, or else asks a person to sign in. Meanwhile
 // another process that needs the same sign-in, for whatever audience, waits and then uses it.
 func (s *signInCache) token(
@@ -116,7 +120,7 @@ func (s *signInCache) token(
 		return azcore.AccessToken{}, &signInNeededError{refused: refused}
 	}
 	if s.store != nil {
-		deadline, _ := ctx.Deadline() // without a deadline this is the past, and nothing is waited for
+		deadline, _ := ctx.Deadline() // in the past if there is none: then there is no wait
 		unlock, err := a.lockWithNotice(func() (func(), error) {
 			return s.store.lock(ctx, true, max(time.Until(deadline), 0))
 		})
@@ -145,8 +149,8 @@ func (s *signInCache) token(
 // errNoSignIn means that there is no usable sign-in in the store.
 var errNoSignIn = errors.New("nobody has signed in")
 
-// silent requests a token with the stored refresh token. It returns errNoSignIn if there is none, or
-// if Entra ID refused it; then refused is that refusal.
+// silent requests a token with the stored refresh token. It returns errNoSignIn if there is none,
+// or if Entra ID refused it; then refused is that refusal.
 func (s *signInCache) silent(
 	ctx context.Context,
 	r Request,

@@ -21,10 +21,14 @@ import (
 // servicePrincipal logs in as an application, with its secret or certificate.
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
 var servicePrincipal = Method{
-	Name:          "spn",
-	About:         "an application's secret or certificate",
-	Required:      []string{"client-id", "tenant-id", "client-secret|client-certificate"},
-	Optional:      slices.Concat(entraFlags, []string{"client-certificate-password", "legacy"}, popFlags),
+	Name:     "spn",
+	About:    "an application's secret or certificate",
+	Required: []string{"client-id", "tenant-id", "client-secret|client-certificate"},
+	Optional: slices.Concat(
+		entraFlags,
+		[]string{"client-certificate-password", "legacy"},
+		popFlags,
+	),
 	IdentityFlags: []string{"client-id"},
 	MissingHint:   "an application's IDs are in its registration in the tenant; only its creator has its secret or certificate",
 	Hints: map[int]string{
@@ -36,7 +40,12 @@ var servicePrincipal = Method{
 	Stanza: Stanza{
 		Flags: slices.Concat(
 			accountFlags,
-			[]string{"client-secret", "client-certificate", "client-certificate-password", "legacy"},
+			[]string{
+				"client-secret",
+				"client-certificate",
+				"client-certificate-password",
+				"legacy",
+			},
 			popFlags,
 		),
 		Inherited: slices.Concat(accountFlags, []string{"legacy"}, popFlags),
@@ -85,9 +94,8 @@ func openServicePrincipal(r Request, _ Options, client entra.Client) (Login, err
 			return clientCredential{certificates: certificates, key: key}.tokenCredential(r, a)
 		},
 		HintValues: func() map[string]string {
-			values := map[string]string{
-				"source": "certificate in " + r.ClientCertificate + r.sourceNote("client-certificate"),
-			}
+			source := r.ClientCertificate + r.sourceNote("client-certificate")
+			values := map[string]string{"source": "certificate in " + source}
 			certificates, _, err := parseCertificate(file, r.ClientCertificatePassword)
 			if err == nil {
 				values["thumbprint"] = thumbprint(certificates[0])

@@ -2,8 +2,8 @@
 // services.
 //
 // A [Request] names the token and the login method, such as a federated token of a pod or a person
-// at a browser. [Get] returns the [Token]: from a sealed store if that holds a fresh one, else by an
-// exchange at Entra ID. Processes that share a store make one exchange between them.
+// at a browser. [Get] returns the [Token]: from a sealed store if that holds a fresh one, else by
+// an exchange at Entra ID. Processes that share a store make one exchange between them.
 //
 // [Explain] turns an error into text for people. [Diagnose] examines why a login fails.
 package token
@@ -15,7 +15,7 @@ type Token struct {
 	Value     string    `json:"value"`               // goes into "Authorization: Bearer"; secret
 	Obtained  time.Time `json:"obtained"`            // when it arrived
 	Expires   time.Time `json:"expires"`             // when it expires
-	RefreshOn time.Time `json:"refresh_on,omitzero"` // when Entra ID wants it to be refreshed; zero if unknown
+	RefreshOn time.Time `json:"refresh_on,omitzero"` // when Entra ID wants a refresh; zero if unknown
 
 	// ProofKey is the private key, PKCS #8, that a proof-of-possession token is bound to. It exists
 	// only in the store: Get returns no key.

@@ -152,7 +152,7 @@ func isInvalidVariableChar(c rune) bool {
 // loginMethod is the login method that the kubeconfig will name.
 func (c *kubeconfigCommand) loginMethod(line *flags.CommandLine) (token.Method, error) {
 	r := c.Request
-	r.Login = cmp.Or(r.Login, "workloadidentity")
+	r.Login = cmp.Or(r.Login, token.DefaultPodMethod)
 	given := func(flag string) bool { return flag == "login" || line.Explicit(flag) }
 	r, err := r.Resolve(given, flags.EnvSubset("AAD_LOGIN_METHOD"))
 	if err != nil {

@@ -37,7 +37,7 @@ func Run(o Options) ([]token.Finding, error) {
 	}
 	request, err := get.Resolve(plugin.Explicit, os.Getenv)
 	if err != nil {
-		return append(all, errorFinding("login", err)), nil
+		return append(all, token.ErrorFinding("login", err)), nil
 	}
 	all = append(
 		all,
@@ -92,12 +92,6 @@ func effectiveCommandLine(
 		}
 	}
 	return flags.ParseGetToken(args)
-}
-
-// errorFinding is an error as a finding.
-func errorFinding(check string, err error) token.Finding {
-	e := token.Explain(err)
-	return token.Finding{Status: token.StatusWrong, Check: check, Text: e.Text, Todo: e.Hint}
 }
 
 // checkCache says whether tokens can be kept, and what is there.

@@ -14,7 +14,6 @@ import (
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/internal/airflow"
 	"github.com/akslogin/akslogin/internal/execcredential"
-	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
 	"github.com/akslogin/akslogin/internal/stanza"
 	"github.com/akslogin/akslogin/token"
@@ -33,7 +32,7 @@ func checkExecConfig(o Options) (target, []token.Finding) {
 	files, err := kubeconfig.Load(named)
 	switch {
 	case err != nil:
-		return target{}, []token.Finding{errorFinding(check, err)}
+		return target{}, []token.Finding{token.ErrorFinding(check, err)}
 	case len(files) == 0 && o.Context == "" && !o.Server:
 		return target{}, []token.Finding{
 			{
@@ -46,7 +45,7 @@ func checkExecConfig(o Options) (target, []token.Finding) {
 	}
 	at, err := files.FindContext(o.Context, "in "+cmp.Or(paths, "any file"))
 	if err != nil {
-		found := errorFinding(check, err)
+		found := token.ErrorFinding(check, err)
 		if missing := new(kubeconfig.NotFoundError); errors.As(err, &missing) {
 			found.Todo = missing.Hint
 		}
@@ -55,7 +54,7 @@ func checkExecConfig(o Options) (target, []token.Finding) {
 	var s target
 	var all []token.Finding
 	if s.cluster, err = kubeconfig.InlineCA(at.Cluster.Fields, at.ClusterFile.Path); err != nil {
-		s.cluster, all = nil, append(all, errorFinding("cluster", err))
+		s.cluster, all = nil, append(all, token.ErrorFinding("cluster", err))
 	}
 	found := token.Finding{
 		Status: token.StatusOK,
@@ -107,7 +106,7 @@ func checkExecConfig(o Options) (target, []token.Finding) {
 			},
 		)
 	}
-	method := findMethod(flags)
+	method, _ := token.MethodByName(flags["login"])
 	for _, look := range []func() token.Finding{
 		func() token.Finding { return checkStaticCredential(at.User) },
 		func() token.Finding { return checkCommand(e.Command, filepath.Dir(at.UserFile.Path)) },
@@ -123,17 +122,6 @@ func checkExecConfig(o Options) (target, []token.Finding) {
 		all = append(all, token.Finding{Status: token.StatusWarning, Check: "client", Text: text})
 	}
 	return s, all
-}
-
-func findMethod(flags flags.Values) token.Method {
-	i := slices.IndexFunc(
-		token.Methods,
-		func(m token.Method) bool { return m.Name == flags["login"] },
-	)
-	if i < 0 {
-		return token.Method{}
-	}
-	return token.Methods[i]
 }
 
 // checkStaticCredential tells of a credential beside the stanza: clients differ about which one

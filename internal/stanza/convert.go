@@ -66,7 +66,7 @@ func (v *Converter) Convert(k *kubeconfig.File, before kubeconfig.Files) (Conver
 			done.Report += token.Clean(where+"skipped: "+skip) + "\n"
 			continue
 		}
-		want, method, err := v.targetExec(u)
+		want, method, label, err := v.targetExec(u)
 		if err != nil {
 			return done, errorAt(where, err)
 		}
@@ -79,8 +79,9 @@ func (v *Converter) Convert(k *kubeconfig.File, before kubeconfig.Files) (Conver
 			return done, err
 		}
 		done.Matched = true
-		done.unusedFlags = append(done.unusedFlags, v.unusedFlags(method)...)
-		done.Report += v.reportLine(where, u, want, method, !slices.Equal(content, done.Content))
+		done.unusedFlags = append(done.unusedFlags, v.unusedFlags(method, label)...)
+		changed := !slices.Equal(content, done.Content)
+		done.Report += v.reportLine(where, u, want, method, label, changed)
 		done.Content = content
 	}
 	return done, nil
@@ -121,9 +122,6 @@ func (v *Converter) skipReason(u kubeconfig.User) string {
 // azureAuthProvider is what wrote tokens into kubeconfigs before Kubernetes 1.26 removed it.
 const azureAuthProvider = "azure"
 
-// AzureConfigDir is where az looks for its folder.
-const azureConfigDirVariable = "AZURE_CONFIG_DIR"
-
 // IsOurCommand tells whether a command is this program or kubelogin, under any path and suffix.
 func IsOurCommand(command string) bool {
 	command = strings.ToLower(command)
@@ -162,79 +160,66 @@ func currentFlags(u kubeconfig.User) (flags.Values, error) {
 	return flags, nil
 }
 
-// targetExec is the stanza that a user gets, and the login method in it.
-func (v *Converter) targetExec(u kubeconfig.User) (kubeconfig.Exec, token.Method, error) {
+// targetExec returns the exec config that a user gets, its login method, and the method in words.
+// The method is the zero value if it is chosen where the exec config runs.
+func (v *Converter) targetExec(
+	u kubeconfig.User,
+) (want kubeconfig.Exec, m token.Method, label string, err error) {
 	flags, err := currentFlags(u)
 	if err != nil {
-		return kubeconfig.Exec{}, token.Method{}, err
+		return want, m, "", err
 	}
 	if flags["login"] == "" && u.Exec != nil && u.AuthProvider == nil &&
 		strings.Contains(strings.ToLower(u.Exec.Command), "akslogin") {
 		if v.Login == "" && len(v.Flags) == 0 { // it chooses where it runs
-			return withDefaults(
-					token.Method{},
-					*u.Exec,
-				), token.Method{
-					Name: "chosen where it runs",
-				}, nil
+			return withDefaults(m, *u.Exec), m, "login chosen where it runs", nil
 		}
-		flags["login"] = "workloadidentity"
+		flags["login"] = token.DefaultPodMethod
 	}
-	login := cmp.Or(v.Login, flags["login"], "devicecode") // kubelogin's default
-	i := slices.IndexFunc(token.Methods, func(m token.Method) bool { return m.Name == login })
-	if i < 0 {
-		return kubeconfig.Exec{}, token.Method{}, &token.UsageError{
+	m, known := token.MethodByName(cmp.Or(v.Login, flags["login"], token.FallbackMethod))
+	if !known {
+		return want, m, "", &token.UsageError{
 			Text: "its login method does not exist",
 			Hint: "give --login, or name with --context the one user that is meant; nothing was changed",
 		}
 	}
-	m := token.Methods[i]
-	want := kubeconfig.Exec{}
 	if u.Exec != nil {
 		want = *u.Exec
 	}
 	args, err := BuildArgs(m, flags, v.Flags)
 	if err != nil {
-		return want, m, err
+		return want, m, "", err
 	}
 	// Arguments that say the same stay as they are written, with their order and their comments.
-	if same := (&kubeconfig.Exec{Args: args}); u.Exec == nil || u.AuthProvider != nil ||
-		!maps.Equal(flags, valuesOrNil(ReadArgs(same))) {
+	if u.Exec == nil || u.AuthProvider != nil || !sameFlags(args, flags) {
 		want.Args = args
 	}
 	if v.Command != "" || !strings.Contains(strings.ToLower(want.Command), "akslogin") {
 		want.Command = cmp.Or(v.Command, "akslogin")
 	}
-	if v.AzureConfigDir != "" && m.Name == "azurecli" {
+	if name := m.Stanza.ConfigDirVariable; v.AzureConfigDir != "" && name != "" {
 		others := slices.DeleteFunc(
 			slices.Clone(want.Env),
-			func(e kubeconfig.EnvVar) bool { return e.Name == azureConfigDirVariable },
+			func(e kubeconfig.EnvVar) bool { return e.Name == name },
 		)
-		want.Env = append(
-			others,
-			kubeconfig.EnvVar{
-				Name:  azureConfigDirVariable,
-				Value: cache.ExpandPath(v.AzureConfigDir),
-			},
-		)
+		dir := kubeconfig.EnvVar{Name: name, Value: cache.ExpandPath(v.AzureConfigDir)}
+		want.Env = append(others, dir)
 	}
-	return withDefaults(m, want), m, nil
+	return withDefaults(m, want), m, "login " + m.Name, nil
 }
 
-// valuesOrNil returns what args of our own making say.
-func valuesOrNil(g flags.Values, err error) flags.Values {
-	if err != nil {
-		return nil
-	}
-	return g
+// sameFlags reports whether args set exactly these flags. Args that cannot be read do not.
+func sameFlags(args []string, flags flags.Values) bool {
+	read, err := ReadArgs(&kubeconfig.Exec{Args: args})
+	return err == nil && maps.Equal(read, flags)
 }
 
 // unusedFlags are the flags that were typed and mean nothing to a method.
-func (v *Converter) unusedFlags(m token.Method) []string {
+func (v *Converter) unusedFlags(m token.Method, label string) []string {
 	var flags []string
 	for flag := range v.Flags {
 		if flag != "login" && !methodReads(m, flag) {
-			flags = append(flags, "--"+flag+" for login "+m.Name)
+			flags = append(flags, "--"+flag+" for "+label)
 		}
 	}
 	return flags
@@ -274,9 +259,9 @@ func (v *Converter) reportLine(
 	u kubeconfig.User,
 	want kubeconfig.Exec,
 	m token.Method,
+	login string,
 	changed bool,
 ) string {
-	login := "login " + m.Name
 	if m.Interactive && want.InteractiveMode == "Never" {
 		login += ", which needs a person, and its interactiveMode is Never: set that to IfAvailable"
 	}

@@ -40,7 +40,7 @@ func formatLogin(p *kubeconfig.AuthProvider, e *kubeconfig.Exec) string {
 	}
 	for _, variable := range e.Env {
 		value := notShown
-		if variable.Name == azureConfigDirVariable {
+		if isConfigDirVariable(variable.Name) {
 			value = variable.Value
 		}
 		say("env "+variable.Name, value)
@@ -51,6 +51,13 @@ func formatLogin(p *kubeconfig.AuthProvider, e *kubeconfig.Exec) string {
 		say("provideClusterInfo", fmt.Sprint(*e.ProvideClusterInfo))
 	}
 	return text.String()
+}
+
+// isConfigDirVariable reports whether a variable names a tool's folder, which is not secret.
+func isConfigDirVariable(name string) bool {
+	return name != "" && slices.ContainsFunc(token.Methods, func(m token.Method) bool {
+		return m.Stanza.ConfigDirVariable == name
+	})
 }
 
 // redactedArgs yields args, a flag and its value together. Values of secret flags are left out, and

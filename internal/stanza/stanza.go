@@ -58,13 +58,12 @@ func BuildArgs(m token.Method, before, typed flags.Values) ([]string, error) {
 			value == "false" && flags.GetTokenField(flag).Type.Kind() == reflect.Bool
 	})
 	want["login"] = m.Name
-	if m.Name == "msi" &&
-		want["client-id"] != "" { // the two name the same; of both, kubelogin writes the client ID
-		other := "identity-resource-id"
-		if typed[other] != "" && typed["client-id"] == "" {
-			other = "client-id"
+	if pair := m.Stanza.Exclusive; len(pair) == 2 && want[pair[0]] != "" {
+		drop := pair[1]
+		if typed[pair[1]] != "" && typed[pair[0]] == "" {
+			drop = pair[0]
 		}
-		delete(want, other)
+		delete(want, drop)
 	}
 	for _, flag := range m.Stanza.Required {
 		if want[flag] == "" {
