@@ -61,8 +61,8 @@ const (
 
 // aadstsHints maps an AADSTS code to a hint. Names in braces are placeholders: see Login.HintValues
 // and hintValues. Most codes are documented at
-// https://learn.microsoft.com/entra/identity-platform/reference-error-codes; a test names the source
-// of the others. Lines are long because this is a table.
+// https://learn.microsoft.com/entra/identity-platform/reference-error-codes; a test names the
+// source of the others. Lines are long because this is a table.
 var aadstsHints = map[int]string{
 	// Federated tokens.
 	70021:   noMatchingCredentialHint,

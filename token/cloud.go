@@ -22,14 +22,19 @@ type environment struct {
 	exchangeAudience string   // audience of a federated token for an exchange in this cloud
 }
 
-// environments are the known clouds.
-// https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations (audiences)
-// https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/440 (hosts)
+// environments are the known clouds. Sources of the hosts and of the audiences:
+// https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/440
+// https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
 var environments = []environment{
 	{
 		[]string{"AzurePublicCloud", "AzurePublic", "AzureCloud"},
 		cloud.AzurePublic,
-		[]string{"login.microsoftonline.com", "login.microsoft.com", "login.windows.net", "sts.windows.net"},
+		[]string{
+			"login.microsoftonline.com",
+			"login.microsoft.com",
+			"login.windows.net",
+			"sts.windows.net",
+		},
 		"api://AzureADTokenExchange",
 	},
 	{

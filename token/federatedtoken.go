@@ -86,7 +86,8 @@ func assertionHintValues(assertion string, r Request) map[string]string {
 		values["expires"] = time.Unix(int64(c.Expires), 0).UTC().Format(time.RFC3339)
 	}
 	switch {
-	case strings.HasPrefix(c.Issuer, "https://kubernetes.default") || !strings.HasPrefix(c.Issuer, "https://"):
+	case strings.HasPrefix(c.Issuer, "https://kubernetes.default"),
+		!strings.HasPrefix(c.Issuer, "https://"):
 		values["otherHint"] = "the issuer {issuer} of the federated token from {source} is one that only its cluster can reach: the cluster needs an OIDC issuer on the internet (az aks update --enable-oidc-issuer)"
 	case !strings.HasPrefix(c.Audience.String(), "api://"):
 		values["otherHint"] = "the federated token from {source} is for audience {assertion-audience} , and Entra ID wants {exchange-audience} " +

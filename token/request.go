@@ -11,12 +11,14 @@ import (
 //
 //	overrides  variables that override the flag, because they are for this kind of program
 //	azurerm    the same, read only with --use-azurerm-env-vars
-//	ambient    variables of the Azure SDKs, weaker than the flag; "method:VARIABLE" counts for one method
+//	ambient    variables of the Azure SDKs, weaker than the flag
 //	otherwise  the default
 //	secret     the value is never shown
 //
-// A variable that comes earlier in a tag is stronger. Programs that fill in a Request themselves
-// need Login, ClientID and TenantID, and rarely more.
+// A variable that comes earlier in a tag is stronger. "METHOD:VARIABLE" counts for one login method
+// only.
+//
+// Programs that fill in a Request themselves need Login, ClientID and TenantID, and rarely more.
 type Request struct {
 	Login       string `name:"login" short:"l" group:"login" placeholder:"METHOD" overrides:"AAD_LOGIN_METHOD" help:"Login method: {methods}. Without the flag it is workloadidentity where a federated token is found, else devicecode."`
 	TenantID    string `name:"tenant-id" short:"t" group:"login" placeholder:"ID" azurerm:"ARM_TENANT_ID" ambient:"AZURE_TENANT_ID,azurepipelines:AZURESUBSCRIPTION_TENANT_ID" help:"Entra tenant: its ID or one of its domain names."`

@@ -15,7 +15,7 @@ type Token struct {
 	Value     string    `json:"value"`               // goes into "Authorization: Bearer"; secret
 	Obtained  time.Time `json:"obtained"`            // when it arrived
 	Expires   time.Time `json:"expires"`             // when it expires
-	RefreshOn time.Time `json:"refresh_on,omitzero"` // when Entra ID wants a refresh; zero if unknown
+	RefreshOn time.Time `json:"refresh_on,omitzero"` // when to refresh it; zero if unknown
 
 	// ProofKey is the private key, PKCS #8, that a proof-of-possession token is bound to. It exists
 	// only in the store: Get returns no key.
