@@ -10,64 +10,71 @@ import (
 	"github.com/akslogin/akslogin/token/internal/tokentest"
 )
 
-// What the times of a federated token say, by the limits of Entra ID and of the kubelet.
+// The limits on the times of a federated token are those of Entra ID and of the kubelet.
 func TestAssertionTimeProblems(t *testing.T) {
+	const pod, repo = "system:serviceaccount:a:b", "repo:a/b"
 	now := time.Unix(1893456000, 0)
-	at := func(fromNow time.Duration) time.Time { return now.Add(fromNow) }
-	for name, test := range map[string]struct {
-		life    assertionTimes
+	times := func(issued, notBefore, expires time.Duration) assertionTimes {
+		return assertionTimes{now.Add(issued), now.Add(notBefore), now.Add(expires)}
+	}
+	for name, c := range map[string]struct {
+		times   assertionTimes
 		subject string
 		want    Status
 	}{
-		"young":                        {assertionTimes{at(-time.Minute), at(-time.Minute), at(time.Hour)}, "system:serviceaccount:a:b", ""},
-		"due":                          {assertionTimes{at(-50 * time.Minute), at(-50 * time.Minute), at(10 * time.Minute)}, "system:serviceaccount:a:b", ""},
-		"overdue":                      {assertionTimes{at(-55 * time.Minute), at(-55 * time.Minute), at(5 * time.Minute)}, "system:serviceaccount:a:b", StatusWarning},
-		"old, and nobody has to renew": {assertionTimes{at(-55 * time.Minute), at(-55 * time.Minute), at(5 * time.Minute)}, "repo:a/b", ""},
-		"expired":                      {assertionTimes{at(-time.Hour), at(-time.Hour), now}, "repo:a/b", StatusWrong},
-		"a clock a little off":         {assertionTimes{at(time.Minute), at(time.Minute), at(time.Hour)}, "repo:a/b", ""},
-		"from the future":              {assertionTimes{at(10 * time.Minute), time.Time{}, at(time.Hour)}, "repo:a/b", StatusWrong},
-		"not yet":                      {assertionTimes{at(-time.Minute), at(10 * time.Minute), at(time.Hour)}, "repo:a/b", StatusWrong},
-		"the longest":                  {assertionTimes{now, now, at(maxAssertionLifetime)}, "repo:a/b", ""},
-		"too long":                     {assertionTimes{now, now, at(maxAssertionLifetime + time.Second)}, "repo:a/b", StatusWrong},
-		"without an end":               {assertionTimes{issued: now}, "repo:a/b", StatusWrong},
-		"without a beginning":          {assertionTimes{expires: at(48 * time.Hour)}, "repo:a/b", ""},
+		"new":                         {times(-time.Minute, -time.Minute, time.Hour), pod, ""},
+		"kubelet refresh due":         {times(-50*time.Minute, -50*time.Minute, 10*time.Minute), pod, ""},
+		"kubelet refresh overdue":     {times(-55*time.Minute, -55*time.Minute, 5*time.Minute), pod, StatusWarning},
+		"old, not from the kubelet":   {times(-55*time.Minute, -55*time.Minute, 5*time.Minute), repo, ""},
+		"expired":                     {times(-time.Hour, -time.Hour, 0), repo, StatusWrong},
+		"small clock skew":            {times(time.Minute, time.Minute, time.Hour), repo, ""},
+		"issued in the future":        {assertionTimes{issued: now.Add(10 * time.Minute), expires: now.Add(time.Hour)}, repo, StatusWrong},
+		"not valid yet":               {times(-time.Minute, 10*time.Minute, time.Hour), repo, StatusWrong},
+		"longest lifetime":            {times(0, 0, maxAssertionLifetime), repo, ""},
+		"longer than that":            {times(0, 0, maxAssertionLifetime+time.Second), repo, StatusWrong},
+		"no expiry":                   {assertionTimes{issued: now}, repo, StatusWrong},
+		"no issue time or not-before": {assertionTimes{expires: now.Add(48 * time.Hour)}, repo, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			found := test.life.problem(jwt.Claims{Subject: test.subject}, "no such file", now)
-			if found.Status != test.want || (found.Status == StatusWrong || found.Status == StatusWarning) != (found.Todo != "") {
-				t.Errorf("%+v, want %q", found, test.want)
+			finding := c.times.problem(jwt.Claims{Subject: c.subject}, "no such file", now)
+			isProblem := finding.Status == StatusWrong || finding.Status == StatusWarning
+			if finding.Status != c.want || isProblem != (finding.Todo != "") {
+				t.Errorf("%+v, want %q", finding, c.want)
 			}
 		})
 	}
 }
 
-// Whatever an issuer wrote into a federated token, nothing of it can leave the quotes of a command
-// that is shown to be copied.
+// The claims of a federated token cannot escape from the quotes in a command that users copy.
 func FuzzFederatedCredentialCommand(f *testing.F) {
-	f.Add("https://oidc.example/a/", "system:serviceaccount:a:b", "api://AzureADTokenExchange", "22222222-bbbb-4444-8888-000000000001")
+	f.Add("https://oidc.example/a/", "system:serviceaccount:a:b", "api://AzureADTokenExchange",
+		"22222222-bbbb-4444-8888-000000000001")
 	f.Add("https://x/'; rm -rf ~; '", "$(id)`id`", "api://x\n", "'")
 	f.Add("https://x/${resourceGroup().id}", `a\' b`, "", "")
 	f.Add("https://x/\x1b]8;;https://y\x07", "\u202e", strings.Repeat("a", 5000), "c")
 	f.Fuzz(func(t *testing.T, issuer, subject, audience, client string) {
-		facts := comparedClaims(jwt.Claims{Issuer: issuer, Subject: subject, Audience: []string{audience}})
-		if (Request{ClientID: client}).checkIDs(Method{}) != nil {
+		r := Request{ClientID: client}
+		if r.checkIDs(Method{}) != nil {
 			return
 		}
-		found := federatedCredentialFinding(facts, Request{ClientID: client}).Redacted()
-		tokentest.WantRedacted(t, found.Text)
-		for _, line := range found.Show {
+		claims := comparedClaims(
+			jwt.Claims{Issuer: issuer, Subject: subject, Audience: []string{audience}})
+		finding := federatedCredentialFinding(claims, r).Redacted()
+		tokentest.WantRedacted(t, finding.Text)
+		for _, line := range finding.Show {
 			tokentest.WantRedacted(t, strings.TrimLeft(line, " "))
 			if strings.HasPrefix(line, "az ") && strings.Count(line, "'")%2 != 0 {
-				t.Errorf("%s", line)
+				t.Errorf("unbalanced quotes: %s", line)
 			}
 			for i, part := range strings.Split(line, "'") {
-				if inside := i%2 == 1; !inside && strings.ContainsAny(part, "$`;&|<>\\\"") {
-					t.Errorf("%s", line)
+				if quoted := i%2 == 1; !quoted && strings.ContainsAny(part, "$`;&|<>\\\"") {
+					t.Errorf("special characters outside quotes: %s", line)
 				}
 			}
 		}
-		if len(found.Show) > 0 && !slices.Contains(found.Show, "    issuer: '"+issuer+"'") {
-			t.Errorf("%q is not the issuer in %q", issuer, found.Show)
+		wantLine := "    issuer: '" + issuer + "'"
+		if len(finding.Show) > 0 && !slices.Contains(finding.Show, wantLine) {
+			t.Errorf("%q is not the issuer in %q", issuer, finding.Show)
 		}
 	})
 }

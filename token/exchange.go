@@ -117,7 +117,7 @@ func newClient(m Method, r Request, opts Options) (entra.Client, error) {
 	}
 	client.Authority = authority
 	client.Region = regionFrom(opts.Getenv)
-	client.ResponseChecks = entra.ResponseChecks(r.tokenType())
+	client.TokenType = r.tokenType()
 	client.SkipDiscovery = isMicrosoftAuthority(authority) && client.Region == "" &&
 		!strings.EqualFold(r.TenantID, "adfs")
 	return client, nil

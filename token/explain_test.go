@@ -15,10 +15,18 @@ import (
 )
 
 func TestUnknownCodeKeepsEntraDescription(t *testing.T) {
-	e := &exchangeError{Request{Login: workloadIdentityName}, map[string]string{}, nil, &entra.Refusal{HTTPStatus: 400, AADSTS: 9999999, OAuthError: "invalid_request", Description: "The moon is full."}}
-	said := Explain(e)
-	if !strings.Contains(said.Text, "AADSTS9999999: The moon is full.") || said.Hint != "what Microsoft says of it: https://login.microsoftonline.com/error?code=9999999" {
-		t.Errorf("%+v", said)
+	refusal := &entra.Refusal{
+		HTTPStatus:  400,
+		AADSTS:      9999999,
+		OAuthError:  "invalid_request",
+		Description: "The moon is full.",
+	}
+	r := Request{Login: workloadIdentityName}
+	got := Explain(&exchangeError{r, map[string]string{}, nil, refusal})
+	const link = "https://login.microsoftonline.com/error?code=9999999"
+	if !strings.Contains(got.Text, "AADSTS9999999: The moon is full.") ||
+		got.Hint != "what Microsoft says of it: "+link {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -37,51 +45,67 @@ func TestExplainSetsExitStatus(t *testing.T) {
 	}
 }
 
+// Explain redacts a token in any error, whatever surrounds the token.
 func FuzzExplain(f *testing.F) {
 	f.Add("AADSTS90002: no tenant", "said so", 0)
 	f.Add("\x1b[31mred\n\u202e", "\xff\xfe", 12)
 	f.Add(strings.Repeat("long ", 500), "x", 3)
-	f.Fuzz(func(t *testing.T, before, after string, at int) {
+	f.Fuzz(func(t *testing.T, before, after string, code int) {
 		text := before + " " + tokentest.SecretToken + " " + after
-		if at > 0 { // and without the blanks, where that does not make another word of it
+		if code > 0 { // quotes instead of spaces, which do not become a part of the word either
 			text = before + "'" + tokentest.SecretToken + "'" + after
 		}
-		body, err := json.Marshal(map[string]any{"error": text, "error_description": text, "correlation_id": text, "error_codes": []int{at}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		wr := entra.Client{Authority: "https://a/", LastOutcome: &entra.Outcome{}, Network: fixedResponse{http.StatusBadRequest, body, nil}}
-		if _, err := wr.Send(t.Context(), http.MethodGet, "https://a/", "x", nil); err != nil || wr.LastOutcome.Refusal == nil {
-			t.Fatalf("%v, %v", wr.LastOutcome.Refusal, err)
-		}
-		refusal := wr.LastOutcome.Refusal
-		request := Request{Login: workloadIdentityName, ClientID: "c", TenantID: "contoso.example"}
+		refusal := testRefusal(t, text, code)
+		r := Request{Login: workloadIdentityName, ClientID: "c", TenantID: "contoso.example"}
+		values := map[string]string{"authority": "https://a/"}
 		for _, err := range []error{
-			errors.New(text), fmt.Errorf("login: %w", errors.New(text)), entra.NewPermanentError("%s", text), refusal,
+			errors.New(text),
+			fmt.Errorf("login: %w", errors.New(text)),
+			entra.NewPermanentError("%s", text),
+			refusal,
 			&url.Error{Op: "Post", URL: "https://x/", Err: errors.New(text)},
 			fmt.Errorf("%w; the last try ended so: %w", context.DeadlineExceeded, errors.New(text)),
 		} {
-			for _, err := range []error{err, &exchangeError{request, map[string]string{"authority": "https://a/"}, nil, err}} {
-				e := Explain(err)
-				tokentest.WantRedacted(t, e.Text)
-				tokentest.WantRedacted(t, e.Hint)
-				if e.Text == "" {
-					t.Fatal("nothing said")
-				}
-			}
+			wantRedactedExplanation(t, err)
+			wantRedactedExplanation(t, &exchangeError{r, values, nil, err})
 		}
 	})
 }
 
-// hiddenPassword is what stands in a value that may be quoted, and is not repeated.
+// testRefusal returns the refusal that a client reads from an error body with text in all fields.
+func testRefusal(t *testing.T, text string, code int) *entra.Refusal {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{
+		"error":             text,
+		"error_description": text,
+		"error_codes":       []int{code},
+		"correlation_id":    text,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := entra.Client{
+		Authority:   "https://a/",
+		LastOutcome: &entra.Outcome{},
+		Network:     fixedResponse{http.StatusBadRequest, body, nil},
+	}
+	_, err = client.Send(t.Context(), http.MethodGet, "https://a/", "x", nil)
+	if err != nil || client.LastOutcome.Refusal == nil {
+		t.Fatalf("%v, %v", client.LastOutcome.Refusal, err)
+	}
+	return client.LastOutcome.Refusal
+}
+
+// hiddenPassword is a password in a URL. Errors may quote the URL, but not the password.
 const hiddenPassword = "hunter2hunter2"
 
+// wantRedactedExplanation fails the test if the explanation of err is empty or shows a secret.
 func wantRedactedExplanation(t *testing.T, err error) {
 	t.Helper()
-	e := Explain(err)
-	tokentest.WantRedacted(t, e.Text)
-	tokentest.WantRedacted(t, e.Hint)
-	if e.Text == "" || strings.Contains(e.Text+e.Hint, hiddenPassword) {
-		t.Fatalf("%q, %q", e.Text, e.Hint)
+	got := Explain(err)
+	tokentest.WantRedacted(t, got.Text)
+	tokentest.WantRedacted(t, got.Hint)
+	if got.Text == "" || strings.Contains(got.Text+got.Hint, hiddenPassword) {
+		t.Fatalf("%q, %q", got.Text, got.Hint)
 	}
 }

@@ -11,146 +11,202 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// An http2Case is an answer in HTTP/2 that is not what a client hopes for. Whether it comes once or
-// always, a login ends in time.
+// http2Case is an unusual HTTP/2 response. After it the server keeps the connection open and sends
+// nothing. A login must end in time, whether one request or every request gets such a response.
 type http2Case struct {
 	name      string
-	write     func(f *http2.Framer) // nothing more comes; the client has to hang up
-	complete  bool                  // it holds a whole answer all the same
-	permanent bool                  // it is final: nothing is asked again
-	timesOut  bool                  // it ends by the client's patience only
-	flood     func(f *http2.Framer) error
+	write     func(f *http2.Framer)       // writes the response
+	flood     func(f *http2.Framer) error // if not nil, then called until the client hangs up
+	complete  bool                        // the response holds a token all the same
+	permanent bool                        // the client does not retry
+	timesOut  bool                        // only the client's timeout ends the request
 }
 
+func writeEndlessBody(f *http2.Framer) error {
+	return f.WriteData(1, false, []byte(strings.Repeat(" ", 16<<10)))
+}
+
+// writeOpenHeaders writes a HEADERS frame that CONTINUATION frames must follow.
+func writeOpenHeaders(f *http2.Framer) {
+	f.WriteSettings()
+	f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: headers(":status", "200")})
+}
+
+func writeSettings(f *http2.Framer) { f.WriteSettings() }
+
 var http2Cases = []http2Case{
-	{name: "GOAWAY before the answer, which was not begun", write: func(f *http2.Framer) {
+	{name: "GOAWAY before the response, request not processed", write: func(f *http2.Framer) {
 		f.WriteSettings()
 		f.WriteGoAway(0, http2.ErrCodeNo, nil)
 	}},
-	{name: "GOAWAY before the answer, which was begun", timesOut: true, write: func(f *http2.Framer) {
+	{name: "GOAWAY before the response, request processed", timesOut: true, write: func(f *http2.Framer) {
 		f.WriteSettings()
 		f.WriteGoAway(1, http2.ErrCodeInternal, []byte("token "+shortToken))
 	}},
-	{name: "GOAWAY, be calm", write: func(f *http2.Framer) {
+	{name: "GOAWAY with ENHANCE_YOUR_CALM", write: func(f *http2.Framer) {
 		f.WriteSettings()
 		f.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, nil)
 	}},
-	{name: "GOAWAY in the midst of the answer", complete: true, write: func(f *http2.Framer) {
+	{name: "GOAWAY in the middle of the response", complete: true, write: func(f *http2.Framer) {
 		writeGoodHeaders(f)
 		f.WriteGoAway(1, http2.ErrCodeNo, nil)
 		f.WriteData(1, true, []byte(shortResponse))
 	}},
-	{name: "reset at once", write: func(f *http2.Framer) { f.WriteSettings(); f.WriteRSTStream(1, http2.ErrCodeInternal) }},
-	{name: "refused", write: func(f *http2.Framer) { f.WriteSettings(); f.WriteRSTStream(1, http2.ErrCodeRefusedStream) }},
-	{name: "HTTP/1.1 is wanted", write: func(f *http2.Framer) { f.WriteSettings(); f.WriteRSTStream(1, http2.ErrCodeHTTP11Required) }},
-	{name: "reset after the headers", write: func(f *http2.Framer) { writeGoodHeaders(f); f.WriteRSTStream(1, http2.ErrCodeCancel) }},
+	{name: "reset at once", write: func(f *http2.Framer) {
+		f.WriteSettings()
+		f.WriteRSTStream(1, http2.ErrCodeInternal)
+	}},
+	{name: "REFUSED_STREAM", write: func(f *http2.Framer) {
+		f.WriteSettings()
+		f.WriteRSTStream(1, http2.ErrCodeRefusedStream)
+	}},
+	{name: "HTTP_1_1_REQUIRED", write: func(f *http2.Framer) {
+		f.WriteSettings()
+		f.WriteRSTStream(1, http2.ErrCodeHTTP11Required)
+	}},
+	{name: "reset after the headers", write: func(f *http2.Framer) {
+		writeGoodHeaders(f)
+		f.WriteRSTStream(1, http2.ErrCodeCancel)
+	}},
 	{name: "reset in the body", write: func(f *http2.Framer) {
 		writeGoodHeaders(f)
 		f.WriteData(1, false, []byte(shortResponse[:70]))
 		f.WriteRSTStream(1, http2.ErrCodeNo)
 	}},
-	{name: "reset after the end", complete: true, write: func(f *http2.Framer) { writeGoodResponse(f); f.WriteRSTStream(1, http2.ErrCodeNo) }},
-	{name: "more than its length", write: func(f *http2.Framer) {
+	{name: "reset after the end", complete: true, write: func(f *http2.Framer) {
+		writeGoodResponse(f)
+		f.WriteRSTStream(1, http2.ErrCodeNo)
+	}},
+	{name: "longer than its length", write: func(f *http2.Framer) {
 		f.WriteSettings()
-		f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndHeaders: true, BlockFragment: headers(":status", "200", "content-length", "5")})
+		writeHeaders(f, ":status", "200", "content-length", "5")
 		f.WriteData(1, true, []byte(shortResponse))
 	}},
-	{name: "less than its length", write: func(f *http2.Framer) {
+	{name: "shorter than its length", write: func(f *http2.Framer) {
 		f.WriteSettings()
-		f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndHeaders: true, BlockFragment: headers(":status", "200", "content-length", "5000")})
+		writeHeaders(f, ":status", "200", "content-length", "5000")
 		f.WriteData(1, true, []byte(shortResponse))
 	}},
-	{name: "a body before its headers", write: func(f *http2.Framer) { f.WriteSettings(); f.WriteData(1, true, []byte(shortResponse)) }},
-	{name: "another stream's", write: func(f *http2.Framer) { f.WriteSettings(); f.WriteData(3, true, []byte(shortResponse)) }},
-	{name: "a push", write: func(f *http2.Framer) {
+	{name: "body without headers", write: func(f *http2.Framer) {
 		f.WriteSettings()
-		f.WritePushPromise(http2.PushPromiseParam{StreamID: 1, PromiseID: 2, EndHeaders: true, BlockFragment: headers(":method", "GET", ":path", "/")})
+		f.WriteData(1, true, []byte(shortResponse))
 	}},
-	{name: "no frames", write: func(f *http2.Framer) { f.WriteRawFrame('H', 'T', 1<<30, []byte("TP/1.1 400 "+shortToken)) }},
-	{name: "unknown frames", complete: true, write: func(f *http2.Framer) {
+	{name: "body of another stream", write: func(f *http2.Framer) {
+		f.WriteSettings()
+		f.WriteData(3, true, []byte(shortResponse))
+	}},
+	{name: "server push", write: func(f *http2.Framer) {
+		f.WriteSettings()
+		f.WritePushPromise(http2.PushPromiseParam{
+			StreamID:      1,
+			PromiseID:     2,
+			EndHeaders:    true,
+			BlockFragment: headers(":method", "GET", ":path", "/"),
+		})
+	}},
+	{name: "not HTTP/2", write: func(f *http2.Framer) {
+		f.WriteRawFrame('H', 'T', 1<<30, []byte("TP/1.1 400 "+shortToken))
+	}},
+	{name: "unknown frame type", complete: true, write: func(f *http2.Framer) {
 		f.WriteSettings()
 		f.WriteRawFrame(99, 7, 1, []byte(shortToken))
 		writeGoodResponse(f)
 	}},
-	{name: "no answer", timesOut: true, write: func(f *http2.Framer) { f.WriteSettings() }},
-	{name: "half an answer", timesOut: true, write: func(f *http2.Framer) { writeGoodHeaders(f); f.WriteData(1, false, []byte(shortResponse[:70])) }},
-	{name: "an endless body", permanent: true, write: writeGoodHeaders, flood: func(f *http2.Framer) error { return f.WriteData(1, false, []byte(strings.Repeat(" ", 16<<10))) }},
-	{name: "an endless body of nothing", timesOut: true, write: writeGoodHeaders, flood: func(f *http2.Framer) error { return f.WriteData(1, false, nil) }},
-	{name: "endless headers", write: func(f *http2.Framer) {
-		f.WriteSettings()
-		f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: headers(":status", "200")})
-	}, flood: func(f *http2.Framer) error {
+	{name: "no response", timesOut: true, write: writeSettings},
+	{name: "half a response", timesOut: true, write: func(f *http2.Framer) {
+		writeGoodHeaders(f)
+		f.WriteData(1, false, []byte(shortResponse[:70]))
+	}},
+	{name: "endless body", permanent: true, write: writeGoodHeaders, flood: writeEndlessBody},
+	{name: "endless body of empty frames", timesOut: true, write: writeGoodHeaders, flood: func(f *http2.Framer) error {
+		return f.WriteData(1, false, nil)
+	}},
+	{name: "endless headers", write: writeOpenHeaders, flood: func(f *http2.Framer) error {
 		return f.WriteContinuation(1, false, headers("x-token", strings.Repeat("a", 16000)))
 	}},
-	{name: "endless empty headers", timesOut: true, write: func(f *http2.Framer) {
-		f.WriteSettings()
-		f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: headers(":status", "200")})
-	}, flood: func(f *http2.Framer) error { return f.WriteContinuation(1, false, nil) }},
-	{name: "early hints for ever", timesOut: true, write: func(f *http2.Framer) { f.WriteSettings() }, flood: func(f *http2.Framer) error {
-		return f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndHeaders: true, BlockFragment: headers(":status", "103", "link", strings.Repeat("a", 1000))})
+	{name: "endless headers of empty frames", timesOut: true, write: writeOpenHeaders, flood: func(f *http2.Framer) error {
+		return f.WriteContinuation(1, false, nil)
 	}},
-	{name: "pings for ever", timesOut: true, write: func(f *http2.Framer) { f.WriteSettings() }, flood: func(f *http2.Framer) error { return f.WritePing(false, [8]byte{}) }},
-	{name: "settings for ever", timesOut: true, write: func(f *http2.Framer) {}, flood: func(f *http2.Framer) error { return f.WriteSettings() }},
+	{name: "endless early hints", timesOut: true, write: writeSettings, flood: func(f *http2.Framer) error {
+		return writeHeaders(f, ":status", "103", "link", strings.Repeat("a", 1000))
+	}},
+	{name: "endless pings", timesOut: true, write: writeSettings, flood: func(f *http2.Framer) error {
+		return f.WritePing(false, [8]byte{})
+	}},
+	{name: "endless settings", timesOut: true, write: func(*http2.Framer) {}, flood: func(f *http2.Framer) error {
+		return f.WriteSettings()
+	}},
+}
+
+// respond writes the response and waits until the client hangs up.
+func (c http2Case) respond(conn *tls.Conn) {
+	closed := make(chan struct{})
+	go func() {
+		io.Copy(io.Discard, conn) // acknowledgements and pongs
+		close(closed)
+	}()
+	f := http2.NewFramer(conn, nil)
+	f.AllowIllegalWrites = true
+	c.write(f)
+	for c.flood != nil && c.flood(f) == nil {
+	}
+	<-closed
 }
 
 func TestUnusualHTTP2ResponsesEndInTime(t *testing.T) {
-	for _, odd := range http2Cases {
-		t.Run(odd.name, func(t *testing.T) {
+	for _, unusual := range http2Cases {
+		t.Run(unusual.name, func(t *testing.T) {
 			t.Parallel()
-			p := newRawServer(t, "h2")
-			c := newTestCaller(t, p)
-			serve := func(times int) {
-				p.connections.Store(0)
-				p.respondWith(func(conn *tls.Conn, n int) {
+			s := newRawServer(t, "h2")
+			c := newTestCaller(t, s)
+			respondUnusually := func(times int) {
+				s.connections.Store(0)
+				s.respondWith(func(conn *tls.Conn, n int) {
 					if n > times {
 						conn.Write(frames(writeGoodResponse))
 						return
 					}
-					gone := make(chan struct{})
-					go func() { io.Copy(io.Discard, conn); close(gone) }() // acknowledgements and pongs
-					f := http2.NewFramer(conn, nil)
-					f.AllowIllegalWrites = true
-					odd.write(f)
-					for odd.flood != nil && odd.flood(f) == nil {
-					}
-					<-gone
+					unusual.respond(conn)
 				})
 			}
 			c.request.Timeout = time.Second
-			serve(1 << 20)
+			respondUnusually(1 << 20)
 			tok, err := c.get()
-			switch n := p.connections.Load(); {
-			case odd.complete && (err != nil || tok.Value != shortToken || n != 1):
-				t.Errorf("%+v, %v, asked %d times", tok, err, n)
-			case !odd.complete && err == nil:
+			switch n := s.connections.Load(); {
+			case unusual.complete && (err != nil || tok.Value != shortToken || n != 1):
+				t.Errorf("%+v, %v, %d connections", tok, err, n)
+			case !unusual.complete && err == nil:
 				t.Errorf("a token: %+v", tok)
-			case odd.permanent && n != 1, n > maxRequests:
-				t.Errorf("asked %d times: %v", n, err)
+			case unusual.permanent && n != 1, n > maxRequests:
+				t.Errorf("%d connections: %v", n, err)
 			}
-			if odd.complete || odd.permanent || odd.timesOut {
+			if unusual.complete || unusual.permanent || unusual.timesOut {
 				return
 			}
 			c.request.Timeout = time.Minute
-			serve(1)
+			respondUnusually(1)
 			if tok, err := c.get(); err != nil || tok.Value != shortToken {
-				t.Errorf("with a whole answer the next time: %+v, %v", tok, err)
+				t.Errorf("a good response after the first: %+v, %v", tok, err)
 			}
 		})
 	}
 }
 
-// A document that is asked for on the way is no reason for a storm either: here net/http could
-// repeat the request without our help.
+// The number of requests for a discovery document is limited too. net/http could resend this GET
+// request itself if the server does not process it.
 func TestRefusedDiscoveryIsRetriedWithinBounds(t *testing.T) {
-	p := newRawServer(t, "h2")
-	c := newTestCaller(t, p)
-	c.request.AuthorityHost, c.request.DisableInstanceDiscovery, c.request.Timeout = "https://private.example/", true, 2*time.Second
-	p.respondWith(func(conn *tls.Conn, _ int) { conn.Write(frames(http2Cases[0].write)) })
+	s := newRawServer(t, "h2")
+	c := newTestCaller(t, s)
+	c.request.AuthorityHost = "https://private.example/"
+	c.request.DisableInstanceDiscovery = true
+	c.request.Timeout = 2 * time.Second
+	s.respondWith(func(conn *tls.Conn, _ int) { conn.Write(frames(http2Cases[0].write)) })
 	_, err := c.get()
-	if n := p.connections.Load(); err == nil || n < maxRequests || n > 2*maxRequests { // the second connection of a try is not used
+	// An attempt may open a second connection, which is not used.
+	if n := s.connections.Load(); err == nil || n < maxRequests || n > 2*maxRequests {
 		t.Errorf("%d connections, %v", n, err)
 	}
-	if said := token.Explain(err).Text; !strings.Contains(said, "has not begun") {
-		t.Error(said)
+	if text := token.Explain(err).Text; !strings.Contains(text, "has not begun") {
+		t.Error(text)
 	}
 }

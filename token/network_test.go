@@ -29,83 +29,75 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// Parts of answers that are written byte by byte. The token is short, so that every byte can be the
-// last one.
+// shortResponse is the body of a token response. The token is short because a test cuts the
+// response after each of its bytes.
 const (
 	shortToken    = "first-part.Second.3rd"
 	shortResponse = `{"token_type":"Bearer","expires_in":3600,"access_token":"` + shortToken + `"}`
 )
 
-// maxRequests is how often one request is made: once, and three times again.
+// maxRequests is how often the transport sends a request: once, and three retries.
 const maxRequests = 4
 
-// A peer is a server that is written by hand, down to the bytes. Its answer is what it does with a
-// connection whose request was read; the number counts connections from 1.
+// rawServer is a TLS server whose responses are written byte by byte. It reads one request from
+// each connection. Then respond writes to the connection; n counts connections from 1.
 type rawServer struct {
 	t           *testing.T
-	ln          net.Listener
-	ca          string
-	protocol    string
+	listener    net.Listener
+	ca          string // PEM
+	protocol    string // as in ALPN: "http/1.1" or "h2"
 	respond     atomic.Pointer[func(conn *tls.Conn, n int)]
 	connections atomic.Int64
-	requests    atomic.Int64 // requests that were read: under HTTP/2 net/http may open a connection that it does not use
-	wg          sync.WaitGroup
+	requests    atomic.Int64 // may be fewer: net/http may open an HTTP/2 connection in vain
+	running     sync.WaitGroup
 }
 
-// newRawServer serves with ALPN's http/1.1 or h2.
 func newRawServer(t *testing.T, protocol string) *rawServer {
 	t.Helper()
 	cert, ca := selfSigned(t)
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{protocol}})
+	listener, err := tls.Listen("tcp", "127.0.0.1:0",
+		&tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{protocol}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &rawServer{t: t, ln: ln, ca: ca, protocol: protocol}
-	p.wg.Go(func() {
+	s := &rawServer{t: t, listener: listener, ca: ca, protocol: protocol}
+	s.running.Go(func() {
 		for {
-			conn, err := ln.Accept()
+			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			n := int(p.connections.Add(1))
-			p.wg.Go(func() { p.serve(conn.(*tls.Conn), n) })
+			n := int(s.connections.Add(1))
+			s.running.Go(func() { s.serve(conn.(*tls.Conn), n) })
 		}
 	})
-	t.Cleanup(func() { ln.Close(); p.wg.Wait() })
-	return p
+	t.Cleanup(func() {
+		listener.Close()
+		s.running.Wait()
+	})
+	return s
 }
 
-func (p *rawServer) serve(conn *tls.Conn, n int) {
+// respondWith sets what happens to further connections.
+func (s *rawServer) respondWith(respond func(conn *tls.Conn, n int)) { s.respond.Store(&respond) }
+
+func (s *rawServer) serve(conn *tls.Conn, n int) {
 	defer conn.Close()
-	defer context.AfterFunc(p.t.Context(), func() { conn.NetConn().Close() })()
+	defer context.AfterFunc(s.t.Context(), func() { conn.NetConn().Close() })()
 	if err := conn.Handshake(); err != nil {
 		return
 	}
-	if readRequest(conn, p.protocol) != nil { // it is answered by nothing
+	if err := readRequest(conn, s.protocol); err != nil {
 		return
 	}
-	p.requests.Add(1)
-	(*p.respond.Load())(conn, n)
+	s.requests.Add(1)
+	(*s.respond.Load())(conn, n)
 }
 
-// readRequest reads all that comes before an answer is due. The client's frames are in order:
-// preface, SETTINGS, the request.
+// readRequest reads one whole request.
 func readRequest(conn net.Conn, protocol string) error {
 	if protocol == "http/1.1" {
-		var all []byte
-		for piece := make([]byte, 4096); ; {
-			n, err := conn.Read(piece)
-			all = append(all, piece[:n]...)
-			head, body, found := bytes.Cut(all, []byte("\r\n\r\n"))
-			_, length, _ := strings.Cut(string(head), "Content-Length: ")
-			length, _, _ = strings.Cut(length, "\r")
-			if found && length == fmt.Sprint(len(body)) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-		}
+		return readHTTP1Request(conn)
 	}
 	if _, err := io.ReadFull(conn, make([]byte, len(http2.ClientPreface))); err != nil {
 		return err
@@ -115,33 +107,61 @@ func readRequest(conn net.Conn, protocol string) error {
 		if err != nil {
 			return err
 		}
-		if part, is := frame.(interface{ StreamEnded() bool }); is && part.StreamEnded() {
+		part, ok := frame.(interface{ StreamEnded() bool })
+		if ok && part.StreamEnded() {
 			return nil
 		}
 	}
 }
 
-// frames are HTTP/2's, as a server writes them.
+// readHTTP1Request reads a request with a Content-Length header.
+func readHTTP1Request(conn net.Conn) error {
+	var request []byte
+	for chunk := make([]byte, 4096); ; {
+		n, err := conn.Read(chunk)
+		request = append(request, chunk[:n]...)
+		header, body, complete := bytes.Cut(request, []byte("\r\n\r\n"))
+		_, length, _ := strings.Cut(string(header), "Content-Length: ")
+		length, _, _ = strings.Cut(length, "\r")
+		if complete && length == fmt.Sprint(len(body)) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// frames returns the HTTP/2 frames that write writes.
 func frames(write func(f *http2.Framer)) []byte {
 	var b bytes.Buffer
 	write(http2.NewFramer(&b, nil))
 	return b.Bytes()
 }
 
-// headers are an answer's, in HPACK.
+// headers returns header fields in HPACK. fields alternates between names and values.
 func headers(fields ...string) []byte {
 	var b bytes.Buffer
 	encoder := hpack.NewEncoder(&b)
 	for i := 0; i < len(fields); i += 2 {
-		encoder.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]}) // to memory
+		encoder.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
 	}
 	return b.Bytes()
+}
+
+// writeHeaders writes a HEADERS frame for the first stream that holds all header fields.
+func writeHeaders(f *http2.Framer, fields ...string) error {
+	return f.WriteHeaders(http2.HeadersFrameParam{
+		StreamID:      1,
+		EndHeaders:    true,
+		BlockFragment: headers(fields...),
+	})
 }
 
 func writeGoodHeaders(f *http2.Framer) {
 	f.WriteSettings()
 	f.WriteSettingsAck()
-	f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndHeaders: true, BlockFragment: headers(":status", "200", "content-type", "application/json")})
+	writeHeaders(f, ":status", "200", "content-type", "application/json")
 }
 
 func writeGoodResponse(f *http2.Framer) {
@@ -149,14 +169,21 @@ func writeGoodResponse(f *http2.Framer) {
 	f.WriteData(1, true, []byte(shortResponse))
 }
 
-// goodResponses are whole answers on the wire, by the way in which they say where their end is.
+const chunkedResponse = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" +
+	"%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n"
+
+// goodResponses are complete responses as bytes, one for each way to mark the end of a response.
 var goodResponses = []struct {
 	name, protocol string
 	wire           []byte
 }{
-	{"length", "http/1.1", fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(shortResponse), shortResponse)},
-	{"chunks", "http/1.1", fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", 20, shortResponse[:20], len(shortResponse)-20, shortResponse[20:])},
-	{"end of the connection", "http/1.1", []byte("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + shortResponse)},
+	{"length", "http/1.1", fmt.Appendf(nil,
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		len(shortResponse), shortResponse)},
+	{"chunks", "http/1.1", fmt.Appendf(nil, chunkedResponse,
+		20, shortResponse[:20], len(shortResponse)-20, shortResponse[20:])},
+	{"end of the connection", "http/1.1",
+		[]byte("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + shortResponse)},
 	{"HTTP/1.0", "http/1.1", []byte("HTTP/1.0 200 OK\r\n\r\n" + shortResponse)},
 	{"frames", "h2", frames(writeGoodResponse)},
 	{"frame at the end", "h2", frames(func(f *http2.Framer) {
@@ -167,147 +194,183 @@ var goodResponses = []struct {
 	})},
 }
 
-// connectionCuts are the ways in which a connection is cut.
+// connectionCuts are the ways to cut a connection.
 var connectionCuts = []func(conn *tls.Conn){
-	func(conn *tls.Conn) { conn.Close() }, // in order, as far as TLS is concerned
-	func(conn *tls.Conn) { conn.NetConn().Close() },
+	func(conn *tls.Conn) { conn.Close() },           // with TLS's close_notify
+	func(conn *tls.Conn) { conn.NetConn().Close() }, // without it
 	func(conn *tls.Conn) {
-		conn.NetConn().(*net.TCPConn).SetLinger(0) // a reset
+		conn.NetConn().(*net.TCPConn).SetLinger(0) // TCP reset
 		conn.NetConn().Close()
 	},
 }
 
-// A token answer that is cut after any of its bytes is asked for again, is no token, and is not
-// kept.
+// A request whose response is cut after any of its bytes is retried. The cut response yields no
+// token, and nothing is stored.
 func TestTruncatedResponseIsRetriedAndNotStored(t *testing.T) {
-	for _, whole := range goodResponses {
-		t.Run(whole.name, func(t *testing.T) {
+	for _, response := range goodResponses {
+		t.Run(response.name, func(t *testing.T) {
 			t.Parallel()
-			p := newRawServer(t, whole.protocol)
-			c := newTestCaller(t, p)
-			serve := func(cut, cuts int) {
-				p.requests.Store(0)
-				p.respondWith(func(conn *tls.Conn, _ int) {
-					n := int(p.requests.Load())
-					if n > cuts {
-						conn.Write(whole.wire)
-						conn.CloseWrite()
-						io.Copy(io.Discard, conn) // closed with something unread, it would be a reset, which may come before the answer has been read
-						return
-					}
-					conn.Write(whole.wire[:cut])
-					connectionCuts[(cut+n)%len(connectionCuts)](conn)
-				})
-			}
-			for cut := range whole.wire {
-				if cut%4 == 0 || cut == len(whole.wire)-1 { // always; not everywhere, as this is what costs
-					serve(cut, maxRequests)
+			s := newRawServer(t, response.protocol)
+			c := newTestCaller(t, s)
+			for length := range response.wire {
+				// A test with four failing requests is slow, so it does not run for every length.
+				if length%4 == 0 || length == len(response.wire)-1 {
+					s.truncateResponses(response.wire, length, maxRequests)
 					if tok, err := c.get(); err == nil {
-						t.Fatalf("cut after %d bytes: a token: %+v", cut, tok)
-					} else if n := p.requests.Load(); n != maxRequests {
-						t.Errorf("cut after %d bytes: asked %d times, want %d: %v", cut, n, maxRequests, err)
+						t.Fatalf("cut after %d bytes: a token: %+v", length, tok)
+					} else if n := s.requests.Load(); n != maxRequests {
+						t.Errorf("cut after %d bytes: %d requests, want %d: %v",
+							length, n, maxRequests, err)
 					}
 				}
-				serve(cut, 1)
-				if tok, err := c.get(); err != nil || tok.Value != shortToken || p.requests.Load() != 2 {
-					t.Errorf("cut after %d bytes, then whole: %+v, %v, asked %d times", cut, tok, err, p.requests.Load())
+				s.truncateResponses(response.wire, length, 1)
+				tok, err := c.get()
+				if n := s.requests.Load(); err != nil || tok.Value != shortToken || n != 2 {
+					t.Errorf("cut after %d bytes, then whole: %+v, %v, %d requests",
+						length, tok, err, n)
 				}
-				c.forget()
+				c.clearStore()
 			}
 		})
 	}
 }
 
-func (p *rawServer) respondWith(answer func(conn *tls.Conn, n int)) { p.respond.Store(&answer) }
+// truncateResponses makes the server cut the next responses, count of them, after length bytes. All
+// further responses are whole.
+func (s *rawServer) truncateResponses(response []byte, length, count int) {
+	s.requests.Store(0)
+	s.respondWith(func(conn *tls.Conn, _ int) {
+		n := int(s.requests.Load())
+		if n > count {
+			conn.Write(response)
+			conn.CloseWrite()
+			// Closing with unread data would reset the connection, maybe before the client has read
+			// the response.
+			io.Copy(io.Discard, conn)
+			return
+		}
+		conn.Write(response[:length])
+		connectionCuts[(length+n)%len(connectionCuts)](conn)
+	})
+}
 
-// A caller asks a peer for tokens, and sees to it that nothing secret is said and nothing is kept
-// but tokens that it got.
+// testCaller gets tokens from a rawServer. It checks that errors, the log and the store of a failed
+// login do not show a secret.
 type testCaller struct {
 	t       *testing.T
 	request token.Request
 	options token.Options
-	logged  *bytes.Buffer
+	log     *bytes.Buffer
 	store   *memoryStore
 	secrets []string
 }
 
-// memoryStore is a store in memory.
+// memoryStore is a token.Store in memory without a lock.
 type memoryStore struct {
 	mu   sync.Mutex
 	data []byte
 }
 
-func (k *memoryStore) Get() ([]byte, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.data == nil {
-		return nil, errors.New("nothing here")
+func (s *memoryStore) Get() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.data == nil {
+		return nil, errors.New("no entry")
 	}
-	return k.data, nil
+	return s.data, nil
 }
 
-func (k *memoryStore) Put(data []byte, _ string, _ time.Time) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.data = data
+func (s *memoryStore) Put(data []byte, _ string, _ time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.data = data
 	return nil
 }
 
-func (k *memoryStore) Lock(context.Context, bool) (func(), error) { return func() {}, nil }
+func (s *memoryStore) Lock(context.Context, bool) (func(), error) { return func() {}, nil }
 
-func newTestCaller(t *testing.T, p *rawServer) *testCaller {
-	federated := filepath.Join(t.TempDir(), "token")
+// newTestCaller returns a caller that uses s as its token proxy.
+func newTestCaller(t *testing.T, s *rawServer) *testCaller {
 	part := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
-	assertion := part(`{"alg":"RS256"}`) + "." + part(`{"iss":"https://issuer.example","sub":"s","aud":"a"}`) + "." + part("signature")
-	if err := os.WriteFile(federated, []byte(assertion), 0o600); err != nil {
+	assertion := part(`{"alg":"RS256"}`) + "." +
+		part(`{"iss":"https://issuer.example","sub":"s","aud":"a"}`) + "." + part("signature")
+	tokenFile := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(tokenFile, []byte(assertion), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := map[string]string{"AZURE_KUBERNETES_TOKEN_PROXY": "https://" + p.ln.Addr().String(), "AZURE_KUBERNETES_CA_DATA": p.ca}
-	c := &testCaller{t: t, logged: &bytes.Buffer{}, store: &memoryStore{}, secrets: []string{assertion, shortToken}}
-	c.request = token.Request{Login: "workloadidentity", TenantID: tenant, ClientID: client, FederatedTokenFile: federated, Timeout: time.Minute}
+	env := map[string]string{
+		"AZURE_KUBERNETES_TOKEN_PROXY": "https://" + s.listener.Addr().String(),
+		"AZURE_KUBERNETES_CA_DATA":     s.ca,
+	}
+	c := &testCaller{
+		t:       t,
+		log:     &bytes.Buffer{},
+		store:   &memoryStore{},
+		secrets: []string{assertion, shortToken},
+	}
+	c.request = token.Request{
+		Login:              "workloadidentity",
+		TenantID:           tenant,
+		ClientID:           client,
+		FederatedTokenFile: tokenFile,
+		Timeout:            time.Minute,
+	}
 	c.options = token.Options{
-		Getenv: func(name string) string { return env[name] }, RetryDelay: time.Nanosecond,
-		Store: func([]byte, []string) token.Store { return c.store },
-		Log:   slog.New(slog.NewTextHandler(c.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Getenv:     func(name string) string { return env[name] },
+		RetryDelay: time.Nanosecond,
+		Store:      func([]byte, []string) token.Store { return c.store },
+		Log: slog.New(
+			slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	return c
 }
 
-func (c *testCaller) forget() { c.store.data = nil }
+func (c *testCaller) clearStore() { c.store.data = nil }
 
 func (c *testCaller) get() (token.Token, error) {
 	c.t.Helper()
-	ctx, done := context.WithTimeout(c.t.Context(), c.request.Timeout)
-	defer done()
-	c.logged.Reset()
+	ctx, cancel := context.WithTimeout(c.t.Context(), c.request.Timeout)
+	defer cancel()
+	c.log.Reset()
 	tok, err := token.Get(ctx, c.request, c.options)
 	if err == nil {
 		return tok, nil
 	}
-	said := token.Explain(err)
-	if said.Text == "" || said.Exit != token.ExitLoginFailed {
-		c.t.Errorf("explained as %+v", said)
+	explanation := token.Explain(err)
+	if explanation.Text == "" || explanation.Exit != token.ExitLoginFailed {
+		c.t.Errorf("explained as %+v", explanation)
 	}
 	for _, secret := range c.secrets {
-		for where, text := range map[string]string{"the error": said.Text, "the hint": said.Hint, "the log": c.logged.String(), "the store": string(c.store.data)} {
+		for name, text := range map[string]string{
+			"error": explanation.Text,
+			"hint":  explanation.Hint,
+			"log":   c.log.String(),
+			"store": string(c.store.data),
+		} {
 			if strings.Contains(text, secret) {
-				c.t.Errorf("%s holds a secret: %s", where, text)
+				c.t.Errorf("the %s shows a secret: %s", name, text)
 			}
 		}
 	}
 	return tok, err
 }
 
-// selfSigned is a certificate for loopback that is its own CA.
+// selfSigned returns a certificate for 127.0.0.1 that is its own CA, and the CA in PEM.
 func selfSigned(t *testing.T) (tls.Certificate, string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, ca
 }

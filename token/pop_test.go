@@ -11,10 +11,11 @@ import (
 	"github.com/akslogin/akslogin/token/internal/tokentest"
 )
 
-// Whatever stands in --pop-claims and in the access token, the result is a JWT with both in it, or
-// a refusal in words.
+// signPoP returns a JWT that holds the access token and the host of --pop-claims, or a redacted
+// error.
 func FuzzSignPoP(f *testing.F) {
-	f.Add("u=/subscriptions/x/resourceGroups/y/providers/Microsoft.Kubernetes/connectedClusters/z", "a.b.c")
+	f.Add("u=/subscriptions/x/resourceGroups/y/providers/Microsoft.Kubernetes/"+
+		"connectedClusters/z", "a.b.c")
 	f.Add(`u=","alg":"none`, `"}`)
 	f.Add("k=v", "x")
 	f.Add("u=a,k=,", "x")
@@ -24,23 +25,33 @@ func FuzzSignPoP(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, popClaims, accessToken string) {
 		now := time.Unix(1893456000, 0)
-		tok, err := signPoP(Token{Value: accessToken, Obtained: now, Expires: now.Add(time.Hour), ProofKey: key.pkcs8()}, Request{PoPClaims: popClaims}, now)
+		r := Request{PoPClaims: popClaims}
+		signed, err := signPoP(Token{
+			Value:    accessToken,
+			Obtained: now,
+			Expires:  now.Add(time.Hour),
+			ProofKey: key.pkcs8(),
+		}, r, now)
 		if err != nil {
 			tokentest.WantRedacted(t, Explain(err).Text)
 			return
 		}
 		var claims struct {
-			AT string `json:"at"`
-			U  string `json:"u"`
-			TS int64  `json:"ts"`
+			AccessToken string `json:"at"`
+			Host        string `json:"u"`
+			Timestamp   int64  `json:"ts"`
 		}
-		raw, err := base64.RawURLEncoding.DecodeString(strings.Split(tok.Value, ".")[1])
+		raw, err := base64.RawURLEncoding.DecodeString(strings.Split(signed.Value, ".")[1])
 		if err == nil {
 			err = json.Unmarshal(raw, &claims)
 		}
-		host, _ := Request{PoPClaims: popClaims}.popHost()
-		if err != nil || utf8.ValidString(accessToken+host) && (claims.AT != accessToken || claims.U != host) || claims.TS != now.Unix() || tok.ProofKey != nil {
+		if err != nil || claims.Timestamp != now.Unix() || signed.ProofKey != nil {
 			t.Fatalf("%+v, %v", claims, err)
+		}
+		host, _ := r.popHost()
+		representable := utf8.ValidString(accessToken + host) // JSON replaces invalid UTF-8
+		if representable && (claims.AccessToken != accessToken || claims.Host != host) {
+			t.Fatalf("%+v", claims)
 		}
 	})
 }

@@ -6,70 +6,96 @@ import (
 	"testing"
 )
 
-// Every flag is read from its sources in the contract's order, whichever they are.
+// For every flag, the sources of its value apply in the documented order. From the weakest to the
+// strongest: the default, variables, the command line, variables that override the command line.
 func TestFlagSourcesApplyInOrder(t *testing.T) {
 	fields := reflect.TypeFor[Request]()
 	for i := range fields.NumField() {
-		tag, flag := fields.Field(i).Tag, fields.Field(i).Tag.Get("name")
-		if flag == "" || fields.Field(i).Type.Kind() != reflect.String {
-			continue
+		field := fields.Field(i)
+		if flag := field.Tag.Get("name"); flag != "" && field.Type.Kind() == reflect.String {
+			t.Run(flag, func(t *testing.T) { testFlagSources(t, i, flag, field.Tag.Get) })
 		}
-		variables := Variables(tag.Get)
-		strongest := slices.IndexFunc(variables, func(v Variable) bool { return !v.Overrides })
-		if strongest < 0 {
-			strongest = len(variables)
-		}
-		// Sources from the weakest to the strongest; each is added to the ones before.
-		env := map[string]string{}
-		typed := func(string) bool { return false }
-		r := Request{Login: "azurepipelines", UseAzureRMEnvVars: true} // a method that all variables count for
-		reflect.ValueOf(&r).Elem().Field(i).SetZero()
-		if flag != "login" {
-			env["AAD_LOGIN_METHOD"] = "azurepipelines"
-		}
-		check := func(want, from string) {
-			t.Helper()
-			got, err := r.Resolve(typed, func(name string) string { return env[name] })
-			if value := reflect.ValueOf(got).Field(i).String(); err != nil || value != want || got.From[flag] != from {
-				t.Errorf("--%s: %q from %q, %v; want %q from %q", flag, value, got.From[flag], err, want, from)
-			}
-		}
-		if otherwise := tag.Get("otherwise"); otherwise != "" {
-			check(otherwise, fromDefault)
-		} else if flag != "login" {
-			check("", "")
-		}
-		fromVariable := func(v Variable) {
-			env[v.Name] = "of-" + v.Name
-			check("of-"+v.Name, "$"+v.Name)
-		}
-		for _, v := range slices.Backward(variables[strongest:]) {
-			fromVariable(v)
-		}
-		typed = func(name string) bool { return name == flag }
-		reflect.ValueOf(&r).Elem().Field(i).SetString("typed")
-		check("typed", "--"+flag)
-		r.DisableEnvironmentOverride = true
-		for _, v := range slices.Backward(variables[:strongest]) {
-			env[v.Name] = "of-" + v.Name
-			if flag != "login" {
-				env["AAD_LOGIN_METHOD"] = ""
-			}
-			check("typed", "--"+flag)
-		}
-		r.DisableEnvironmentOverride = false
-		for _, v := range variables[:strongest] {
-			delete(env, v.Name)
-		}
-		if flag != "login" {
-			env["AAD_LOGIN_METHOD"] = "azurepipelines"
-		}
-		for _, v := range slices.Backward(variables[:strongest]) {
-			fromVariable(v)
-		}
-		for _, v := range variables { // empty is unset
-			env[v.Name] = ""
-		}
-		check("typed", "--"+flag)
+	}
+}
+
+// testFlagSources adds the sources of a flag one by one, from the weakest to the strongest.
+// fieldIndex is the index of the flag's field in Request.
+func testFlagSources(t *testing.T, fieldIndex int, flag string, tag func(string) string) {
+	variables := Variables(tag) // from the strongest to the weakest
+	isWeaker := func(v Variable) bool { return !v.Overrides }
+	overriding := slices.IndexFunc(variables, isWeaker) // number of variables that override
+	if overriding < 0 {
+		overriding = len(variables)
+	}
+	s := &flagSources{flag: flag, fieldIndex: fieldIndex, env: map[string]string{}}
+	// All variables apply to this login method.
+	s.request = Request{Login: "azurepipelines", UseAzureRMEnvVars: true}
+	s.setField("")
+	s.setMethodVariable("azurepipelines")
+	if value := tag("otherwise"); value != "" {
+		s.check(t, value, fromDefault)
+	} else if flag != "login" {
+		s.check(t, "", "")
+	}
+	for _, v := range slices.Backward(variables[overriding:]) {
+		s.setVariable(v)
+		s.check(t, "of-"+v.Name, "$"+v.Name)
+	}
+	s.setField("explicit")
+	s.isExplicit = true
+	s.check(t, "explicit", "--"+flag)
+
+	s.request.DisableEnvironmentOverride = true
+	for _, v := range slices.Backward(variables[:overriding]) {
+		s.setVariable(v)
+		s.setMethodVariable("")
+		s.check(t, "explicit", "--"+flag)
+	}
+	s.request.DisableEnvironmentOverride = false
+	for _, v := range variables[:overriding] {
+		delete(s.env, v.Name)
+	}
+	s.setMethodVariable("azurepipelines")
+	for _, v := range slices.Backward(variables[:overriding]) {
+		s.setVariable(v)
+		s.check(t, "of-"+v.Name, "$"+v.Name)
+	}
+	for _, v := range variables { // an empty variable counts as unset
+		s.env[v.Name] = ""
+	}
+	s.check(t, "explicit", "--"+flag)
+}
+
+// flagSources are the sources of a flag's value: the command line and the environment.
+type flagSources struct {
+	flag       string
+	fieldIndex int
+	request    Request // as the command line sets it
+	isExplicit bool    // the flag is on the command line
+	env        map[string]string
+}
+
+func (s *flagSources) setField(value string) {
+	reflect.ValueOf(&s.request).Elem().Field(s.fieldIndex).SetString(value)
+}
+
+func (s *flagSources) setVariable(v Variable) { s.env[v.Name] = "of-" + v.Name }
+
+// setMethodVariable selects a login method, unless the method is the flag under test.
+func (s *flagSources) setMethodVariable(method string) {
+	if s.flag != "login" {
+		s.env["AAD_LOGIN_METHOD"] = method
+	}
+}
+
+// check fails the test unless Resolve finds the value want and reports source as its source.
+func (s *flagSources) check(t *testing.T, want, source string) {
+	t.Helper()
+	isExplicit := func(name string) bool { return s.isExplicit && name == s.flag }
+	getenv := func(name string) string { return s.env[name] }
+	resolved, err := s.request.Resolve(isExplicit, getenv)
+	got, gotSource := reflect.ValueOf(resolved).Field(s.fieldIndex).String(), resolved.From[s.flag]
+	if err != nil || got != want || gotSource != source {
+		t.Errorf("%q from %q, %v; want %q from %q", got, gotSource, err, want, source)
 	}
 }

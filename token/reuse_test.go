@@ -8,60 +8,76 @@ import (
 	"time"
 )
 
-// Another way there, or another flag that decides how it ends, makes another process's failure none
-// of this one's.
+// Another process's failure applies to this process only if both use the same proxy, the same CA
+// file and the same discovery.
 func TestRouteHashDependsOnProxyAndTLSSettings(t *testing.T) {
-	getenv := func(name, value string) Options {
-		return Options{Getenv: func(n string) string { return map[string]string{name: value}[n] }}
+	withVariable := func(name, value string) Options {
+		env := map[string]string{name: value}
+		return Options{Getenv: func(name string) string { return env[name] }}
 	}
+	r := Request{}
+	noDiscovery := Request{DisableInstanceDiscovery: true}
 	seen := map[string]string{}
-	for name, r := range map[string]string{
-		"plain": routeHash(Request{}, getenv("", "")), "discovery": routeHash(Request{DisableInstanceDiscovery: true}, getenv("", "")),
-		"proxy": routeHash(Request{}, getenv("HTTPS_PROXY", "http://p")), "other proxy": routeHash(Request{}, getenv("https_proxy", "http://p")), "CA": routeHash(Request{}, getenv("SSL_CERT_FILE", "/ca")),
+	for name, hash := range map[string]string{
+		"plain":        routeHash(r, withVariable("", "")),
+		"no discovery": routeHash(noDiscovery, withVariable("", "")),
+		"proxy":        routeHash(r, withVariable("HTTPS_PROXY", "http://p")),
+		"other proxy":  routeHash(r, withVariable("https_proxy", "http://p")),
+		"CA file":      routeHash(r, withVariable("SSL_CERT_FILE", "/ca")),
 	} {
-		if other := seen[r]; other != "" {
-			t.Errorf("%s is the way of %s", name, other)
+		if other := seen[hash]; other != "" {
+			t.Errorf("%s has the route of %s", name, other)
 		}
-		seen[r] = name
+		seen[hash] = name
 	}
 }
 
-// hungStore answers nothing until it is let go, but for what is named.
+// hungStore is a Store whose calls block until release is closed, except those in working.
 type hungStore struct {
-	answeredCalls string
-	release       chan struct{}
+	working string // names of calls, each followed by a space
+	release chan struct{}
 }
 
-func (h hungStore) Get() ([]byte, error) { h.hang("get"); return nil, errors.New("nothing here") }
+func (h hungStore) Get() ([]byte, error) {
+	h.call("get")
+	return nil, errors.New("no entry")
+}
 
-func (h hungStore) Put([]byte, string, time.Time) error { h.hang("put"); return nil }
+func (h hungStore) Put([]byte, string, time.Time) error {
+	h.call("put")
+	return nil
+}
 
 func (h hungStore) Lock(context.Context, bool) (func(), error) {
-	h.hang("lock")
-	return func() { h.hang("unlock") }, nil
+	h.call("lock")
+	return func() { h.call("unlock") }, nil
 }
 
-func (h hungStore) hang(call string) {
-	if !strings.Contains(h.answeredCalls, call+" ") {
+func (h hungStore) call(name string) {
+	if !strings.Contains(h.working, name+" ") {
 		<-h.release
 	}
 }
 
-// A login outlives a disk that stops answering, whenever it does.
+// A login succeeds if the disk stops responding, whichever call hangs first.
 func TestHungStoreDoesNotFailLogin(t *testing.T) {
-	for _, answers := range []string{"", "get ", "get lock ", "get lock put "} {
-		t.Run(answers, func(t *testing.T) {
+	for _, working := range []string{"", "get ", "get lock ", "get lock put "} {
+		t.Run(working, func(t *testing.T) {
 			t.Parallel()
-			store := hungStore{answers, make(chan struct{})}
+			store := hungStore{working, make(chan struct{})}
 			defer close(store.release)
-			u := &reuseTokenSource{
-				Options: Options{}.withDefaults(), store: &timeoutStore{store: store},
-				exchange: func(context.Context, bool) (Token, error) { return tokenWith(time.Hour, time.Hour), nil },
+			source := &reuseTokenSource{
+				Options: Options{}.withDefaults(),
+				store:   &timeoutStore{store: store},
+				exchange: func(context.Context, bool) (Token, error) {
+					return tokenWith(time.Hour, time.Hour), nil
+				},
 			}
-			ctx, done := context.WithTimeout(t.Context(), 8*time.Second)
-			defer done()
-			if tok, err := u.token(ctx); err != nil || tok.Value == "" || !u.store.timedOut {
-				t.Errorf("%+v, %v, hung %v", tok, err, u.store.timedOut)
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+			defer cancel()
+			tok, err := source.token(ctx)
+			if err != nil || tok.Value == "" || !source.store.timedOut {
+				t.Errorf("%+v, %v, timed out: %v", tok, err, source.store.timedOut)
 			}
 		})
 	}

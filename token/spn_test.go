@@ -9,24 +9,27 @@ import (
 	"github.com/akslogin/akslogin/token/internal/tokentest"
 )
 
-// A certificate's file yields a certificate of its private key, or an error in words.
+// A certificate file yields a private key and its certificate, or a redacted error.
 func FuzzCertificate(f *testing.F) {
+	dir := filepath.Join("..", "internal", "cli", "testdata", "certificate")
 	for _, name := range []string{"client.pem", "client.pfx", "client-aes256.pfx"} {
-		file, err := os.ReadFile(filepath.Join("..", "internal", "cli", "testdata", "certificate", name))
+		content, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(file, "akslogin")
-		f.Add(file[:len(file)/2], "")
+		f.Add(content, "akslogin")
+		f.Add(content[:len(content)/2], "")
 	}
 	f.Add([]byte("-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"), "")
-	f.Fuzz(func(t *testing.T, file []byte, password string) {
-		certificates, key, err := parseCertificate(file, password)
+	f.Fuzz(func(t *testing.T, content []byte, password string) {
+		certificates, key, err := parseCertificate(content, password)
 		if err != nil {
-			tokentest.WantRedacted(t, Explain(Request{ClientCertificate: "file"}.certificateError(err)).Text)
+			err = Request{ClientCertificate: "file"}.certificateError(err)
+			tokentest.WantRedacted(t, Explain(err).Text)
 			return
 		}
-		if k, ok := key.(*rsa.PrivateKey); !ok || len(certificates) == 0 || !k.PublicKey.Equal(certificates[0].PublicKey) {
+		rsaKey, ok := key.(*rsa.PrivateKey)
+		if !ok || len(certificates) == 0 || !rsaKey.PublicKey.Equal(certificates[0].PublicKey) {
 			t.Fatalf("%T, %d certificates", key, len(certificates))
 		}
 	})

@@ -5,18 +5,22 @@ import (
 	"time"
 )
 
-// A disk that does not answer is waited for a while and no longer; what comes late is not lost.
+// A call to a hung disk times out, and its late result is handed over.
 func TestCallWithTimeout(t *testing.T) {
-	hanging, late := make(chan int), make(chan int)
-	u := &timeoutStore{}
-	if n, err := callWithTimeout(u, time.Hour, func() (int, error) { return 7, errStoreTimeout }, nil); n != 7 || err != errStoreTimeout || u.timedOut {
-		t.Errorf("%d, %v, %v", n, err, u.timedOut)
+	store := &timeoutStore{}
+	fails := func() (int, error) { return 7, errStoreTimeout }
+	n, err := callWithTimeout(store, time.Hour, fails, nil)
+	if n != 7 || err != errStoreTimeout || store.timedOut {
+		t.Errorf("%d, %v, timed out: %v", n, err, store.timedOut)
 	}
-	if _, err := callWithTimeout(u, time.Millisecond, func() (int, error) { return <-hanging, nil }, func(n int) { late <- n }); err != errStoreTimeout || !u.timedOut {
-		t.Errorf("a call that hangs ended with %v", err)
+	result, late := make(chan int), make(chan int)
+	hangs := func() (int, error) { return <-result, nil }
+	_, err = callWithTimeout(store, time.Millisecond, hangs, func(n int) { late <- n })
+	if err != errStoreTimeout || !store.timedOut {
+		t.Errorf("a call that hangs: %v, timed out: %v", err, store.timedOut)
 	}
-	hanging <- 7
+	result <- 7
 	if n := <-late; n != 7 {
-		t.Errorf("%d came late", n)
+		t.Errorf("late result %d", n)
 	}
 }

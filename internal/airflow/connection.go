@@ -1,3 +1,5 @@
+// Package airflow writes Airflow connections that hold a kubeconfig, and knows which settings and
+// releases around Airflow break one.
 package airflow
 
 import (
@@ -9,10 +11,10 @@ import (
 	"github.com/akslogin/akslogin/internal/kubeconfig"
 )
 
-// connection is an Airflow connection as `airflow connections add --conn-json` and a variable take
-// it. The kubeconfig in it is a string: as an object, deferrable tasks read it from provider
-// 10.11.0 on only. in_cluster and empty fields are left out, because some versions of the provider
-// take them for a choice, and then there is one too many.
+// connection is an Airflow connection as `airflow connections add --conn-json` takes it. The
+// kubeconfig is a string: deferrable tasks read an object only from provider 10.11.0 on. in_cluster
+// and empty fields are left out: some versions of the provider take them for a second way to the
+// cluster and refuse both.
 // https://airflow.apache.org/docs/apache-airflow-providers-cncf-kubernetes/stable/connections/kubernetes.html
 type connection struct {
 	Type        string `json:"conn_type"`
@@ -25,12 +27,11 @@ type extras struct {
 	Namespace  string `json:"namespace,omitempty"`
 }
 
-func newExtras(d kubeconfig.Document) (extras, error) {
-	config, err := d.JSON()
-	return extras{string(config), d.Namespace}, err
-}
+// URIScheme is how a connection in the form of a URI begins.
+const URIScheme = "kubernetes://"
 
-// ConnectionJSON is a connection in JSON, on one line.
+// ConnectionJSON returns a connection as one line of JSON, for `airflow connections add
+// --conn-json`.
 func ConnectionJSON(d kubeconfig.Document) ([]byte, error) {
 	e, err := newExtras(d)
 	if err != nil {
@@ -39,19 +40,21 @@ func ConnectionJSON(d kubeconfig.Document) ([]byte, error) {
 	return compactJSON(connection{"kubernetes", "AKS cluster " + d.Name + ", login by akslogin", e})
 }
 
-// ConnectionEnv is the variable from which Airflow reads a connection, as a shell and an .env file
-// take it. Nothing in its quotes ends them.
+// ConnectionEnv returns the variable that defines the connection with this ID, as a shell and an
+// .env file take it: NAME='VALUE'. The value has no single quote.
 func ConnectionEnv(d kubeconfig.Document, id string) ([]byte, error) {
 	c, err := ConnectionJSON(d)
 	if err != nil {
 		return nil, err
 	}
-	return []byte(VariableName(id) + "='" + strings.ReplaceAll(string(c), "'", `\u0027`) + "'"), nil
+	value := strings.ReplaceAll(string(c), "'", `\u0027`)
+	return []byte(VariableName(id) + "='" + value + "'"), nil
 }
 
+// VariableName returns the name of the variable that defines the connection with this ID.
 func VariableName(id string) string { return "AIRFLOW_CONN_" + strings.ToUpper(id) }
 
-// ConnectionURI is a connection as a URI, for what takes no other form.
+// ConnectionURI returns a connection as a URI, for tools that take nothing else.
 func ConnectionURI(d kubeconfig.Document) ([]byte, error) {
 	e, err := newExtras(d)
 	if err != nil {
@@ -61,12 +64,14 @@ func ConnectionURI(d kubeconfig.Document) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	value := strings.ReplaceAll(
-		url.QueryEscape(string(raw)),
-		"+",
-		"%20",
-	) // a plus is a blank to some decoders only
-	return []byte(UriScheme + "/?__extra__=" + value), nil
+	// Only some decoders read a plus as a space.
+	value := strings.ReplaceAll(url.QueryEscape(string(raw)), "+", "%20")
+	return []byte(URIScheme + "/?__extra__=" + value), nil
+}
+
+func newExtras(d kubeconfig.Document) (extras, error) {
+	config, err := d.JSON()
+	return extras{string(config), d.Namespace}, err
 }
 
 func compactJSON(v any) ([]byte, error) {
@@ -76,6 +81,3 @@ func compactJSON(v any) ([]byte, error) {
 	err := encoder.Encode(v)
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), err
 }
-
-// UriScheme begins a connection as a URI.
-const UriScheme = "kubernetes://"

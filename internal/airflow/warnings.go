@@ -10,7 +10,7 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// environmentWarnings are circumstances in which a good kubeconfig does not work, with what to do.
+// environmentWarnings are known conditions that break a valid kubeconfig, with what to do.
 var environmentWarnings = []struct {
 	applies func(connection bool, m token.Method, getenv func(string) string) bool
 	text    string
@@ -19,7 +19,8 @@ var environmentWarnings = []struct {
 		func(connection bool, _ token.Method, getenv func(string) string) bool {
 			return connection && getenv("KUBECONFIG") != ""
 		},
-		"KUBECONFIG is set here; where Airflow has it too, deferrable tasks read its file beside the connection and fail with \"mutually exclusive\": unset it there (ENV in the Dockerfile)",
+		"KUBECONFIG is set here; where Airflow has it too, deferrable tasks read its file beside the connection " +
+			"and fail with \"mutually exclusive\": unset it there (ENV in the Dockerfile)",
 	},
 	{
 		func(connection bool, _ token.Method, getenv func(string) string) bool {
@@ -34,59 +35,34 @@ var environmentWarnings = []struct {
 	},
 }
 
-// brokenReleases are releases of Python packages that do not work with an exec plugin, each from
-// the first to the last.
+// brokenReleases are releases of Python packages that break exec plugins, from the first to the
+// last of each.
 var brokenReleases = []struct {
-	distribution, from, to string // as the package's metadata folder is named
+	distribution, from, to string // distribution as in the name of its metadata folder
 	text                   string
 }{
 	// https://github.com/kubernetes-client/python/issues/2356
-	{
-		"kubernetes",
-		"32.0.0",
-		"32.0.0",
-		"runs the plugin without its arguments: install 32.0.1 or another release",
-	},
+	{"kubernetes", "32.0.0", "32.0.0", "runs the plugin without its arguments: install 32.0.1 or another release"},
 	// https://github.com/kubernetes-client/python/issues/2582
-	{
-		"kubernetes",
-		"36.0.0",
-		"36.0.0",
-		"does not send the plugin's token: install 36.0.1 or another release",
-	},
+	{"kubernetes", "36.0.0", "36.0.0", "does not send the plugin's token: install 36.0.1 or another release"},
 	// https://github.com/apache/airflow/issues/61737
-	{
-		"apache_airflow_providers_cncf_kubernetes",
-		"10.12.3",
-		"10.16.0",
-		"keeps the first token in deferrable tasks, which fail with 401 when it ends: install 10.16.1 or newer, or set deferrable=False",
-	},
+	{"apache_airflow_providers_cncf_kubernetes", "10.12.3", "10.16.0",
+		"keeps the first token in deferrable tasks, which fail with 401 when it ends: install 10.16.1 or newer, or set deferrable=False"},
 }
 
-// Warnings are those that apply here to a kubeconfig, or to an Airflow connection that holds one,
-// with this login.
-func Warnings(connection bool, m token.Method, getenv func(string) string) []string {
-	var texts []string
-	for _, t := range environmentWarnings {
-		if t.applies(connection, m, getenv) {
-			texts = append(texts, t.text)
+// Warnings returns what may break a kubeconfig with this login method on this machine. connection
+// says that an Airflow connection holds the kubeconfig.
+func Warnings(connection bool, m token.Method, getenv func(string) string) (texts []string) {
+	for _, w := range environmentWarnings {
+		if w.applies(connection, m, getenv) {
+			texts = append(texts, w.text)
 		}
 	}
-	for _, b := range brokenReleases {
-		for _, found := range installedReleases(b.distribution, getenv) {
-			if compareVersions(found.version, b.from) >= 0 &&
-				compareVersions(found.version, b.to) <= 0 {
-				name := strings.ReplaceAll(b.distribution, "_", "-")
-				texts = append(
-					texts,
-					fmt.Sprintf(
-						"Python's %s %s (in %s) %s",
-						name,
-						found.version,
-						found.folder,
-						b.text,
-					),
-				)
+	for _, broken := range brokenReleases {
+		name := strings.ReplaceAll(broken.distribution, "_", "-")
+		for _, r := range installedReleases(broken.distribution, getenv) {
+			if compareVersions(r.version, broken.from) >= 0 && compareVersions(r.version, broken.to) <= 0 {
+				texts = append(texts, fmt.Sprintf("Python's %s %s (in %s) %s", name, r.version, r.folder, broken.text))
 			}
 		}
 	}
@@ -95,27 +71,22 @@ func Warnings(connection bool, m token.Method, getenv func(string) string) []str
 
 type release struct{ version, folder string }
 
-// installedReleases finds a Python package in the folders where images and people have them. It
-// asks no Python, which may not be there.
-func installedReleases(distribution string, getenv func(string) string) []release {
-	var found []release
+// installedReleases finds a Python package by its metadata in the usual folders. It does not run
+// Python, which may not be installed.
+func installedReleases(distribution string, getenv func(string) string) (found []release) {
+	prefix, suffix := distribution+"-", ".dist-info"
 	for _, folder := range sitePackages(getenv) {
-		names, _ := filepath.Glob(
-			filepath.Join(folder, distribution+"-*.dist-info"),
-		) // no more than a folder name can be wrong
-		for _, name := range names {
-			version := strings.TrimSuffix(
-				strings.TrimPrefix(filepath.Base(name), distribution+"-"),
-				".dist-info",
-			)
-			found = append(found, release{version, filepath.Dir(name)})
+		paths, _ := filepath.Glob(filepath.Join(folder, prefix+"*"+suffix)) // The pattern is valid.
+		for _, path := range paths {
+			version := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), prefix), suffix)
+			found = append(found, release{version, filepath.Dir(path)})
 		}
 	}
 	return found
 }
 
-// sitePackages are patterns of the folders, the caller's own first.
-func sitePackages(getenv func(string) string) []string {
+// sitePackages returns glob patterns of Python's package folders, the user's own first.
+func sitePackages(getenv func(string) string) (patterns []string) {
 	roots := []string{"/home/airflow/.local", "/home/astro/.local", "/usr/local", "/usr"}
 	if home := cmp.Or(getenv("HOME"), getenv("USERPROFILE")); home != "" {
 		roots = slices.Insert(roots, 0, filepath.Join(home, ".local"))
@@ -123,10 +94,10 @@ func sitePackages(getenv func(string) string) []string {
 	if virtual := getenv("VIRTUAL_ENV"); virtual != "" {
 		roots = slices.Insert(roots, 0, virtual)
 	}
-	var patterns []string
 	for _, root := range roots {
-		for _, last := range []string{"site-packages", "dist-packages"} {
-			if p := filepath.Join(root, "lib", "python3*", last); !slices.Contains(patterns, p) {
+		for _, packages := range []string{"site-packages", "dist-packages"} {
+			p := filepath.Join(root, "lib", "python3*", packages)
+			if !slices.Contains(patterns, p) {
 				patterns = append(patterns, p)
 			}
 		}
@@ -134,7 +105,7 @@ func sitePackages(getenv func(string) string) []string {
 	return patterns
 }
 
-// compareVersions compares the first three numbers of two versions; a candidate counts as its
+// compareVersions compares the first three numbers of two versions. A release candidate equals its
 // release.
 func compareVersions(a, b string) int {
 	numbers := func(version string) []int {

@@ -57,7 +57,7 @@ func TestParseResourceID(t *testing.T) {
 
 func TestCredentialURLEscapesNames(t *testing.T) {
 	c := credentialRequest{token.Request{}, "https://management.azure.com", managedCluster{"s", "Größe (1)", "c"}}
-	const want = "https://management.azure.com/subscriptions/s/resourceGroups/Gr%C3%B6%C3%9Fe%20%281%29/providers/Microsoft.ContainerService/managedClusterType/c/listClusterUserCredential?api-version=2024-09-01&format=exec"
+	const want = "https://management.azure.com/subscriptions/s/resourceGroups/Gr%C3%B6%C3%9Fe%20%281%29/providers/Microsoft.ContainerService/managedClusters/c/listClusterUserCredential?api-version=2024-09-01&format=exec"
 	if got := c.url(false); got != want {
 		t.Error(got)
 	}

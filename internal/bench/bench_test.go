@@ -93,6 +93,14 @@ func TestSpread(t *testing.T) {
 	}
 }
 
+func TestLeastIsTheValue(t *testing.T) {
+	r := &report{}
+	r.addLeast("faults", "", spreadOf([]float64{3, 1, 2}), counted())
+	if row := r.Rows[0]; row.Value != 1 || row.Spread.Median != 2 || row.Bound != "counted" {
+		t.Errorf("%+v", row)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	for _, c := range []struct {
 		limit    *limit

@@ -94,6 +94,12 @@ func (r *report) addSpread(what, unit string, s spread, l *limit) {
 	r.Rows[len(r.Rows)-1].Spread = &s
 }
 
+// addLeast adds the least of the values, for what chance only adds to.
+func (r *report) addLeast(what, unit string, s spread, l *limit) {
+	r.add(what, unit, s.Least, l)
+	r.Rows[len(r.Rows)-1].Spread = &s
+}
+
 // addRatio adds how many times as long a takes as b.
 func (r *report) addRatio(what string, a, b *contestant, l *limit) {
 	r.addSpread(what, "", paired(a, b, over), l)

@@ -214,10 +214,10 @@ func (t trace) roots(named string) (n int) {
 	return n
 }
 
-// memory is the most that c has at once, in MB, and how many pages it is given, in some runs.
+// memory returns the peak memory of c in MB and its minor page faults, in thirty runs.
 func (f *field) memory(launch string, c *contestant) (peak, faults spread, err error) {
 	var megabytes, pages []float64
-	for range 11 {
+	for range 30 {
 		kib, n, err := f.launch(launch, c)
 		if err != nil {
 			return spread{}, spread{}, fmt.Errorf(

@@ -23,51 +23,39 @@ type cacheCommands struct {
 
 type cacheList struct{ flags.Cache }
 
-// Run prints what the entries say of themselves: they cannot be opened without what they were
-// sealed with.
-func (c *cacheList) Run(w options) error {
-	dir := w.cacheDir(c.Cache)
+// Run prints the readable header of each entry. The tokens stay sealed: opening an entry takes the
+// secret that it was sealed with.
+func (c *cacheList) Run(o options) error {
+	dir := o.cacheDir(c.Cache)
 	entries, err := dir.List()
 	if err != nil {
 		return err
 	}
 	entries = slices.DeleteFunc(entries, func(e cache.Listing) bool {
-		return !slices.Contains([]string{token.HoldsToken, token.HoldsSignIn}, e.Kind)
+		return e.Kind != token.HoldsToken && e.Kind != token.HoldsSignIn
 	})
 	slices.SortFunc(entries, func(a, b cache.Listing) int { return a.Stored.Compare(b.Stored) })
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "HOLDS\tMETHOD\tWHO\tCLIENT\tTENANT\tAUDIENCE\tAUTHORITY\tAGE\tLIFE LEFT")
 	for _, e := range entries {
-		input := parseInputs(e.Inputs)
-		left := e.Expires.Sub(dir.Now()).Round(time.Second)
-		fmt.Fprintf(
-			table,
-			"%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			e.Kind,
-			input["method"],
-			cmp.Or(
-				input["username"],
-				input["hint"],
-				input["identity"],
-				input["subscription"],
-				input["connection"],
-			),
-			input["client"],
-			input["tenant"],
-			input["audience"],
-			input["authority"],
-			dir.Now().Sub(e.Stored).Round(time.Second),
-			max(left, 0),
-		)
+		in := parseInputs(e.Inputs)
+		who := cmp.Or(in["username"], in["hint"], in["identity"], in["subscription"], in["connection"])
+		age := dir.Now().Sub(e.Stored).Round(time.Second)
+		left := max(e.Expires.Sub(dir.Now()).Round(time.Second), 0)
+		cells := []string{
+			e.Kind, in["method"], who, in["client"], in["tenant"], in["audience"], in["authority"],
+			age.String(), left.String(),
+		}
+		fmt.Fprintln(table, strings.Join(cells, "\t"))
 	}
 	return table.Flush()
 }
 
-// maxCellLength is more than names and addresses have.
+// maxCellLength is longer than any name or address that a login has.
 const maxCellLength = 100
 
-// parseInputs splits "name=value". The file may say anything, so what is not plain is quoted, and
-// what is long is cut.
+// parseInputs splits pairs of the form "name=value". Values come from a file that anybody may have
+// written: those with control or non-ASCII characters are quoted, and long ones are cut.
 func parseInputs(pairs []string) map[string]string {
 	m := map[string]string{}
 	for _, pair := range pairs {
@@ -85,9 +73,9 @@ func parseInputs(pairs []string) map[string]string {
 
 type cacheClear struct{ flags.Cache }
 
-// Run removes this program's files and no others.
-func (c *cacheClear) Run(w options) error {
-	dir := w.cacheDir(c.Cache)
+// Run removes this program's files from the cache directory, and no others.
+func (c *cacheClear) Run(o options) error {
+	dir := o.cacheDir(c.Cache)
 	n, err := dir.Clear()
 	if err != nil {
 		return err
@@ -98,8 +86,8 @@ func (c *cacheClear) Run(w options) error {
 
 type cachePath struct{ flags.Cache }
 
-// Run prints the folder, whether it is there or not.
-func (c *cachePath) Run(w options) error {
-	_, err := fmt.Println(w.cacheDir(c.Cache).Path)
+// Run prints the cache directory, which need not exist.
+func (c *cachePath) Run(o options) error {
+	_, err := fmt.Println(o.cacheDir(c.Cache).Path)
 	return err
 }

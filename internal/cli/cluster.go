@@ -18,7 +18,7 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// clusterFlags say which cluster a kubeconfig is for.
+// clusterFlags select the cluster that a kubeconfig is written for.
 type clusterFlags struct {
 	Server     string `name:"server" group:"cluster" placeholder:"URL" help:"The cluster by its API server's address, https://..."`
 	CAFile     string `name:"certificate-authority" group:"cluster" placeholder:"FILE" help:"With --server: the cluster's CA certificate in PEM, which is copied into the kubeconfig. Without one the system's CAs count."`
@@ -32,36 +32,29 @@ type clusterFlags struct {
 // clusterSource is what a new kubeconfig is made from.
 type clusterSource struct {
 	name, namespace string
-	cluster         map[string]any
-	args            flags.Values        // the old user's, for get-token
-	env             []kubeconfig.EnvVar // the old user's
+	cluster         map[string]any // fields of the cluster's entry
+	args            flags.Values   // get-token's flags in the existing exec config
+	env             []kubeconfig.EnvVar
 }
 
-// resolveCluster goes the one way to the cluster that was chosen.
-func (c *kubeconfigCommand) resolveCluster(
-	line *flags.CommandLine,
-	w options,
-	log *slog.Logger,
-) (clusterSource, error) {
+// resolveCluster finds the cluster in the one way that the flags choose.
+func (c *kubeconfigCommand) resolveCluster(line *flags.CommandLine, o options, log *slog.Logger) (clusterSource, error) {
+	fromAzure := func() (clusterSource, error) { return c.fromAzure(line, o, log) }
 	ways := []struct {
 		flags  string
 		chosen bool
-		goes   func() (clusterSource, error)
+		find   func() (clusterSource, error)
 	}{
 		{"--server", c.Server != "", c.fromServer},
 		{"--kubeconfig or --context", c.Kubeconfig != "" || c.Context != "", c.fromFiles},
-		{
-			"--resource-id",
-			c.ResourceID != "",
-			func() (clusterSource, error) { return c.fromAzure(line, w, log) },
-		},
+		{"--resource-id", c.ResourceID != "", fromAzure},
 	}
 	var all, chosen []string
-	var way func() (clusterSource, error)
-	for _, one := range ways {
-		all = append(all, one.flags)
-		if one.chosen {
-			chosen, way = append(chosen, one.flags), one.goes
+	var find func() (clusterSource, error)
+	for _, way := range ways {
+		all = append(all, way.flags)
+		if way.chosen {
+			chosen, find = append(chosen, way.flags), way.find
 		}
 	}
 	hint := "one of these says which cluster: " + strings.Join(all, "; ")
@@ -81,29 +74,28 @@ func (c *kubeconfigCommand) resolveCluster(
 	case c.ResourceID == "" && c.PublicFQDN:
 		return clusterSource{}, &token.UsageError{Text: "--public-fqdn goes with --resource-id"}
 	}
-	return way()
+	return find()
 }
 
 func (c *kubeconfigCommand) fromServer() (clusterSource, error) {
 	u, err := url.Parse(c.Server)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
-		u.RawQuery != "" ||
-		u.Fragment != "" {
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" ||
+		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return clusterSource{}, &token.UsageError{
 			Text: "--server is not an address as https://HOST:443",
 			Hint: "az aks show shows a cluster's as fqdn or privateFqdn",
 		}
 	}
-	from := clusterSource{name: u.Hostname(), cluster: map[string]any{"server": c.Server}}
+	source := clusterSource{name: u.Hostname(), cluster: map[string]any{"server": c.Server}}
 	ca, err := c.certificateAuthority()
 	if ca != "" {
-		from.cluster[kubeconfig.CaDataKey] = ca
+		source.cluster[kubeconfig.CADataKey] = ca
 	}
-	return from, err
+	return source, err
 }
 
-// certificateAuthority is the CA that was given for a server, as a kubeconfig holds it; "" where
-// none was.
+// certificateAuthority returns the CA that goes with --server as a kubeconfig holds it, "" if none
+// was given.
 func (c *kubeconfigCommand) certificateAuthority() (string, error) {
 	switch {
 	case c.CAFile != "" && c.CAData != "":
@@ -125,116 +117,96 @@ func (c *kubeconfigCommand) certificateAuthority() (string, error) {
 	if err != nil {
 		err = &token.UsageError{
 			Text: "--certificate-authority-data: " + err.Error(),
-			Hint: "it is the PEM of certificates in base64, as it stands in a kubeconfig; --certificate-authority takes a file",
+			Hint: "it is the PEM of certificates in base64, as it stands in a kubeconfig; " +
+				"--certificate-authority takes a file",
 		}
 	}
 	return data, err
 }
 
-// fromFiles reads the kubeconfig that was named, or those that count here.
+// fromFiles reads the file of --kubeconfig, or those that kubectl would read.
 func (c *kubeconfigCommand) fromFiles() (clusterSource, error) {
-	named := ""
-	if c.Kubeconfig != "" {
-		named = cache.ExpandPath(c.Kubeconfig)
-	}
-	files, err := kubeconfig.Load(named)
+	files, err := kubeconfig.Load(expandPath(c.Kubeconfig))
 	if err != nil {
 		return clusterSource{}, err
 	}
-	paths := kubeconfig.Paths(named, os.Getenv)
+	paths := kubeconfig.Paths(expandPath(c.Kubeconfig), os.Getenv)
 	return contextSource(files, c.Context, "in "+strings.Join(paths, ", "))
 }
 
-// fromAzure asks for the kubeconfig as get-token asks for a token.
-func (c *kubeconfigCommand) fromAzure(
-	line *flags.CommandLine,
-	w options,
-	log *slog.Logger,
-) (clusterSource, error) {
-	r, err := c.Resolve(line.Explicit, os.Getenv)
+// fromAzure asks Azure Resource Manager, with a token that is cached as get-token's are.
+func (c *kubeconfigCommand) fromAzure(line *flags.CommandLine, o options, log *slog.Logger) (clusterSource, error) {
+	request, err := c.Resolve(line.Explicit, os.Getenv)
 	if err != nil {
 		return clusterSource{}, err
 	}
-	ctx, surroundings, end := startLogin(r, w.cacheDir(c.Cache), w, log)
+	ctx, login, end := startLogin(request, o.cacheDir(c.Cache), o, log)
 	defer end()
-	surroundings.Prompt = promptWriter(nil)
-	raw, err := arm.ClusterUserKubeconfig(ctx, r, surroundings, c.ResourceID, c.PublicFQDN)
+	login.Prompt = promptWriter(nil)
+	raw, err := arm.ClusterUserKubeconfig(ctx, request, login, c.ResourceID, c.PublicFQDN)
 	if err != nil {
 		return clusterSource{}, err
 	}
-	k, err := kubeconfig.Parse("Azure's answer", raw)
+	file, err := kubeconfig.Parse("Azure's answer", raw)
 	if err != nil {
 		return clusterSource{}, err
 	}
-	from, err := contextSource(kubeconfig.Files{k}, "", "in Azure's answer")
-	from.name = path.Base(c.ResourceID)
-	return from, err
+	source, err := contextSource(kubeconfig.Files{file}, "", "in Azure's answer")
+	source.name = path.Base(c.ResourceID)
+	return source, err
 }
 
-// usageError makes a context that does not exist a wrong usage.
-func usageError(err error) error {
-	var missing *kubeconfig.NotFoundError
-	if errors.As(err, &missing) {
-		return &token.UsageError{Text: missing.Text, Hint: missing.Hint}
-	}
-	return err
-}
-
-// contextSource is what a context names, to be written anew.
+// contextSource returns what the context names; "" is the current one. where says for errors where
+// the files come from.
 func contextSource(files kubeconfig.Files, context, where string) (clusterSource, error) {
-	at, err := files.FindContext(context, where)
-	if err != nil {
-		return clusterSource{}, usageError(err)
+	found, err := files.FindContext(context, where)
+	if missing := new(kubeconfig.NotFoundError); errors.As(err, &missing) {
+		return clusterSource{}, &token.UsageError{Text: missing.Text, Hint: missing.Hint}
 	}
-	from := clusterSource{name: at.Context, namespace: at.Namespace}
-	if from.cluster, err = kubeconfig.InlineCA(at.Cluster.Fields, at.ClusterFile.Path); err != nil {
+	if err != nil {
 		return clusterSource{}, err
 	}
-	if at.User.Exec != nil {
-		var warnings []string
-		if from.args, from.env, warnings = inheritExec(at.User); len(warnings) > 0 {
-			for _, text := range warnings {
-				printWarning(text)
-			}
-		}
+	source := clusterSource{name: found.Context, namespace: found.Namespace}
+	source.cluster, err = kubeconfig.InlineCA(found.Cluster.Fields, found.ClusterFile.Path)
+	if err != nil {
+		return clusterSource{}, err
 	}
-	return from, nil
+	if found.User.Exec != nil {
+		source.args, source.env = inheritExec(found.User)
+	}
+	return source, nil
 }
 
-// inheritExec are the arguments and variables of an old user that go into the new one. Variables
-// that would win over the arguments are left out.
-func inheritExec(
-	user kubeconfig.User,
-) (args flags.Values, env []kubeconfig.EnvVar, warnings []string) {
-	warn := func(text string) { warnings = append(warnings, text) }
+// inheritExec returns the arguments and variables of an existing user that the new one gets. It
+// leaves out, with a warning, secrets and variables that would win over the arguments.
+func inheritExec(user kubeconfig.User) (args flags.Values, env []kubeconfig.EnvVar) {
 	args, err := stanza.ReadArgs(user.Exec)
 	if err != nil {
-		warn(fmt.Sprintf("the arguments of user %q are not taken over: %v", user.Name, err))
+		printWarning(fmt.Sprintf("the arguments of user %q are not taken over: %v", user.Name, err))
 	}
 	for _, v := range user.Exec.Env {
+		why := ""
 		switch {
 		case v.Name == "":
 			continue
 		case flags.IsSecretVariable(v.Name):
-			warn(
-				fmt.Sprintf(
-					"%s in the env of user %q is not taken over, because it is a secret",
-					v.Name,
-					user.Name,
-				),
-			)
-			continue
+			why = "it is a secret"
 		case flags.OverridesFlag(v.Name):
-			warn(
-				fmt.Sprintf(
-					"%s in the env of user %q is not taken over, because it would win over the arguments",
-					v.Name,
-					user.Name,
-				),
-			)
+			why = "it would win over the arguments"
+		}
+		if why == "" {
+			env = append(env, v)
 			continue
 		}
-		env = append(env, v)
+		printWarning(fmt.Sprintf("%s in the env of user %q is not taken over, because %s", v.Name, user.Name, why))
 	}
-	return args, env, warnings
+	return args, env
+}
+
+// expandPath is cache.ExpandPath for a flag that need not be given: "" stays "".
+func expandPath(path string) string {
+	if path == "" {
+		return ""
+	}
+	return cache.ExpandPath(path)
 }

@@ -9,19 +9,18 @@ import (
 	"strings"
 	"time"
 
-	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
 	"github.com/akslogin/akslogin/internal/stanza"
 	"github.com/akslogin/akslogin/token"
 )
 
-// convertCommand makes kubeconfigs run this program.
+// convertCommand makes existing kubeconfigs run this program.
 type convertCommand struct {
 	Kubeconfig     string `name:"kubeconfig" group:"kubeconfig" placeholder:"FILE" help:"The file to convert; by default those of $KUBECONFIG, or else ~/.kube/config."`
 	Context        string `name:"context" group:"kubeconfig" placeholder:"NAME" help:"Convert only this context's user."`
 	Command        string `name:"command" group:"kubeconfig" placeholder:"PROGRAM" otherwise:"akslogin" help:"How this program is called: a name on the PATH, or an absolute path."`
-	AzureConfigDir string `name:"azure-config-dir" group:"kubeconfig" placeholder:"FOLDER" help:"azurecli: the folder of az, written as AZURE_CONFIG_DIR into the stanza."`
+	AzureConfigDir string `name:"azure-config-dir" group:"kubeconfig" placeholder:"FOLDER" help:"azurecli: the folder of az, written as AZURE_CONFIG_DIR into the exec config."`
 	DryRun         bool   `name:"dry-run" group:"kubeconfig" help:"Show what would change, without secrets, and change nothing."`
 
 	token.Request
@@ -29,54 +28,39 @@ type convertCommand struct {
 	flags.Log
 }
 
-// Help is what convert-kubeconfig --help says before the flags.
+// Help is the text of convert-kubeconfig --help before the flags.
 func (*convertCommand) Help() string {
-	return "Users that run kubelogin or akslogin, or log in with the azure auth-provider, are converted; all else in the file stays as it is, byte for byte. " +
-		"Without --login a stanza keeps its login method. Flags of get-token that are given become arguments of the stanza; of variables only AAD_LOGIN_METHOD is read."
+	return "Converts users that run kubelogin or akslogin, or log in with the azure auth-provider. " +
+		"Everything else in the file stays as it is, byte for byte. " +
+		"Without --login an exec config keeps its login method. " +
+		"Flags of get-token that are given become arguments of the exec config. " +
+		"Of the variables, only AAD_LOGIN_METHOD is read."
 }
 
-// Run converts all or nothing: a user that cannot be converted is found before the first file is
-// written.
-func (c *convertCommand) Run(line *flags.CommandLine, w options) error {
-	if c.Command != "" && !stanza.IsPortableCommand(c.Command) {
-		return stanza.PortableCommandError(c.Command)
-	}
-	v := stanza.Converter{Options: stanza.Options{
-		Command: c.Command, Context: c.Context, AzureConfigDir: c.AzureConfigDir, DryRun: c.DryRun,
-		Flags: line.Values(), LockTimeout: cmp.Or(w.kubeconfigLockTimeout, kubeconfigLockTimeout),
-	}}
-	var err error
-	if v.Login, err = c.chooseLogin(line); err != nil {
-		return err
-	}
-	named := ""
-	if c.Kubeconfig != "" {
-		named = cache.ExpandPath(c.Kubeconfig)
-	}
-	files, err := kubeconfig.Load(named)
+// kubeconfigLockTimeout is how long to wait for another program that writes the same kubeconfig.
+const kubeconfigLockTimeout = 10 * time.Second
+
+// Run converts all users or none: it finds a user that cannot be converted before it writes the
+// first file.
+func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
+	converter, files, err := c.prepare(line, o)
 	if err != nil {
-		return err
-	}
-	if v.User, err = files.ContextUser(c.Context); err != nil {
-		var missing *kubeconfig.NotFoundError
-		if errors.As(err, &missing) {
-			return &token.FailedError{Text: missing.Text, Hint: missing.Hint}
-		}
 		return err
 	}
 	var all []stanza.Conversion
 	for i, f := range files {
-		done, err := v.Convert(f, files[:i])
+		done, err := converter.Convert(f, files[:i])
 		if err != nil {
 			return err
 		}
 		all = append(all, done)
 	}
 	if !slices.ContainsFunc(all, func(d stanza.Conversion) bool { return d.Matched }) {
-		return nothingConvertedError(all, files)
+		return nothingConverted(all, files)
 	}
+	changed := func(i int) bool { return !bytes.Equal(all[i].Content, files[i].Source()) }
 	for i, f := range files {
-		if !bytes.Equal(all[i].Content, f.Source()) {
+		if changed(i) {
 			if err := kubeconfig.CheckWritable(f.Path); err != nil {
 				return err
 			}
@@ -86,8 +70,8 @@ func (c *convertCommand) Run(line *flags.CommandLine, w options) error {
 		printWarning("not written, since it has no meaning there: " + flag)
 	}
 	for i, f := range files {
-		if !c.DryRun && !bytes.Equal(all[i].Content, f.Source()) {
-			if all[i], err = v.ConvertFile(f, files[:i]); err != nil {
+		if !c.DryRun && changed(i) {
+			if all[i], err = converter.ConvertFile(f, files[:i]); err != nil {
 				return err
 			}
 		}
@@ -96,7 +80,39 @@ func (c *convertCommand) Run(line *flags.CommandLine, w options) error {
 	return nil
 }
 
-// chooseLogin takes the method from flag or variable; "" where neither says one.
+// prepare checks the flags and reads the kubeconfigs.
+func (c *convertCommand) prepare(line *flags.CommandLine, o options) (*stanza.Converter, kubeconfig.Files, error) {
+	if c.Command != "" && !stanza.IsPortableCommand(c.Command) {
+		return nil, nil, stanza.PortableCommandError(c.Command)
+	}
+	login, err := c.chooseLogin(line)
+	if err != nil {
+		return nil, nil, err
+	}
+	files, err := kubeconfig.Load(expandPath(c.Kubeconfig))
+	if err != nil {
+		return nil, nil, err
+	}
+	user, err := files.ContextUser(c.Context)
+	if missing := new(kubeconfig.NotFoundError); errors.As(err, &missing) {
+		return nil, nil, &token.FailedError{Text: missing.Text, Hint: missing.Hint}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return &stanza.Converter{Options: stanza.Options{
+		Command:        c.Command,
+		Context:        c.Context,
+		AzureConfigDir: c.AzureConfigDir,
+		DryRun:         c.DryRun,
+		Flags:          line.Values(),
+		Login:          login,
+		User:           user,
+		LockTimeout:    cmp.Or(o.kubeconfigLockTimeout, kubeconfigLockTimeout),
+	}}, files, nil
+}
+
+// chooseLogin returns the login method that --login or AAD_LOGIN_METHOD names, "" for neither.
 func (c *convertCommand) chooseLogin(line *flags.CommandLine) (login string, err error) {
 	r, err := c.Resolve(line.Explicit, flags.EnvSubset("AAD_LOGIN_METHOD"))
 	if err != nil {
@@ -108,28 +124,21 @@ func (c *convertCommand) chooseLogin(line *flags.CommandLine) (login string, err
 		}
 		login = r.Login
 	}
-	given := line.Values()
-	if (given["pop-enabled"] == "true") != (given["pop-claims"] != "") {
-		return "", &token.UsageError{
-			Text: "--pop-enabled and --pop-claims go together, and only one of them is given",
-		}
+	explicit := line.Values()
+	if (explicit["pop-enabled"] == "true") != (explicit["pop-claims"] != "") {
+		return "", stanza.ErrIncompletePoP
 	}
 	return login, r.CheckValues()
 }
 
-// kubeconfigLockTimeout is how long another program may take to write a kubeconfig.
-const kubeconfigLockTimeout = 10 * time.Second
-
-// nothingConvertedError says why.
-func nothingConvertedError(all []stanza.Conversion, files kubeconfig.Files) error {
-	var report, paths []string
+// nothingConverted prints why each user was skipped, and returns the error.
+func nothingConverted(all []stanza.Conversion, files kubeconfig.Files) error {
+	var paths []string
+	users := 0
 	for i, done := range all {
 		paths = append(paths, files[i].Path)
-		report = append(report, strings.Split(strings.TrimSpace(done.Report), "\n")...)
-	}
-	report = slices.DeleteFunc(report, func(line string) bool { return line == "" })
-	for _, line := range report {
-		fmt.Println(line)
+		users += strings.Count(done.Report, "\n")
+		fmt.Print(done.Report)
 	}
 	switch {
 	case len(files) == 0:
@@ -137,16 +146,12 @@ func nothingConvertedError(all []stanza.Conversion, files kubeconfig.Files) erro
 			Text: "there is no kubeconfig: none of the files that $KUBECONFIG or ~/.kube/config name is there",
 			Hint: "name one with --kubeconfig",
 		}
-	case len(report) == 0:
-		return &token.FailedError{
-			Text: "nothing was converted: no users in " + strings.Join(paths, ", "),
-		}
+	case users == 0:
+		return &token.FailedError{Text: "nothing was converted: no users in " + strings.Join(paths, ", ")}
 	}
 	return &token.FailedError{
-		Text: "nothing was converted: no user runs kubelogin or akslogin, or has the azure auth-provider, in " + strings.Join(
-			paths,
-			", ",
-		),
+		Text: "nothing was converted: no user runs kubelogin or akslogin, or has the azure auth-provider, in " +
+			strings.Join(paths, ", "),
 		Hint: "standard output says of each user why",
 	}
 }

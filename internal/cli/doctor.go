@@ -5,9 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -17,7 +17,7 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// doctorCommand looks at everything between here and an answer of the API server.
+// doctorCommand reports what keeps a login from working.
 type doctorCommand struct {
 	token.Request
 	flags.Cache
@@ -30,62 +30,59 @@ type doctorCommand struct {
 	Output     string `name:"output" short:"o" group:"general" placeholder:"text|json" otherwise:"text" help:"A line for each check, or JSON."`
 }
 
-// Help is what doctor --help says before the flags.
+// Help is the text of doctor --help before the flags.
 func (*doctorCommand) Help() string {
-	return "Checks, first offline and then by asking, where every value comes from, the kubeconfig, what the login presents, the cache, the way to Entra ID, the exchange and its token. " +
-		"The login is the one in the kubeconfig's stanza, with the flags that are given here over it. It changes and stores nothing, asks nobody, and prints nothing secret. " +
+	return "Checks where every value comes from, the kubeconfig, what the login presents, the cache, the network, the exchange and its token. " +
+		"It checks the login of the kubeconfig's exec config, with the flags that are given here over it. " +
+		"It changes and stores nothing, asks nobody, and prints nothing secret. " +
 		"Each line says ok, warning or wrong, and behind an arrow what to do. Exit status: 1 where something is wrong."
 }
 
-// Run goes the way of a token, and stops at nothing.
-func (c *doctorCommand) Run(line *flags.CommandLine, w options, log *slog.Logger) error {
+// Run runs all checks, prints what they found, and returns an error if something is wrong.
+func (c *doctorCommand) Run(line *flags.CommandLine, o options, log *slog.Logger) error {
 	c.Output = cmp.Or(c.Output, "text")
 	switch {
-	case !slices.Contains([]string{"text", "json"}, c.Output):
-		return &token.UsageError{
-			Text: fmt.Sprintf("--output is %q: it can be text or json", c.Output),
-		}
+	case c.Output != "text" && c.Output != "json":
+		return &token.UsageError{Text: fmt.Sprintf("--output is %q: it can be text or json", c.Output)}
 	case c.Server && c.Offline:
 		return &token.UsageError{Text: "--server and --offline exclude each other"}
 	}
 	findings, err := doctor.Run(doctor.Options{
 		Kubeconfig: c.Kubeconfig,
 		Context:    c.Context,
+		Flags:      line.Values(),
 		Server:     c.Server,
 		Offline:    c.Offline,
-		Flags:      line.Values(),
-		CacheDir:   w.cacheDir,
+		CacheDir:   o.cacheDir,
 		StartLogin: func(request token.Request, dir cache.Dir) (context.Context, token.Options, func()) {
-			return startLogin(request, dir, w, log)
+			return startLogin(request, dir, o, log)
 		},
 	})
 	if err != nil {
 		return err
 	}
+	wrong := 0
 	for i, f := range findings {
 		findings[i] = f.Redacted()
-	}
-	if c.Output == "json" {
-		err = writeFindingsJSON(findings)
-	} else {
-		err = writeFindingsText(findings)
-	}
-	wrong := 0
-	for _, f := range findings {
 		if f.Status == token.StatusWrong {
 			wrong++
 		}
 	}
-	if err == nil && wrong > 0 {
-		return &token.FailedError{
-			Text: fmt.Sprintf("%d of %d checks found something wrong", wrong, len(findings)),
-		}
+	write := writeFindingsText
+	if c.Output == "json" {
+		write = writeFindingsJSON
 	}
-	return err
+	if err := write(os.Stdout, findings); err != nil {
+		return err
+	}
+	if wrong > 0 {
+		return &token.FailedError{Text: fmt.Sprintf("%d of %d checks found something wrong", wrong, len(findings))}
+	}
+	return nil
 }
 
-func writeFindingsJSON(findings []token.Finding) error {
-	encoder := json.NewEncoder(os.Stdout)
+func writeFindingsJSON(w io.Writer, findings []token.Finding) error {
+	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(struct {
@@ -93,10 +90,10 @@ func writeFindingsJSON(findings []token.Finding) error {
 	}{findings})
 }
 
-// writeFindingsText writes a line for each, so that grep ^wrong finds what is wrong and what to do
-// about it.
-func writeFindingsText(findings []token.Finding) error {
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.TabIndent)
+// writeFindingsText writes a line for each finding, so that grep ^wrong shows what is wrong and
+// what to do. Snippets to copy follow at the end.
+func writeFindingsText(w io.Writer, findings []token.Finding) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.TabIndent)
 	for _, f := range findings {
 		text := f.Text
 		if f.Todo != "" {
@@ -111,11 +108,7 @@ func writeFindingsText(findings []token.Finding) error {
 		if len(f.Show) == 0 {
 			continue
 		}
-		if _, err := fmt.Printf(
-			"\n%s:\n    %s\n",
-			f.Check,
-			strings.Join(f.Show, "\n    "),
-		); err != nil {
+		if _, err := fmt.Fprintf(w, "\n%s:\n    %s\n", f.Check, strings.Join(f.Show, "\n    ")); err != nil {
 			return err
 		}
 	}

@@ -8,18 +8,20 @@ import (
 	"os/signal"
 	"syscall"
 
+	"golang.org/x/term"
+
 	"github.com/akslogin/akslogin/internal/execcredential"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/token"
-	"golang.org/x/term"
 )
 
-// getTokenCommand is the command that kubeconfigs name.
+// getTokenCommand is the command that kubeconfigs run.
 type getTokenCommand struct{ flags.GetToken }
 
-// Run is the way of a token: what Kubernetes wants, what the request is, cache or exchange, answer.
-func (g *getTokenCommand) Run(line *flags.CommandLine, w options, log *slog.Logger) error {
-	asked, err := execcredential.ParseInfo(os.Getenv(execcredential.InfoVariable))
+// Run reads what the client asks for, resolves the request, gets a token from the cache or from
+// Entra ID, and prints it.
+func (g *getTokenCommand) Run(line *flags.CommandLine, o options, log *slog.Logger) error {
+	info, err := execcredential.ParseInfo(os.Getenv(execcredential.InfoVariable))
 	if err != nil {
 		return &token.UsageError{Text: err.Error()}
 	}
@@ -30,48 +32,41 @@ func (g *getTokenCommand) Run(line *flags.CommandLine, w options, log *slog.Logg
 	if len(line.IgnoredArgs) > 0 {
 		log.Debug("words after get-token are ignored", "number", len(line.IgnoredArgs))
 	}
-	dir := w.cacheDir(g.Cache)
-	ctx, surroundings, end := startLogin(request, dir, w, log)
+	dir := o.cacheDir(g.Cache)
+	ctx, login, end := startLogin(request, dir, o, log)
 	defer end()
-	surroundings.Prompt = promptWriter(asked.Interactive)
+	login.Prompt = promptWriter(info.Interactive)
 	var presented []byte
-	surroundings.Store = func(secret []byte, inputs []string) token.Store {
+	login.Store = func(secret []byte, inputs []string) token.Store {
 		presented = secret
 		return cacheStore(dir, secret, inputs)
 	}
-	answer, err := token.Get(ctx, request, surroundings)
+	tok, err := token.Get(ctx, request, login)
 	if err != nil {
 		return err
 	}
-	var printed bytes.Buffer
-	if err := execcredential.Write(
-		&printed,
-		asked.APIVersion,
-		answer.Value,
-		answer.ReportedExpiry(dir.Now()),
-	); err != nil {
+	var credential bytes.Buffer
+	if err := execcredential.Write(&credential, info.APIVersion, tok.Value, tok.ReportedExpiry(dir.Now())); err != nil {
 		return err
 	}
-	signal.Notify(
-		make(chan os.Signal, 1),
-		syscall.SIGPIPE,
-	) // a client that has gone is an error with a name, not a silent end
-	if _, err := os.Stdout.Write(printed.Bytes()); err != nil {
+	// Without this a client that has gone ends the program silently. With it, Write returns an
+	// error.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	if _, err := os.Stdout.Write(credential.Bytes()); err != nil {
 		return err
 	}
-	end()                                        // what was printed stands, however long a disk takes for the memo
-	if w.verbosity == 0 && !request.PoPEnabled { // whose every run has something to say, or to sign
-		from, until := answer.ServeWindow()
-		w.warm.Save(printed.Bytes(), dir.Now(), from, until, presented, dir.Path, dir.PutWarmStart)
+	end()                                        // The credential is already on stdout; a slow disk can only delay the stored answer.
+	if o.verbosity == 0 && !request.PoPEnabled { // such runs log, or sign, every time
+		from, until := tok.ServeWindow()
+		o.warm.Save(credential.Bytes(), dir.Now(), from, until, presented, dir.Path, dir.PutWarmStart)
 	}
 	return nil
 }
 
-// promptWriter is where a person can be asked to sign in: where the client says that somebody is
-// there, else where somebody sees what is written on standard error. nil: nobody is there.
+// promptWriter returns where a person can be asked to sign in, nil if nobody is there. The client
+// says whether somebody is; if it says nothing, a terminal on standard error does.
 func promptWriter(interactive *bool) io.Writer {
-	if interactive == nil && term.IsTerminal(int(os.Stderr.Fd())) ||
-		interactive != nil && *interactive {
+	if interactive == nil && term.IsTerminal(int(os.Stderr.Fd())) || interactive != nil && *interactive {
 		return os.Stderr
 	}
 	return nil

@@ -2,16 +2,82 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"unicode"
+	"unicode/utf8"
 
+	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/internal/airflow"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
+	"github.com/akslogin/akslogin/token"
 )
 
-// overwrites tells what an old content has that a new one has not: another name, another variable,
-// or what is neither a kubeconfig nor a connection.
+// outputFormat is a way to write a kubeconfig.
+type outputFormat struct {
+	name, about string
+	connection  bool // it is an Airflow connection
+	takesID     bool // it holds the connection's ID
+	encode      func(d kubeconfig.Document, connectionID string) ([]byte, error)
+}
+
+// outputFormats are the values of kubeconfig --output. A line here is all that a format needs.
+var outputFormats = []outputFormat{
+	{name: "yaml", about: "a kubeconfig in YAML",
+		encode: func(d kubeconfig.Document, _ string) ([]byte, error) { return d.YAML() }},
+	{name: "json", about: "a kubeconfig in JSON",
+		encode: func(d kubeconfig.Document, _ string) ([]byte, error) { return indentJSON(d.JSON()) }},
+	{name: "airflow-connection", about: "an Airflow connection for airflow connections add --conn-json", connection: true,
+		encode: func(d kubeconfig.Document, _ string) ([]byte, error) { return airflow.ConnectionJSON(d) }},
+	{name: "airflow-env", about: "a variable that defines an Airflow connection", connection: true, takesID: true,
+		encode: airflow.ConnectionEnv},
+	{name: "airflow-uri", about: "an Airflow connection as a URI", connection: true,
+		encode: func(d kubeconfig.Document, _ string) ([]byte, error) { return airflow.ConnectionURI(d) }},
+}
+
+func indentJSON(raw []byte, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	err = json.Indent(&out, raw, "", "  ")
+	return out.Bytes(), err
+}
+
+// writeOutput writes to the file, or to standard output if path is empty. It refuses to replace a
+// file that holds more than the new content.
+func writeOutput(path string, content []byte) error {
+	if !utf8.Valid(content) || bytes.ContainsFunc(content, isInvisible) {
+		return &token.UsageError{
+			Text: "what would be written has characters in it that cannot be seen, or that turn text round",
+			Hint: "look at the values that were given, and at the names in the kubeconfig that they come from",
+		}
+	}
+	if path == "" {
+		_, err := os.Stdout.Write(content)
+		return err
+	}
+	file := cache.ExpandPath(path)
+	old, err := kubeconfig.Read(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("--output-file: %w", err)
+	}
+	if lost := overwrites(file, old, content); lost != "" {
+		return &token.UsageError{
+			Text: fmt.Sprintf("--output-file %s holds %s, which would be lost", path, lost),
+			Hint: "name another file, or remove this one; KUBECONFIG can name several",
+		}
+	}
+	return kubeconfig.WriteFile(file, content)
+}
+
+// overwrites describes what the old content has and the new one lacks: an entry of another name, a
+// line for another variable, or something that is neither a kubeconfig nor a connection. It returns
+// "" if nothing would be lost.
 func overwrites(file string, old, content []byte) string {
 	if variable, _, found := bytes.Cut(content, []byte("='")); found {
 		for line := range bytes.Lines(old) {
@@ -21,10 +87,8 @@ func overwrites(file string, old, content []byte) string {
 		}
 		return ""
 	}
-	if prefix := []byte(
-		airflow.UriScheme,
-	); len(bytes.TrimSpace(old)) == 0 ||
-		bytes.HasPrefix(content, prefix) && bytes.HasPrefix(old, prefix) {
+	isURI := func(b []byte) bool { return bytes.HasPrefix(b, []byte(airflow.URIScheme)) }
+	if len(bytes.TrimSpace(old)) == 0 || isURI(content) && isURI(old) {
 		return ""
 	}
 	before, err := kubeconfig.Parse(file, old)
@@ -35,31 +99,31 @@ func overwrites(file string, old, content []byte) string {
 	if err != nil {
 		return "a kubeconfig"
 	}
-	here := entryNames(after)
+	kept := entryNames(after)
 	for _, name := range entryNames(before) {
-		if !slices.Contains(here, name) {
+		if !slices.Contains(kept, name) {
 			return fmt.Sprintf("%q", name)
 		}
 	}
 	return ""
 }
 
-// entryNames are those of a kubeconfig's contexts, clusters and users.
-func entryNames(k *kubeconfig.File) (all []string) {
-	for _, c := range k.Contexts {
-		all = append(all, c.Name)
+// entryNames returns the names of a kubeconfig's contexts, clusters and users.
+func entryNames(f *kubeconfig.File) (names []string) {
+	for _, c := range f.Contexts {
+		names = append(names, c.Name)
 	}
-	for _, c := range k.Clusters {
-		all = append(all, c.Name)
+	for _, c := range f.Clusters {
+		names = append(names, c.Name)
 	}
-	for _, u := range k.Users {
-		all = append(all, u.Name)
+	for _, u := range f.Users {
+		names = append(names, u.Name)
 	}
-	return all
+	return names
 }
 
-// isInvisible tells of characters that show other text than a program reads. Those below U+0020 are
-// escaped in JSON and YAML.
+// isInvisible reports whether a character makes a text look different from what a program reads.
+// JSON and YAML escape those below U+0020.
 func isInvisible(c rune) bool {
 	return unicode.IsControl(c) && c != '\n' || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp)
 }

@@ -1,5 +1,6 @@
-// Package cli is the command line: flags in, a domain package does the work, words out. It is the
-// only place that decides what goes to standard output and standard error, and the exit status.
+// Package cli is the command line: it reads flags, has a domain package do the work, and says how
+// that went. Only this package decides what goes to standard output and standard error, and the
+// exit status. Each command is a file.
 package cli
 
 import (
@@ -13,48 +14,47 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// Main runs the program with the arguments behind its name and returns its exit status: 0, or 1
-// the command failed, 2 wrong usage, 3 a person has to sign in and nobody can be asked. warm is the
-// run that package warmstart has prepared; nil: none.
+// Main runs the program with its arguments, without the program's name. It returns the exit
+// status: 0 success, 1 the command failed, 2 wrong usage, 3 a person has to sign in and nobody can
+// be asked. warm is this process's warm start, nil if it has none.
+//
+// Standard output gets the command's result and nothing else; errors and hints go to standard
+// error. Main returns within the command's --timeout and a little more, whatever hangs.
 func Main(args []string, warm *warmstart.Run) (exit int) { return run(args, options{warm: warm}) }
 
-func run(args []string, w options) (exit int) {
-	defer w.warm.ReleaseWaiters()
+func run(args []string, o options) (exit int) {
+	defer o.warm.ReleaseWaiters()
 	process.DisableCoreDumps()
-	stdlog.SetOutput(io.Discard) // net/http would quote an answer that comes twice, token and all
-	w.logFile = runlog.Open(logFilePath(args))
+	stdlog.SetOutput(io.Discard) // net/http logs unexpected response bytes, which may hold a token
+	o.logFile = runlog.Open(logFilePath(args))
 	if err := checkOpenFileLimit(); err != nil {
-		return w.reportError(token.Explain(err))
+		return o.reportError(token.Explain(err))
 	}
 	line, verbosity, err := parseCommand(args)
 	if err == nil {
-		w.verbosity = verbosity
-		err = line.Run(w, runlog.NewLogger(verbosity, w.logFile))
+		o.verbosity = verbosity
+		err = line.Run(o, runlog.NewLogger(verbosity, o.logFile))
 	}
 	if err != nil {
-		return w.reportError(token.Explain(err))
+		return o.reportError(token.Explain(err))
 	}
-	w.logFile.WriteSuccess()
+	o.logFile.WriteSuccess()
 	return 0
 }
 
-// minOpenFiles are what a login needs at once: Go's runtime two, then lock, temporary file,
-// connections, a resolver's.
+// minOpenFiles is how many descriptors a login needs at once: two for Go's network poller, and
+// some for the lock, a temporary file, the connection and name resolution.
 const minOpenFiles = 8
 
-// checkOpenFileLimit says when fewer can be opened. Go's runtime would die of it with a page of
-// stacks, or the cache's lock take the last one.
+// checkOpenFileLimit returns an error if fewer than minOpenFiles can be opened. Without it Go's
+// runtime crashes with a stack trace, or the cache's lock takes the last descriptor.
 func checkOpenFileLimit() error {
-	room := process.FreeDescriptors(minOpenFiles)
-	if room == minOpenFiles {
+	free := process.FreeDescriptors(minOpenFiles)
+	if free == minOpenFiles {
 		return nil
 	}
 	return &token.FailedError{
-		Text: fmt.Sprintf(
-			"this process may open %d more files, and a login needs %d",
-			room,
-			minOpenFiles,
-		),
+		Text: fmt.Sprintf("this process may open %d more files, and a login needs %d", free, minOpenFiles),
 		Hint: "raise the limit of open files (ulimit -n), or close what the program that starts this one leaves open",
 	}
 }

@@ -9,17 +9,17 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// versionFlag prints what the build recorded and ends the program.
+// versionFlag prints the version that the build recorded and ends the program.
 type versionFlag bool
 
-// BeforeReset is kong's hook for flags that act at once.
+// BeforeReset implements kong's hook for flags that act at once.
 func (versionFlag) BeforeReset(app *kong.Kong) error {
 	printVersion(app.Stdout)
 	app.Exit(0)
 	return nil
 }
 
-// IsBool says that the flag takes no value.
+// IsBool tells kong that the flag takes no value.
 func (versionFlag) IsBool() bool { return true }
 
 func printVersion(w io.Writer) {
@@ -35,13 +35,6 @@ func printVersion(w io.Writer) {
 			}
 		}
 	}
-	fmt.Fprintf(
-		w,
-		"akslogin %s\ncommit   %s\nbuilt by %s for %s/%s\n",
-		version,
-		commit,
-		runtime.Version(),
-		runtime.GOOS,
-		runtime.GOARCH,
-	)
+	fmt.Fprintf(w, "akslogin %s\ncommit   %s\nbuilt by %s for %s/%s\n",
+		version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -19,10 +19,10 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// reviewTimeout is how long an API server may take for an answer.
+// reviewTimeout is how long the API server may take to answer.
 const reviewTimeout = 15 * time.Second
 
-// checkAPIServer shows the token to a cluster's API server, and says whom that takes it for.
+// checkAPIServer shows the token to the cluster's API server and reports whom that takes it for.
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#self-subject-review
 func checkAPIServer(ctx context.Context, cluster map[string]any, bearer string) token.Finding {
 	found := token.Finding{Status: token.StatusWrong, Check: "API server"}
@@ -31,62 +31,63 @@ func checkAPIServer(ctx context.Context, cluster map[string]any, bearer string) 
 		found.Text, found.Todo = "no kubeconfig says where it is", "name one with --kubeconfig"
 		return found
 	case bearer == "":
-		return token.Finding{
-			Status: token.StatusSkipped,
-			Check:  found.Check,
-			Text:   "not asked: there is no token to show",
-		}
+		found.Status, found.Text = token.StatusSkipped, "not asked: there is no token to show"
+		return found
 	}
 	server, _ := cluster["server"].(string)
 	u, err := url.Parse(server)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-		found.Text, found.Todo = "its address in the kubeconfig is not https://HOST", "a token is sent over TLS only: correct server in the kubeconfig"
+		found.Text = "its address in the kubeconfig is not https://HOST"
+		found.Todo = "a token is sent over TLS only: correct server in the kubeconfig"
 		return found
 	}
 	found.Text = "https://" + u.Host
-	client, err := newAPIServerClient(cluster)
+	status, body, err := postReview(ctx, u, cluster, bearer)
 	if err != nil {
 		found.Text += ": " + err.Error()
+		if sendError := new(url.Error); errors.As(err, &sendError) {
+			found.Text = "https://" + u.Host + ": " + sendError.Err.Error()
+			found.Todo = "it has to be reachable from here with the CA in the kubeconfig; " +
+				"a private cluster's is reachable from its network only"
+		}
 		return found
+	}
+	return reviewFinding(found, status, body)
+}
+
+// postReview asks the API server whose token it is. The error is a *url.Error if it was not
+// reached.
+func postReview(ctx context.Context, u *url.URL, cluster map[string]any, bearer string) (status int, body []byte, err error) {
+	client, err := newAPIServerClient(cluster)
+	if err != nil {
+		return 0, nil, err
 	}
 	defer client.CloseIdleConnections()
-	ctx, done := context.WithTimeout(ctx, reviewTimeout)
-	defer done()
+	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
+	defer cancel()
 	u = u.JoinPath("apis/authentication.k8s.io/v1/selfsubjectreviews")
-	req, err := http.NewRequestWithContext(
-		ctx,
-		http.MethodPost,
-		u.String(),
-		strings.NewReader(`{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}`),
-	)
+	review := strings.NewReader(`{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}`)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), review)
 	if err != nil {
-		found.Text += ": the address makes no URL"
-		return found
+		return 0, nil, errors.New("the address makes no URL")
 	}
-	req.Close = true // what comes after the answer to a request with a token is nobody's
+	req.Close = true // net/http would log what follows the response on a kept connection.
 	req.Header.Set("Authorization", "Bearer "+bearer)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "akslogin")
 	resp, err := client.Do(req)
 	if err != nil {
-		var inner *url.Error
-		if errors.As(err, &inner) {
-			err = inner.Err
-		}
-		found.Text += ": " + err.Error()
-		found.Todo = "it has to be reachable from here with the CA in the kubeconfig; a private cluster's is reachable from its network only"
-		return found
+		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	body, err = io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
-		found.Text += ": the answer broke off"
-		return found
+		return 0, nil, errors.New("the answer broke off")
 	}
-	return reviewFinding(found, resp.StatusCode, body)
+	return resp.StatusCode, body, nil
 }
 
-// reviewFinding reads a SelfSubjectReview's answer.
+// reviewFinding reads the API server's response to a SelfSubjectReview.
 func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
 	var review struct {
 		Status struct {
@@ -102,19 +103,18 @@ func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
 	switch {
 	case status == http.StatusCreated && err == nil && user.Username != "" && user.Username != "system:anonymous":
 		found.Status = token.StatusOK
-		found.Text += fmt.Sprintf(
-			" takes it for user %q in groups %q; kubectl auth can-i --list says what that user may do",
-			user.Username,
-			user.Groups,
-		)
+		found.Text += fmt.Sprintf(" takes it for user %q in groups %q; kubectl auth can-i --list says what that user may do",
+			user.Username, user.Groups)
 	case status == http.StatusCreated && err == nil:
 		found.Text += " does not know whose token it is"
 		found.Todo = "see that the cluster takes Entra ID's users (az aks show --query aadProfile), and is of the token's tenant"
 	case status == http.StatusUnauthorized:
 		found.Text += " refuses the token (401)"
-		found.Todo = "the cluster has to take Entra ID's users (az aks show --query aadProfile), be of the token's tenant (tid above), and have the token's audience (aud above); its clock counts too"
+		found.Todo = "the cluster has to take Entra ID's users (az aks show --query aadProfile), be of the token's tenant (tid above), " +
+			"and have the token's audience (aud above); its clock counts too"
 	case status == http.StatusNotFound:
-		found.Status, found.Text = token.StatusWarning, found.Text+" cannot say who somebody is: it is older than Kubernetes 1.28"
+		found.Status = token.StatusWarning
+		found.Text += " cannot say who somebody is: it is older than Kubernetes 1.28"
 	default:
 		found.Text += fmt.Sprintf(" answers with HTTP status %d: %s", status, review.Message)
 		found.Todo = "see what answers there: a proxy's or firewall's page, or not an API server"
@@ -122,19 +122,17 @@ func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
 	return found
 }
 
-// newAPIServerClient trusts whom the kubeconfig's cluster says, and follows no redirect, so that
-// nobody else sees the token.
+// newAPIServerClient returns a client that trusts the certificates that the kubeconfig's cluster
+// names and follows no redirect, so that no other host gets the token.
 func newAPIServerClient(cluster map[string]any) (*http.Client, error) {
 	text := func(field string) string { s, _ := cluster[field].(string); return s }
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: text("tls-server-name")}
 	config.InsecureSkipVerify, _ = cluster["insecure-skip-tls-verify"].(bool)
-	if data := text(kubeconfig.CaDataKey); data != "" {
+	if data := text(kubeconfig.CADataKey); data != "" {
 		pem, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(data), ""))
 		config.RootCAs = x509.NewCertPool()
 		if err != nil || !config.RootCAs.AppendCertsFromPEM(bytes.TrimSpace(pem)) {
-			return nil, errors.New(
-				"the kubeconfig's " + kubeconfig.CaDataKey + " is no certificate in PEM and base64",
-			)
+			return nil, errors.New("the kubeconfig's " + kubeconfig.CADataKey + " is no certificate in PEM and base64")
 		}
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()

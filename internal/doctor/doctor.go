@@ -1,3 +1,8 @@
+// Package doctor checks everything between an exec config and an answer of the API server: the
+// kubeconfig, where each value comes from, the login, the cache, the network, the exchange. It
+// prints nothing and stores nothing; it asks nobody. Each check returns [token.Finding] values.
+//
+// The login is checked with get-token's own code, so doctor's verdict always matches get-token's.
 package doctor
 
 import (
@@ -8,163 +13,168 @@ import (
 	"strings"
 
 	"github.com/adrg/xdg"
+
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/internal/flags"
-	"github.com/akslogin/akslogin/internal/kubeconfig"
 	"github.com/akslogin/akslogin/internal/runlog"
 	"github.com/akslogin/akslogin/token"
 )
 
-// Options say what is looked at, and how.
+// Options say what to check, and how.
 type Options struct {
-	Kubeconfig, Context string // "": what kubectl would take
-	Server, Offline     bool
-	Flags               flags.Values // get-token's flags, over those in the stanza
+	Kubeconfig string       // a path; "": the files that kubectl reads
+	Context    string       // "": the current one
+	Flags      flags.Values // get-token's flags that win over those in the exec config
+	Server     bool         // also show the token to the API server
+	Offline    bool         // send nothing
 
 	CacheDir   func(flags.Cache) cache.Dir
-	StartLogin func(token.Request, cache.Dir) (ctx context.Context, surroundings token.Options, end func())
+	StartLogin func(token.Request, cache.Dir) (ctx context.Context, login token.Options, end func())
 }
 
+// examination is what the checks look at, and what one check leaves for the next.
+type examination struct {
+	execConfig
+	request   token.Request
+	sources   []token.Finding
+	dir       cache.Dir
+	logFile   string
+	diagnosis *token.Diagnosis
+	token     token.Token // of the exchange; the zero value if there was none
+}
+
+// checks run in this order. A new check is a function and a line here, or in execConfigChecks if it
+// looks at the exec config alone.
+var checks = []struct {
+	online bool // it sends something
+	run    func(context.Context, *examination) []token.Finding
+}{
+	{false, func(_ context.Context, e *examination) []token.Finding { return e.sources }},
+	{false, func(_ context.Context, e *examination) []token.Finding { return e.diagnosis.CheckLogin() }},
+	{false, checkCacheDir},
+	{false, func(_ context.Context, e *examination) []token.Finding {
+		return []token.Finding{e.diagnosis.CheckCache()}
+	}},
+	{false, checkLogFile},
+	{true, func(ctx context.Context, e *examination) []token.Finding { return e.diagnosis.CheckNetwork(ctx) }},
+	{true, checkExchange},
+}
+
+// Run runs all checks and returns what they found, which is not redacted yet. The error is a
+// *token.UsageError about the flags.
+//
+// Run sets the variables of the exec config's env in this process, as a client does for its plugin.
 func Run(o Options) ([]token.Finding, error) {
-	stanza, all := checkExecConfig(o)
-	for _, v := range stanza.env { // as the client does for its plugin; this process runs no other
+	config, all := checkKubeconfig(o)
+	for _, v := range config.env {
 		os.Setenv(v.Name, v.Value)
 	}
 	xdg.Reload()
-	plugin, get, err := effectiveCommandLine(stanza.args, o.Flags)
+	line, get, err := effectiveCommandLine(config.args, o.Flags)
 	if err != nil {
 		return nil, err
 	}
-	request, err := get.Resolve(plugin.Explicit, os.Getenv)
+	request, err := get.Resolve(line.Explicit, os.Getenv)
 	if err != nil {
 		return append(all, token.ErrorFinding("login", err)), nil
 	}
-	all = append(
-		all,
-		request.SourceFindings(
-			get.Request,
-			plugin.Explicit,
-			os.Getenv,
-			stanza.sourceNames(o.Flags),
-		)...)
-
-	dir := o.CacheDir(get.Cache)
-	ctx, surroundings, end := o.StartLogin(request, dir)
-	defer end()
-	diagnosis := token.Diagnose(request, surroundings)
-	all = slices.Concat(
-		all,
-		diagnosis.CheckLogin(),
-		[]token.Finding{checkCache(dir), diagnosis.CheckCache()},
-		checkLogFile(get.Log.Path()),
-	)
-	if o.Offline {
-		return append(
-			all,
-			token.Finding{
-				Status: token.StatusSkipped,
-				Check:  "exchange",
-				Text:   "not tried: --offline",
-			},
-		), nil
+	e := &examination{
+		execConfig: config,
+		request:    request,
+		sources:    request.SourceFindings(get.Request, line.Explicit, os.Getenv, config.describeSource(o.Flags)),
+		dir:        o.CacheDir(get.Cache),
+		logFile:    get.Log.Path(),
 	}
-	all = append(all, diagnosis.CheckNetwork(ctx)...)
-	answer, found := diagnosis.CheckExchange(ctx)
-	all = append(all, found...)
+	ctx, login, end := o.StartLogin(request, e.dir)
+	defer end()
+	e.diagnosis = token.Diagnose(request, login)
+	for _, check := range checks {
+		if check.online && o.Offline {
+			skipped := token.Finding{Status: token.StatusSkipped, Check: "exchange", Text: "not tried: --offline"}
+			return append(all, skipped), nil
+		}
+		all = append(all, check.run(ctx, e)...)
+	}
 	if o.Server {
-		all = append(all, checkAPIServer(ctx, stanza.cluster, answer.Value))
+		all = append(all, checkAPIServer(ctx, e.cluster, e.token.Value))
 	}
 	return all, nil
 }
 
-// effectiveCommandLine is the command line that a client would run, with the flags that were given
-// here over it.
-func effectiveCommandLine(
-	args []string,
-	over flags.Values,
-) (*flags.CommandLine, *flags.GetToken, error) {
+// effectiveCommandLine parses the exec config's args with the explicit flags over them.
+func effectiveCommandLine(args []string, explicit flags.Values) (*flags.CommandLine, *flags.GetToken, error) {
 	if len(args) == 0 {
 		args = []string{"get-token"}
 	}
 	for _, field := range flags.GetTokenFields() {
-		if value, found := over[field.Tag.Get("name")]; found {
-			args = append(slices.Clip(args), "--"+field.Tag.Get("name")+"="+value)
+		name := field.Tag.Get("name")
+		if value, ok := explicit[name]; ok {
+			args = append(slices.Clip(args), "--"+name+"="+value)
 		}
 	}
 	return flags.ParseGetToken(args)
 }
 
-// checkCache says whether tokens can be kept, and what is there.
-func checkCache(dir cache.Dir) token.Finding {
-	found := token.Finding{Status: token.StatusOK, Check: "cache"}
-	state, err := dir.Check()
-	switch {
-	case err != nil:
-		found.Status, found.Text = token.StatusWarning, dir.Path+" cannot be used, so every run asks for a token: "+err.Error()
-		found.Todo = "have it, or what --cache-dir names, be a folder of this user that others cannot write to, with room; akslogin cache clear forgets what is in it"
-	case state.Absent:
-		found.Text = dir.Path + " is not there yet, and can be made"
-	default:
-		found.Text = fmt.Sprintf(
-			"%s: mode %04o, can be written; entries %d, of them expired %d, unreadable %d; locks held now %d",
-			dir.Path,
-			state.Mode,
-			state.Entries,
-			state.Expired,
-			state.Unreadable,
-			state.LocksHeld,
-		)
+// describeSource returns a function that adds to a value's source, such as --client-id or $HOME,
+// that it stands in the kubeconfig.
+func (c execConfig) describeSource(explicit flags.Values) func(source string) string {
+	return func(source string) string {
+		if flag, isFlag := strings.CutPrefix(source, "--"); isFlag {
+			if _, ok := explicit[flag]; !ok && len(c.args) > 0 {
+				return source + " in the kubeconfig"
+			}
+			return source
+		}
+		for _, v := range c.env {
+			if "$"+v.Name == source {
+				return source + " in the kubeconfig's env"
+			}
+		}
+		return source
 	}
+}
+
+func checkExchange(ctx context.Context, e *examination) (found []token.Finding) {
+	e.token, found = e.diagnosis.CheckExchange(ctx)
 	return found
 }
 
-// checkLogFile says whether failed runs can be written down, where that is wanted.
-func checkLogFile(path string) []token.Finding {
-	if path == "" {
+// checkCacheDir reports whether tokens can be cached, and what is cached.
+func checkCacheDir(_ context.Context, e *examination) []token.Finding {
+	found := token.Finding{Status: token.StatusOK, Check: "cache"}
+	path := e.dir.Path
+	state, err := e.dir.Check()
+	switch {
+	case err != nil:
+		found.Status = token.StatusWarning
+		found.Text = path + " cannot be used, so every run asks for a token: " + err.Error()
+		found.Todo = "have it, or what --cache-dir names, be a folder of this user that others cannot write to, with room; " +
+			"akslogin cache clear forgets what is in it"
+	case state.Absent:
+		found.Text = path + " is not there yet, and can be made"
+	default:
+		found.Text = fmt.Sprintf("%s: mode %04o, can be written; entries %d, of them expired %d, unreadable %d; locks held now %d",
+			path, state.Mode, state.Entries, state.Expired, state.Unreadable, state.LocksHeld)
+	}
+	return []token.Finding{found}
+}
+
+// checkLogFile reports whether failed runs can be logged, if there is a log file.
+func checkLogFile(_ context.Context, e *examination) []token.Finding {
+	if e.logFile == "" {
 		return nil
 	}
-	_, absent := os.Lstat(path)
-	if err := runlog.AppendFile(path, nil); err != nil {
-		return []token.Finding{
-			{
-				Status: token.StatusWarning,
-				Check:  "log file",
-				Text:   "failed runs are not written down: " + err.Error(),
-				Todo:   "have --log-file or $AKSLOGIN_LOG_FILE name a file that this user can write to",
-			},
-		}
+	_, absent := os.Lstat(e.logFile)
+	if err := runlog.AppendFile(e.logFile, nil); err != nil {
+		return []token.Finding{{
+			Status: token.StatusWarning,
+			Check:  "log file",
+			Text:   "failed runs are not written down: " + err.Error(),
+			Todo:   "have --log-file or $AKSLOGIN_LOG_FILE name a file that this user can write to",
+		}}
 	}
 	if absent != nil {
-		os.Remove(path)
+		os.Remove(e.logFile)
 	}
-	return []token.Finding{
-		{Status: token.StatusOK, Check: "log file", Text: "failed runs are appended to " + path},
-	}
-}
-
-// target is the stanza that a diagnosis is about, and the cluster that it is for.
-type target struct {
-	args    []string
-	env     []kubeconfig.EnvVar
-	cluster map[string]any // nil: none is known
-}
-
-// sourceNames says what a source of a value is called: what stands in the kubeconfig is said to
-// stand there.
-func (s target) sourceNames(here flags.Values) func(from string) string {
-	return func(from string) string {
-		flag, isFlag := strings.CutPrefix(from, "--")
-		_, typed := here[flag]
-		inEnv := slices.ContainsFunc(
-			s.env,
-			func(v kubeconfig.EnvVar) bool { return "$"+v.Name == from },
-		)
-		switch {
-		case isFlag && !typed && len(s.args) > 0:
-			return from + " in the kubeconfig"
-		case inEnv:
-			return from + " in the kubeconfig's env"
-		}
-		return from
-	}
+	return []token.Finding{{Status: token.StatusOK, Check: "log file", Text: "failed runs are appended to " + e.logFile}}
 }

@@ -9,46 +9,62 @@ import (
 
 func TestOpenIDConfiguration(t *testing.T) {
 	s := newServer(t)
-	c := newClient(t, s, true)
-	direct := newClient(t, s, false)
+	proxied, direct := proxyClient(t, s), directClient(t, s)
+	const usGov, path = "https://login.microsoftonline.us", "/.well-known/openid-configuration"
 	for _, test := range []struct {
-		c                        *http.Client
+		client                   *http.Client
 		url, issuer, token, jwks string
 	}{
-		{c, "https://login.microsoftonline.com/" + domain + "/v2.0/.well-known/openid-configuration",
-			"https://login.microsoftonline.com/" + tenantID + "/v2.0", "https://login.microsoftonline.com/" + tenantID + "/oauth2/v2.0/token",
-			"https://login.microsoftonline.com/" + tenantID + "/discovery/v2.0/keys"},
-		{c, "https://login.microsoftonline.us/" + tenantID + "/.well-known/openid-configuration",
-			"https://sts.windows.net/" + tenantID + "/", "https://login.microsoftonline.us/" + tenantID + "/oauth2/token",
-			"https://login.microsoftonline.us/" + tenantID + "/discovery/keys"},
-		{direct, s.URL + "/" + tenantID + "/v2.0/.well-known/openid-configuration?",
-			s.URL + "/" + tenantID + "/v2.0", s.URL + "/" + tenantID + "/oauth2/v2.0/token", s.URL + "/" + tenantID + "/discovery/v2.0/keys"},
+		{
+			client: proxied,
+			url:    publicCloud + "/" + domain + "/v2.0" + path,
+			issuer: publicCloud + "/" + tenantID + "/v2.0",
+			token:  publicCloud + "/" + tenantID + "/oauth2/v2.0/token",
+			jwks:   publicCloud + "/" + tenantID + "/discovery/v2.0/keys",
+		},
+		{
+			client: proxied,
+			url:    usGov + "/" + tenantID + path,
+			issuer: "https://sts.windows.net/" + tenantID + "/",
+			token:  usGov + "/" + tenantID + "/oauth2/token",
+			jwks:   usGov + "/" + tenantID + "/discovery/keys",
+		},
+		{
+			client: direct,
+			url:    s.URL + "/" + tenantID + "/v2.0" + path + "?",
+			issuer: s.URL + "/" + tenantID + "/v2.0",
+			token:  s.URL + "/" + tenantID + "/oauth2/v2.0/token",
+			jwks:   s.URL + "/" + tenantID + "/discovery/v2.0/keys",
+		},
 	} {
 		var doc struct {
 			Issuer string
 			Token  string `json:"token_endpoint"`
 			JWKS   string `json:"jwks_uri"`
 		}
-		decodeJSON(t, getURL(t, test.c, test.url).raw, &doc)
+		decodeJSON(t, getURL(t, test.client, test.url).raw, &doc)
 		if doc.Issuer != test.issuer || doc.Token != test.token || doc.JWKS != test.jwks {
 			t.Errorf("%s: %+v", test.url, doc)
 		}
-		if got := getURL(t, test.c, doc.JWKS).raw; got != string(s.JWKS()) {
+		if got := getURL(t, test.client, doc.JWKS).raw; got != string(s.JWKS()) {
 			t.Errorf("%s: %s", doc.JWKS, got)
 		}
 	}
-	got := getURL(t, direct, s.URL+"/not-there.example/v2.0/.well-known/openid-configuration")
-	if got.status != 400 || got.Error != "invalid_tenant" || !slices.Equal(got.Codes, []int{90002}) {
-		t.Error(got.raw)
+	got := getURL(t, direct, s.URL+"/not-there.example/v2.0"+path)
+	if got.status != 400 || got.Error != "invalid_tenant" || !got.refusedWith(90002) {
+		t.Error(got)
 	}
 }
 
 func TestInstanceDiscovery(t *testing.T) {
 	s := newServer(t)
-	c := newClient(t, s, true)
-	ask := func(authority string) response {
-		q := url.Values{"api-version": {"1.1"}, "authorization_endpoint": {authority + "/" + tenantID + "/oauth2/v2.0/authorize"}}
-		return getURL(t, c, "https://login.microsoftonline.com/common/discovery/instance?"+q.Encode())
+	c := proxyClient(t, s)
+	discover := func(authority string) response {
+		q := url.Values{
+			"api-version":            {"1.1"},
+			"authorization_endpoint": {endpointURL(authority, tenantID, "authorize")},
+		}
+		return getURL(t, c, publicCloud+"/common/discovery/instance?"+q.Encode())
 	}
 	var doc struct {
 		Discovery string `json:"tenant_discovery_endpoint"`
@@ -58,25 +74,32 @@ func TestInstanceDiscovery(t *testing.T) {
 			Aliases []string
 		}
 	}
-	decodeJSON(t, ask("https://login.microsoftonline.us").raw, &doc)
-	if doc.Discovery != "https://login.microsoftonline.us/"+tenantID+"/v2.0/.well-known/openid-configuration" {
+	const usGov = "https://login.microsoftonline.us"
+	decodeJSON(t, discover(usGov).raw, &doc)
+	if doc.Discovery != usGov+"/"+tenantID+"/v2.0/.well-known/openid-configuration" {
 		t.Error(doc.Discovery)
 	}
-	if m := doc.Metadata[0]; m.Network != "login.microsoftonline.com" || m.Cache != "login.windows.net" || !slices.Contains(m.Aliases, "sts.windows.net") {
+	m := doc.Metadata[0]
+	if m.Network != "login.microsoftonline.com" || m.Cache != "login.windows.net" ||
+		!slices.Contains(m.Aliases, "sts.windows.net") {
 		t.Errorf("%+v", m)
 	}
-	if got := ask(s.URL); got.status != 400 || got.Error != "invalid_instance" || !slices.Equal(got.Codes, []int{50049}) {
-		t.Error(got.raw)
+	got := discover(s.URL)
+	if got.status != 400 || got.Error != "invalid_instance" || !got.refusedWith(50049) {
+		t.Error(got)
 	}
 }
 
-// Shared endpoints are documented with addresses that are served.
+// The document of a shared tenant names only endpoints that the server serves.
 func TestSharedTenantConfiguration(t *testing.T) {
 	s := newServerWithUsers(t)
 	var doc map[string]any
-	decodeJSON(t, getURL(t, newClient(t, s, false), s.URL+"/organizations/v2.0/.well-known/openid-configuration").raw, &doc)
+	docURL := s.URL + "/organizations/v2.0/.well-known/openid-configuration"
+	decodeJSON(t, getURL(t, directClient(t, s), docURL).raw, &doc)
 	wantClaims(t, doc, map[string]any{
-		"issuer": s.URL + "/{tenantid}/v2.0", "token_endpoint": s.URL + "/organizations/oauth2/v2.0/token",
-		"device_authorization_endpoint": s.URL + "/organizations/oauth2/v2.0/devicecode", "authorization_endpoint": s.URL + "/organizations/oauth2/v2.0/authorize",
+		"issuer":                        s.URL + "/{tenantid}/v2.0",
+		"token_endpoint":                endpointURL(s.URL, "organizations", "token"),
+		"device_authorization_endpoint": endpointURL(s.URL, "organizations", "devicecode"),
+		"authorization_endpoint":        endpointURL(s.URL, "organizations", "authorize"),
 	})
 }

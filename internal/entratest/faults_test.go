@@ -6,65 +6,90 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/akslogin/akslogin/internal/entratest"
 )
 
-// Every code can be asked for, and no text keeps a word of ours unfilled.
 func TestFailNextWithEachCode(t *testing.T) {
 	s := newServer(t)
-	c := newClient(t, s, false)
-	unfilled := regexp.MustCompile(`\{[a-z]\w*\}`)
+	c := directClient(t, s)
+	placeholder := regexp.MustCompile(`\{[a-z]\w*\}`)
 	for code, want := range map[int]struct {
-		status int
-		error  string
+		status     int
+		oauthError string
 	}{
-		50027: {400, "invalid_request"}, 50034: {400, "invalid_grant"}, 50049: {400, "invalid_instance"}, 53003: {400, "invalid_grant"},
-		65001: {400, "invalid_grant"}, 70011: {400, "invalid_scope"}, 70021: {400, "invalid_request"}, 70023: {400, "invalid_request"},
-		700016: {400, "unauthorized_client"}, 700021: {401, "invalid_client"}, 700024: {401, "invalid_client"}, 700027: {401, "invalid_client"},
-		700211: {401, "invalid_client"}, 700212: {401, "invalid_client"}, 700213: {401, "invalid_client"}, 7000112: {400, "unauthorized_client"},
-		7000113: {400, "unauthorized_client"}, 7000215: {401, "invalid_client"}, 7000222: {401, "invalid_client"}, 90002: {400, "invalid_request"},
-		90014: {400, "invalid_request"}, 90033: {503, "temporarily_unavailable"}, 500011: {400, "invalid_resource"}, 1002012: {400, "invalid_scope"},
+		50027:   {400, "invalid_request"},
+		50034:   {400, "invalid_grant"},
+		50049:   {400, "invalid_instance"},
+		53003:   {400, "invalid_grant"},
+		65001:   {400, "invalid_grant"},
+		70011:   {400, "invalid_scope"},
+		70021:   {400, "invalid_request"},
+		70023:   {400, "invalid_request"},
+		700016:  {400, "unauthorized_client"},
+		700021:  {401, "invalid_client"},
+		700024:  {401, "invalid_client"},
+		700027:  {401, "invalid_client"},
+		700211:  {401, "invalid_client"},
+		700212:  {401, "invalid_client"},
+		700213:  {401, "invalid_client"},
+		7000112: {400, "unauthorized_client"},
+		7000113: {400, "unauthorized_client"},
+		7000215: {401, "invalid_client"},
+		7000222: {401, "invalid_client"},
+		90002:   {400, "invalid_request"},
+		90014:   {400, "invalid_request"},
+		90033:   {503, "temporarily_unavailable"},
+		500011:  {400, "invalid_resource"},
+		1002012: {400, "invalid_scope"},
 	} {
 		s.FailNext(1, entratest.Failure{AADSTS: code})
-		got := exchange(t, s, c, assertionForm(s.Assertion(entratest.Claims{Subject: subject})))
-		if !slices.Equal(got.Codes, []int{code}) || got.status != want.status || got.Error != want.error {
-			t.Errorf("%d: %d %s", code, got.status, got.raw)
+		got := postToken(t, c, s, validForm(s))
+		if !got.refusedWith(code) || got.status != want.status || got.Error != want.oauthError {
+			t.Errorf("%d: %v", code, got)
 		}
-		if word := unfilled.FindString(got.Description); word != "" {
-			t.Errorf("%d: %s is left in %q", code, word, got.Description)
+		if left := placeholder.FindString(got.Description); left != "" {
+			t.Errorf("%d: %s is not filled in: %q", code, left, got.Description)
 		}
 	}
 }
 
 func TestFailNext(t *testing.T) {
 	s := newServer(t)
-	c := newClient(t, s, false)
+	c := directClient(t, s)
 	send := func() (response, error) {
-		return doRequest(c, tokenRequest(s.URL, tenantID, assertionForm(s.Assertion(entratest.Claims{Subject: subject}))))
+		return doRequest(c, tokenRequest(s.URL, tenantID, validForm(s)))
 	}
-	s.FailNext(2, entratest.Failure{Status: 429, Header: http.Header{"Retry-After": {"7"}}, Body: `{"error":"busy"}`})
-	s.FailNext(1, entratest.Failure{Body: "<html>portal</html>"})
-	s.FailNext(1, entratest.Failure{Redirect: "https://elsewhere.example/token"})
+	const page, elsewhere = "<html>portal</html>", "https://elsewhere.example/token"
+	s.FailNext(2, entratest.Failure{
+		Status: 429, Header: http.Header{"Retry-After": {"7"}}, Body: `{"error":"busy"}`,
+	})
+	s.FailNext(1, entratest.Failure{Body: page})
+	s.FailNext(1, entratest.Failure{Redirect: elsewhere})
 	s.FailNext(1, entratest.Failure{AADSTS: 90033, Status: 500})
 	for i := range 2 {
-		if got, err := send(); err != nil || got.status != 429 || got.header.Get("Retry-After") != "7" || got.Error != "busy" {
-			t.Errorf("answer %d: %v %+v", i, err, got)
+		got, err := send()
+		retryAfter := got.header.Get("Retry-After")
+		if err != nil || got.status != 429 || retryAfter != "7" || got.Error != "busy" {
+			t.Errorf("response %d: %v, %v, Retry-After %q", i, err, got, retryAfter)
 		}
 	}
-	if got, err := send(); err != nil || got.status != 200 || got.header.Get("Content-Type") != "text/html; charset=utf-8" || got.raw != "<html>portal</html>" {
-		t.Errorf("%v %+v", err, got)
+	got, err := send()
+	contentType := got.header.Get("Content-Type")
+	if err != nil || got.status != 200 || contentType != "text/html; charset=utf-8" ||
+		got.raw != page {
+		t.Errorf("page: %v, %v, %s", err, got, contentType)
 	}
-	if got, err := send(); err != nil || got.status != 307 || got.header.Get("Location") != "https://elsewhere.example/token" {
-		t.Errorf("%v %+v", err, got)
+	got, err = send()
+	if err != nil || got.status != 307 || got.header.Get("Location") != elsewhere {
+		t.Errorf("redirect: %v, %v, %v", err, got, got.header)
 	}
-	if got, err := send(); err != nil || got.status != 500 || !slices.Equal(got.Codes, []int{90033}) {
-		t.Errorf("%v %+v", err, got)
+	if got, err := send(); err != nil || got.status != 500 || !got.refusedWith(90033) {
+		t.Errorf("refusal: %v, %v", err, got)
 	}
 	if got, err := send(); err != nil || got.status != 200 || got.AccessToken == "" {
-		t.Errorf("after the failures: %v %+v", err, got)
+		t.Errorf("after the failures: %v, %v", err, got)
 	}
 	if s.TokenRequests() != 6 || s.Issued() != 1 {
 		t.Errorf("%d requests, %d issued", s.TokenRequests(), s.Issued())
@@ -73,20 +98,22 @@ func TestFailNext(t *testing.T) {
 
 func TestFailEvery(t *testing.T) {
 	s := newServer(t)
-	c := newClient(t, s, false)
-	s.FailEvery(3, entratest.Failure{AADSTS: 90033}, entratest.Failure{Status: 429, Body: "{}"})
+	c := directClient(t, s)
+	throttled := entratest.Failure{Status: 429, Body: "{}"}
+	s.FailEvery(3, entratest.Failure{AADSTS: 90033}, throttled)
 	var got []int
 	send := func(n int) {
 		for range n {
-			got = append(got, exchange(t, s, c, assertionForm(s.Assertion(entratest.Claims{Subject: subject}))).status)
+			got = append(got, postToken(t, c, s, validForm(s)).status)
 		}
 	}
 	send(4)
-	s.FailNext(1, entratest.Failure{Status: 500, Body: "{}"}) // is not counted
+	s.FailNext(1, entratest.Failure{Status: 500, Body: "{}"}) // FailEvery does not count this one
 	send(6)
 	s.FailEvery(0)
 	send(3)
-	if want := []int{200, 200, 503, 200, 500, 200, 429, 200, 200, 503, 200, 200, 200}; !slices.Equal(got, want) {
+	want := []int{200, 200, 503, 200, 500, 200, 429, 200, 200, 503, 200, 200, 200}
+	if !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
@@ -96,60 +123,66 @@ func TestBrokenConnections(t *testing.T) {
 		for _, viaProxy := range []bool{false, true} {
 			t.Run(fmt.Sprintf("h2=%v proxy=%v", http2, viaProxy), func(t *testing.T) {
 				s := newServer(t)
-				c := newClient(t, s, viaProxy)
-				if !http2 {
-					c.Transport.(*http.Transport).ForceAttemptHTTP2 = false
-				}
-				base := s.URL
+				c, base := directClient(t, s), s.URL
 				if viaProxy {
-					base = "https://login.microsoftonline.com"
+					c, base = proxyClient(t, s), publicCloud
 				}
-				send := func() (*http.Response, error) {
-					return c.Do(tokenRequest(base, tenantID, assertionForm(s.Assertion(entratest.Claims{Subject: subject}))))
+				if !http2 {
+					disableHTTP2(c)
 				}
-				s.FailNext(1, entratest.Failure{Break: entratest.BreakConnection})
-				if resp, err := send(); err == nil {
-					resp.Body.Close()
-					t.Errorf("BreakConnection: %s", resp.Status)
-				}
-				s.FailNext(1, entratest.Failure{Break: entratest.BreakBody, Body: `{"half":`})
-				resp, err := send()
-				if err != nil {
-					t.Fatalf("BreakBody: %v", err)
-				}
-				body, err := io.ReadAll(resp.Body)
-				resp.Body.Close()
-				if err == nil || string(body) != `{"half":` {
-					t.Errorf("BreakBody: %v after %q", err, body)
-				}
-				resp, err = send()
-				if err != nil || resp.StatusCode != 200 {
-					t.Fatalf("afterwards: %v", err)
-				}
-				resp.Body.Close()
-				// Connections are not counted: net/http sometimes dials twice after one broke.
-				if s.TokenRequests() != 3 {
-					t.Errorf("%d requests", s.TokenRequests())
-				}
+				testBrokenConnection(t, s, c, base)
 			})
 		}
 	}
 }
 
-// The texts of all refusals are filled, whoever asked.
+func testBrokenConnection(t *testing.T, s *entratest.Server, c *http.Client, base string) {
+	send := func() (*http.Response, error) {
+		return c.Do(tokenRequest(base, tenantID, validForm(s)))
+	}
+	s.FailNext(1, entratest.Failure{Break: entratest.BreakConnection})
+	if resp, err := send(); err == nil {
+		resp.Body.Close()
+		t.Errorf("BreakConnection: %s", resp.Status)
+	}
+	s.FailNext(1, entratest.Failure{Break: entratest.BreakBody, Body: `{"half":`})
+	resp, err := send()
+	if err != nil {
+		t.Fatalf("BreakBody: %v", err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err == nil || string(body) != `{"half":` {
+		t.Errorf("BreakBody: %v after %q", err, body)
+	}
+	resp, err = send()
+	if err != nil || resp.StatusCode != 200 {
+		t.Fatalf("after the failures: %v", err)
+	}
+	resp.Body.Close()
+	// Connections are not counted: net/http sometimes dials twice after one breaks.
+	if s.TokenRequests() != 3 {
+		t.Errorf("%d requests", s.TokenRequests())
+	}
+}
+
+// A refusal has no {placeholder} left, even when the request has no value for it.
 func TestRefusalTextsHaveNoPlaceholders(t *testing.T) {
 	s := newServerWithUsers(t)
+	c := directClient(t, s)
 	for _, code := range []int{
-		50011, 50034, 50053, 50055, 50057, 50076, 50079, 50126, 50158, 50173, 50194, 53000, 53003, 54005, 65001, 65004, 70008, 70016, 70018, 70019, 70020, 70043,
-		700003, 700082, 700084, 7000215, 7000218, 7000222, 9002341,
+		50011, 50034, 50053, 50055, 50057, 50076, 50079, 50126, 50158, 50173, 50194, 53000,
+		53003, 54005, 65001, 65004, 70008, 70016, 70018, 70019, 70020, 70043, 700003, 700082,
+		700084, 7000215, 7000218, 7000222, 9002341,
 	} {
 		s.FailNext(1, entratest.Failure{AADSTS: code})
-		status, got := post(t, newClient(t, s, false), s, tenantID, "token", passwordForm(alice, alicePassword))
-		if !slices.Equal(got.Codes, []int{code}) || status != 400 && (status != 401 || got.Error != "invalid_client") {
-			t.Errorf("%d %+v", status, got)
+		got := postToken(t, c, s, passwordForm(alice, alicePassword))
+		if !got.refusedWith(code) ||
+			got.status != 400 && (got.status != 401 || got.Error != "invalid_client") {
+			t.Errorf("%d: %v", code, got)
 		}
-		if text := strings.ReplaceAll(got.Description, "{EmailHidden}", ""); strings.ContainsAny(text, "{}") {
-			t.Errorf("description %q", text)
+		if hasPlaceholder(got.Description) {
+			t.Errorf("description %q", got.Description)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package entratest_test
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +11,9 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
+const githubIssuer = "https://token.actions.githubusercontent.com"
+
+// githubRequest is a request for an ID token. An empty token leaves the Authorization header out.
 func githubRequest(rawURL, token, audience string) *http.Request {
 	req, err := http.NewRequest("GET", rawURL+"&audience="+url.QueryEscape(audience), nil)
 	if err != nil {
@@ -23,58 +25,62 @@ func githubRequest(rawURL, token, audience string) *http.Request {
 	return req
 }
 
+// githubIDToken requests an ID token and returns it, or "" if the status is not 200.
+func githubIDToken(
+	t *testing.T, c *http.Client, rawURL, token string,
+) (idToken string, status int) {
+	t.Helper()
+	got, err := doRequest(c, githubRequest(rawURL, token, "api://AzureADTokenExchange"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var body struct{ Value string }
+	if got.status == 200 {
+		decodeJSON(t, got.raw, &body)
+	}
+	return body.Value, got.status
+}
+
 func TestGitHub(t *testing.T) {
 	s := entratest.New(t)
 	const workflow = "repo:octo-org/octo-repo:ref:refs/heads/main"
-	a := app(s)
-	a.FederatedCredentials = []entratest.FederatedCredential{{Issuer: "https://token.actions.githubusercontent.com", Subject: workflow}}
-	s.Register(a)
+	app := testApp(s)
+	app.FederatedCredentials = []entratest.FederatedCredential{
+		{Issuer: githubIssuer, Subject: workflow},
+	}
+	s.Register(app)
 	rawURL, token := s.StartWorkflow(workflow)
-	if rawURL != "https://token.actions.githubusercontent.com/github/oidc?api-version=2.0" {
+	if rawURL != githubIssuer+"/github/oidc?api-version=2.0" {
 		t.Fatal(rawURL)
 	}
-	c, direct := newClient(t, s, true), newClient(t, s, false)
-	ask := func(c *http.Client, rawURL, token string) (response, string) {
-		t.Helper()
-		got, err := doRequest(c, githubRequest(rawURL, token, "api://AzureADTokenExchange"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var body struct {
-			Count int
-			Value string
-		}
-		if got.status == 200 {
-			decodeJSON(t, got.raw, &body)
-		}
-		return got, body.Value
-	}
-	if got, _ := ask(c, rawURL, "wrong"); got.status != 401 {
-		t.Errorf("wrong bearer: %d", got.status)
+	proxied, direct := proxyClient(t, s), directClient(t, s)
+	if _, status := githubIDToken(t, proxied, rawURL, "wrong"); status != 401 {
+		t.Errorf("wrong request token: %d", status)
 	}
 	s.FailGitHub(1, entratest.Failure{Status: 503, Body: "<html>unicorn</html>"})
-	if got, _ := ask(c, rawURL, token); got.status != 503 {
-		t.Errorf("FailGitHub: %d", got.status)
+	if _, status := githubIDToken(t, proxied, rawURL, token); status != 503 {
+		t.Errorf("FailGitHub: %d", status)
 	}
-	_, assertion := ask(c, rawURL, token)
+	assertion, _ := githubIDToken(t, proxied, rawURL, token)
 	var claims jwt.RegisteredClaims
 	if _, _, err := jwt.NewParser().ParseUnverified(assertion, &claims); err != nil {
 		t.Fatal(err)
 	}
-	if claims.Subject != workflow || claims.Issuer != "https://token.actions.githubusercontent.com" || claims.ExpiresAt.Sub(claims.IssuedAt.Time) != 5*time.Minute {
+	lifetime := claims.ExpiresAt.Sub(claims.IssuedAt.Time)
+	if claims.Subject != workflow || claims.Issuer != githubIssuer || lifetime != 5*time.Minute {
 		t.Errorf("%+v", claims)
 	}
-	if got := exchange(t, s, direct, assertionForm(assertion)); got.status != 200 {
-		t.Errorf("exchange: %s", got.raw)
+	if got := postToken(t, direct, s, assertionForm(assertion)); got.status != 200 {
+		t.Errorf("exchange: %v", got)
 	}
-	// The cluster's key is not StartWorkflow's, whatever the claims say.
-	posing := s.Assertion(entratest.Claims{Issuer: "https://token.actions.githubusercontent.com", Subject: workflow})
-	if got := exchange(t, s, direct, assertionForm(posing)); !slices.Equal(got.Codes, []int{700027}) {
-		t.Errorf("posing: %s", got.raw)
+	// Assertion signs under the workload cluster's key ID, which GitHub's issuer does not publish.
+	wrongKeyID := s.Assertion(entratest.Claims{Issuer: githubIssuer, Subject: workflow})
+	if got := postToken(t, direct, s, assertionForm(wrongKeyID)); !got.refusedWith(700027) {
+		t.Errorf("wrong key ID: %v", got)
 	}
-	_, path, _ := strings.Cut(rawURL, "githubusercontent.com")
-	if got, _ := ask(direct, s.URL+path, token); got.status != 200 {
-		t.Errorf("directly: %d", got.status)
+	path := strings.TrimPrefix(rawURL, githubIssuer)
+	if _, status := githubIDToken(t, direct, s.URL+path, token); status != 200 {
+		t.Errorf("without the proxy: %d", status)
 	}
 	if s.GitHubRequests() != 4 {
 		t.Errorf("%d requests", s.GitHubRequests())

@@ -9,14 +9,17 @@ import (
 	"github.com/akslogin/akslogin/internal/entratest"
 )
 
-const clientSecretValue = "Abc8Q~of-a-client"
+const clientSecret = "Abc8Q~of-a-client"
 
 func TestClientSecret(t *testing.T) {
 	s := newServerWithUsers(t)
-	a := app(s)
-	a.Secrets = []string{"older", clientSecretValue}
-	s.Register(a)
-	cred, err := azidentity.NewClientSecretCredential(tenantID, clientID, clientSecretValue, &azidentity.ClientSecretCredentialOptions{ClientOptions: clientOptions(t, s), DisableInstanceDiscovery: true})
+	app := testApp(s)
+	app.Secrets = []string{"older", clientSecret}
+	s.Register(app)
+	cred, err := azidentity.NewClientSecretCredential(tenantID, clientID, clientSecret,
+		&azidentity.ClientSecretCredentialOptions{
+			ClientOptions: clientOptions(t, s), DisableInstanceDiscovery: true,
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,30 +28,39 @@ func TestClientSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	claims := verifiedClaims(t, s, token.Token)
-	wantClaims(t, claims, map[string]any{"appid": clientID, "appidacr": "1", "idtyp": "app", "oid": claims["sub"], "upn": nil, "tid": tenantID})
+	wantClaims(t, claims, map[string]any{
+		"appid": clientID, "appidacr": "1", "idtyp": "app",
+		"oid": claims["sub"], "upn": nil, "tid": tenantID,
+	})
 	wantOAuthRequests(t, s, "token "+tenantID+" client_id client_secret grant_type scope")
-	if !slices.Contains(s.SeenSecrets(), clientSecretValue) {
-		t.Errorf("seen %q", s.SeenSecrets())
+	if !slices.Contains(s.SeenSecrets(), clientSecret) {
+		t.Errorf("secrets %q", s.SeenSecrets())
 	}
 
-	good := url.Values{"client_id": {clientID}, "client_secret": {clientSecretValue}, "grant_type": {"client_credentials"}, "scope": {aksScope + oidcScopes}}
+	valid := url.Values{
+		"client_id":     {clientID},
+		"client_secret": {clientSecret},
+		"grant_type":    {"client_credentials"},
+		"scope":         {aksScope + oidcScopes},
+	}
+	delegated := entratest.AKSServerID + "/user_impersonation"
 	testRefusals(t, s, []refusalCase{
-		{"wrong", tenantID, withValues(good, "client_secret", "guess"), 7000215, "invalid_client", 401},
-		{"none", tenantID, withValues(good, "client_secret", ""), 7000218, "invalid_client", 401},
-		{"public client", tenantID, withValues(good, "client_id", aksClient), 700025, "invalid_client", 401},
-		{"unknown client", tenantID, withValues(good, "client_id", "someone"), 700016, "unauthorized_client", 400},
-		{"shared tenant", "organizations", good, 50059, "invalid_request", 400},
-		{"not default", tenantID, withValues(good, "scope", entratest.AKSServerID+"/user_impersonation"), 1002012, "invalid_scope", 400},
+		{"wrong secret", tenantID, withValues(valid, "client_secret", "guess"), 7000215, "invalid_client", 401},
+		{"no secret", tenantID, withValues(valid, "client_secret", ""), 7000218, "invalid_client", 401},
+		{"public client", tenantID, withValues(valid, "client_id", aksClient), 700025, "invalid_client", 401},
+		{"unknown client", tenantID, withValues(valid, "client_id", "someone"), 700016, "unauthorized_client", 400},
+		{"shared tenant", "organizations", valid, 50059, "invalid_request", 400},
+		{"delegated scope", tenantID, withValues(valid, "scope", delegated), 1002012, "invalid_scope", 400},
 	})
 }
 
-// A request proves its client in one way.
+// A request that authenticates its client in two ways is refused and reported.
 func TestSecretAndAssertionAreRefused(t *testing.T) {
-	r := &recorder{T: t}
+	r := &reportRecorder{T: t}
 	s := newServerWithUsers(r)
-	f := assertionForm(s.Assertion(entratest.Claims{Subject: subject}))
-	f.Set("client_secret", clientSecretValue)
-	if status, got := post(t, newClient(t, s, false), s, tenantID, "token", f); status != 400 || len(r.takeReports()) != 1 {
-		t.Errorf("%d %+v", status, got)
+	f := withValues(validForm(s), "client_secret", clientSecret)
+	if got := postToken(t, directClient(t, s), s, f); got.status != 400 {
+		t.Error(got)
 	}
+	r.wantOneReport(t)
 }

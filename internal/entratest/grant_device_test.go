@@ -12,74 +12,116 @@ import (
 	"github.com/akslogin/akslogin/internal/entratest"
 )
 
-func TestDeviceCode(t *testing.T) {
-	for _, tenant := range []string{tenantID, "organizations"} {
-		t.Run(tenant, func(t *testing.T) {
-			s := newServerWithUsers(t)
-			asked := make(chan azidentity.DeviceCodeMessage, 1)
-			cred, err := azidentity.NewDeviceCodeCredential(&azidentity.DeviceCodeCredentialOptions{
-				ClientOptions: clientOptions(t, s), DisableInstanceDiscovery: true, TenantID: tenant, ClientID: aksClient,
-				UserPrompt: func(_ context.Context, m azidentity.DeviceCodeMessage) error { asked <- m; return nil },
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			go func() {
-				code, ok := s.WaitUserCode(testTimeout)
-				if m := <-asked; !ok || m.UserCode != code || m.VerificationURL != "https://microsoft.com/devicelogin" || !strings.Contains(m.Message, code) {
-					t.Errorf("%s %v %+v", code, ok, m)
-				}
-				s.WaitTokenRequests(1, testTimeout) // answered with authorization_pending
-				if err := s.ApproveDevice(code, "mia@contoso.onmicrosoft.com"); err != nil {
-					t.Error(err)
-				}
-			}()
-			token, err := cred.GetToken(testContext(t), aksTokenOptions)
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantClaims(t, verifiedClaims(t, s, token.Token), map[string]any{"upn": "mia@contoso.onmicrosoft.com", "tid": tenantID, "amr": []any{"pwd", "mfa"}})
-			if s.DeviceCodeRequests() != 1 || s.Issued() != 1 || s.TokenRequests()-s.PendingPolls() != 1 || len(s.PendingUserCodes()) != 0 {
-				t.Errorf("%d device codes, %d tokens, %d of %d polls pending", s.DeviceCodeRequests(), s.Issued(), s.PendingPolls(), s.TokenRequests())
-			}
-			want := []string{"devicecode " + tenant + " client_id scope"}
-			for range s.TokenRequests() {
-				want = append(want, "token "+tenant+" client_id client_info device_code grant_type scope")
-			}
-			wantOAuthRequests(t, s, want...)
-		})
-	}
-}
+const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 
-// device begins a device's login and returns its form.
-func device(t *testing.T, s *entratest.Server, tenant string) (form url.Values, userCode string) {
+// newDeviceCodeCredential returns an azidentity credential that signs in at s. prompt gets the
+// user code.
+func newDeviceCodeCredential(
+	t *testing.T, s *entratest.Server, tenant string,
+	prompt func(context.Context, azidentity.DeviceCodeMessage) error,
+) *azidentity.DeviceCodeCredential {
 	t.Helper()
-	status, got := post(t, newClient(t, s, false), s, tenant, "devicecode", url.Values{"client_id": {aksClient}, "scope": {aksScope + oidcScopes}})
-	if status != 200 || got.Interval != 1 || !slices.Contains(s.PendingUserCodes(), got.UserCode) || !slices.Contains(s.SeenSecrets(), got.DeviceCode) {
-		t.Fatalf("%d %+v", status, got)
-	}
-	return url.Values{
-		"client_id": {aksClient}, "client_info": {"1"}, "device_code": {got.DeviceCode}, "grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "scope": {aksScope + oidcScopes},
-	}, got.UserCode
-}
-
-// A credential that has asked its person once renews by itself, until Entra wants to see him again.
-func TestDeviceCodeRenews(t *testing.T) {
-	s := newServerWithUsers(t)
-	s.SetTokenLifetime(time.Minute) // MSAL renews what has less than five
 	cred, err := azidentity.NewDeviceCodeCredential(&azidentity.DeviceCodeCredentialOptions{
-		ClientOptions: clientOptions(t, s), DisableInstanceDiscovery: true, TenantID: tenantID, ClientID: aksClient,
-		UserPrompt: func(_ context.Context, m azidentity.DeviceCodeMessage) error {
-			return s.ApproveDevice(m.UserCode, alice)
-		},
+		ClientOptions:            clientOptions(t, s),
+		DisableInstanceDiscovery: true,
+		TenantID:                 tenant,
+		ClientID:                 aksClient,
+		UserPrompt:               prompt,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return cred
+}
+
+func TestDeviceCode(t *testing.T) {
+	for _, tenant := range []string{tenantID, "organizations"} {
+		t.Run(tenant, func(t *testing.T) { testDeviceCode(t, tenant) })
+	}
+}
+
+func testDeviceCode(t *testing.T, tenant string) {
+	s := newServerWithUsers(t)
+	prompts := make(chan azidentity.DeviceCodeMessage, 1)
+	cred := newDeviceCodeCredential(t, s, tenant,
+		func(_ context.Context, m azidentity.DeviceCodeMessage) error { prompts <- m; return nil })
+	go func() {
+		code, ok := s.WaitUserCode(testTimeout)
+		m := <-prompts
+		if !ok || m.UserCode != code || !strings.Contains(m.Message, code) ||
+			m.VerificationURL != "https://microsoft.com/devicelogin" {
+			t.Errorf("code %q, %v, prompt %+v", code, ok, m)
+		}
+		s.WaitTokenRequests(1, testTimeout) // the response is authorization_pending
+		if err := s.ApproveDevice(code, mfaUser); err != nil {
+			t.Error(err)
+		}
+	}()
+	token, err := cred.GetToken(testContext(t), aksTokenOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantClaims(t, verifiedClaims(t, s, token.Token), map[string]any{
+		"upn": mfaUser, "tid": tenantID, "amr": []any{"pwd", "mfa"},
+	})
+	if s.DeviceCodeRequests() != 1 || s.Issued() != 1 || len(s.PendingUserCodes()) != 0 {
+		t.Errorf("%d device codes, %d tokens, pending user codes %q",
+			s.DeviceCodeRequests(), s.Issued(), s.PendingUserCodes())
+	}
+	if s.TokenRequests()-s.PendingPolls() != 1 {
+		t.Errorf("%d of %d polls pending", s.PendingPolls(), s.TokenRequests())
+	}
+	want := []string{"devicecode " + tenant + " client_id scope"}
+	for range s.TokenRequests() {
+		want = append(want,
+			"token "+tenant+" client_id client_info device_code grant_type scope")
+	}
+	wantOAuthRequests(t, s, want...)
+}
+
+func postDeviceCode(t *testing.T, s *entratest.Server, tenant string) response {
+	t.Helper()
+	return post(t, directClient(t, s), s, tenant, "devicecode",
+		url.Values{"client_id": {aksClient}, "scope": {aksScope + oidcScopes}})
+}
+
+// startDeviceLogin requests a device code. It returns the token request that polls for its token,
+// and the user code.
+func startDeviceLogin(t *testing.T, s *entratest.Server) (poll url.Values, userCode string) {
+	t.Helper()
+	got := postDeviceCode(t, s, tenantID)
+	if got.status != 200 || got.Interval != 1 ||
+		!slices.Contains(s.PendingUserCodes(), got.UserCode) ||
+		!slices.Contains(s.SeenSecrets(), got.DeviceCode) {
+		t.Fatal(got)
+	}
+	return url.Values{
+		"client_id":   {aksClient},
+		"client_info": {"1"},
+		"device_code": {got.DeviceCode},
+		"grant_type":  {deviceGrant},
+		"scope":       {aksScope + oidcScopes},
+	}, got.UserCode
+}
+
+// After one sign-in the credential refreshes its token without a prompt until the refresh token is
+// revoked.
+func TestDeviceCodeRefreshes(t *testing.T) {
+	s := newServerWithUsers(t)
+	s.SetTokenLifetime(time.Minute) // MSAL refreshes tokens that expire within five minutes
+	cred := newDeviceCodeCredential(t, s, tenantID,
+		func(_ context.Context, m azidentity.DeviceCodeMessage) error {
+			return s.ApproveDevice(m.UserCode, alice)
+		})
+	const (
+		deviceCode = "devicecode " + tenantID + " client_id scope"
+		poll       = "token " + tenantID + " client_id client_info device_code grant_type scope"
+		refresh    = "token " + tenantID + " client_id client_info grant_type refresh_token scope"
+	)
 	for _, want := range [][]string{
-		{"devicecode " + tenantID + " client_id scope", "token " + tenantID + " client_id client_info device_code grant_type scope"},
-		{"token " + tenantID + " client_id client_info grant_type refresh_token scope"},
-		{"token " + tenantID + " client_id client_info grant_type refresh_token scope", "devicecode " + tenantID + " client_id scope", "token " + tenantID + " client_id client_info device_code grant_type scope"},
+		{deviceCode, poll},
+		{refresh},
+		{refresh, deviceCode, poll},
 	} {
 		token, err := cred.GetToken(testContext(t), aksTokenOptions)
 		if err != nil {
@@ -96,49 +138,53 @@ func TestDeviceCodeRenews(t *testing.T) {
 
 func TestDeviceCodeRefuses(t *testing.T) {
 	s := newServerWithUsers(t)
-	pending, _ := device(t, s, tenantID)
-	declined, userCode := device(t, s, tenantID)
+	c := directClient(t, s)
+	pending, _ := startDeviceLogin(t, s)
+	declined, userCode := startDeviceLogin(t, s)
 	if err := s.DeclineDevice(userCode); err != nil {
 		t.Error(err)
 	}
-	redeemed, userCode := device(t, s, tenantID)
-	for _, name := range []string{"nobody@contoso.onmicrosoft.com", "dora@contoso.onmicrosoft.com", "oscar@fabrikam.example"} {
+	redeemed, userCode := startDeviceLogin(t, s)
+	for _, name := range []string{unknownUser, disabledUser, otherTenantUser} {
 		if s.ApproveDevice(userCode, name) == nil {
-			t.Errorf("%s was let in", name)
+			t.Errorf("%s approved the device", name)
 		}
 	}
 	if err := s.ApproveDevice(userCode, alice); err != nil {
 		t.Error(err)
 	}
 	if s.ApproveDevice(userCode, alice) == nil || s.DeclineDevice("NOT-THERE") == nil {
-		t.Error("decided what does not wait")
+		t.Error("no error for a user code that is not pending")
 	}
-	if status, got := post(t, newClient(t, s, false), s, tenantID, "token", redeemed); status != 200 {
-		t.Fatalf("%d %+v", status, got)
+	if got := postToken(t, c, s, redeemed); got.status != 200 {
+		t.Fatal(got)
 	}
 	s.SetDeviceCodeLifetime(time.Nanosecond)
-	status, got := post(t, newClient(t, s, false), s, tenantID, "devicecode", url.Values{"client_id": {aksClient}, "scope": {aksScope}})
-	if status != 200 || got.ExpiresIn != 0 {
-		t.Fatalf("%d %+v", status, got)
+	expired := postDeviceCode(t, s, tenantID)
+	if expired.status != 200 || expired.ExpiresIn != 0 {
+		t.Fatal(expired)
 	}
 	testRefusals(t, s, []refusalCase{
 		{"pending", tenantID, pending, 70016, "authorization_pending", 400},
 		{"declined", tenantID, declined, 65004, "authorization_declined", 400},
 		{"redeemed", tenantID, redeemed, 54005, "invalid_grant", 400},
-		{"expired", tenantID, withValues(pending, "device_code", got.DeviceCode), 70020, "expired_token", 400},
+		{"expired", tenantID, withValues(pending, "device_code", expired.DeviceCode), 70020, "expired_token", 400},
 		{"unknown", tenantID, withValues(pending, "device_code", "guess"), 70018, "bad_verification_code", 400},
 		{"another client's", tenantID, withValues(pending, "client_id", cliClient), 70018, "bad_verification_code", 400},
 	})
 	s.SlowDownPolls(1)
-	testRefusals(t, s, []refusalCase{{"slow down", tenantID, pending, 70016, "slow_down", 400}, {"slowed down", tenantID, pending, 70016, "authorization_pending", 400}})
+	testRefusals(t, s, []refusalCase{
+		{"slow down", tenantID, pending, 70016, "slow_down", 400},
+		{"after slow down", tenantID, pending, 70016, "authorization_pending", 400},
+	})
 	if s.PendingPolls() != 3 {
-		t.Errorf("%d pending", s.PendingPolls())
+		t.Errorf("%d pending polls", s.PendingPolls())
 	}
 	s.FailDeviceCode(1, entratest.Failure{AADSTS: 53003})
-	if status, got := post(t, newClient(t, s, false), s, tenantID, "devicecode", url.Values{"client_id": {aksClient}, "scope": {aksScope}}); status != 400 || !slices.Equal(got.Codes, []int{53003}) {
-		t.Errorf("%d %+v", status, got)
+	if got := postDeviceCode(t, s, tenantID); got.status != 400 || !got.refusedWith(53003) {
+		t.Error(got)
 	}
 	if _, ok := s.WaitUserCode(0); !ok {
-		t.Error("the pending device does not wait")
+		t.Error("the first device is not pending")
 	}
 }

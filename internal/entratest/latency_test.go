@@ -10,47 +10,53 @@ import (
 	"github.com/akslogin/akslogin/internal/entratest"
 )
 
-// A document and a token, asked for on one new connection through the proxy, take as long as they
-// must. Nothing is said of how much longer.
+// A discovery document and a token, fetched on one new connection through the proxy, take at least
+// the configured time. No test has an upper bound, since a loaded machine may take any time.
 func TestLatencyAndRoundTrip(t *testing.T) {
 	const d = 20 * time.Millisecond
-	for name, c := range map[string]struct {
-		set     func(s *entratest.Server)
-		atLeast time.Duration
+	for name, test := range map[string]struct {
+		configure func(s *entratest.Server)
+		atLeast   time.Duration
 	}{
-		"latency":  {func(s *entratest.Server) { s.SetLatency(d) }, 2 * d},   // two answers
-		"distance": {func(s *entratest.Server) { s.SetRoundTrip(d) }, 4 * d}, // connection, TLS 1.3, two requests
-		"both":     {func(s *entratest.Server) { s.SetLatency(d); s.SetRoundTrip(d) }, 6 * d},
+		// There are two responses. Round trips: TCP connection, TLS 1.3, two requests.
+		"latency":    {func(s *entratest.Server) { s.SetLatency(d) }, 2 * d},
+		"round trip": {func(s *entratest.Server) { s.SetRoundTrip(d) }, 4 * d},
+		"both":       {func(s *entratest.Server) { s.SetLatency(d); s.SetRoundTrip(d) }, 6 * d},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)
-			c.set(s)
-			hc, began := newClient(t, s, true), time.Now()
-			if got := getURL(t, hc, "https://login.microsoftonline.com/"+tenantID+"/v2.0/.well-known/openid-configuration"); got.status != 200 {
-				t.Error(got.raw)
+			test.configure(s)
+			c := proxyClient(t, s)
+			document := publicCloud + "/" + tenantID + "/v2.0/.well-known/openid-configuration"
+			start := time.Now()
+			if got := getURL(t, c, document); got.status != 200 {
+				t.Error(got)
 			}
-			got, err := doRequest(hc, tokenRequest("https://login.microsoftonline.com", tenantID, assertionForm(s.Assertion(entratest.Claims{Subject: subject}))))
+			got, err := doRequest(c, tokenRequest(publicCloud, tenantID, validForm(s)))
 			if err != nil || got.status != 200 {
-				t.Errorf("%v %s", err, got.raw)
+				t.Errorf("%v, %v", err, got)
 			}
-			if took := time.Since(began); took < c.atLeast {
-				t.Errorf("took %v, which is less than %v", took, c.atLeast)
+			if elapsed := time.Since(start); elapsed < test.atLeast {
+				t.Errorf("took %v, want at least %v", elapsed, test.atLeast)
 			}
 		})
 	}
 }
 
-// Whoever goes away is not answered, and what was under way does not keep the server from closing.
+// A client that disconnects gets no token, and its delayed request does not keep the server from
+// closing.
 func TestAbandonedConnectionGetsNoToken(t *testing.T) {
-	for name, set := range map[string]func(*entratest.Server){
-		"latency": func(s *entratest.Server) { s.SetLatency(time.Hour) }, "distance": func(s *entratest.Server) { s.SetRoundTrip(time.Hour) },
+	for name, delay := range map[string]func(*entratest.Server){
+		"latency":    func(s *entratest.Server) { s.SetLatency(time.Hour) },
+		"round trip": func(s *entratest.Server) { s.SetRoundTrip(time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)
-			set(s)
-			hc := newClient(t, s, true)
-			hc.Timeout = 50 * time.Millisecond
-			if _, err := doRequest(hc, tokenRequest("https://login.microsoftonline.com", tenantID, assertionForm("x"))); err == nil || s.Issued() != 0 {
+			delay(s)
+			c := proxyClient(t, s)
+			c.Timeout = 50 * time.Millisecond
+			_, err := doRequest(c, tokenRequest(publicCloud, tenantID, assertionForm("x")))
+			if err == nil || s.Issued() != 0 {
 				t.Errorf("%v, %d tokens issued", err, s.Issued())
 			}
 		})
@@ -59,14 +65,14 @@ func TestAbandonedConnectionGetsNoToken(t *testing.T) {
 
 func TestHoldAndRelease(t *testing.T) {
 	s := newServer(t)
-	c := newClient(t, s, false)
+	c := directClient(t, s)
 	s.Hold()
 	var wg sync.WaitGroup
 	for range 5 {
 		wg.Go(func() {
-			got, err := doRequest(c, tokenRequest(s.URL, tenantID, assertionForm(s.Assertion(entratest.Claims{Subject: subject}))))
+			got, err := doRequest(c, tokenRequest(s.URL, tenantID, validForm(s)))
 			if err != nil || got.status != 200 {
-				t.Errorf("%v %s", err, got.raw)
+				t.Errorf("%v, %v", err, got)
 			}
 		})
 	}
@@ -86,21 +92,22 @@ func TestHoldAndRelease(t *testing.T) {
 	}
 }
 
-// A client that goes away does not leave anything waiting: the server could not be closed then.
+// The server closes at the end of a test although a client gave up on a request that had to wait.
 func TestAbandonedRequestDoesNotBlockClose(t *testing.T) {
-	for name, knob := range map[string]func(*entratest.Server){
+	for name, delay := range map[string]func(*entratest.Server){
 		"held":    func(s *entratest.Server) { s.Hold() },
 		"delayed": func(s *entratest.Server) { s.SetDelay(time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)
-			knob(s)
+			delay(s)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			failed := make(chan error)
-			c := newClient(t, s, false)
+			c := directClient(t, s)
+			req := tokenRequest(s.URL, tenantID, assertionForm("x")).WithContext(ctx)
 			go func() {
-				_, err := doRequest(c, tokenRequest(s.URL, tenantID, assertionForm("x")).WithContext(ctx))
+				_, err := doRequest(c, req)
 				failed <- err
 			}()
 			if !s.WaitTokenRequests(1, testTimeout) {
@@ -116,12 +123,13 @@ func TestAbandonedRequestDoesNotBlockClose(t *testing.T) {
 
 func TestDelay(t *testing.T) {
 	s := newServer(t)
-	s.SetDelay(20 * time.Millisecond)
-	began := time.Now()
-	if got := exchange(t, s, newClient(t, s, false), assertionForm(s.Assertion(entratest.Claims{Subject: subject}))); got.status != 200 {
-		t.Error(got.raw)
+	const delay = 20 * time.Millisecond
+	s.SetDelay(delay)
+	start := time.Now()
+	if got := postToken(t, directClient(t, s), s, validForm(s)); got.status != 200 {
+		t.Error(got)
 	}
-	if took := time.Since(began); took < 20*time.Millisecond {
-		t.Errorf("took %v", took)
+	if elapsed := time.Since(start); elapsed < delay {
+		t.Errorf("took %v, want at least %v", elapsed, delay)
 	}
 }

@@ -16,133 +16,181 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-const arcCluster = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Kubernetes/connectedClusters/c"
+const arcCluster = "/subscriptions/s/resourceGroups/g" +
+	"/providers/Microsoft.Kubernetes/connectedClusters/c"
 
-// popScheme is a client's side of PoP tokens, for MSAL.
+// popScheme is a client's side of PoP tokens. It implements MSAL's AuthenticationScheme.
 type popScheme struct {
 	key            *rsa.PrivateKey
-	header, claims map[string]any // changes of what is signed
+	header, claims map[string]any // replace what is signed
 }
+
+func encodeBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 func (p popScheme) jwk() map[string]any {
 	return map[string]any{
-		"kty": "RSA", "alg": "RS256", "e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(p.key.E)).Bytes()), "n": base64.RawURLEncoding.EncodeToString(p.key.N.Bytes()),
+		"kty": "RSA",
+		"alg": "RS256",
+		"e":   encodeBase64(big.NewInt(int64(p.key.E)).Bytes()),
+		"n":   encodeBase64(p.key.N.Bytes()),
 	}
 }
 
+// KeyID is the thumbprint of the key (RFC 7638).
 func (p popScheme) KeyID() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, `{"e":"%s","kty":"RSA","n":"%s"}`, p.jwk()["e"], p.jwk()["n"]))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	jwk := p.jwk()
+	sum := sha256.Sum256(fmt.Appendf(nil, `{"e":"%s","kty":"RSA","n":"%s"}`, jwk["e"], jwk["n"]))
+	return encodeBase64(sum[:])
 }
 
 func (p popScheme) TokenRequestParams() map[string]string {
-	return map[string]string{"token_type": "pop", "req_cnf": base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"kid":"%s","xms_ksl":"sw"}`, p.KeyID()))}
+	cnf := fmt.Appendf(nil, `{"kid":"%s","xms_ksl":"sw"}`, p.KeyID())
+	return map[string]string{"token_type": "pop", "req_cnf": encodeBase64(cnf)}
 }
 
 func (p popScheme) FormatAccessToken(accessToken string) (string, error) {
-	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"at": accessToken, "ts": time.Now().Unix(), "u": arcCluster, "cnf": map[string]any{"jwk": p.jwk()}, "nonce": "n"})
+	claims := jwt.MapClaims{
+		"at":    accessToken,
+		"ts":    time.Now().Unix(),
+		"u":     arcCluster,
+		"cnf":   map[string]any{"jwk": p.jwk()},
+		"nonce": "n",
+	}
+	maps.Copy(claims, p.claims)
+	token := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
 	token.Header["typ"], token.Header["kid"] = "pop", p.KeyID()
 	maps.Copy(token.Header, p.header)
-	maps.Copy(token.Claims.(jwt.MapClaims), p.claims)
 	return token.SignedString(p.key)
 }
 
 func (popScheme) AccessTokenType() string { return "pop" }
 
+// popToken gets an access token with MSAL and returns it as the signed PoP token for a cluster.
+func popToken(t *testing.T, s *entratest.Server, scheme popScheme) string {
+	t.Helper()
+	cred := confidential.NewCredFromAssertionCallback(
+		func(context.Context, confidential.AssertionRequestOptions) (string, error) {
+			return s.Assertion(entratest.Claims{Subject: subject}), nil
+		})
+	app, err := confidential.New(s.URL+"/"+tenantID, clientID, cred,
+		confidential.WithInstanceDiscovery(false),
+		confidential.WithHTTPClient(directClient(t, s)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := app.AcquireTokenByCredential(testContext(t), []string{aksScope},
+		confidential.WithAuthenticationScheme(scheme))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got.AccessToken
+}
+
 func TestPoP(t *testing.T) {
 	s := newServerWithUsers(t)
 	_, key := entratest.ClientCertificate("a PoP key")
-	_, otherKey := entratest.ClientCertificate("another client")
-	cred := confidential.NewCredFromAssertionCallback(func(context.Context, confidential.AssertionRequestOptions) (string, error) {
-		return s.Assertion(entratest.Claims{Subject: subject}), nil
+	scheme := popScheme{key: key}
+	signed := popToken(t, s, scheme)
+	claims, err := s.VerifyPoP(signed, entratest.AKSServerID, arcCluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantClaims(t, claims, map[string]any{
+		"appid": clientID, "cnf": map[string]any{"kid": scheme.KeyID(), "xms_ksl": "sw"},
 	})
-	app, err := confidential.New(s.URL+"/"+tenantID, clientID, cred, confidential.WithInstanceDiscovery(false), confidential.WithHTTPClient(newClient(t, s, false)))
-	if err != nil {
-		t.Fatal(err)
+	wantOAuthRequests(t, s, "token "+tenantID+" client_assertion client_assertion_type client_id"+
+		" client_info grant_type req_cnf scope token_type")
+	if _, err := s.VerifyPoP(signed, "another", arcCluster); err == nil {
+		t.Error("no error for another audience")
 	}
-	got, err := app.AcquireTokenByCredential(testContext(t), []string{aksScope}, confidential.WithAuthenticationScheme(popScheme{key: key}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	claims, err := s.VerifyPoP(got.AccessToken, entratest.AKSServerID, arcCluster)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantClaims(t, claims, map[string]any{"appid": clientID, "cnf": map[string]any{"kid": popScheme{key: key}.KeyID(), "xms_ksl": "sw"}})
-	wantOAuthRequests(t, s, "token "+tenantID+" client_assertion client_assertion_type client_id client_info grant_type req_cnf scope token_type")
+}
 
+func TestVerifyPoPRefuses(t *testing.T) {
+	s := newServerWithUsers(t)
+	_, key := entratest.ClientCertificate("a PoP key")
+	_, otherKey := entratest.ClientCertificate("another client")
+	popToken(t, s, popScheme{key: key})
 	bound := s.IssuedTokens()[0]
-	bearer := exchange(t, s, newClient(t, s, false), assertionForm(s.Assertion(entratest.Claims{Subject: subject}))).AccessToken
+	bearer := postToken(t, directClient(t, s), s, validForm(s)).AccessToken
+	type member = map[string]any
+	withClaim := func(name string, value any) popScheme {
+		return popScheme{key: key, claims: member{name: value}}
+	}
+	withHeader := func(name, value string) popScheme {
+		return popScheme{key: key, header: member{name: value}}
+	}
+	otherJWK := member{"jwk": popScheme{key: otherKey}.jwk()}
 	now := time.Now()
 	for name, test := range map[string]struct {
 		scheme popScheme
 		token  string
 	}{
-		"another's key": {popScheme{key: otherKey}, bound},
-		"bearer token":  {popScheme{key: key}, bearer},
-		"no token":      {popScheme{key: key}, ""},
-		"stale":         {popScheme{key: key, claims: map[string]any{"ts": now.Add(-16 * time.Minute).Unix()}}, bound},
-		"from ahead":    {popScheme{key: key, claims: map[string]any{"ts": now.Add(2 * time.Minute).Unix()}}, bound},
-		"no ts":         {popScheme{key: key, claims: map[string]any{"ts": nil}}, bound},
-		"cluster":       {popScheme{key: key, claims: map[string]any{"u": arcCluster + "2"}}, bound},
-		"nonce":         {popScheme{key: key, claims: map[string]any{"nonce": ""}}, bound},
-		"typ":           {popScheme{key: key, header: map[string]any{"typ": "JWT"}}, bound},
-		"kid":           {popScheme{key: key, header: map[string]any{"kid": "x"}}, bound},
-		"jwk":           {popScheme{key: key, claims: map[string]any{"cnf": map[string]any{"jwk": popScheme{key: otherKey}.jwk()}}}, bound},
-		"no jwk":        {popScheme{key: key, claims: map[string]any{"cnf": nil}}, bound},
+		"another key":     {popScheme{key: otherKey}, bound},
+		"bearer token":    {popScheme{key: key}, bearer},
+		"no token":        {popScheme{key: key}, ""},
+		"expired":         {withClaim("ts", now.Add(-16*time.Minute).Unix()), bound},
+		"from the future": {withClaim("ts", now.Add(2*time.Minute).Unix()), bound},
+		"no ts":           {withClaim("ts", nil), bound},
+		"another cluster": {withClaim("u", arcCluster+"2"), bound},
+		"no nonce":        {withClaim("nonce", ""), bound},
+		"typ":             {withHeader("typ", "JWT"), bound},
+		"kid":             {withHeader("kid", "x"), bound},
+		"another jwk":     {withClaim("cnf", otherJWK), bound},
+		"no jwk":          {withClaim("cnf", nil), bound},
 	} {
 		signed, err := test.scheme.FormatAccessToken(test.token)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.VerifyPoP(signed, entratest.AKSServerID, arcCluster); err == nil {
-			t.Errorf("%s: accepted", name)
+			t.Errorf("%s: no error", name)
 		}
-	}
-	if _, err := s.VerifyPoP(got.AccessToken, "another", arcCluster); err == nil {
-		t.Error("another audience: accepted")
 	}
 }
 
-// A person's token is bound as well, from each grant that may ask for it.
+// A user's access token is bound to the key for every grant: password and refresh token.
 func TestPoPForUsers(t *testing.T) {
 	s := newServerWithUsers(t)
-	c := newClient(t, s, false)
+	c := directClient(t, s)
 	_, key := entratest.ClientCertificate("a PoP key")
-	pop := popScheme{key: key}
+	scheme := popScheme{key: key}
 	f := passwordForm(alice, alicePassword)
-	for name, value := range pop.TokenRequestParams() {
+	for name, value := range scheme.TokenRequestParams() {
 		f.Set(name, value)
 	}
-	_, got := post(t, c, s, tenantID, "token", f)
-	refresh := withValues(f, "grant_type", "refresh_token", "refresh_token", got.RefreshToken, "password", "", "username", "")
-	_, again := post(t, c, s, tenantID, "token", refresh)
-	for name, answer := range map[string]userResponse{"password": got, "refresh_token": again} {
-		signed, err := pop.FormatAccessToken(answer.AccessToken)
+	password := postToken(t, c, s, f)
+	refresh := postToken(t, c, s, withValues(f, "grant_type", "refresh_token",
+		"refresh_token", password.RefreshToken, "password", "", "username", ""))
+	for name, got := range map[string]response{"password": password, "refresh": refresh} {
+		signed, err := scheme.FormatAccessToken(got.AccessToken)
 		if err != nil {
 			t.Fatal(err)
 		}
 		claims, err := s.VerifyPoP(signed, entratest.AKSServerID, arcCluster)
-		if err != nil || claims["upn"] != alice || answer.TokenType != "pop" {
-			t.Errorf("%s: %v %v %+v", name, err, claims, answer)
+		if err != nil || claims["upn"] != alice || got.TokenType != "pop" {
+			t.Errorf("%s: %v, claims %v, %v", name, err, claims, got)
 		}
 	}
 }
 
-func TestPoPIsStrict(t *testing.T) {
-	r := &recorder{T: t}
+func TestPoPReportsUnexpectedRequests(t *testing.T) {
+	r := &reportRecorder{T: t}
 	s := newServerWithUsers(r)
-	c := newClient(t, s, false)
+	c := directClient(t, s)
 	_, key := entratest.ClientCertificate("a PoP key")
 	cnf := popScheme{key: key}.TokenRequestParams()["req_cnf"]
+	shortKeyID := encodeBase64([]byte(`{"kid":"short"}`))
 	f := passwordForm(alice, alicePassword)
 	for _, change := range [][]string{
-		{"token_type", "pop"}, {"req_cnf", cnf}, {"token_type", "Bearer", "req_cnf", cnf}, {"token_type", "pop", "req_cnf", "{}"},
-		{"token_type", "pop", "req_cnf", base64.RawURLEncoding.EncodeToString([]byte(`{"kid":"short"}`))},
+		{"token_type", "pop"},
+		{"req_cnf", cnf},
+		{"token_type", "Bearer", "req_cnf", cnf},
+		{"token_type", "pop", "req_cnf", "{}"},
+		{"token_type", "pop", "req_cnf", shortKeyID},
 	} {
-		status, got := post(t, c, s, tenantID, "token", withValues(f, change...))
-		if status != 400 || len(r.takeReports()) != 1 {
-			t.Errorf("%q: %d %+v", change, status, got)
+		if got := postToken(t, c, s, withValues(f, change...)); got.status != 400 {
+			t.Errorf("%q: %v", change, got)
 		}
+		r.wantOneReport(t)
 	}
 }

@@ -3,8 +3,6 @@ package entratest_test
 import (
 	"slices"
 	"testing"
-
-	"github.com/akslogin/akslogin/internal/entratest"
 )
 
 func TestRealNamesThroughProxy(t *testing.T) {
@@ -14,15 +12,16 @@ func TestRealNamesThroughProxy(t *testing.T) {
 		"login.chinacloudapi.cn", "login.windows.net",
 	} {
 		s.ResetCounters()
-		c := newClient(t, s, true)
-		got, err := doRequest(c, tokenRequest("https://"+host, domain, assertionForm(s.Assertion(entratest.Claims{Subject: subject}))))
+		c := proxyClient(t, s)
+		got, err := doRequest(c, tokenRequest("https://"+host, domain, validForm(s)))
 		if err != nil || got.status != 200 || got.proto != "HTTP/2.0" {
-			t.Errorf("%s: %v %s", host, err, got.raw)
+			t.Errorf("%s: %v, %s, %v", host, err, got.proto, got)
 		}
 		if got := s.ProxyConnects(); !slices.Equal(got, []string{host + ":443"}) {
-			t.Errorf("%s: CONNECTs %q", host, got)
+			t.Errorf("%s: CONNECT requests %q", host, got)
 		}
-		if got := s.Requests(); !slices.Equal(got, []string{"POST " + host + " /" + domain + "/oauth2/v2.0/token"}) {
+		want := "POST " + host + " /" + domain + "/oauth2/v2.0/token"
+		if got := s.Requests(); !slices.Equal(got, []string{want}) {
 			t.Errorf("%s: requests %q", host, got)
 		}
 		if s.Connections() != 1 {
@@ -33,17 +32,17 @@ func TestRealNamesThroughProxy(t *testing.T) {
 
 func TestProxyDown(t *testing.T) {
 	s := newServer(t)
-	c := newClient(t, s, true)
+	c := proxyClient(t, s)
 	s.SetProxyDown(true)
-	if _, err := doRequest(c, tokenRequest("https://login.microsoftonline.com", tenantID, assertionForm("x"))); err == nil {
-		t.Error("the proxy is down and yet served")
+	if _, err := doRequest(c, tokenRequest(publicCloud, tenantID, assertionForm("x"))); err == nil {
+		t.Error("no error while the proxy is down")
 	}
 	s.SetProxyDown(false)
-	got, err := doRequest(c, tokenRequest("https://login.microsoftonline.com", tenantID, assertionForm(s.Assertion(entratest.Claims{Subject: subject}))))
+	got, err := doRequest(c, tokenRequest(publicCloud, tenantID, validForm(s)))
 	if err != nil || got.status != 200 {
-		t.Errorf("%v %s", err, got.raw)
+		t.Errorf("%v, %v", err, got)
 	}
 	if len(s.ProxyConnects()) != 1 {
-		t.Errorf("CONNECTs %q", s.ProxyConnects())
+		t.Errorf("CONNECT requests %q", s.ProxyConnects())
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// After its test a server is gone, with whatever still waited at it.
+// The server closes at the end of its test, and requests that are held then fail.
 func TestCloseEndsHeldRequests(t *testing.T) {
 	var addr string
 	failed := make(chan error)
@@ -14,9 +14,9 @@ func TestCloseEndsHeldRequests(t *testing.T) {
 		s := newServer(t)
 		addr = strings.TrimPrefix(s.URL, "https://")
 		s.Hold()
-		c := newClient(t, s, true)
+		c := proxyClient(t, s)
 		go func() {
-			_, err := doRequest(c, tokenRequest("https://login.microsoftonline.com", tenantID, assertionForm("x")))
+			_, err := doRequest(c, tokenRequest(publicCloud, tenantID, assertionForm("x")))
 			failed <- err
 		}()
 		if !s.WaitTokenRequests(1, testTimeout) {
@@ -24,7 +24,7 @@ func TestCloseEndsHeldRequests(t *testing.T) {
 		}
 	})
 	if err := <-failed; err == nil {
-		t.Error("the held request was answered")
+		t.Error("the held request got a response")
 	}
 	if c, err := net.Dial("tcp", addr); err == nil {
 		c.Close()

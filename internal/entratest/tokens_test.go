@@ -17,68 +17,65 @@ import (
 
 func TestTokenForFederatedAssertion(t *testing.T) {
 	s := entratest.New(t)
-	a := app(s)
-	a.Groups = []string{"group-1", "group-2"}
-	s.Register(a)
-	a.Groups[0] = "changed after Register"
-	c := newClient(t, s, false)
-
-	sent := s.Assertion(entratest.Claims{Subject: subject})
-	got := exchange(t, s, c, assertionForm(sent))
-	if got.status != 200 || got.TokenType != "Bearer" || got.ExpiresIn != 3600 || got.ExtExpiresIn != 3600 || got.RefreshIn != nil {
-		t.Fatalf("answer %d %s", got.status, got.raw)
+	app := testApp(s)
+	app.Groups = []string{"group-1", "group-2"}
+	s.Register(app)
+	app.Groups[0] = "changed after Register"
+	got := postToken(t, directClient(t, s), s, validForm(s))
+	if got.status != 200 || got.TokenType != "Bearer" ||
+		got.ExpiresIn != 3600 || got.ExtExpiresIn != 3600 || got.RefreshIn != nil {
+		t.Fatal(got)
 	}
 	if got.proto != "HTTP/2.0" {
 		t.Errorf("%s, want HTTP/2.0", got.proto)
 	}
-	claims, err := s.Verify(got.AccessToken, entratest.AKSServerID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]any{
-		"aud": entratest.AKSServerID, "iss": "https://sts.windows.net/" + tenantID + "/", "tid": tenantID,
-		"appid": clientID, "appidacr": "2", "idtyp": "app", "ver": "1.0", "sub": claims["oid"],
-	} {
-		if claims[name] != want {
-			t.Errorf("claim %s: %v, want %v", name, claims[name], want)
-		}
-	}
-	if got := fmt.Sprint(claims["groups"]); got != "[group-1 group-2]" {
-		t.Errorf("groups %s", got)
-	}
+	claims := verifiedClaims(t, s, got.AccessToken)
+	wantClaims(t, claims, map[string]any{
+		"aud": entratest.AKSServerID, "iss": "https://sts.windows.net/" + tenantID + "/",
+		"tid": tenantID, "appid": clientID, "appidacr": "2", "idtyp": "app", "ver": "1.0",
+		"sub": claims["oid"], "groups": []any{"group-1", "group-2"},
+	})
+}
 
-	again := exchange(t, s, c, assertionForm(sent))
-	if again.AccessToken == got.AccessToken {
-		t.Error("two answers have the same token")
+func TestResetCounters(t *testing.T) {
+	s := newServer(t)
+	c := directClient(t, s)
+	assertion := s.Assertion(entratest.Claims{Subject: subject})
+	first := postToken(t, c, s, assertionForm(assertion)).AccessToken
+	second := postToken(t, c, s, assertionForm(assertion)).AccessToken
+	if first == second {
+		t.Error("two responses have the same token")
 	}
-	if got, want := s.IssuedTokens(), []string{got.AccessToken, again.AccessToken}; !slices.Equal(got, want) {
-		t.Errorf("issued %q, want %q", got, want)
+	if got := s.IssuedTokens(); !slices.Equal(got, []string{first, second}) {
+		t.Errorf("issued %q, want %q and %q", got, first, second)
 	}
-	if got := s.SeenAssertions(); !slices.Equal(got, []string{sent, sent}) {
-		t.Errorf("seen %q", got)
+	if got := s.SeenAssertions(); !slices.Equal(got, []string{assertion, assertion}) {
+		t.Errorf("assertions %q", got)
 	}
 	if s.TokenRequests() != 2 || s.Issued() != 2 || s.Connections() != 1 {
-		t.Errorf("%d token requests, %d issued, %d connections", s.TokenRequests(), s.Issued(), s.Connections())
+		t.Errorf("%d token requests, %d issued, %d connections",
+			s.TokenRequests(), s.Issued(), s.Connections())
 	}
-	line := "POST " + strings.TrimPrefix(s.URL, "https://") + " /" + tenantID + "/oauth2/v2.0/token"
+	host := strings.TrimPrefix(s.URL, "https://")
+	line := "POST " + host + " /" + tenantID + "/oauth2/v2.0/token"
 	if got := s.Requests(); !slices.Equal(got, []string{line, line}) {
 		t.Errorf("requests %q", got)
 	}
 	s.ResetCounters()
 	if s.TokenRequests()+s.Issued()+s.Connections()+len(s.Requests()) != 0 {
-		t.Error("ResetCounters left something")
+		t.Error("ResetCounters left a count or a request")
 	}
 	if len(s.SeenAssertions()) != 2 || len(s.IssuedTokens()) != 2 {
-		t.Error("ResetCounters cleared what a leak test needs")
+		t.Error("ResetCounters cleared assertions or tokens, which leak tests need")
 	}
 }
 
-// The token is checked the way an API server does it: from the issuer's document to its keys, with
-// nothing of the Server's own code.
+// The token is verified as an API server does it: with the keys that the issuer's document names,
+// and without the code of the Server.
 func TestPublishedKeysVerify(t *testing.T) {
 	s := newServer(t)
-	c := newClient(t, s, true)
-	got := exchange(t, s, newClient(t, s, false), assertionForm(s.Assertion(entratest.Claims{Subject: subject})))
+	c := proxyClient(t, s)
+	got := postToken(t, directClient(t, s), s, validForm(s))
 
 	issuer := "https://sts.windows.net/" + tenantID + "/"
 	var doc struct {
@@ -97,13 +94,16 @@ func TestPublishedKeysVerify(t *testing.T) {
 	}
 	decodeJSON(t, getURL(t, c, doc.JWKSURI).raw, &set)
 	key := set.Keys[0]
-	parsed, err := jwt.Parse(got.AccessToken, func(token *jwt.Token) (any, error) {
-		if token.Header["kid"] != key.Kid || token.Header["x5t"] != key.X5t || token.Header["typ"] != "JWT" {
-			return nil, fmt.Errorf("header %v", token.Header)
+	publicKey := func(token *jwt.Token) (any, error) {
+		h := token.Header
+		if h["kid"] != key.Kid || h["x5t"] != key.X5t || h["typ"] != "JWT" {
+			return nil, fmt.Errorf("header %v", h)
 		}
 		e := new(big.Int).SetBytes(decodeBase64(t, key.E)).Int64()
 		return &rsa.PublicKey{N: new(big.Int).SetBytes(decodeBase64(t, key.N)), E: int(e)}, nil
-	}, jwt.WithIssuer(issuer), jwt.WithAudience(entratest.AKSServerID), jwt.WithValidMethods([]string{"RS256"}))
+	}
+	parsed, err := jwt.Parse(got.AccessToken, publicKey, jwt.WithIssuer(issuer),
+		jwt.WithAudience(entratest.AKSServerID), jwt.WithValidMethods([]string{"RS256"}))
 	if err != nil || !parsed.Valid {
 		t.Fatal(err)
 	}
@@ -118,19 +118,19 @@ func TestPublishedKeysVerify(t *testing.T) {
 
 func TestVerifyRefuses(t *testing.T) {
 	s := newServer(t)
-	c := newClient(t, s, false)
-	good := exchange(t, s, c, assertionForm(s.Assertion(entratest.Claims{Subject: subject}))).AccessToken
+	c := directClient(t, s)
+	valid := postToken(t, c, s, validForm(s)).AccessToken
 	s.SetTokenLifetime(-time.Minute)
-	expired := exchange(t, s, c, assertionForm(s.Assertion(entratest.Claims{Subject: subject}))).AccessToken
+	expired := postToken(t, c, s, validForm(s)).AccessToken
 	for name, test := range map[string]struct{ token, audience string }{
-		"audience":  {good, "another"},
+		"audience":  {valid, "another"},
 		"expired":   {expired, entratest.AKSServerID},
-		"signature": {good[:len(good)-8] + "AAAAAAAA", entratest.AKSServerID},
+		"signature": {valid[:len(valid)-8] + "AAAAAAAA", entratest.AKSServerID},
 		"issuer":    {s.Assertion(entratest.Claims{Audience: entratest.AKSServerID}), entratest.AKSServerID},
 		"no token":  {"", entratest.AKSServerID},
 	} {
 		if _, err := s.Verify(test.token, test.audience); err == nil {
-			t.Errorf("%s: accepted", name)
+			t.Errorf("%s: no error", name)
 		}
 	}
 }
@@ -140,26 +140,23 @@ func TestTokenLifetimeAndRefreshIn(t *testing.T) {
 	s.SetTokenLifetime(90 * time.Second)
 	s.SetRefreshIn(45 * time.Second)
 	before := time.Now().Unix()
-	got := exchange(t, s, newClient(t, s, false), assertionForm(s.Assertion(entratest.Claims{Subject: subject})))
+	got := postToken(t, directClient(t, s), s, validForm(s))
 	if got.ExpiresIn != 90 || got.RefreshIn == nil || *got.RefreshIn != 45 {
-		t.Error(got.raw)
+		t.Error(got)
 	}
-	claims, err := s.Verify(got.AccessToken, entratest.AKSServerID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if exp := int64(claims["exp"].(float64)); exp < before+90 || exp > time.Now().Unix()+90 {
-		t.Errorf("exp %d, now %d", exp, before)
+	exp := int64(verifiedClaims(t, s, got.AccessToken)["exp"].(float64))
+	if exp < before+90 || exp > time.Now().Unix()+90 {
+		t.Errorf("exp %d, requested at %d", exp, before)
 	}
 }
 
 func TestRegisterResource(t *testing.T) {
 	s := newServer(t)
-	s.RegisterResource(tenantID, "api://our-api")
-	f := assertionForm(s.Assertion(entratest.Claims{Subject: subject}))
-	f.Set("scope", "api://our-api/.default")
-	got := exchange(t, s, newClient(t, s, false), f)
-	if _, err := s.Verify(got.AccessToken, "api://our-api"); err != nil {
+	const api = "api://our-api"
+	s.RegisterResource(tenantID, api)
+	f := withValues(validForm(s), "scope", api+"/.default")
+	got := postToken(t, directClient(t, s), s, f)
+	if _, err := s.Verify(got.AccessToken, api); err != nil {
 		t.Error(err)
 	}
 }

@@ -79,3 +79,6 @@ func Write(w io.Writer, apiVersion, token string, expires time.Time) error {
 	_, err = w.Write(append(out, '\n'))
 	return err
 }
+
+// IsSupported reports whether this program answers in the API version.
+func IsSupported(apiVersion string) bool { return slices.Contains(supportedVersions, apiVersion) }

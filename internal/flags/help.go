@@ -4,9 +4,14 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/akslogin/akslogin/token"
 	"github.com/alecthomas/kong"
+
+	"github.com/akslogin/akslogin/token"
 )
+
+const description = "An exec credential plugin for AKS: gets the cluster's token from Microsoft Entra ID, by a federated token or any other login, and caches it sealed."
+
+const helpHint = "akslogin --help lists commands, akslogin get-token --help its flags"
 
 var flagGroups = []kong.Group{
 	{Key: "cluster", Title: "Cluster, one way to it:"},
@@ -18,10 +23,29 @@ var flagGroups = []kong.Group{
 	{Key: "general", Title: "General:"},
 }
 
-const description = "An exec credential plugin for AKS: gets the cluster's token from Microsoft Entra ID, by a federated token or any other login, and caches it sealed."
+// VariableGroup is a group of variables and what they are for.
+type VariableGroup struct {
+	Names []string
+	About string
+}
 
-// printHelp is kong's, with what get-token --help says before the flags. Kong would make that at
-// every start, for nobody.
+// VariablesWithoutFlag are the variables that get-token reads besides those in the flags' tags. A
+// test compares README.md with it.
+var VariablesWithoutFlag = []VariableGroup{
+	{[]string{"KUBERNETES_EXEC_INFO"}, "what the client wants: the answer's version, v1 or v1beta1"},
+	{[]string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}, "GitHub Actions"},
+	{[]string{"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"}, "AKS identity bindings"},
+	{[]string{"AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION"}, "a regional address of Entra ID"},
+	{[]string{"SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN"}, "Azure Pipelines"},
+	{[]string{"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT", "MSI_ENDPOINT", "MSI_SECRET", "DEFAULT_IDENTITY_CLIENT_ID", "IMDS_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST"},
+		"managed identities elsewhere than on a virtual machine"},
+	{[]string{"AZURE_CONFIG_DIR", "AZURE_CLOUD_NAME", "AZURE_SUBSCRIPTION_ID", "AZD_CONFIG_DIR", "AZD_AUTH_ENDPOINT"}, "who is signed in to az and azd"},
+	{[]string{"BROWSER"}, "the browser for interactive"},
+	{[]string{"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}, "proxy and TLS settings"},
+}
+
+// printHelp is kong's, with text about login methods before the flags of get-token. It makes that
+// text only when somebody asks for help.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	if node := ctx.Selected(); node != nil && node.Name == "get-token" {
 		node.Detail = loginHelp()
@@ -35,36 +59,30 @@ func loginHelp() string {
 	for _, m := range token.Methods {
 		fmt.Fprintf(&help, "    %s\n      %s\n", m.Name, strings.ReplaceAll(m.About, "`", ""))
 		if len(m.Required) > 0 {
-			fmt.Fprintf(
-				&help,
-				"      needs --%s\n",
-				strings.ReplaceAll(strings.Join(m.Required, ", --"), "|", " or --"),
-			)
+			needs := strings.ReplaceAll(strings.Join(m.Required, ", --"), "|", " or --")
+			fmt.Fprintf(&help, "      needs --%s\n", needs)
 		}
 	}
-	help.WriteString(
-		"\nA variable with ! wins over the flag, the others yield to it; an empty variable is an unset one. Besides those named with the flags, these are read:\n\n",
-	)
+	help.WriteString("\nA variable with ! wins over the flag, the others yield to it. An empty variable is an unset one. " +
+		"Besides those named with the flags, these are read:\n\n")
 	for _, v := range VariablesWithoutFlag {
 		fmt.Fprintf(&help, "    %s\n      %s\n", strings.Join(v.Names, " "), v.About)
 	}
-	help.WriteString(
-		"\nExit status: 1 the login failed, 2 wrong usage, 3 a person has to sign in and nobody can be asked.",
-	)
+	help.WriteString("\nExit status: 1 the login failed, 2 wrong usage, 3 a person has to sign in and nobody can be asked.")
 	return help.String()
 }
 
-// helpWithVariables fills in a flag's help, and adds the variables that it is read from and its default. Kong's own way
-// of filling in would look for blanks at every start, and not only when help is asked for.
-func helpWithVariables(value *kong.Value) string {
+// flagHelp returns a flag's help with its placeholders filled in, followed by the variables that it
+// is read from and its default. kong's own interpolation would run at every start.
+func flagHelp(flag *kong.Value) string {
 	help := strings.NewReplacer(
 		"{methods}", strings.Join(token.MethodNames(), ", "),
 		"{pop}", strings.Join(token.MethodsWith("pop-enabled"), ", "),
 		"{environments}", strings.Join(token.EnvironmentNames(), ", "),
 		"{token_file}", token.WellKnownTokenFile,
-	).Replace(value.Help)
+	).Replace(flag.Help)
 	var notes []string
-	for _, v := range token.Variables(value.Tag.Get) {
+	for _, v := range token.Variables(flag.Tag.Get) {
 		note := "$" + v.Name
 		if v.Overrides {
 			note += "!"
@@ -77,65 +95,11 @@ func helpWithVariables(value *kong.Value) string {
 		}
 		notes = append(notes, note)
 	}
-	if otherwise := value.Tag.Get("otherwise"); otherwise != "" {
+	if otherwise := flag.Tag.Get("otherwise"); otherwise != "" {
 		notes = append(notes, "default "+otherwise)
 	}
 	if len(notes) == 0 {
 		return help
 	}
 	return help + " (" + strings.Join(notes, ", ") + ")"
-}
-
-// VariablesWithoutFlag are read besides those in the flags' tags. README.md has them too.
-var VariablesWithoutFlag = []VariableGroup{
-	{
-		[]string{"KUBERNETES_EXEC_INFO"},
-		"what the client wants: the answer's version, v1 or v1beta1",
-	},
-	{[]string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}, "GitHub Actions"},
-	{
-		[]string{
-			"AZURE_KUBERNETES_TOKEN_PROXY",
-			"AZURE_KUBERNETES_SNI_NAME",
-			"AZURE_KUBERNETES_CA_FILE",
-			"AZURE_KUBERNETES_CA_DATA",
-		},
-		"AKS identity bindings",
-	},
-	{
-		[]string{"AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION"},
-		"a regional address of Entra ID",
-	},
-	{[]string{"SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN"}, "Azure Pipelines"},
-	{
-		[]string{
-			"IDENTITY_ENDPOINT",
-			"IDENTITY_HEADER",
-			"IDENTITY_SERVER_THUMBPRINT",
-			"MSI_ENDPOINT",
-			"MSI_SECRET",
-			"DEFAULT_IDENTITY_CLIENT_ID",
-			"IMDS_ENDPOINT",
-			"AZURE_POD_IDENTITY_AUTHORITY_HOST",
-		},
-		"managed identities elsewhere than on a virtual machine",
-	},
-	{
-		[]string{
-			"AZURE_CONFIG_DIR",
-			"AZURE_CLOUD_NAME",
-			"AZURE_SUBSCRIPTION_ID",
-			"AZD_CONFIG_DIR",
-			"AZD_AUTH_ENDPOINT",
-		},
-		"who is signed in to az and azd",
-	},
-	{[]string{"BROWSER"}, "the browser for interactive"},
-	{[]string{"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}, "the way there"},
-}
-
-// VariableGroup is a group of variables that are read.
-type VariableGroup struct {
-	Names []string
-	About string
 }

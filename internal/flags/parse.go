@@ -7,69 +7,68 @@ import (
 	"strings"
 	"time"
 
-	"github.com/akslogin/akslogin/token"
 	"github.com/alecthomas/kong"
+
+	"github.com/akslogin/akslogin/token"
 )
 
-func NewParser(grammar any) (*kong.Kong, error) {
-	return kong.New(
-		grammar,
-		kong.Name("akslogin"),
-		kong.Description(description),
-		kong.Help(
-			printHelp,
-		),
-		kong.ExplicitGroups(flagGroups),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.ValueFormatter(helpWithVariables),
-		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(decodeDuration)),
-		kong.PostBuild(
-			func(k *kong.Kong) error { k.Model.HelpFlag.Help = "Print this."; return nil },
-		),
-	)
-}
-
-// CommandLine is what was typed.
+// CommandLine is a parsed command line.
 type CommandLine struct {
 	*kong.Context
-	IgnoredArgs []string // words that were given to get-token, which kubelogin takes without a word
+	IgnoredArgs []string // words after get-token, which kubelogin ignores too
 }
 
-// getTokenGrammar is the command line in a kubeconfig's exec stanza.
+// getTokenGrammar is the grammar of an exec config's args.
 type getTokenGrammar struct {
 	GetToken GetToken `cmd:""`
 	GlobalFlags
 }
 
-// ParseGetToken reads the args of an exec stanza.
+// ParseGetToken parses the args of an exec config, which begin with get-token or have it behind
+// some flags. Errors are as of [Parse].
 func ParseGetToken(args []string) (*CommandLine, *GetToken, error) {
 	var g getTokenGrammar
 	line, err := Parse(args, &g)
 	return line, &g.GetToken, err
 }
 
-// Parse reads a command line as kubeconfigs in the field have it, those written for kubelogin among
-// them.
+// Parse parses args, which do not include the program's name, into the grammar: a pointer to a
+// struct with kong's tags. It takes the spellings that pflag takes; see [normalizeArgs]. Its error
+// is a *token.UsageError that repeats no value.
 func Parse(args []string, grammar any) (*CommandLine, error) {
 	parser, err := NewParser(grammar)
 	if err != nil {
 		return nil, err
 	}
-	normal, ignored, err := normalizeArgs(args, parser.Model)
+	normalized, ignored, err := normalizeArgs(args, parser.Model)
 	if err != nil {
 		return nil, err
 	}
-	ctx, err := parser.Parse(normal)
+	ctx, err := parser.Parse(normalized)
 	if err != nil {
 		return nil, &token.UsageError{Text: err.Error(), Hint: helpHint}
 	}
 	return &CommandLine{ctx, ignored}, nil
 }
 
-// Run runs the command that was chosen.
+// NewParser returns kong's parser for the grammar, with this program's help.
+func NewParser(grammar any) (*kong.Kong, error) {
+	return kong.New(grammar,
+		kong.Name("akslogin"),
+		kong.Description(description),
+		kong.Help(printHelp),
+		kong.ExplicitGroups(flagGroups),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.ValueFormatter(flagHelp),
+		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(decodeDuration)),
+		kong.PostBuild(func(k *kong.Kong) error { k.Model.HelpFlag.Help = "Print this."; return nil }),
+	)
+}
+
+// Run runs the selected command. binds are values that its Run method takes, by type.
 func (line *CommandLine) Run(binds ...any) error { return line.Context.Run(append(binds, line)...) }
 
-// Explicit tells whether a flag stood on the command line.
+// Explicit reports whether the flag was given on the command line.
 func (line *CommandLine) Explicit(flag string) bool {
 	for _, p := range line.Path {
 		if p.Flag != nil && p.Flag.Name == flag && !p.Resolved {
@@ -79,7 +78,7 @@ func (line *CommandLine) Explicit(flag string) bool {
 	return false
 }
 
-// decodeDuration reads a flag's time in words for people.
+// decodeDuration is kong's decoder of durations. It takes what token.ParseDuration takes.
 func decodeDuration(ctx *kong.DecodeContext, target reflect.Value) error {
 	var value string
 	if err := ctx.Scan.PopValueInto("time", &value); err != nil {
@@ -90,22 +89,23 @@ func decodeDuration(ctx *kong.DecodeContext, target reflect.Value) error {
 	return err
 }
 
-// EnvSubset is an environment of some variables, by the ends of their names.
-func EnvSubset(ends ...string) func(string) string {
+// EnvSubset returns a getenv that knows only the variables whose names end in one of the suffixes.
+func EnvSubset(suffixes ...string) func(string) string {
 	return func(variable string) string {
-		if slices.ContainsFunc(
-			ends,
-			func(end string) bool { return strings.HasSuffix(variable, end) },
-		) {
-			return os.Getenv(variable)
+		for _, suffix := range suffixes {
+			if strings.HasSuffix(variable, suffix) {
+				return os.Getenv(variable)
+			}
 		}
 		return ""
 	}
 }
 
-// ResolveArgs resolves args as get-token will, with what this environment says of identities.
+// ResolveArgs resolves an exec config's args as get-token will. Of the environment it reads only
+// client and tenant IDs.
 func ResolveArgs(args []string) (token.Request, error) {
-	line, get, err := ParseGetToken(append(args, "--disable-environment-override"))
+	args = append(slices.Clip(args), "--disable-environment-override")
+	line, get, err := ParseGetToken(args)
 	if err != nil {
 		return token.Request{}, err
 	}

@@ -10,19 +10,16 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// normalizeArgs writes a command line that pflag would take, as kubelogin does, so that kong reads
-// the same in it: the command first, wherever it stood; every flag as --name=value, whether it was
-// -x=value, -xvalue, -x value or --name value; a value may begin with a dash. It returns the words
-// that kubelogin ignores after get-token. Its errors do not repeat what may be a secret.
+// normalizeArgs rewrites args that pflag takes so that kong reads the same in them. The command
+// comes first, wherever it was. Each flag becomes --name=value, also if it was -x=value, -xvalue,
+// -x value or --name value. A value may begin with a dash. ignored are the words after get-token,
+// which kubelogin ignores. Errors name flags and no values, which may be secrets.
 func normalizeArgs(args []string, model *kong.Application) (normal, ignored []string, err error) {
 	known := collectFlags(model.Node)
 	words, flags, rest, err := known.split(args)
-	if i := slices.IndexFunc(
-		model.Children,
-		func(n *kong.Node) bool { return n.Name == firstArg(words) },
-	); i >= 0 &&
-		known.kindsConflict {
-		// Another command has a flag of the same name and another kind: this command's count.
+	command := func(n *kong.Node) bool { return n.Name == firstArg(words) }
+	i := slices.IndexFunc(model.Children, command)
+	if i >= 0 && known.kindsConflict { // Another command has a flag of this name and another kind.
 		words, flags, rest, err = known.overlay(collectFlags(model.Children[i])).split(args)
 	}
 	if err != nil {
@@ -33,7 +30,7 @@ func normalizeArgs(args []string, model *kong.Application) (normal, ignored []st
 		words, flags = words[1:], append(flags, "--help")
 	case name == "get-token":
 		words, ignored, rest = words[:1], slices.Concat(words[1:], rest), nil
-	case name != "" && !slices.ContainsFunc(model.Children, func(n *kong.Node) bool { return n.Name == name }):
+	case name != "" && i < 0:
 		return nil, nil, &token.UsageError{Text: "unknown command " + name, Hint: helpHint}
 	}
 	if len(rest) > 0 {
@@ -49,8 +46,8 @@ func firstArg(words []string) string {
 	return words[0]
 }
 
-// split tells words from flags, which it writes as kong reads them, and from what stands behind
-// "--". With an error it returns what it read so far.
+// split separates words from flags and from what follows "--". It writes flags as kong reads them.
+// With an error it returns what it has read so far.
 func (known knownFlags) split(args []string) (words, flags, rest []string, err error) {
 	for len(args) > 0 {
 		arg := args[0]
@@ -76,11 +73,11 @@ func (known knownFlags) split(args []string) (words, flags, rest []string, err e
 	return words, flags, nil, nil
 }
 
-// knownFlags are the flags of one or all commands, by their names and by their short forms.
+// knownFlags are the flags of one command or of all, by long name and by short form.
 type knownFlags struct {
 	long          map[string]*kong.Flag
 	short         map[rune]*kong.Flag
-	kindsConflict bool // commands have flags of one name and of different kinds
+	kindsConflict bool // two commands have a flag of one name, of which one takes no value
 }
 
 func collectFlags(node *kong.Node) knownFlags {
@@ -88,9 +85,9 @@ func collectFlags(node *kong.Node) knownFlags {
 	_ = kong.Visit(node, func(node kong.Visitable, next kong.Next) error {
 		if f, ok := node.(*kong.Flag); ok {
 			for _, name := range append(f.Aliases, f.Name) {
-				other := known.long[name]
-				known.kindsConflict = known.kindsConflict ||
-					other != nil && other.IsBool() != f.IsBool()
+				if other := known.long[name]; other != nil && other.IsBool() != f.IsBool() {
+					known.kindsConflict = true
+				}
 				known.long[name] = f
 			}
 			if f.Short != 0 {
@@ -102,14 +99,14 @@ func collectFlags(node *kong.Node) knownFlags {
 	return known
 }
 
-// overlay returns these flags with a command's in place of others of the same names.
+// overlay replaces flags by those of the command that have the same names.
 func (known knownFlags) overlay(command knownFlags) knownFlags {
 	maps.Copy(known.long, command.long)
 	maps.Copy(known.short, command.short)
 	return known
 }
 
-// find tells which flag arg is, and its value where that is attached to it.
+// find returns the flag that arg is. If its value is attached to it, find returns that too.
 func (known knownFlags) find(arg string) (f *kong.Flag, value string, attached bool, err error) {
 	if strings.HasPrefix(arg, "--") {
 		name, value, attached := strings.Cut(arg[2:], "=")
@@ -130,36 +127,28 @@ func (known knownFlags) find(arg string) (f *kong.Flag, value string, attached b
 	return f, strings.TrimPrefix(arg[2:], "="), len(arg) > 2, nil
 }
 
-// takeValue takes a flag's value from the arguments behind it.
-func (known knownFlags) takeValue(
-	f *kong.Flag,
-	args []string,
-) (value string, rest []string, err error) {
+// takeValue takes the flag's value from the front of args and returns the rest of them.
+func (known knownFlags) takeValue(f *kong.Flag, args []string) (value string, rest []string, err error) {
 	next := firstArg(args)
 	switch {
 	case f.IsBool():
 		return "true", args, nil
-	case f.Name == "v": // the level may be left out
+	case f.Name == "v": // its value is optional
 		if _, err := strconv.Atoi(next); err != nil {
 			return "1", args, nil
 		}
 	case len(args) == 0:
-		return "", nil, &token.UsageError{
-			Text: "--" + f.Name + " needs a value, and the command line ends there",
-		}
+		return "", nil, &token.UsageError{Text: "--" + f.Name + " needs a value, and the command line ends there"}
 	}
 	if name, isFlag := strings.CutPrefix(next, "--"); isFlag {
 		if name, _, _ = strings.Cut(name, "="); known.long[name] != nil {
-			return "", nil, &token.UsageError{
-				Text: "--" + f.Name + " needs a value, and the flag --" + name + " follows it",
-			}
+			return "", nil, &token.UsageError{Text: "--" + f.Name + " needs a value, and the flag --" + name + " follows it"}
 		}
 	}
 	return next, args[1:], nil
 }
 
-// appendFlag adds a flag with its value as kong reads it. Kong's own --help and --version take no
-// value.
+// appendFlag appends the flag as kong reads it. kong's own --help and --version take no value.
 func appendFlag(flags []string, f *kong.Flag, value string) ([]string, error) {
 	if _, err := strconv.Atoi(value); f.Name == "v" && err != nil {
 		return nil, &token.UsageError{Text: "--v needs a whole number"}
@@ -179,11 +168,11 @@ func appendFlag(flags []string, f *kong.Flag, value string) ([]string, error) {
 	return append(flags, "--"+f.Name+"=false"), nil
 }
 
-// unknownFlagError names a flag, and leaves out what follows the name: it may be a value that was
-// meant for a flag.
+// unknownFlagError names the flag and leaves out what follows its name, which may be a value that
+// was meant for another flag.
 func (known knownFlags) unknownFlagError(arg string) error {
 	name := arg
-	if !strings.HasPrefix(arg, "--") { // the rest of a short one is its value
+	if !strings.HasPrefix(arg, "--") { // The rest of a short flag is its value.
 		name = string([]rune(arg)[:2])
 	}
 	end := strings.IndexFunc(arg, func(c rune) bool {
@@ -200,5 +189,3 @@ func (known knownFlags) unknownFlagError(arg string) error {
 	}
 	return &token.UsageError{Text: "unknown flag " + name, Hint: helpHint}
 }
-
-const helpHint = "akslogin --help lists commands, akslogin get-token --help its flags"

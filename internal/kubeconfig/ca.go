@@ -15,7 +15,7 @@ import (
 const (
 	caFileKey = "certificate-authority"
 
-	CaDataKey = "certificate-authority-data"
+	CADataKey = "certificate-authority-data"
 )
 
 // ReadCA returns a file's certificates as a kubeconfig holds them.
@@ -62,13 +62,13 @@ func InlineCA(fields map[string]any, kubeconfig string) (map[string]any, error) 
 	}
 	fields = maps.Clone(fields)
 	delete(fields, caFileKey)
-	if data, _ := fields[CaDataKey].(string); data != "" { // this is what clients take then
+	if data, _ := fields[CADataKey].(string); data != "" { // this is what clients take then
 		return fields, nil
 	}
 	if !filepath.IsAbs(file) {
 		file = filepath.Join(filepath.Dir(kubeconfig), file)
 	}
 	data, err := ReadCA(file)
-	fields[CaDataKey] = data
+	fields[CADataKey] = data
 	return fields, err
 }

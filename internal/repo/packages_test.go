@@ -1,66 +1,189 @@
-package repo
+package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
-	"os/exec"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
 
-type goPackage struct {
-	ImportPath, Doc, Name string
-	Imports               []string
+const repository = "../.."
+
+// floors are the rooms of the house from the top down. A package imports packages of its own room
+// and of rooms on lower floors. At most six: who reads a package must not need the whole program.
+var floors = [][]string{
+	{"."},
+	{"internal/cli", "internal/demo", "internal/bench", "internal/repo"},
+	{"internal/doctor"},
+	{"internal/stanza"},
+	{"internal/flags", "internal/airflow", "internal/arm", "internal/runlog", "internal/warmstart"},
+	{
+		"token", "cache", "internal/envvar", "internal/execcredential", "internal/kubeconfig", "internal/process",
+		"internal/entratest", "internal/kubelogin", "examples",
+	},
 }
 
-func listPackages(t *testing.T) []goPackage {
+// onlyFrom says who may import a room, where not everybody above may.
+var onlyFrom = map[string][]string{
+	// Importing it has an effect: see its doc comment.
+	"internal/warmstart": {".", "internal/cli"},
+	// The shipped program must not contain the emulator.
+	"internal/entratest": {"internal/demo", "internal/bench"},
+	"internal/kubelogin": {"internal/bench"},
+}
+
+func packages(t *testing.T) []goPackage {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Doc,Name,Imports", "./...").Output()
+	all, err := listPackages(repository)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []goPackage
-	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p goPackage
-		if err := decoder.Decode(&p); err == io.EOF {
-			return all
-		} else if err != nil {
-			t.Fatal(err)
+	return all
+}
+
+func TestImportsPointDownward(t *testing.T) {
+	floorOf := func(path string) int {
+		return slices.IndexFunc(floors, func(rooms []string) bool { return slices.Contains(rooms, room(path)) })
+	}
+	if len(floors) > 6 {
+		t.Errorf("%d floors", len(floors))
+	}
+	for _, p := range packages(t) {
+		from := p.path()
+		if floorOf(from) < 0 {
+			t.Errorf("%s stands on no floor: add it to the list", from)
 		}
-		all = append(all, p)
+		for _, to := range p.own(p.Imports) {
+			if room(from) == room(to) {
+				continue
+			}
+			if floorOf(to) <= floorOf(from) {
+				t.Errorf("%s imports %s, which is not on a lower floor", from, to)
+			}
+			if importers, restricted := onlyFrom[room(to)]; restricted && !slices.Contains(importers, room(from)) {
+				t.Errorf("%s imports %s; only %s may", from, to, strings.Join(importers, ", "))
+			}
+		}
 	}
 }
 
-const module = "github.com/akslogin/akslogin"
-
-// Imports form a star, so that cycles cannot arise: main knows token, cache and kube, and these
-// know nothing of ours.
-func TestImportsPointDownward(t *testing.T) {
-	allowed := map[string][]string{
-		module:                     {module + "/cache", module + "/internal/process", module + "/kube", module + "/memo", module + "/token"},
-		module + "/cache":          {module + "/cache/sealed"},
-		module + "/memo":           {module + "/cache/sealed", module + "/internal/process"},
-		module + "/internal/demo":  {module + "/internal/entratest"},
-		module + "/internal/bench": {module + "/internal/entratest", module + "/internal/incumbent"},
-	}
-	for _, p := range listPackages(t) {
-		for _, imported := range p.Imports {
-			if strings.HasPrefix(imported, module) && !slices.Contains(allowed[p.ImportPath], imported) {
-				t.Errorf("%s imports %s", p.ImportPath, imported)
+// Importers of token and cache get nothing of the program with them.
+func TestImportablePackagesStandAlone(t *testing.T) {
+	for _, p := range packages(t) {
+		if room(p.path()) != "token" && room(p.path()) != "cache" {
+			continue
+		}
+		for _, to := range p.own(p.Imports) {
+			if room(to) != room(p.path()) {
+				t.Errorf("%s imports %s", p.path(), to)
 			}
-			if strings.HasSuffix(p.ImportPath, "/cache") && (strings.Contains(imported, "Azure") || strings.Contains(imported, "k8s.io")) {
-				t.Errorf("cache imports %s: it knows bytes, not tokens", imported)
+		}
+		for _, imported := range p.Imports {
+			if room(p.path()) == "cache" && (strings.Contains(imported, "Azure") || strings.Contains(imported, "k8s.io")) {
+				t.Errorf("%s imports %s: the cache knows bytes, not tokens", p.path(), imported)
 			}
 		}
 	}
 }
 
 func TestPackagesAreDocumented(t *testing.T) {
-	for _, p := range listPackages(t) {
-		if !strings.HasPrefix(p.Doc, "Package "+p.Name+" ") && p.Name != "main" || p.Doc == "" {
+	for _, p := range packages(t) {
+		if len(p.GoFiles) > 0 && (p.Doc == "" || p.Name != "main" && !strings.HasPrefix(p.Doc, "Package "+p.Name+" ")) {
 			t.Errorf("%s: %q", p.ImportPath, p.Doc)
 		}
 	}
+}
+
+// The root has no Go file but main.go, so that who opens it finds the door.
+func TestRootHoldsMainOnly(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(repository, "*.go"))
+	if err != nil || len(files) != 1 || filepath.Base(files[0]) != "main.go" {
+		t.Errorf("%q, %v", files, err)
+	}
+}
+
+const (
+	maxFileLines     = 400
+	maxFunctionLines = 60
+	maxColumns       = 100 // of comments; a tab counts 4
+)
+
+// longFiles and longFunctions have their reasons.
+var (
+	longFiles     = map[string]string{}
+	longFunctions = map[string]string{}
+)
+
+func TestSourceIsShort(t *testing.T) {
+	err := filepath.WalkDir(repository, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" {
+			return err
+		}
+		rel, err := filepath.Rel(repository, path)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, path, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		if n := set.File(file.FileStart).LineCount(); n > maxFileLines && longFiles[rel] == "" {
+			t.Errorf("%s has %d lines", rel, n)
+		}
+		for _, decl := range file.Decls {
+			f, isFunc := decl.(*ast.FuncDecl)
+			if !isFunc {
+				continue
+			}
+			n := set.Position(f.End()).Line - set.Position(f.Pos()).Line + 1
+			if name := rel + " " + f.Name.Name; n > maxFunctionLines && longFunctions[name] == "" {
+				t.Errorf("%s has %d lines", name, n)
+			}
+		}
+		for _, group := range file.Comments {
+			for _, comment := range group.List {
+				at := set.Position(comment.Pos())
+				width := at.Column - 1 + len([]rune(comment.Text))
+				if at.Column > 1 && at.Column < 6 { // indented by tabs alone
+					width += 3 * (at.Column - 1)
+				}
+				if width > maxColumns && !strings.Contains(comment.Text, "http") && ownLine(set, file, comment) {
+					t.Errorf("%s:%d: a comment of %d columns", rel, at.Line, width)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ownLine reports whether the comment has a line of its own.
+func ownLine(set *token.FileSet, file *ast.File, comment *ast.Comment) bool {
+	line := set.Position(comment.Pos()).Line
+	alone := true
+	ast.Inspect(file, func(n ast.Node) bool {
+		if n == nil || n == ast.Node(file) {
+			return true
+		}
+		if _, isComment := n.(*ast.CommentGroup); isComment {
+			return false
+		}
+		start, end := set.Position(n.Pos()).Line, set.Position(n.End()).Line
+		if start > line || end < line {
+			return false
+		}
+		if start == line && n.Pos() < comment.Pos() || end == line && n.End() <= comment.Pos() {
+			alone = false
+		}
+		return alone
+	})
+	return alone
 }

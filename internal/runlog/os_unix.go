@@ -2,9 +2,7 @@
 
 package runlog
 
-import (
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
-// openNonblock opens a pipe that nobody reads with an error, and not when somebody does.
+// Opening a FIFO without a reader fails instead of blocking.
 const openNonblock = unix.O_NONBLOCK

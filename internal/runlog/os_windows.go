@@ -1,4 +1,4 @@
 package runlog
 
-// openNonblock: there are no pipes among files here.
+// Windows has no FIFOs among its files.
 const openNonblock = 0

@@ -1,3 +1,5 @@
+// Package runlog logs a run: to standard error with -v, and to a log file for clients that drop
+// standard error. Nothing it writes holds a secret: every value passes token.Clean.
 package runlog
 
 import (
@@ -10,17 +12,19 @@ import (
 	"time"
 
 	azlog "github.com/Azure/azure-sdk-for-go/sdk/azcore/log"
+
 	"github.com/akslogin/akslogin/token"
 )
 
-// NewLogger speaks to standard error when asked to with -v, and to the log file.
-func NewLogger(v int, file *File) *slog.Logger {
+// NewLogger returns a logger that writes to standard error if verbosity is above 0, and to the log
+// file unless that is nil.
+func NewLogger(verbosity int, file *File) *slog.Logger {
 	var handlers []slog.Handler
-	if v > 0 {
+	if verbosity > 0 {
 		handlers = append(handlers, newHandler(os.Stderr))
 	}
 	if file != nil {
-		file.onSuccessToo = v > 0
+		file.logSuccess = verbosity > 0
 		handlers = append(handlers, file.handler)
 	}
 	if len(handlers) == 0 {
@@ -32,7 +36,7 @@ func NewLogger(v int, file *File) *slog.Logger {
 func newHandler(w io.Writer) slog.Handler {
 	return slog.NewTextHandler(w, &slog.HandlerOptions{
 		Level: slog.LevelDebug,
-		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr { // a secret may stand where another value should
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Value.Kind() == slog.KindTime || a.Value.Kind() == slog.KindInt64 {
 				return a
 			}
@@ -41,9 +45,8 @@ func newHandler(w io.Writer) slog.Handler {
 	})
 }
 
-// LogSDKRetries lets the SDK's own words about retries through to a log, and not to standard error
-// wherever AZURE_SDK_GO_LOGGING asks for that. They hold no secrets: headers are redacted and
-// bodies left out.
+// LogSDKRetries sends the Azure SDK's messages about retries to log and nowhere else, whatever
+// AZURE_SDK_GO_LOGGING says. They hold no secrets: the SDK redacts headers and leaves out bodies.
 func LogSDKRetries(log *slog.Logger) {
 	if !log.Enabled(context.Background(), slog.LevelDebug) {
 		azlog.SetListener(nil)
@@ -54,64 +57,69 @@ func LogSDKRetries(log *slog.Logger) {
 }
 
 const (
-	maxFileSize  = 4 << 20         // a larger one is put aside first
-	writeTimeout = 2 * time.Second // the longest that a run waits for a disk to take its log
+	maxFileSize  = 4 << 20         // A larger file is renamed to FILE.1.
+	writeTimeout = 2 * time.Second // the longest that a run waits for the disk
 )
 
-// File is what one run has to say, and the file to which it is appended in one write at the run's
-// end, so that the lines of runs at once stay together. Where that does not work the run goes on
-// without.
+// File collects the log lines of one run and appends them to a file when the run ends, in one
+// write, so that the lines of concurrent runs do not mix. If that fails, the run goes on without.
+// The methods of a nil *File do nothing.
 type File struct {
-	path         string
-	handler      slog.Handler
-	onSuccessToo bool // whether a run is written down that did not fail
+	path       string
+	handler    slog.Handler
+	logSuccess bool // also append a run that did not fail
 
-	mu    sync.Mutex // guards lines: whoever waits for a disk in vain ends the run from another goroutine
+	mu    sync.Mutex // The watchdog may end the run from another goroutine.
 	lines bytes.Buffer
 }
 
-// Open returns the log file at an absolute path; nil where the path is empty.
+// Open returns the log file at an absolute path, nil if the path is empty. It does not touch the
+// disk.
 func Open(path string) *File {
 	if path == "" {
 		return nil
 	}
-	l := &File{path: path}
-	l.handler = newHandler(l).WithAttrs([]slog.Attr{slog.Int("pid", os.Getpid())})
-	return l
+	f := &File{path: path}
+	f.handler = newHandler(f).WithAttrs([]slog.Attr{slog.Int("pid", os.Getpid())})
+	return f
 }
 
-// Write takes a line.
-func (l *File) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.lines.Write(line)
+// Write collects one line of the run's log. It never fails.
+func (f *File) Write(line []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lines.Write(line)
 }
 
-func (l *File) WriteFailure(e token.Explanation) {
-	slog.New(l.handler).Error(e.Text, "hint", e.Hint, "exit", e.Exit)
-	l.flush()
-}
-
-// WriteSuccess ends the log of a run that did not fail; nil has none.
-func (l *File) WriteSuccess() {
-	if l != nil && l.onSuccessToo {
-		l.flush()
+// WriteFailure appends the run and the error that ended it.
+func (f *File) WriteFailure(e token.Explanation) {
+	if f != nil {
+		slog.New(f.handler).Error(e.Text, "hint", e.Hint, "exit", e.Exit)
+		f.flush()
 	}
 }
 
-// flush writes all lines to the file's end. A disk that does not answer is left alone.
-func (l *File) flush() {
-	l.mu.Lock()
-	lines := bytes.Clone(l.lines.Bytes())
-	l.lines.Reset()
-	l.mu.Unlock()
+// WriteSuccess appends a run that did not fail, if [NewLogger] got a verbosity above 0.
+func (f *File) WriteSuccess() {
+	if f != nil && f.logSuccess {
+		f.flush()
+	}
+}
+
+// flush appends the collected lines. It does not wait longer than writeTimeout. It drops errors:
+// doctor reports log file problems.
+func (f *File) flush() {
+	f.mu.Lock()
+	lines := bytes.Clone(f.lines.Bytes())
+	f.lines.Reset()
+	f.mu.Unlock()
 	if len(lines) == 0 {
 		return
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = AppendFile(l.path, lines) // what is wrong with the file, doctor says
+		_ = AppendFile(f.path, lines)
 	}()
 	select {
 	case <-done:
@@ -119,8 +127,8 @@ func (l *File) flush() {
 	}
 }
 
-// AppendFile appends to a file, which is made for its owner only, or to a pipe or device that
-// somebody reads. A file that has become too large is renamed first.
+// AppendFile appends lines to the file at path, or writes them to a device or to a pipe that
+// somebody reads. It creates the file for its owner only, and renames a file that is too large.
 func AppendFile(path string, lines []byte) error {
 	f, err := openForAppend(path)
 	if err != nil {
@@ -128,10 +136,8 @@ func AppendFile(path string, lines []byte) error {
 	}
 	defer f.Close()
 	if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() && fi.Size() > maxFileSize {
-		if there, err := os.Lstat(
-			path,
-		); err == nil &&
-			os.SameFile(fi, there) { // nobody else has renamed it by now
+		// Another process may have renamed it in the meantime.
+		if now, err := os.Lstat(path); err == nil && os.SameFile(fi, now) {
 			os.Rename(path, path+".1")
 		}
 		f.Close()

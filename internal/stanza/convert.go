@@ -11,53 +11,66 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rogpeppe/go-internal/diff"
+
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
 	"github.com/akslogin/akslogin/token"
-	"github.com/rogpeppe/go-internal/diff"
 )
 
-// Options say what a conversion is to do.
-type Options struct {
-	Command        string // "": as it is, or akslogin
-	Context        string // whose user is converted; "": all are
-	AzureConfigDir string
-	DryRun         bool
-	Flags          flags.Values
-	Login          string // "": each stanza keeps its own
-	User           string // the context's; "": all
+// azureAuthProvider logged in to AKS before Kubernetes 1.26 removed it.
+const azureAuthProvider = "azure"
 
-	LockTimeout time.Duration // for another program that writes the file
+// authProviderFlags maps settings of the azure auth-provider to flags.
+var authProviderFlags = map[string]string{
+	"client-id":    "client-id",
+	"tenant-id":    "tenant-id",
+	"apiserver-id": "server-id",
+	"environment":  "environment",
+}
+
+// Options say how to convert.
+type Options struct {
+	Command        string       // the new command; "": a command that is ours stays, others become akslogin
+	Context        string       // the context that User belongs to; "": convert all users
+	User           string       // the only user to convert; "": all
+	Login          string       // the new login method; "": each exec config keeps its own
+	Flags          flags.Values // flags that win over the existing ones
+	AzureConfigDir string       // for azurecli: the value of AZURE_CONFIG_DIR; "": none
+	DryRun         bool         // report differences and write nothing
+
+	LockTimeout time.Duration // how long to wait for another program that writes the file
 }
 
 // Converter converts the users of kubeconfigs.
 type Converter struct{ Options }
 
-// Conversion is what became of one file.
+// Conversion is the result for one file.
 type Conversion struct {
-	Content     []byte
-	Matched     bool   // a user was converted, or runs this program as wanted already
-	Report      string // a line for each user, or the difference
+	Content []byte // the converted file
+	Matched bool   // a user was converted, or is already as wanted
+	Report  string // a line for each user; with DryRun the differences too
+
 	unusedFlags []string
 }
 
-// Convert converts a file's users in memory. The files before it are those whose users hide this
-// one's of the same name.
-func (v *Converter) Convert(k *kubeconfig.File, before kubeconfig.Files) (Conversion, error) {
-	done := Conversion{Content: k.Source()}
+// Convert converts a file's users in memory. Users in earlier files shadow users of the same name
+// here. Either all users can be converted or the error names the first that cannot.
+func (c *Converter) Convert(file *kubeconfig.File, earlier kubeconfig.Files) (Conversion, error) {
+	done := Conversion{Content: file.Source()}
 	seen := map[string]bool{}
-	for _, f := range before {
+	for _, f := range earlier {
 		for _, u := range f.Users {
 			seen[u.Name] = true
 		}
 	}
-	for _, u := range k.Users {
-		where := fmt.Sprintf("%s: user %q: ", k.Path, u.Name)
-		skip := v.skipReason(u)
+	for _, u := range file.Users {
+		where := fmt.Sprintf("%s: user %q: ", file.Path, u.Name)
+		skip := c.skipReason(u)
 		switch {
-		case v.User != "" && u.Name != v.User:
-			skip = fmt.Sprintf("it is not the user of context %q", v.Context)
+		case c.User != "" && u.Name != c.User:
+			skip = fmt.Sprintf("it is not the user of context %q", c.Context)
 		case seen[u.Name]:
 			skip = "another user of this name comes first"
 		}
@@ -66,41 +79,54 @@ func (v *Converter) Convert(k *kubeconfig.File, before kubeconfig.Files) (Conver
 			done.Report += token.Clean(where+"skipped: "+skip) + "\n"
 			continue
 		}
-		want, method, label, err := v.targetExec(u)
+		want, method, err := c.targetExec(u)
 		if err != nil {
 			return done, errorAt(where, err)
 		}
-		now, err := kubeconfig.Parse(k.Path, done.Content)
+		current, err := kubeconfig.Parse(file.Path, done.Content)
 		if err != nil {
 			return done, err
 		}
-		content, err := now.WithExec(u.Name, want)
+		content, err := current.WithExec(u.Name, want)
 		if err != nil {
 			return done, err
 		}
 		done.Matched = true
-		done.unusedFlags = append(done.unusedFlags, v.unusedFlags(method, label)...)
-		changed := !slices.Equal(content, done.Content)
-		done.Report += v.reportLine(where, u, want, method, label, changed)
+		done.unusedFlags = append(done.unusedFlags, c.unusedFlags(method)...)
+		done.Report += c.reportLine(where, u, want, method, !bytes.Equal(content, done.Content))
 		done.Content = content
 	}
 	return done, nil
+}
+
+// ConvertFile converts a file on disk under kubectl's lock, starting from what it holds by then.
+func (c *Converter) ConvertFile(file *kubeconfig.File, earlier kubeconfig.Files) (done Conversion, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.LockTimeout)
+	defer cancel()
+	err = kubeconfig.Update(ctx, file.Path, func(content []byte) ([]byte, error) {
+		current, err := kubeconfig.Parse(file.Path, content)
+		if err != nil {
+			return nil, err
+		}
+		done, err = c.Convert(current, earlier)
+		return done.Content, err
+	})
+	return done, err
 }
 
 func errorAt(where string, err error) error {
 	failed := &token.FailedError{Text: where + err.Error()}
 	var usage *token.UsageError
 	if errors.As(err, &usage) {
-		failed.Hint = cmp.Or(
-			usage.Hint,
-			"give the flag, or name with --context the one user that is meant; nothing was changed",
-		)
+		failed.Hint = cmp.Or(usage.Hint, nameOneUserHint)
 	}
 	return failed
 }
 
-// skipReason says why a user is not one for this program; "" where it is.
-func (v *Converter) skipReason(u kubeconfig.User) string {
+const nameOneUserHint = "give the flag, or name with --context the one user that is meant; nothing was changed"
+
+// skipReason returns why the user's login is not one that this program replaces, "" if it is.
+func (c *Converter) skipReason(u kubeconfig.User) string {
 	switch {
 	case u.AuthProvider != nil && u.AuthProvider.Name == azureAuthProvider:
 		return ""
@@ -110,7 +136,7 @@ func (v *Converter) skipReason(u kubeconfig.User) string {
 		return "it logs in with " + strings.Join(u.OtherFields, ", ")
 	case u.Exec == nil:
 		return "it has no login"
-	case !IsOurCommand(u.Exec.Command) && u.Exec.Command != v.Command:
+	case !IsOurCommand(u.Exec.Command) && u.Exec.Command != c.Command:
 		return "it runs " + CommandName(u.Exec.Command)
 	}
 	if _, err := ReadArgs(u.Exec); err != nil {
@@ -119,170 +145,120 @@ func (v *Converter) skipReason(u kubeconfig.User) string {
 	return ""
 }
 
-// azureAuthProvider is what wrote tokens into kubeconfigs before Kubernetes 1.26 removed it.
-const azureAuthProvider = "azure"
-
-// IsOurCommand tells whether a command is this program or kubelogin, under any path and suffix.
-func IsOurCommand(command string) bool {
-	command = strings.ToLower(command)
-	return strings.Contains(command, "kubelogin") || strings.Contains(command, "akslogin")
-}
-
-// authProviderFlags are the names that flags have in an auth-provider's config.
-var authProviderFlags = map[string]string{
-	"client-id":    "client-id",
-	"tenant-id":    "tenant-id",
-	"apiserver-id": "server-id",
-	"environment":  "environment",
-}
-
-// currentFlags are the flags that a user's login amounts to.
+// currentFlags returns the flags that the user's login amounts to today.
 func currentFlags(u kubeconfig.User) (flags.Values, error) {
-	if u.AuthProvider == nil || u.AuthProvider.Name != azureAuthProvider {
-		flags, err := ReadArgs(u.Exec)
-		for _, variable := range u.Exec.Env {
-			if err == nil && variable.Name == "AAD_LOGIN_METHOD" && variable.Value != "" &&
-				flags["disable-environment-override"] == "" {
-				flags["login"] = variable.Value
+	if u.AuthProvider != nil && u.AuthProvider.Name == azureAuthProvider {
+		values := flags.Values{}
+		for name, flag := range authProviderFlags {
+			if value := u.AuthProvider.Config[name]; value != "" {
+				values[flag] = value
 			}
 		}
-		return flags, err
+		if mode := u.AuthProvider.Config["config-mode"]; mode == "" || mode == "0" {
+			values["legacy"] = "true"
+		}
+		return values, nil
 	}
-	flags := flags.Values{}
-	for name, flag := range authProviderFlags {
-		if value := u.AuthProvider.Config[name]; value != "" {
-			flags[flag] = value
+	values, err := ReadArgs(u.Exec)
+	if err != nil || values["disable-environment-override"] != "" {
+		return values, err
+	}
+	for _, variable := range u.Exec.Env {
+		if variable.Name == "AAD_LOGIN_METHOD" && variable.Value != "" {
+			values["login"] = variable.Value
 		}
 	}
-	if mode := u.AuthProvider.Config["config-mode"]; mode == "" || mode == "0" {
-		flags["legacy"] = "true"
-	}
-	return flags, nil
+	return values, nil
 }
 
-// targetExec returns the exec config that a user gets, its login method, and the method in words.
-// The method is the zero value if it is chosen where the exec config runs.
-func (v *Converter) targetExec(
-	u kubeconfig.User,
-) (want kubeconfig.Exec, m token.Method, label string, err error) {
-	flags, err := currentFlags(u)
+// targetExec returns the exec config that the user gets, and its login method. The method is the
+// zero value if get-token chooses it where it runs.
+func (c *Converter) targetExec(u kubeconfig.User) (kubeconfig.Exec, token.Method, error) {
+	existing, err := currentFlags(u)
 	if err != nil {
-		return want, m, "", err
+		return kubeconfig.Exec{}, token.Method{}, err
 	}
-	if flags["login"] == "" && u.Exec != nil && u.AuthProvider == nil &&
-		strings.Contains(strings.ToLower(u.Exec.Command), "akslogin") {
-		if v.Login == "" && len(v.Flags) == 0 { // it chooses where it runs
-			return withDefaults(m, *u.Exec), m, "login chosen where it runs", nil
+	if existing["login"] == "" && u.Exec != nil && u.AuthProvider == nil && isAkslogin(u.Exec.Command) {
+		if c.Login == "" && len(c.Flags) == 0 {
+			return withDefaults(token.Method{}, *u.Exec), token.Method{}, nil
 		}
-		flags["login"] = token.DefaultPodMethod
+		existing["login"] = token.DefaultPodMethod
 	}
-	m, known := token.MethodByName(cmp.Or(v.Login, flags["login"], token.FallbackMethod))
+	m, known := token.MethodByName(cmp.Or(c.Login, existing["login"], token.FallbackMethod))
 	if !known {
-		return want, m, "", &token.UsageError{
+		return kubeconfig.Exec{}, token.Method{}, &token.UsageError{
 			Text: "its login method does not exist",
-			Hint: "give --login, or name with --context the one user that is meant; nothing was changed",
+			Hint: strings.Replace(nameOneUserHint, "the flag", "--login", 1),
 		}
 	}
+	want := kubeconfig.Exec{}
 	if u.Exec != nil {
 		want = *u.Exec
 	}
-	args, err := BuildArgs(m, flags, v.Flags)
+	args, err := BuildArgs(m, existing, c.Flags)
 	if err != nil {
-		return want, m, "", err
+		return want, m, err
 	}
-	// Arguments that say the same stay as they are written, with their order and their comments.
-	if u.Exec == nil || u.AuthProvider != nil || !sameFlags(args, flags) {
+	// Arguments that say the same stay as written, with their order and comments.
+	if u.Exec == nil || u.AuthProvider != nil || !setsFlags(args, existing) {
 		want.Args = args
 	}
-	if v.Command != "" || !strings.Contains(strings.ToLower(want.Command), "akslogin") {
-		want.Command = cmp.Or(v.Command, "akslogin")
+	if c.Command != "" || !isAkslogin(want.Command) {
+		want.Command = cmp.Or(c.Command, "akslogin")
 	}
-	if name := m.Stanza.ConfigDirVariable; v.AzureConfigDir != "" && name != "" {
-		others := slices.DeleteFunc(
-			slices.Clone(want.Env),
-			func(e kubeconfig.EnvVar) bool { return e.Name == name },
-		)
-		dir := kubeconfig.EnvVar{Name: name, Value: cache.ExpandPath(v.AzureConfigDir)}
-		want.Env = append(others, dir)
+	if name := m.Stanza.ConfigDirVariable; name != "" && c.AzureConfigDir != "" {
+		isOld := func(v kubeconfig.EnvVar) bool { return v.Name == name }
+		dir := kubeconfig.EnvVar{Name: name, Value: cache.ExpandPath(c.AzureConfigDir)}
+		want.Env = append(slices.DeleteFunc(slices.Clone(want.Env), isOld), dir)
 	}
-	return withDefaults(m, want), m, "login " + m.Name, nil
+	return withDefaults(m, want), m, nil
 }
 
-// sameFlags reports whether args set exactly these flags. Args that cannot be read do not.
-func sameFlags(args []string, flags flags.Values) bool {
+// setsFlags reports whether args set exactly these flags. Args that cannot be read back do not.
+func setsFlags(args []string, values flags.Values) bool {
 	read, err := ReadArgs(&kubeconfig.Exec{Args: args})
-	return err == nil && maps.Equal(read, flags)
+	return err == nil && maps.Equal(read, values)
 }
 
-// unusedFlags are the flags that were typed and mean nothing to a method.
-func (v *Converter) unusedFlags(m token.Method, label string) []string {
-	var flags []string
-	for flag := range v.Flags {
+// unusedFlags returns the explicit flags that have no meaning for the method.
+func (c *Converter) unusedFlags(m token.Method) (unused []string) {
+	for flag := range c.Flags {
 		if flag != "login" && !methodReads(m, flag) {
-			flags = append(flags, "--"+flag+" for "+label)
+			unused = append(unused, "--"+flag+" for login "+m.Name)
 		}
 	}
-	return flags
+	return unused
 }
 
-// UnusedFlags are all flags that mean nothing to a method that was written, once each.
-func UnusedFlags(all []Conversion) []string {
-	var unread []string
+// UnusedFlags returns the explicit flags that were not written because they have no meaning for
+// the user's login method, sorted and once each.
+func UnusedFlags(all []Conversion) (unused []string) {
 	for _, done := range all {
-		unread = append(unread, done.unusedFlags...)
+		unused = append(unused, done.unusedFlags...)
 	}
-	slices.Sort(unread)
-	return slices.Compact(unread)
+	slices.Sort(unused)
+	return slices.Compact(unused)
 }
 
-// ConvertFile converts a file under kubectl's lock, from what it holds by then.
-func (v *Converter) ConvertFile(
-	k *kubeconfig.File,
-	before kubeconfig.Files,
-) (done Conversion, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), v.LockTimeout)
-	defer cancel()
-	err = kubeconfig.Update(ctx, k.Path, func(old []byte) ([]byte, error) {
-		now, err := kubeconfig.Parse(k.Path, old)
-		if err != nil {
-			return nil, err
-		}
-		done, err = v.Convert(now, before)
-		return done.Content, err
-	})
-	return done, err
-}
-
-// reportLine is a line on a user, with the difference if that is what was asked for.
-func (v *Converter) reportLine(
-	where string,
-	u kubeconfig.User,
-	want kubeconfig.Exec,
-	m token.Method,
-	login string,
-	changed bool,
-) string {
+// reportLine says what became of the user, with the difference if this is a dry run.
+func (c *Converter) reportLine(where string, u kubeconfig.User, want kubeconfig.Exec, m token.Method, changed bool) string {
+	login := "login " + cmp.Or(m.Name, "chosen where it runs")
 	if m.Interactive && want.InteractiveMode == "Never" {
 		login += ", which needs a person, and its interactiveMode is Never: set that to IfAvailable"
 	}
 	for _, variable := range want.Env {
-		if flags.OverridesFlag(variable.Name) &&
-			!slices.Contains(want.Args, "--disable-environment-override") {
+		if flags.OverridesFlag(variable.Name) && !slices.Contains(want.Args, "--disable-environment-override") {
 			login += ", but " + variable.Name + " in its env wins over its arguments: remove one of them"
 		}
 	}
 	switch {
 	case !changed:
 		return token.Clean(where+"is as wanted, "+login) + "\n"
-	case !v.DryRun:
+	case !c.DryRun:
 		return token.Clean(where+"converted, "+login) + "\n"
 	}
-	lines := diff.Diff(
-		"now",
-		[]byte(formatLogin(u.AuthProvider, u.Exec)),
-		"converted",
-		[]byte(formatLogin(nil, &want)),
-	)
-	_, lines, _ = bytes.Cut(lines, []byte("@@\n")) // the names of two files that are none
+	before, after := formatLogin(u.AuthProvider, u.Exec), formatLogin(nil, &want)
+	lines := diff.Diff("now", []byte(before), "converted", []byte(after))
+	_, lines, _ = bytes.Cut(lines, []byte("@@\n")) // without the header, which names two files
 	return token.Clean(where+"would be converted, "+login) + "\n" + string(lines)
 }

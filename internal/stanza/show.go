@@ -3,7 +3,6 @@ package stanza
 import (
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -12,43 +11,47 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// formatLogin is a login for people: what may be a secret is left out.
+// notShown stands where a value may be a secret.
+const notShown = "(not shown)"
+
+// formatLogin describes a user's login, one "name: value" a line, without anything that may be a
+// secret.
 func formatLogin(p *kubeconfig.AuthProvider, e *kubeconfig.Exec) string {
 	var text strings.Builder
-	say := func(name, value string) {
+	write := func(name, value string) {
 		if value != "" {
 			text.WriteString(token.Clean(name+": "+value) + "\n")
 		}
 	}
 	if p != nil {
-		say("auth-provider", p.Name)
+		write("auth-provider", p.Name)
 		for _, name := range slices.Sorted(maps.Keys(p.Config)) {
+			value := p.Config[name]
 			if authProviderFlags[name] == "" && name != "config-mode" {
-				say("  "+name, notShown)
-				continue
+				value = notShown
 			}
-			say("  "+name, p.Config[name])
+			write("  "+name, value)
 		}
 	}
 	if e == nil {
 		return text.String()
 	}
-	say("apiVersion", e.APIVersion)
-	say("command", e.Command[:strings.LastIndexAny(e.Command, `/\\`)+1]+CommandName(e.Command))
-	for flag := range redactedArgs(e.Args) {
-		say("arg", flag)
+	write("apiVersion", e.APIVersion)
+	write("command", e.Command[:strings.LastIndexAny(e.Command, `/\\`)+1]+CommandName(e.Command))
+	for _, arg := range redactedArgs(e.Args) {
+		write("arg", arg)
 	}
 	for _, variable := range e.Env {
 		value := notShown
 		if isConfigDirVariable(variable.Name) {
 			value = variable.Value
 		}
-		say("env "+variable.Name, value)
+		write("env "+variable.Name, value)
 	}
-	say("installHint", e.InstallHint)
-	say("interactiveMode", e.InteractiveMode)
+	write("installHint", e.InstallHint)
+	write("interactiveMode", e.InteractiveMode)
 	if e.ProvideClusterInfo != nil {
-		say("provideClusterInfo", fmt.Sprint(*e.ProvideClusterInfo))
+		write("provideClusterInfo", fmt.Sprint(*e.ProvideClusterInfo))
 	}
 	return text.String()
 }
@@ -60,38 +63,33 @@ func isConfigDirVariable(name string) bool {
 	})
 }
 
-// redactedArgs yields args, a flag and its value together. Values of secret flags are left out, and
-// all that is no flag: it may be anything.
-func redactedArgs(args []string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for i := 0; i < len(args); i++ {
-			name, value, attached := strings.Cut(args[i], "=")
-			field := flags.GetTokenField(strings.TrimPrefix(name, "--"))
-			text := notShown
-			switch {
-			case args[i] == "get-token",
-				field != nil && !attached && field.Type.Kind() == reflect.Bool:
-				text = args[i]
-			case field != nil:
-				if !attached && len(args) > i+1 {
-					i++
-					value = args[i]
-				}
-				if field.Tag.Get("secret") != "" {
-					value = notShown
-				}
-				text = name + " " + value
-			}
-			if !yield(text) {
-				return
-			}
+// redactedArgs returns args with a flag and its value as one element. It replaces the values of
+// secret flags, and every argument that is no flag of get-token, because that may be anything.
+func redactedArgs(args []string) (redacted []string) {
+	for i := 0; i < len(args); i++ {
+		name, value, attached := strings.Cut(args[i], "=")
+		field := flags.GetTokenField(strings.TrimPrefix(name, "--"))
+		switch {
+		case args[i] == "get-token", field != nil && !attached && flags.IsBool(field.Tag.Get("name")):
+			redacted = append(redacted, args[i])
+			continue
+		case field == nil:
+			redacted = append(redacted, notShown)
+			continue
+		case !attached && len(args) > i+1:
+			i++
+			value = args[i]
 		}
+		if field.Tag.Get("secret") != "" {
+			value = notShown
+		}
+		redacted = append(redacted, name+" "+value)
 	}
+	return redacted
 }
 
-const notShown = "(not shown)"
-
-// CommandName is what may be shown of a command: its name, and not what somebody wrote behind it.
+// CommandName returns the part of a command that may be shown: the program's name without its path
+// and without what follows a space, which may be a secret.
 func CommandName(command string) string {
 	name, more, _ := strings.Cut(command[strings.LastIndexAny(command, `/\`)+1:], " ")
 	if more != "" {

@@ -1,10 +1,12 @@
+// Package stanza knows the exec config (the "exec" stanza of a kubeconfig's user) that runs
+// get-token: how its args are read, which args a login method gets, and how an existing user is
+// converted.
 package stanza
 
 import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -14,96 +16,98 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// ReadArgs reads the args of an exec stanza that runs get-token of this program or of kubelogin.
-// The last of a repeated flag counts, as when it runs. Its errors repeat no more than the name of a
-// flag: anything may stand in these args.
+// ErrIncompletePoP is a wrong usage: proof of possession takes two flags.
+var ErrIncompletePoP error = &token.UsageError{
+	Text: "--pop-enabled and --pop-claims go together, and only one of them is given",
+}
+
+// ReadArgs parses the args of an exec config that runs get-token of this program or of kubelogin.
+// If a flag is repeated, the last one counts, as when the plugin runs. Errors repeat at most the
+// name of a flag, because anything may stand in these args.
 func ReadArgs(e *kubeconfig.Exec) (flags.Values, error) {
-	for _, arg := range e.Args { // the parser would act upon these, and end the program
-		if arg == "help" || strings.HasPrefix(arg, "-h") || strings.HasPrefix(arg, "--help") ||
-			strings.HasPrefix(arg, "--version") {
+	for _, arg := range e.Args { // The parser would act on these and end the program.
+		if arg == "help" || strings.HasPrefix(arg, "-h") ||
+			strings.HasPrefix(arg, "--help") || strings.HasPrefix(arg, "--version") {
 			return nil, errors.New("they ask for help or version")
 		}
 	}
 	line, _, err := flags.ParseGetToken(e.Args)
-	var usage *token.UsageError
-	switch {
-	case errors.As(err, &usage) && strings.HasPrefix(usage.Text, "unknown command "):
-		return nil, errors.New("they do not run get-token")
-	case errors.As(err, &usage) && strings.HasPrefix(usage.Text, "unknown flag --") && !strings.Contains(usage.Text, "secret") && !strings.Contains(usage.Text, "password"):
-		return nil, err
-	case err != nil:
-		return nil, errors.New("they cannot be read")
+	if err == nil {
+		return line.Values(), nil
 	}
-	return line.Values(), nil
+	var usage *token.UsageError
+	if errors.As(err, &usage) {
+		switch text := usage.Text; {
+		case strings.HasPrefix(text, "unknown command "):
+			return nil, errors.New("they do not run get-token")
+		case strings.HasPrefix(text, "unknown flag --") &&
+			!strings.Contains(text, "secret") && !strings.Contains(text, "password"):
+			return nil, err
+		}
+	}
+	return nil, errors.New("they cannot be read")
 }
 
-// BuildArgs returns the args for a login method: from those that stood there before and those that
-// were typed now. Where the method stays, all that stood there stays; where it changes, what the
-// method's Stanza names. What was typed wins; an empty value and a false one take the flag away.
-func BuildArgs(m token.Method, before, typed flags.Values) ([]string, error) {
-	want := flags.Values{"server-id": flags.GetTokenField("server-id").Tag.Get("otherwise")}
-	for flag, value := range before {
-		if before["login"] == m.Name || flag == "server-id" || flag == "cache-dir" ||
-			slices.Contains(m.Stanza.Inherited, flag) {
-			want[flag] = value
+// BuildArgs returns the args for a login method. It starts from the existing flags: all of them if
+// the method stays, otherwise those that the method's Stanza inherits. The explicit flags win; an
+// empty value or "false" removes a flag. The error is a *token.UsageError if the method lacks a
+// flag.
+func BuildArgs(m token.Method, existing, explicit flags.Values) ([]string, error) {
+	values := flags.Values{"server-id": flags.GetTokenField("server-id").Tag.Get("otherwise")}
+	for flag, value := range existing {
+		if existing["login"] == m.Name || isCommon(flag) || slices.Contains(m.Stanza.Inherited, flag) {
+			values[flag] = value
 		}
 	}
-	for flag, value := range typed {
+	for flag, value := range explicit {
 		if methodReads(m, flag) {
-			want[flag] = value
+			values[flag] = value
 		}
 	}
-	maps.DeleteFunc(want, func(flag, value string) bool {
-		return value == "" ||
-			value == "false" && flags.GetTokenField(flag).Type.Kind() == reflect.Bool
+	maps.DeleteFunc(values, func(flag, value string) bool {
+		return value == "" || value == "false" && flags.IsBool(flag)
 	})
-	want["login"] = m.Name
-	if pair := m.Stanza.Exclusive; len(pair) == 2 && want[pair[0]] != "" {
+	values["login"] = m.Name
+	if pair := m.Stanza.Exclusive; len(pair) == 2 && values[pair[0]] != "" {
 		drop := pair[1]
-		if typed[pair[1]] != "" && typed[pair[0]] == "" {
+		if explicit[pair[1]] != "" && explicit[pair[0]] == "" {
 			drop = pair[0]
 		}
-		delete(want, drop)
+		delete(values, drop)
 	}
 	for _, flag := range m.Stanza.Required {
-		if want[flag] == "" {
-			return nil, &token.UsageError{
-				Text: fmt.Sprintf("--%s is required for login %s", flag, m.Name),
-			}
+		if values[flag] == "" {
+			return nil, &token.UsageError{Text: fmt.Sprintf("--%s is required for login %s", flag, m.Name)}
 		}
 	}
 	if slices.Contains(m.Stanza.Flags, "pop-enabled") &&
-		(want["pop-enabled"] == "") != (want["pop-claims"] == "") {
-		return nil, &token.UsageError{
-			Text: "--pop-enabled and --pop-claims go together, and only one of them is given",
-		}
+		(values["pop-enabled"] == "") != (values["pop-claims"] == "") {
+		return nil, ErrIncompletePoP
 	}
-	return want.Args(m), nil
+	return values.Args(m), nil
 }
 
-// methodReads tells whether a flag that is typed means something to a method.
+// isCommon reports whether the flag means the same to every login method.
+func isCommon(flag string) bool { return flag == "server-id" || flag == "cache-dir" }
+
+// methodReads reports whether the flag has a meaning for the method.
 func methodReads(m token.Method, flag string) bool {
-	return flag == "server-id" || flag == "cache-dir" || slices.Contains(m.Stanza.Flags, flag) ||
-		slices.Contains(m.Optional, flag) ||
-		flags.GetTokenField(flag).Tag.Get("group") == "general"
+	return isCommon(flag) || slices.Contains(m.Stanza.Flags, flag) ||
+		slices.Contains(m.Optional, flag) || flags.GetTokenField(flag).Tag.Get("group") == "general"
 }
 
 const installHint = "akslogin is not installed; this kubeconfig gets a token for the cluster with it: https://github.com/akslogin/akslogin"
 
-// NewExec is a new stanza around args.
+// NewExec returns a complete exec config that runs command with args.
 func NewExec(m token.Method, command string, args []string) kubeconfig.Exec {
-	e := kubeconfig.Exec{Command: command, Args: args}
-	return withDefaults(m, e)
+	return withDefaults(m, kubeconfig.Exec{Command: command, Args: args})
 }
 
-// withDefaults fills in what a stanza has to say and does not, and replaces what clients and
-// get-token would refuse.
+// withDefaults sets the fields that an exec config must have and lacks, and replaces values that
+// clients or get-token would refuse.
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#configuration
 func withDefaults(m token.Method, e kubeconfig.Exec) kubeconfig.Exec {
-	if _, err := execcredential.ParseInfo(
-		fmt.Sprintf(`{"apiVersion":%q}`, e.APIVersion),
-	); err != nil ||
-		e.APIVersion == "" {
+	if e.APIVersion == "" || !execcredential.IsSupported(e.APIVersion) {
 		e.APIVersion = "client.authentication.k8s.io/v1"
 	}
 	if !slices.Contains([]string{"Never", "IfAvailable", "Always"}, e.InteractiveMode) {
@@ -121,22 +125,26 @@ func withDefaults(m token.Method, e kubeconfig.Exec) kubeconfig.Exec {
 	return e
 }
 
-// IsPortableCommand tells whether a command means the same program to all clients. To them a
-// relative path is one in the kubeconfig's folder, in a temporary folder, or in the folder where
-// the client was started.
-func IsPortableCommand(command string) bool {
-	drive := len(command) > 1 && command[1] == ':'
-	return !strings.ContainsAny(command, `/\`) || strings.HasPrefix(command, "/") ||
-		strings.HasPrefix(command, `\`) ||
-		drive
+// IsOurCommand reports whether a command is this program or kubelogin, with any path and suffix.
+func IsOurCommand(command string) bool {
+	return isAkslogin(command) || strings.Contains(strings.ToLower(command), "kubelogin")
 }
 
+func isAkslogin(command string) bool { return strings.Contains(strings.ToLower(command), "akslogin") }
+
+// IsPortableCommand reports whether a command means the same program to all clients. A relative
+// path does not: clients resolve it against the kubeconfig's folder, a temporary folder, or their
+// own working directory.
+func IsPortableCommand(command string) bool {
+	drive := len(command) > 1 && command[1] == ':'
+	return !strings.ContainsAny(command, `/\`) ||
+		strings.HasPrefix(command, "/") || strings.HasPrefix(command, `\`) || drive
+}
+
+// PortableCommandError is the error for a --command that is not portable.
 func PortableCommandError(command string) error {
 	return &token.UsageError{
-		Text: fmt.Sprintf(
-			"--command is %q, a path that every client resolves in its own way",
-			command,
-		),
+		Text: fmt.Sprintf("--command is %q, a path that every client resolves in its own way", command),
 		Hint: "give an absolute path, or a name that is on the PATH there",
 	}
 }

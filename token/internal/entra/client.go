@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,132 +12,93 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
-	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// Client is the way to Entra ID for one exchange, or to a service for one request that carries a
-// token. It remembers how the last request ended, which azidentity's errors do not tell.
+// Client sends the requests of one exchange to an authority of Entra ID, or one request with a
+// bearer token to another service. Copies of a Client share Network and LastOutcome. A Client must
+// not send two requests at the same time, because both would write LastOutcome.
 type Client struct {
-	Authority     string // https://HOST/, the only one that is given what is secret
-	SkipDiscovery bool   // the token endpoint's address is known and nobody needs to be asked for it
-	Region        string
-	TokenProxy    TokenProxy
-	Backoff       time.Duration
-	LastOutcome   *Outcome
-	Network       http.RoundTripper // connections, of one exchange
+	// Authority is the URL of the server, as https://HOST/. Only this server and its regional hosts
+	// receive secrets.
+	Authority string
 
-	// granted look at answers that succeeded before anybody else does: to POSTs by the last part of
-	// the path, to GETs by what is before that.
-	ResponseChecks map[string]func(body []byte) ([]byte, error)
+	// SkipDiscovery makes the client answer MSAL's request for the tenant's openid-configuration
+	// document itself, because the endpoints of the authority are known.
+	SkipDiscovery bool
+
+	// Region is the Azure region whose regional token endpoint MSAL uses, or empty.
+	Region string
+
+	// TokenProxy replaces Authority on the network if its URL is set.
+	TokenProxy TokenProxy
+
+	// TokenType is the token_type that a token response must have: "Bearer" or "pop". If it is
+	// empty, the client does not check the bodies of successful responses.
+	TokenType string
+
+	// Backoff is the delay before the first retry. azcore increases it for each further one.
+	Backoff time.Duration
+
+	// LastOutcome receives how each request ended. It must not be nil.
+	LastOutcome *Outcome
+
+	// Network opens connections. The caller closes its idle connections.
+	Network http.RoundTripper
 }
 
-// Outcome is how the last request ended: with a good answer, a refusal or an error.
-type Outcome struct {
-	ServerURL string // https://HOST/
-	Refusal   *Refusal
-	Err       error
-}
-
-// ForService is the way to another service, https://HOST/, which is told nothing of Entra ID's.
-// done is to be called when it has answered.
-func (wr Client) ForService(service string) (other Client, done func()) {
-	other = Client{
-		Authority:   service,
-		Backoff:     wr.Backoff,
-		LastOutcome: wr.LastOutcome,
-		Network:     wr.Network,
+// ForService returns a client for another service at url, as https://HOST/. It shares the backoff,
+// the outcome and, if possible, the connections. It never goes through the token proxy. The caller
+// must call done after the response has arrived.
+func (c Client) ForService(url string) (service Client, done func()) {
+	service = Client{
+		Authority:   url,
+		Backoff:     c.Backoff,
+		LastOutcome: c.LastOutcome,
+		Network:     c.Network,
 	}
-	if wr.TokenProxy.URL == nil && wr.Network != nil {
-		return other, func() {}
+	if c.TokenProxy.URL == nil && c.Network != nil {
+		return service, func() {}
 	}
-	connections := other.NewHTTPTransport() // without the token proxy's certificates
-	other.Network = connections
-	return other, connections.CloseIdleConnections
+	connections := service.NewHTTPTransport() // does not trust the token proxy's CA
+	service.Network = connections
+	return service, connections.CloseIdleConnections
 }
 
-// ClientOptions are azcore's, with our transport and our patience.
-// ctx is the run's: its end bounds how long a server may ask to be left alone.
-func (wr Client) ClientOptions(ctx context.Context, tenant string) azcore.ClientOptions {
+// ClientOptions returns the options with which azidentity, MSAL and azcore send their requests
+// through c. A response is not retried if it asks for a delay beyond the deadline of ctx. tenant is
+// an ID or a domain; only the local answer to discovery needs it.
+func (c Client) ClientOptions(ctx context.Context, tenant string) azcore.ClientOptions {
 	o := azcore.ClientOptions{
-		Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: wr.Authority},
+		Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: c.Authority},
 		Telemetry: policy.TelemetryOptions{ApplicationID: "akslogin"},
-		Transport: wr.transport(),
+		Transport: c.transport(),
 		Retry: policy.RetryOptions{
 			MaxRetries:    maxRetries,
-			RetryDelay:    wr.Backoff,
+			RetryDelay:    c.Backoff,
 			MaxRetryDelay: time.Hour,
 			TryTimeout:    RequestTimeout,
-			ShouldRetry:   func(resp *http.Response, err error) bool { return shouldRetry(ctx, resp, err) },
+			ShouldRetry: func(resp *http.Response, err error) bool {
+				return shouldRetry(ctx, resp, err)
+			},
 		},
 	}
-	if wr.SkipDiscovery {
-		o.PerCallPolicies = []policy.Policy{
-			localDiscovery{wr.Authority + strings.ToLower(tenant)},
-		} // as MSAL asks and Entra ID answers
+	if c.SkipDiscovery {
+		// MSAL asks for the tenant in lower case, and Entra ID answers in lower case.
+		o.PerCallPolicies = []policy.Policy{localDiscovery{c.Authority + strings.ToLower(tenant)}}
 	}
 	return o
 }
 
-func (wr Client) transport() *transport {
-	return &transport{wr, &http.Client{Transport: noRedirects{wr.Network}}}
-}
+// Do sends one request without retries. The response body is in memory.
+func (c Client) Do(req *http.Request) (*http.Response, error) { return c.transport().Do(req) }
 
-// Do sends one request, without retries.
-func (wr Client) Do(req *http.Request) (*http.Response, error) { return wr.transport().Do(req) }
-
-// NewHTTPTransport are the real network.
-func (wr Client) NewHTTPTransport() *HTTPTransport {
-	t := http.DefaultTransport.(*http.Transport).Clone() // proxy variables, timeouts of dialling and handshake
-	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	t.MaxResponseHeaderBytes = maxResponse
-	t.DisableCompression = true // answers are small, and nothing that is will unpack to gigabytes
-	t.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
-		if resp.StatusCode == http.StatusOK {
-			return nil
-		}
-		return &ProxyError{resp.StatusCode, proxy.User != nil}
-	}
-	wr.TokenProxy.configure(t)
-	if wr.TokenProxy.Roots != nil {
-		return &HTTPTransport{fileOnly: t, system: t}
-	}
-	return newHTTPTransport(t, loadFileRoots())
-}
-
-// checkDestination refuses to send anything secret elsewhere than to the authority, whatever a
-// discovery document says.
-func (wr Client) checkDestination(u *url.URL, method string) error {
-	if u.Scheme != "https" || (method != http.MethodGet && !wr.IsAuthorityHost(u.Host)) {
-		return NewPermanentError(
-			"discovery at %s named the token endpoint %s://%s, and a credential is not sent to a second address",
-			wr.Authority,
-			redact.Excerpt(u.Scheme),
-			redact.Excerpt(u.Host),
-		)
-	}
-	return nil
-}
-
-// IsAuthorityHost tells whether a host is the authority's own.
-func (wr Client) IsAuthorityHost(host string) bool {
-	home, err := url.Parse(wr.Authority)
-	if err != nil {
-		return false
-	}
-	homes := []string{home.Host}
-	if wr.Region != "" {
-		homes = append(homes, wr.Region+".login.microsoft.com", wr.Region+"."+home.Host)
-	}
-	return slices.ContainsFunc(homes, func(h string) bool { return strings.EqualFold(h, host) })
-}
-
-// Send sends a request without a body that carries a bearer token.
-func (wr Client) Send(
-	ctx context.Context,
-	method, address, bearer string,
-	header map[string]string,
-) (*http.Response, error) {
-	req, err := runtime.NewRequest(ctx, method, address)
+// Send sends a request without a body, with a bearer token and the given headers, and retries it as
+// ClientOptions says. It returns an error only if there is no response; the caller checks the
+// status. The response body is in memory.
+func (c Client) Send(ctx context.Context, method, url, bearer string, header map[string]string) (
+	*http.Response, error,
+) {
+	req, err := runtime.NewRequest(ctx, method, url)
 	if err != nil {
 		return nil, NewPermanentError("%w", err)
 	}
@@ -146,6 +106,49 @@ func (wr Client) Send(
 	for name, value := range header {
 		req.Raw().Header.Set(name, value)
 	}
-	options := policy.ClientOptions(wr.ClientOptions(ctx, ""))
+	options := policy.ClientOptions(c.ClientOptions(ctx, ""))
 	return runtime.NewPipeline("akslogin", "", runtime.PipelineOptions{}, &options).Do(req)
+}
+
+// NewHTTPTransport returns new connections to the network. They use the proxy that the environment
+// names, TLS 1.2 or newer, and the system's root certificates, or those of the token proxy if it
+// has a CA.
+func (c Client) NewHTTPTransport() *HTTPTransport {
+	// The default transport has the proxy variables and the timeouts for dialing and handshakes.
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	t.MaxResponseHeaderBytes = maxResponse
+	t.DisableCompression = true // responses are small, and a small one must not unpack to gigabytes
+	t.OnProxyConnectResponse = checkProxyResponse
+	c.TokenProxy.configure(t)
+	if c.TokenProxy.Roots != nil {
+		return &HTTPTransport{fileOnly: t, system: t}
+	}
+	return newHTTPTransport(t, loadFileRoots())
+}
+
+// checkProxyResponse turns a proxy's refusal to connect into a ProxyError.
+func checkProxyResponse(
+	_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response,
+) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &ProxyError{resp.StatusCode, proxy.User != nil}
+}
+
+// IsAuthorityHost reports whether host, with its port if the URL has one, is that of the authority
+// or of one of its regional endpoints.
+func (c Client) IsAuthorityHost(host string) bool { return c.authority().includes(host) }
+
+func (c Client) authority() authority { return authority{c.Authority, c.Region} }
+
+func (c Client) transport() *transport {
+	return &transport{
+		authority:  c.authority(),
+		tokenProxy: c.TokenProxy,
+		tokenType:  c.TokenType,
+		outcome:    c.LastOutcome,
+		httpClient: &http.Client{Transport: noRedirects{c.Network}},
+	}
 }

@@ -12,18 +12,25 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
+// IMDSHost is the address of the Instance Metadata Service on every Azure virtual machine.
 const IMDSHost = "169.254.169.254"
 
-// MetadataOptions are azcore's for a metadata service. IMDS may be away for 70 seconds while it is
-// updated (410), and does not know an identity for a moment after it was assigned (404).
-func MetadataOptions(last *Outcome, imds *url.URL, pace time.Duration) azcore.ClientOptions {
+// MetadataOptions returns the options with which azidentity requests tokens from a metadata
+// service: IMDS, or that of App Service, Azure Arc or another Azure service. imds is the URL of
+// IMDS, http://HOST or https://HOST; nil means IMDSHost. outcome receives how each request ended.
+//
+// backoff is that of requests to Entra ID; retries of a metadata service are slower. IMDS may be
+// unavailable for 70 seconds during an update (status 410), and does not know an identity for a
+// moment after its assignment (404). If nothing accepts connections there, the machine is not in
+// Azure, and the request fails without retries.
+func MetadataOptions(outcome *Outcome, imds *url.URL, backoff time.Duration) azcore.ClientOptions {
 	return azcore.ClientOptions{
 		Transport: &http.Client{
-			Transport: &metadataTransport{last, imds, noRedirects{newMetadataHTTPTransport()}},
+			Transport: &metadataTransport{outcome, imds, noRedirects{newMetadataHTTPTransport()}},
 		},
 		Retry: policy.RetryOptions{
 			MaxRetries:    6,
-			RetryDelay:    4 * pace,
+			RetryDelay:    4 * backoff,
 			MaxRetryDelay: 25 * time.Second,
 			TryTimeout:    RequestTimeout,
 			ShouldRetry: func(resp *http.Response, err error) bool {
@@ -38,9 +45,9 @@ func MetadataOptions(last *Outcome, imds *url.URL, pace time.Duration) azcore.Cl
 	}
 }
 
-// newMetadataHTTPTransport never go through a proxy: it would answer with its own machine's
-// identity, or not at all. Where nothing answers at the address this is no machine in Azure, and
-// that is told soon.
+// newMetadataHTTPTransport returns connections that never use a proxy, because a proxy could only
+// obtain a token for the identity of its own machine. The short dial timeout ends a login soon on a
+// machine outside Azure.
 func newMetadataHTTPTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Proxy, t.DisableKeepAlives = nil, true
@@ -53,80 +60,85 @@ func isDialError(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// metadataTransport is the way to a metadata service. As for Entra ID, an answer is looked at
-// before MSAL sees it, and how the last request ended is remembered.
+// metadataTransport sends requests to a metadata service. As transport does for Entra ID, it checks
+// responses before MSAL sees them and records the outcome.
 type metadataTransport struct {
-	last *Outcome
-	imds *url.URL // where IMDS is; nil: where it is on every virtual machine
-	next http.RoundTripper
+	outcome *Outcome
+	imds    *url.URL // replaces http://IMDSHost; nil: it does not
+	next    http.RoundTripper
 }
 
 // RoundTrip implements http.RoundTripper.
-func (m *metadataTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if m.imds != nil && req.URL.Host == IMDSHost {
+func (t *metadataTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if t.imds != nil && req.URL.Host == IMDSHost {
 		req = req.Clone(req.Context())
-		req.URL.Scheme, req.URL.Host, req.Host = m.imds.Scheme, m.imds.Host, m.imds.Host
+		req.URL.Scheme, req.URL.Host, req.Host = t.imds.Scheme, t.imds.Host, t.imds.Host
 	}
-	*m.last = Outcome{ServerURL: req.URL.Scheme + "://" + req.URL.Host + "/"}
-	resp, err := m.next.RoundTrip(req)
-	var body []byte
-	if err == nil {
-		body, err = readResponse(resp)
-	}
-	switch {
-	case err != nil:
-	case resp.StatusCode >= 400:
-		m.last.Refusal = readRefusal(resp, body)
-	default:
-		if body, err = checkMetadataResponse(body, time.Now()); err != nil {
-			err = NewPermanentError("%w", err)
-		}
-	}
-	if m.last.Err = err; err != nil {
+	*t.outcome = Outcome{ServerURL: req.URL.Scheme + "://" + req.URL.Host + "/"}
+	resp, err := t.roundTrip(req)
+	t.outcome.Err = err
+	return resp, err
+}
+
+func (t *metadataTransport) roundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(req)
+	if err != nil {
 		return nil, err
+	}
+	body, err := readResponse(resp)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode >= 400 {
+		t.outcome.Refusal = readRefusal(resp, body)
+	} else if body, err = checkMetadataResponse(body, time.Now()); err != nil {
+		return nil, NewPermanentError("%w", err)
 	}
 	normalizeRetryAfter(resp)
 	return withBody(req, resp, body), nil
 }
 
-// checkMetadataResponse looks at a metadata service's token and returns what MSAL needs of it, and
-// no more. Its errors do not repeat any of it.
+// metadataFields are the string fields of a metadata service's token response that MSAL needs.
+// Azure Arc names the identity that it used, and MSAL compares that with the requested one.
+var metadataFields = []string{
+	"access_token", "token_type", "resource", "client_id", "object_id", "msi_res_id", "mi_res_id",
+}
+
+// checkMetadataResponse checks the token response of a metadata service. It returns JSON with the
+// fields that MSAL needs. Its errors do not repeat any part of body.
 func checkMetadataResponse(body []byte, now time.Time) ([]byte, error) {
-	var a map[string]json.RawMessage
-	if err := json.Unmarshal(body, &a); err != nil {
-		return nil, errors.New("the answer is no token: not the JSON that a metadata service sends")
+	var response map[string]json.RawMessage
+	if err := json.Unmarshal(body, &response); err != nil {
+		return nil, errors.New(
+			"the answer is not a token response: not the JSON that a metadata service sends")
 	}
-	life, err := parseSeconds(a["expires_in"])
-	if err != nil { // App Service has the end only
-		var end int64
-		if end, err = parseSeconds(a["expires_on"]); err == nil {
-			life = end - now.Unix()
+	lifetime, err := parseSeconds(response["expires_in"])
+	if err != nil { // App Service only sends expires_on, in Unix time
+		var expiry int64
+		if expiry, err = parseSeconds(response["expires_on"]); err == nil {
+			lifetime = expiry - now.Unix()
 		}
 	}
-	needed := map[string]any{"expires_in": life}
-	// Azure Arc names the identity that it used, and MSAL compares that with the one that was
-	// wanted.
-	for _, name := range []string{"access_token", "token_type", "resource", "client_id", "object_id", "msi_res_id", "mi_res_id"} {
+	checked := map[string]any{"expires_in": lifetime}
+	for _, name := range metadataFields {
 		var value string
-		if json.Unmarshal(a[name], &value) == nil {
-			needed[name] = value
+		if json.Unmarshal(response[name], &value) == nil {
+			checked[name] = value
 		}
 	}
-	token, _ := needed["access_token"].(string)
+	token, _ := checked["access_token"].(string)
 	switch {
 	case !IsBearerToken(token):
-		return nil, errors.New(
-			"the answer has no access token, or one that cannot stand in a header",
-		)
+		return nil, errNoAccessToken
 	case err != nil:
-		return nil, errors.New("the answer does not say in whole seconds how long its token lives")
-	case life <= 0 || life > int64(MaxTokenLifetime/time.Second):
+		return nil, errNoLifetime
+	case lifetime <= 0 || lifetime > int64(MaxTokenLifetime/time.Second):
 		return nil, errors.New(
-			"the answer has a token that is already expired, or lives impossibly long",
-		)
+			"the answer has a token that is already expired, or one with an impossible lifetime")
 	}
-	if refresh, err := parseSeconds(a["refresh_in"]); err == nil && refresh > 0 && refresh < life {
-		needed["refresh_in"] = refresh
+	refresh, err := parseSeconds(response["refresh_in"])
+	if err == nil && refresh > 0 && refresh < lifetime {
+		checked["refresh_in"] = refresh
 	}
-	return json.Marshal(needed)
+	return json.Marshal(checked)
 }

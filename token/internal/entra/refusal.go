@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,96 +11,95 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// AADSTS codes that the exchange acts upon.
+// CodeAssertionExpired is the AADSTS code for a federated token that is not valid at this time.
 // https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 const CodeAssertionExpired = 700024
 
-// Refusal is Entra ID's own answer to a request that it did not grant (RFC 6749, section 5.2, with
-// Entra's additions).
+// Outcome is how a request ended: with a successful response, a refusal or an error.
+type Outcome struct {
+	ServerURL string   // of the server that the request was for, as https://HOST/; "": no request
+	Refusal   *Refusal // nil: the response was successful, or there was none
+	Err       error    // nil: there was a response, and it was valid
+}
+
+// Refusal is a response with an HTTP status of 400 or more. Entra ID's have an error body (RFC
+// 6749, section 5.2, with Entra's additions). The strings are redacted and can be shown. The JSON
+// form is stored in the cache.
 type Refusal struct {
 	HTTPStatus    int           `json:"status"`
-	AADSTS        int           `json:"aadsts"`   // 0: the answer has none
-	OAuthError    string        `json:"name"`     // OAuth's word, as "invalid_client"
-	Description   string        `json:"sentence"` // Entra's own, without the code and the IDs at its end
+	AADSTS        int           `json:"aadsts"`   // 0: the body has none
+	OAuthError    string        `json:"name"`     // such as "invalid_client"; "": the body has none
+	Description   string        `json:"sentence"` // without the AADSTS code and the trailing IDs
 	CorrelationID string        `json:"correlation_id"`
-	RetryAfter    time.Duration `json:"-"`
+	RetryAfter    time.Duration `json:"-"` // delay that the server asks for; 0: none
 }
 
 func (r *Refusal) Error() string {
 	switch {
+	case r.AADSTS != 0 && r.CorrelationID == "":
+		return fmt.Sprintf("AADSTS%d: %s", r.AADSTS, r.Description)
 	case r.AADSTS != 0:
-		return strings.TrimSuffix(
-			fmt.Sprintf(
-				"AADSTS%d: %s (correlation ID %s)",
-				r.AADSTS,
-				r.Description,
-				r.CorrelationID,
-			),
-			" (correlation ID )",
-		)
+		return fmt.Sprintf("AADSTS%d: %s (correlation ID %s)",
+			r.AADSTS, r.Description, r.CorrelationID)
+	case r.OAuthError != "" && r.Description == "":
+		return fmt.Sprintf("HTTP status %d, %s", r.HTTPStatus, r.OAuthError)
 	case r.OAuthError != "":
-		return strings.TrimSuffix(
-			fmt.Sprintf("HTTP status %d, %s: %s", r.HTTPStatus, r.OAuthError, r.Description),
-			": ",
-		)
+		return fmt.Sprintf("HTTP status %d, %s: %s", r.HTTPStatus, r.OAuthError, r.Description)
 	}
-	return fmt.Sprintf("HTTP status %d, and not in Entra ID's form", r.HTTPStatus)
+	return fmt.Sprintf("HTTP status %d, and the answer is not an error of Entra ID", r.HTTPStatus)
 }
 
-// IsPending tells whether a device code is waiting for its person (RFC 8628, section 3.5).
+// IsPending reports whether a device code still waits for its user to sign in (RFC 8628, section
+// 3.5).
 func (r *Refusal) IsPending() bool {
 	return r.OAuthError == "authorization_pending" || r.OAuthError == "slow_down"
 }
 
-// readRefusal reads an answer that is no token.
+// IsPermanent reports whether Entra ID would refuse the same request again a moment later. An
+// expired assertion is not permanent, because a new one may have replaced it by then.
+func (r *Refusal) IsPermanent() bool {
+	return r.AADSTS != 0 && r.AADSTS != CodeAssertionExpired && r.HTTPStatus >= 400 &&
+		!IsTransientStatus(r.HTTPStatus)
+}
+
+// NeedsSignIn reports whether a user has to sign in, because Entra ID refused a refresh token or
+// requires more than it.
+func (r *Refusal) NeedsSignIn() bool {
+	switch r.OAuthError {
+	case "invalid_grant", "interaction_required", "login_required", "consent_required":
+		return true
+	}
+	return false
+}
+
+// readRefusal returns the refusal in resp, whose body has been read.
 func readRefusal(resp *http.Response, body []byte) *Refusal {
 	refusal := &Refusal{HTTPStatus: resp.StatusCode, RetryAfter: RetryAfter(resp)}
 	parseRefusal(body, refusal)
 	return refusal
 }
 
-// parseRefusal fills in what body says. Whatever it is, the result can be shown: it is clean.
-func parseRefusal(body []byte, into *Refusal) {
-	var said struct {
-		Name          string `json:"error"`
+// parseRefusal sets the fields of refusal that come from an error body, redacted. Fields that the
+// body does not have, or has with another type, stay zero.
+func parseRefusal(body []byte, refusal *Refusal) {
+	var response struct {
+		Error         string `json:"error"`
 		Description   string `json:"error_description"`
 		Codes         []int  `json:"error_codes"`
 		CorrelationID string `json:"correlation_id"`
 	}
-	_ = json.Unmarshal(
-		body,
-		&said,
-	) // what does not fit stays empty, and the status still says something
-	into.OAuthError, into.CorrelationID = redact.Excerpt(
-		said.Name,
-	), redact.Excerpt(
-		said.CorrelationID,
-	)
-	sentence := said.Description
-	if rest, found := strings.CutPrefix(said.Description, "AADSTS"); found {
+	_ = json.Unmarshal(body, &response)
+	refusal.OAuthError = redact.Excerpt(response.Error)
+	refusal.CorrelationID = redact.Excerpt(response.CorrelationID)
+	description := response.Description
+	if rest, found := strings.CutPrefix(description, "AADSTS"); found {
 		var code string
-		code, sentence, _ = strings.Cut(rest, ":")
-		into.AADSTS, _ = strconv.Atoi(code)
+		code, description, _ = strings.Cut(rest, ":")
+		refusal.AADSTS, _ = strconv.Atoi(code)
 	}
-	if into.AADSTS == 0 && len(said.Codes) > 0 {
-		into.AADSTS = said.Codes[0]
+	if refusal.AADSTS == 0 && len(response.Codes) > 0 {
+		refusal.AADSTS = response.Codes[0]
 	}
-	sentence, _, _ = strings.Cut(sentence, "Trace ID:")
-	into.Description = redact.Excerpt(sentence)
-}
-
-// IsPermanent tells whether Entra ID would say the same to the same question a moment later. An
-// assertion out of its time may be replaced by then.
-func (r *Refusal) IsPermanent() bool {
-	return r.AADSTS != 0 && r.AADSTS != CodeAssertionExpired && r.HTTPStatus >= 400 &&
-		!IsTransientStatus(r.HTTPStatus)
-}
-
-// NeedsSignIn tells whether Entra ID refused a refresh token, or wants more than one: a person has
-// to sign in.
-func (r *Refusal) NeedsSignIn() bool {
-	return slices.Contains(
-		[]string{"invalid_grant", "interaction_required", "login_required", "consent_required"},
-		r.OAuthError,
-	)
+	description, _, _ = strings.Cut(description, "Trace ID:")
+	refusal.Description = redact.Excerpt(description)
 }

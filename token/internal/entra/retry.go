@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"strconv"
@@ -13,10 +12,12 @@ import (
 
 const maxRetries = 3
 
-const RequestTimeout = 10 * time.Second // for one request; a run has Request.Timeout
+// RequestTimeout is the timeout of a single request, without its retries.
+const RequestTimeout = 10 * time.Second
 
-// shouldRetry is azcore's question after every request. A request that was refused for good, or
-// that will not do better a second later, is not repeated.
+// shouldRetry reports whether azcore may send a request again that ended with resp or err. It
+// reports false if the failure is permanent, or if the server asks for a delay that ctx does not
+// allow.
 func shouldRetry(ctx context.Context, resp *http.Response, err error) bool {
 	if err != nil {
 		return !isPermanent(err)
@@ -28,7 +29,7 @@ func shouldRetry(ctx context.Context, resp *http.Response, err error) bool {
 	return !bounded || time.Until(deadline) > RetryAfter(resp)
 }
 
-// IsTransientStatus tells whether the same request may be answered otherwise a moment later.
+// IsTransientStatus reports whether a later attempt may succeed after this HTTP status.
 func IsTransientStatus(status int) bool {
 	return status == http.StatusRequestTimeout || status == http.StatusTooManyRequests ||
 		status >= 500
@@ -36,7 +37,7 @@ func IsTransientStatus(status int) bool {
 
 func isPermanent(err error) bool {
 	var (
-		finalErr    *PermanentError
+		permanent   *PermanentError
 		proxy       *ProxyError
 		certificate *tls.CertificateVerificationError
 		dns         *net.DNSError
@@ -44,18 +45,23 @@ func isPermanent(err error) bool {
 	if errors.As(err, &proxy) {
 		return proxy.Status < 500
 	}
-	return errors.As(err, &finalErr) || errors.As(err, &certificate) ||
+	return errors.As(err, &permanent) || errors.As(err, &certificate) ||
 		(errors.As(err, &dns) && dns.IsNotFound)
 }
 
-// retryHeaders are the forms in which a server says how long it wants to be left alone (RFC 9110,
-// section 10.2.3; Azure's own), with their units.
+// retryHeaders are the headers with which a server asks for a delay before the next request, by
+// precedence, with the unit of a plain number. Retry-After is RFC 9110, section 10.2.3; the others
+// are Azure's own.
 var retryHeaders = []struct {
 	name string
 	unit time.Duration
-}{{"Retry-After-Ms", time.Millisecond}, {"X-Ms-Retry-After-Ms", time.Millisecond}, {"Retry-After", time.Second}}
+}{
+	{"Retry-After-Ms", time.Millisecond},
+	{"X-Ms-Retry-After-Ms", time.Millisecond},
+	{"Retry-After", time.Second},
+}
 
-// RetryAfter is the length of time that the answer asks for; 0 where it does not.
+// RetryAfter returns the delay that a response asks for: a day at most, and 0 if it asks for none.
 func RetryAfter(resp *http.Response) time.Duration {
 	const longest = 24 * time.Hour
 	for _, h := range retryHeaders {
@@ -70,7 +76,8 @@ func RetryAfter(resp *http.Response) time.Duration {
 	return 0
 }
 
-// normalizeRetryAfter puts the one form that azcore reads without error in the place of all.
+// normalizeRetryAfter replaces all retry headers of resp with a Retry-After header in seconds, the
+// only form that azcore always reads correctly.
 func normalizeRetryAfter(resp *http.Response) {
 	d := RetryAfter(resp)
 	for _, h := range retryHeaders {
@@ -80,28 +87,3 @@ func normalizeRetryAfter(resp *http.Response) {
 		resp.Header.Set("Retry-After", strconv.Itoa(int((d+time.Second-1)/time.Second)))
 	}
 }
-
-// ProxyError is the answer of a proxy that does not connect.
-type ProxyError struct {
-	Status         int
-	HasCredentials bool // it was told a user
-}
-
-func (e *ProxyError) Error() string {
-	return fmt.Sprintf(
-		"the proxy that $HTTPS_PROXY names refused to connect: HTTP status %d",
-		e.Status,
-	)
-}
-
-// PermanentError ends the tries.
-type PermanentError struct{ error }
-
-func NewPermanentError(format string, args ...any) error {
-	return &PermanentError{fmt.Errorf(format, args...)}
-}
-
-func (e *PermanentError) Unwrap() error { return e.error }
-
-// NonRetriable implements azcore's marker for its retry policy.
-func (*PermanentError) NonRetriable() {}

@@ -16,118 +16,120 @@ import (
 	"sync/atomic"
 )
 
-// rootFiles are the first of those that crypto/x509 looks for on Linux, in its order: of all that
-// can be read it takes the first. It reads every file of some folders too, which mostly hold the
-// same certificates once more; that takes three times as long.
-var rootFiles = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"}
-
-// rootFile is a file whose root certificates crypto/x509 would trust; "" where that is not known
-// here.
-func rootFile() string {
-	if runtime.GOOS != "linux" || strings.Contains(os.Getenv("GODEBUG"), "x509usefallbackroots") {
-		return ""
-	}
-	files := rootFiles
-	if named := os.Getenv("SSL_CERT_FILE"); named != "" {
-		files = []string{named}
-	}
-	for _, file := range files {
-		fi, err := os.Stat(file)
-		switch {
-		case err == nil && fi.Mode().IsRegular():
-			return file
-		case !errors.Is(err, fs.ErrNotExist): // whether that can be read, and the next does not count, is not for us to say
-			return ""
-		}
-	}
-	return ""
+// HTTPTransport connects to servers whose certificates the system's roots verify. Loading all of
+// the system's root certificates is slow. HTTPTransport first trusts only the certificates of one
+// file among them. If they do not verify a server's certificate, it connects again with all of the
+// system's roots. The set of trusted servers and the errors are therefore those of crypto/x509.
+type HTTPTransport struct {
+	fileOnly, system *http.Transport // the same if there is no such file
+	fileFailed       atomic.Bool     // the file's certificates did not verify a server
 }
 
-// fileRoots are those of one file; read is closed when they are there.
+// newHTTPTransport returns an HTTPTransport that connects as t does, and trusts file first. file is
+// loaded in the background. t must have a TLSClientConfig of its own with nil RootCAs. A nil file
+// means that t is used as it is.
+func newHTTPTransport(t *http.Transport, file *fileRoots) *HTTPTransport {
+	if file == nil {
+		go x509.SystemCertPool() // loads the system's roots, which crypto/x509 keeps
+		return &HTTPTransport{fileOnly: t, system: t}
+	}
+	h := &HTTPTransport{fileOnly: t.Clone(), system: t}
+	h.fileOnly.TLSClientConfig.RootCAs = file.pool
+	dial := t.DialContext
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	h.fileOnly.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return rootsConn{conn, file.loaded}, nil
+	}
+	return h
+}
+
+// RoundTrip implements http.RoundTripper. A request whose server certificate was not verified can
+// be sent again, because no part of it has been sent.
+func (h *HTTPTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if h.fileOnly == h.system || h.fileFailed.Load() {
+		return h.system.RoundTrip(req)
+	}
+	resp, err := h.fileOnly.RoundTrip(req)
+	if _, failed := errors.AsType[*tls.CertificateVerificationError](err); failed {
+		h.fileFailed.Store(true)
+		return h.system.RoundTrip(req)
+	}
+	return resp, err
+}
+
+// ProxyFor returns the URL of the proxy for a request, or nil for a direct connection.
+func (h *HTTPTransport) ProxyFor(req *http.Request) (*url.URL, error) { return h.system.Proxy(req) }
+
+// CloseIdleConnections closes the connections that no request uses.
+func (h *HTTPTransport) CloseIdleConnections() {
+	h.fileOnly.CloseIdleConnections()
+	h.system.CloseIdleConnections()
+}
+
+// rootsConn is a connection whose reads wait until the root certificates are loaded. The pool is
+// therefore complete before crypto/tls verifies a certificate that the server sent.
+type rootsConn struct {
+	net.Conn
+	loaded <-chan struct{}
+}
+
+// Read implements io.Reader.
+func (c rootsConn) Read(p []byte) (int, error) {
+	<-c.loaded
+	return c.Conn.Read(p)
+}
+
+// fileRoots are the root certificates of one file. pool must not be used before loaded is closed.
 type fileRoots struct {
 	pool   *x509.CertPool
 	loaded chan struct{}
 }
 
-// loadFileRoots are read once, as all of the system's are. nil: there is no such file.
+// loadFileRoots starts to read the file that rootFile returns, and returns nil if there is none. It
+// does so once per process, as crypto/x509 does with the system's roots.
 var loadFileRoots = sync.OnceValue(func() *fileRoots {
 	file := rootFile()
 	if file == "" {
 		return nil
 	}
-	some := &fileRoots{x509.NewCertPool(), make(chan struct{})}
+	roots := &fileRoots{x509.NewCertPool(), make(chan struct{})}
 	go func() {
-		defer close(some.loaded)
+		defer close(roots.loaded)
 		if raw, err := os.ReadFile(file); err == nil {
-			some.pool.AppendCertsFromPEM(raw)
+			roots.pool.AppendCertsFromPEM(raw)
 		}
 	}()
-	return some
+	return roots
 })
 
-// HTTPTransport are a network that trusts the system's root certificates. It asks a server with
-// those of one file first, and once more with all of them where its certificate is refused so: what
-// is trusted is the same as ever, and so is the error.
-type HTTPTransport struct {
-	fileOnly, system *http.Transport
-	refused          atomic.Bool // by few
-}
+// rootFiles are the first files that crypto/x509 tries on Linux, in its order. It uses the first
+// that it can read. It also reads every file in some folders. That takes three times as long, and
+// the folders mostly hold the same certificates again.
+var rootFiles = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"}
 
-// newHTTPTransport makes connections of t, which has a TLSClientConfig of its own and trusts all
-// roots of the system, that trust some of them first. Roots are read while the network works.
-func newHTTPTransport(t *http.Transport, some *fileRoots) *HTTPTransport {
-	if some == nil {
-		go x509.SystemCertPool()
-		return &HTTPTransport{fileOnly: t, system: t}
+// rootFile returns a file whose root certificates crypto/x509 trusts, or "" if it cannot tell.
+func rootFile() string {
+	if runtime.GOOS != "linux" || strings.Contains(os.Getenv("GODEBUG"), "x509usefallbackroots") {
+		return ""
 	}
-	c := &HTTPTransport{fileOnly: t.Clone(), system: t}
-	c.fileOnly.TLSClientConfig.RootCAs = some.pool
-	dial := t.DialContext
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
+	files := rootFiles
+	if file := os.Getenv("SSL_CERT_FILE"); file != "" {
+		files = []string{file}
 	}
-	c.fileOnly.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err == nil && info.Mode().IsRegular() {
+			return file
 		}
-		return waitingConn{conn, some.loaded}, nil
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "" // crypto/x509 may or may not be able to read this file
+		}
 	}
-	return c
-}
-
-// waitingConn is a connection from which nothing is read before something else has been: so no
-// server's certificate is looked at before the roots are there.
-type waitingConn struct {
-	net.Conn
-	ready <-chan struct{}
-}
-
-// Read implements io.Reader.
-func (a waitingConn) Read(p []byte) (int, error) {
-	<-a.ready
-	return a.Conn.Read(p)
-}
-
-// RoundTrip implements http.RoundTripper. Where a certificate is refused, nothing of the request
-// has been sent or read.
-func (c *HTTPTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if c.fileOnly == c.system || c.refused.Load() {
-		return c.system.RoundTrip(req)
-	}
-	resp, err := c.fileOnly.RoundTrip(req)
-	if _, refused := errors.AsType[*tls.CertificateVerificationError](err); refused {
-		c.refused.Store(true)
-		return c.system.RoundTrip(req)
-	}
-	return resp, err
-}
-
-// ProxyFor returns the proxy that a request goes through; nil: none.
-func (c *HTTPTransport) ProxyFor(req *http.Request) (*url.URL, error) { return c.system.Proxy(req) }
-
-// CloseIdleConnections closes those that are kept for further requests.
-func (c *HTTPTransport) CloseIdleConnections() {
-	c.fileOnly.CloseIdleConnections()
-	c.system.CloseIdleConnections()
+	return ""
 }

@@ -12,11 +12,12 @@ import (
 	"time"
 )
 
-// The file must be the one that crypto/x509 reads: another would make us trust what the system does
-// not.
+// The file must be the one that crypto/x509 reads. Any other file could make akslogin trust
+// certificates that the system does not trust.
 func TestRootFileMatchesCryptoX509(t *testing.T) {
 	dir := t.TempDir()
-	good, other, absent, pipe := filepath.Join(dir, "good"), filepath.Join(dir, "other"), filepath.Join(dir, "absent"), "/dev/null"
+	good, other := filepath.Join(dir, "good"), filepath.Join(dir, "other")
+	absent, device := filepath.Join(dir, "absent"), "/dev/null"
 	for _, file := range []string{good, other} {
 		if err := os.WriteFile(file, nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -24,23 +25,23 @@ func TestRootFileMatchesCryptoX509(t *testing.T) {
 	}
 	defer func(files []string) { rootFiles = files }(rootFiles)
 	for _, c := range []struct {
-		files        []string
-		named, debug string
-		want         string
+		files              []string
+		sslCertFile, debug string
+		want               string
 	}{
 		{files: []string{good, other}, want: good},
 		{files: []string{absent, other}, want: other},
 		{files: []string{absent, absent}},
-		{files: []string{pipe, other}}, // x509 reads it, finds nothing, and looks no further
-		{files: []string{dir, other}},  // x509 goes on to the next; so it may, but not here
+		{files: []string{device, other}}, // crypto/x509 reads it, finds nothing, and stops
+		{files: []string{dir, other}},    // crypto/x509 tries the next file; rootFile need not
 		{files: []string{filepath.Join(good, "below"), other}},
-		{files: []string{good}, named: other, want: other},
-		{files: []string{good}, named: absent},
-		{files: []string{good}, named: pipe},
+		{files: []string{good}, sslCertFile: other, want: other},
+		{files: []string{good}, sslCertFile: absent},
+		{files: []string{good}, sslCertFile: device},
 		{files: []string{good}, debug: "http2client=0,x509usefallbackroots=1"},
 	} {
 		rootFiles = c.files
-		t.Setenv("SSL_CERT_FILE", c.named)
+		t.Setenv("SSL_CERT_FILE", c.sslCertFile)
 		t.Setenv("GODEBUG", c.debug)
 		if got := rootFile(); got != c.want {
 			t.Errorf("%+v: %q", c, got)
@@ -48,31 +49,35 @@ func TestRootFileMatchesCryptoX509(t *testing.T) {
 	}
 }
 
-// Roots are read while the network works: the handshake has begun before they are there, and ends
-// when they are.
+// The handshake starts before the root certificates are loaded, and ends after that.
 func TestRootsLoadDuringHandshake(t *testing.T) {
-	hello := make(chan struct{}, 1)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "answer") }))
-	server.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		hello <- struct{}{}
-		return nil, nil
-	}}
+	started := make(chan struct{}, 1)
+	answer := func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "answer") }
+	server := httptest.NewUnstartedServer(http.HandlerFunc(answer))
+	server.TLS = &tls.Config{
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			started <- struct{}{}
+			return nil, nil
+		},
+	}
 	server.StartTLS()
 	defer server.Close()
-	some := &fileRoots{x509.NewCertPool(), make(chan struct{})}
-	c := newHTTPTransport(&http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}, some)
-	defer c.CloseIdleConnections()
+	roots := &fileRoots{x509.NewCertPool(), make(chan struct{})}
+	base := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
+	h := newHTTPTransport(base, roots)
+	defer h.CloseIdleConnections()
 	go func() {
-		<-hello
-		some.pool.AddCert(server.Certificate()) // with the race detector: nobody has looked at them yet
-		close(some.loaded)
+		<-started
+		roots.pool.AddCert(server.Certificate()) // a data race if the client already uses the pool
+		close(roots.loaded)
 	}()
-	resp, err := (&http.Client{Transport: c, Timeout: time.Minute}).Get(server.URL)
+	resp, err := (&http.Client{Transport: h, Timeout: time.Minute}).Get(server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "answer" || c.refused.Load() {
-		t.Errorf("%q, %v, refused: %v", body, err, c.refused.Load())
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || string(body) != "answer" || h.fileFailed.Load() {
+		t.Errorf("%q, %v, fell back to the system's roots: %v", body, err, h.fileFailed.Load())
 	}
 }

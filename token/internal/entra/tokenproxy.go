@@ -9,17 +9,18 @@ import (
 	"strings"
 )
 
-// TokenProxy is the token endpoint inside a cluster with AKS identity bindings. The zero value is
-// none: Entra ID is asked itself.
+// TokenProxy is the token endpoint inside a cluster with AKS identity bindings, which forwards
+// requests to Entra ID. The zero value means that requests go to Entra ID directly.
 // https://learn.microsoft.com/azure/aks/identity-bindings-concepts
 type TokenProxy struct {
-	URL     *url.URL
-	SNIName string
-	CA      []byte         // PEM, as it was given
-	Roots   *x509.CertPool // ca read; takes the system's roots' place. nil: system roots
+	URL     *url.URL       // https://HOST/PATH; nil: no proxy
+	SNIName string         // name that the proxy's certificate must have; "": the host of URL
+	CA      []byte         // PEM data from which Roots was made
+	Roots   *x509.CertPool // replaces the system's root certificates; nil: it does not
 }
 
-// CacheKey tells proxies apart in the inputs of a stored token.
+// CacheKey identifies the proxy among the inputs that identify a cached token. It is empty for the
+// zero value.
 func (p TokenProxy) CacheKey() string {
 	if p.URL == nil {
 		return ""
@@ -28,7 +29,7 @@ func (p TokenProxy) CacheKey() string {
 	return p.URL.String() + " " + p.SNIName + " " + hex.EncodeToString(ca[:8])
 }
 
-// configure makes t, which has a TLSClientConfig of its own, expect the proxy's certificate.
+// configure makes t verify the proxy's certificate. t must have a TLSClientConfig of its own.
 func (p TokenProxy) configure(t *http.Transport) {
 	if p.URL == nil {
 		return
@@ -36,8 +37,8 @@ func (p TokenProxy) configure(t *http.Transport) {
 	t.TLSClientConfig.ServerName, t.TLSClientConfig.RootCAs = p.SNIName, p.Roots
 }
 
-// rewrite sends a request for Entra ID to the proxy. The Host header still says where it is meant
-// for.
+// rewrite redirects a request for Entra ID to the proxy. The Host header keeps the host of Entra
+// ID.
 func (p TokenProxy) rewrite(req *http.Request) {
 	if p.URL == nil {
 		return

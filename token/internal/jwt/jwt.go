@@ -1,3 +1,5 @@
+// Package jwt decodes JSON Web Tokens (RFC 7519) so that akslogin can describe them to users. It
+// never verifies a signature: the server that receives a token does that.
 package jwt
 
 import (
@@ -9,70 +11,80 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// Claims are those of a JWT that is shown to people. Nothing here is verified: who is asked with
-// the token does that.
+// Claims are the registered claims (RFC 7519, section 4.1) that describe a token to users. They are
+// unverified and may hold any text. Absent claims are zero.
 type Claims struct {
 	Issuer   string   `json:"iss"`
 	Subject  string   `json:"sub"`
 	Audience Audience `json:"aud"`
-	Expires  float64  `json:"exp"` // NumericDate (RFC 7519, section 2) may have a fraction
+	Expires  float64  `json:"exp"` // NumericDate: Unix time, may have a fraction
 }
 
-// Audience is one string or a list of them (RFC 7519, section 4.1.3).
+// Audience is the aud claim. In JSON it is a string or an array of strings (RFC 7519, section
+// 4.1.3).
 type Audience []string
 
+// UnmarshalJSON implements json.Unmarshaler.
 func (a *Audience) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '[' {
 		return json.Unmarshal(b, (*[]string)(a))
 	}
-	var one string
-	err := json.Unmarshal(b, &one)
-	*a = Audience{one}
+	var single string
+	err := json.Unmarshal(b, &single)
+	*a = Audience{single}
 	return err
 }
 
+// String returns the audiences with spaces between them.
 func (a Audience) String() string { return strings.Join(a, " ") }
 
-// Parse reads a signed JWT in compact form (RFC 7515, section 7.1). Errors do not repeat any of it.
+var (
+	errNotThreeParts = errors.New("it is not a JWT: it does not have three parts with dots between")
+	errNotSigned     = errors.New("it is not a signed JWT")
+)
+
+// Parse decodes a signed JWT in compact form (RFC 7515, section 7.1) strictly: all three parts must
+// be base64url, and the header must name an algorithm. token must not have white space around it.
+// Errors do not repeat any part of token.
 func Parse(token string) (Claims, error) {
-	var c Claims
+	var claims Claims
 	parts := strings.Split(token, ".")
-	if len(parts) != 3 || parts[2] == "" ||
-		!redact.IsPlain(token, "-_.") { // base64's decoder would pass over line breaks
-		return c, errors.New("it is not a JWT: not three parts with dots between them")
+	// IsPlain refuses line breaks, which the base64 decoder would skip.
+	if len(parts) != 3 || parts[2] == "" || !redact.IsPlain(token, "-_.") {
+		return claims, errNotThreeParts
 	}
 	var header struct {
 		Algorithm string `json:"alg"`
 	}
-	for i, into := range []any{&header, &c} {
-		raw, err := base64.RawURLEncoding.Strict().DecodeString(parts[i])
+	encoding := base64.RawURLEncoding.Strict()
+	for i, into := range []any{&header, &claims} {
+		raw, err := encoding.DecodeString(parts[i])
 		if err != nil {
-			return c, errors.New("it is not a JWT: not in base64url")
+			return claims, errors.New("it is not a JWT: it is not base64url")
 		}
 		if err := json.Unmarshal(raw, into); err != nil {
-			return c, errors.New("it is not a JWT: header or claims are not as they should be")
+			return claims, errors.New("it is not a JWT: its header or claims cannot be decoded")
 		}
 	}
-	if _, err := base64.RawURLEncoding.Strict().
-		DecodeString(parts[2]); err != nil ||
-		header.Algorithm == "" {
-		return c, errors.New("it is not a signed JWT")
+	if _, err := encoding.DecodeString(parts[2]); err != nil || header.Algorithm == "" {
+		return claims, errNotSigned
 	}
-	return c, nil
+	return claims, nil
 }
 
-// Decode reads those claims of a JWT that into has fields for. Errors do not repeat any of it.
+// Decode unmarshals the claims of a JWT in compact form into the value that into points to. It
+// ignores header and signature. Errors do not repeat any part of token.
 func Decode(token string, into any) error {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return errors.New("it is not a JWT: not three parts with dots between them")
+		return errNotThreeParts
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err == nil {
 		err = json.Unmarshal(raw, into)
 	}
 	if err != nil {
-		return errors.New("it is not a JWT: its claims are not as they should be")
+		return errors.New("it is not a JWT: its claims cannot be decoded")
 	}
 	return nil
 }

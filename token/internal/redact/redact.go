@@ -1,3 +1,8 @@
+// Package redact removes secrets, control characters and excess length from text before akslogin
+// shows or logs it.
+//
+// [Line] and [Excerpt] recognize tokens and secrets by their form, in text of any origin. [Secrets]
+// and [NewHandler] remove secrets whose values are known.
 package redact
 
 import (
@@ -6,15 +11,38 @@ import (
 	"unicode"
 )
 
-// IsPlain tells whether s is made of ASCII letters, digits and the characters in more, and not
-// empty: it can then stand in a URL, a form and a log line as it is.
+const (
+	maxLine     = 900 // bytes of Line's result: Kubernetes clients show one line of bounded length
+	maxExcerpt  = 500 // bytes of Excerpt's result
+	placeholder = "[redacted]"
+)
+
+// Line returns s as a single line of at most 900 bytes (and an ellipsis). It has no control
+// characters, and no words that look like a token or a secret.
+func Line(s string) string { return sanitize(s, maxLine) }
+
+// Excerpt is like Line, for text from outside that becomes a part of a sentence: at most 500 bytes.
+func Excerpt(s string) string { return sanitize(s, maxExcerpt) }
+
+// URL returns the scheme and the host of a URL, the parts that hold no secret. It returns text
+// without a host as it is, unless an "@" shows that the text may hold a password.
+func URL(raw string) string {
+	if u, err := url.Parse(raw); err == nil && u.Host != "" {
+		return u.Scheme + "://" + u.Host + "/"
+	}
+	if strings.Contains(raw, "@") {
+		return "...@..."
+	}
+	return raw
+}
+
+// IsPlain reports whether s is not empty and consists of ASCII letters, digits and the characters
+// in more. With suitable ones in more, s needs no escaping in a URL, a form or a log line.
 func IsPlain(s, more string) bool {
 	for _, c := range s {
 		switch {
-		case 'a' <= c && c <= 'z',
-			'A' <= c && c <= 'Z',
-			'0' <= c && c <= '9',
-			strings.ContainsRune(more, c):
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case strings.ContainsRune(more, c):
 		default:
 			return false
 		}
@@ -22,56 +50,30 @@ func IsPlain(s, more string) bool {
 	return s != ""
 }
 
-// URL is what may be shown of a URL: scheme and host.
-func URL(raw string) string {
-	if u, err := url.Parse(raw); err == nil && u.Host != "" {
-		return u.Scheme + "://" + u.Host + "/"
-	}
-	before, _, _ := strings.Cut(raw, "@")
-	if before != raw {
-		return "...@..."
-	}
-	return raw
-}
-
-const (
-	maxExcerpt = 500
-
-	maxLine = 900 // hosts show one line, of bounded length
-
-	placeholder = "[redacted]"
-)
-
-// Line makes text fit to be shown on a line of its own.
-func Line(s string) string { return sanitize(s, maxLine) }
-
-// Excerpt makes foreign text fit for a sentence.
-func Excerpt(s string) string { return sanitize(s, maxExcerpt) }
-
-// sanitize makes text fit for a terminal, a log and a ticket: one line, no control characters, of
-// at most so many bytes, and without anything that looks like a token (see secretive).
-func sanitize(s string, atMost int) string {
-	s = s[:min(len(s), 16*atMost)]
-	var out strings.Builder
+// sanitize implements Line and Excerpt. It bounds its work by limit, however long s is.
+func sanitize(s string, limit int) string {
+	s = s[:min(len(s), 16*limit)]
+	var redacted strings.Builder
 	for word := range splitWords(s) {
 		if LooksLikeSecret(word) {
 			word = placeholder
 		}
-		out.WriteString(word)
-		if out.Len() > 2*atMost {
+		redacted.WriteString(word)
+		if redacted.Len() > 2*limit {
 			break
 		}
 	}
-	text := singleLine(out.String())
-	if len(text) > atMost {
-		text = strings.ToValidUTF8(text[:atMost], "") + "…"
+	line := singleLine(redacted.String())
+	if len(line) > limit {
+		line = strings.ToValidUTF8(line[:limit], "") + "…"
 	}
-	return text
+	return line
 }
 
-// splitWords cuts s into runs of characters that tokens are made of, and what is between them.
+// splitWords yields the parts of s in order: runs of characters that occur in tokens, and the text
+// between such runs.
 func splitWords(s string) func(yield func(string) bool) {
-	inToken := func(c byte) bool { return IsPlain(string(c), "-_.~+=%") && c < 0x80 }
+	inToken := func(c byte) bool { return c < 0x80 && IsPlain(string(c), "-_.~+=%") }
 	return func(yield func(string) bool) {
 		for start := 0; start < len(s); {
 			end := start + 1
@@ -86,48 +88,61 @@ func splitWords(s string) func(yield func(string) bool) {
 	}
 }
 
-// LooksLikeSecret tells whether a word may be a token, a secret or a piece of one: a part of it
-// begins as a JWT's parts do, or it is long and changes between capitals, small letters, digits and
-// others at every other character, as chance does. GUIDs and hashes have letters of one kind, names
-// have syllables.
+// LooksLikeSecret reports whether word may be a token, a secret or a part of one. There are two
+// signs of that:
+//
+//   - A part of the word starts with "eyJ", as the parts of a JWT do, and has 16 bytes or more.
+//   - The word has 32 bytes or more, with letters in upper and in lower case, and its characters
+//     change as often as in random text. A change is that a letter in upper case, a letter in lower
+//     case, a digit or another character follows one of another kind. Two changes in five
+//     characters are enough.
+//
+// GUIDs and hashes have letters in one case only, and names consist of syllables. Neither looks
+// like a secret.
 func LooksLikeSecret(word string) bool {
+	return hasJWTPart(word) || looksRandom(word)
+}
+
+func hasJWTPart(word string) bool {
 	for i := 0; i < len(word); i++ {
-		at := strings.Index(word[i:], "eyJ")
-		if at < 0 {
-			break
+		next := strings.Index(word[i:], "eyJ")
+		if next < 0 {
+			return false
 		}
-		i += at
-		begins := i == 0 || kindOf(word[i-1]) == otherChar || (i >= 3 && word[i-3] == '%')
-		if begins && len(word)-i >= 16 {
+		i += next
+		afterEscape := i >= 3 && word[i-3] == '%' // %3D, for example
+		startsPart := i == 0 || classOf(word[i-1]) == otherChar || afterEscape
+		if startsPart && len(word)-i >= 16 {
 			return true
 		}
 	}
+	return false
+}
+
+func looksRandom(word string) bool {
 	if len(word) < 32 {
 		return false
 	}
-	changes, seen := 0, map[charKind]bool{}
+	changes, seen := 0, map[charClass]bool{}
 	for i := range len(word) {
-		seen[kindOf(word[i])] = true
-		if i > 0 && kindOf(word[i]) != kindOf(word[i-1]) {
+		seen[classOf(word[i])] = true
+		if i > 0 && classOf(word[i]) != classOf(word[i-1]) {
 			changes++
 		}
 	}
 	return seen[upperCase] && seen[lowerCase] && changes*5 >= len(word)*2
 }
 
-type charKind int
+type charClass int
 
 const (
-	otherChar charKind = iota
-
+	otherChar charClass = iota
 	upperCase
-
 	lowerCase
-
 	digit
 )
 
-func kindOf(c byte) charKind {
+func classOf(c byte) charClass {
 	switch {
 	case 'A' <= c && c <= 'Z':
 		return upperCase
@@ -139,21 +154,16 @@ func kindOf(c byte) charKind {
 	return otherChar
 }
 
-// singleLine puts text on one line without control characters and other invisible ones.
+// singleLine replaces runs of white space and control characters by one space each, and removes
+// invisible characters and invalid UTF-8. The invisible ones include those that change the
+// direction of text.
 func singleLine(s string) string {
-	fields := strings.FieldsFunc(
-		s,
-		func(c rune) bool { return c <= ' ' || c == 0x7f || (c >= 0x80 && c < 0xa0) },
-	)
-	return strings.ToValidUTF8(strings.Map(func(c rune) rune {
-		if unicode.In(
-			c,
-			unicode.Cf,
-			unicode.Zl,
-			unicode.Zp,
-		) { // invisible ones, and those that turn the direction
+	fields := strings.FieldsFunc(s, func(c rune) bool { return c == ' ' || unicode.IsControl(c) })
+	visible := strings.Map(func(c rune) rune {
+		if unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) {
 			return -1
 		}
 		return c
-	}, strings.Join(fields, " ")), "")
+	}, strings.Join(fields, " "))
+	return strings.ToValidUTF8(visible, "")
 }

@@ -9,12 +9,18 @@ import (
 	"strings"
 )
 
-// Secrets replaces secrets, as they are and as forms, URLs, quotes and base64 have them.
+// Secrets returns text with each of the secrets replaced by a placeholder: as it is, and as it
+// appears in a form, in a URL, in a Go string literal and in base64 without padding. Secrets must
+// not be empty.
 func Secrets(text string, secrets []string) string {
 	for _, secret := range secrets {
 		for _, form := range []string{
-			secret, url.QueryEscape(secret), url.PathEscape(secret), strings.Trim(strconv.Quote(secret), `"`),
-			base64.RawStdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
+			secret,
+			url.QueryEscape(secret),
+			url.PathEscape(secret),
+			strings.Trim(strconv.Quote(secret), `"`),
+			base64.RawStdEncoding.EncodeToString([]byte(secret)),
+			base64.RawURLEncoding.EncodeToString([]byte(secret)),
 		} {
 			text = strings.ReplaceAll(text, form, placeholder)
 		}
@@ -22,21 +28,23 @@ func Secrets(text string, secrets []string) string {
 	return text
 }
 
-// handler is a handler for debugging, whose attributes are all text.
+// handler is a slog.Handler that redacts the attributes of records.
 type handler struct {
 	slog.Handler
 	secrets []string
 }
 
+// NewHandler returns a handler that turns all attributes of a record into strings, without the
+// secrets, before next handles the record. It does not change messages, and it does not change
+// attributes that were added with WithAttrs.
+func NewHandler(next slog.Handler, secrets []string) slog.Handler { return handler{next, secrets} }
+
 // Handle implements slog.Handler.
-func (d handler) Handle(ctx context.Context, said slog.Record) error {
-	clean := slog.NewRecord(said.Time, said.Level, said.Message, said.PC)
-	said.Attrs(func(a slog.Attr) bool {
-		clean.AddAttrs(slog.String(a.Key, Secrets(a.Value.String(), d.secrets)))
+func (h handler) Handle(ctx context.Context, record slog.Record) error {
+	redacted := slog.NewRecord(record.Time, record.Level, record.Message, record.PC)
+	record.Attrs(func(a slog.Attr) bool {
+		redacted.AddAttrs(slog.String(a.Key, Secrets(a.Value.String(), h.secrets)))
 		return true
 	})
-	return d.Handler.Handle(ctx, clean)
+	return h.Handler.Handle(ctx, redacted)
 }
-
-// NewHandler returns a handler that replaces secrets in attributes before next sees them.
-func NewHandler(next slog.Handler, secrets []string) slog.Handler { return handler{next, secrets} }

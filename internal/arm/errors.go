@@ -1,0 +1,83 @@
+package arm
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/akslogin/akslogin/token"
+)
+
+const (
+	listClustersHint   = "az aks list --query [].id --output tsv lists the clusters' resource IDs"
+	noSubscriptionHint = "{service} knows no subscription {subscription} : look at the resource ID, and at --environment if it is another cloud's"
+)
+
+// hintsByCode say what to do about Azure Resource Manager's error codes. newError fills in what is
+// in braces.
+// https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors
+var hintsByCode = map[string]string{
+	"AuthorizationFailed": `{who} needs a role on the cluster: az role assignment create --role "Azure Kubernetes Service Cluster User Role" --assignee {client} --scope "{id}" ; ` +
+		"a new one takes some minutes to work; a cluster that is not there is refused alike",
+	"SubscriptionNotFound":  noSubscriptionHint,
+	"InvalidSubscriptionId": noSubscriptionHint,
+	"ResourceGroupNotFound": "there is no resource group {group} in subscription {subscription} : " + listClustersHint,
+	"ResourceNotFound":      "there is no cluster {cluster} in resource group {group} : " + listClustersHint,
+	"InvalidAuthenticationTokenTenant": "the subscription belongs to another tenant than {tenant}, the one that is logged in to: " +
+		"a managed identity or application of the subscription's own tenant is needed, and that tenant's ID",
+	"ExpiredAuthenticationToken": "by this machine's clock the token is good: see that the clock is right",
+}
+
+// refusalError is the error for a response other than 200.
+func (c credentialRequest) refusalError(r token.Response) error {
+	var body struct {
+		Error struct{ Code, Message string }
+	}
+	_ = json.Unmarshal(r.Body, &body) // Without a code the HTTP status has to do.
+	code, message := token.Clean(body.Error.Code), token.Clean(body.Error.Message)
+	if code == "" {
+		const hint = "something else than {service} answered there: a proxy, a firewall's page, or the wrong address"
+		return c.newError(fmt.Sprintf("HTTP status %d, and not in its form", r.Status), cmp.Or(statusHint(r), hint))
+	}
+	if id := token.Clean(r.Header.Get("X-Ms-Correlation-Request-Id")); id != "" {
+		message = "(correlation ID " + id + ") " + message // in front, because long messages are cut
+	}
+	return c.newError(code+": "+message, cmp.Or(hintsByCode[code], statusHint(r)))
+}
+
+// statusHint says what to do about an HTTP status, "" if there is nothing to say.
+func statusHint(r token.Response) string {
+	switch {
+	case r.Status == http.StatusUnauthorized:
+		return "akslogin cache clear forgets the token that {service} does not take; the next is a new one"
+	case r.Status == http.StatusTooManyRequests && r.RetryAfter > 0:
+		return fmt.Sprintf("{service} asks for no more requests for %s", r.RetryAfter)
+	case r.Status == http.StatusTooManyRequests:
+		return "{service} is asked too often; try again in some minutes"
+	case r.Status >= 500:
+		return "{service} has trouble; it was tried several times. See https://status.azure.com if it lasts"
+	}
+	return ""
+}
+
+// newError says what was tried and fills in the hint's placeholders.
+func (c credentialRequest) newError(what, hint string) error {
+	r := c.request
+	fill := strings.NewReplacer(
+		"{service}", "Azure Resource Manager",
+		"{id}", c.cluster.resourceID(),
+		"{subscription}", c.cluster.subscription,
+		"{group}", c.cluster.group,
+		"{cluster}", c.cluster.name,
+		"{client}", r.ClientID,
+		"{who}", fmt.Sprintf("client ID %s (%s)", r.ClientID, r.From["client-id"]),
+		"{tenant}", fmt.Sprintf("%s (%s)", r.TenantID, r.From["tenant-id"]),
+	)
+	return &token.FailedError{
+		Text: fmt.Sprintf("ask Azure Resource Manager at %s for the kubeconfig of cluster %q: %s",
+			c.endpoint, c.cluster.name, what),
+		Hint: fill.Replace(hint),
+	}
+}
