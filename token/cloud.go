@@ -8,6 +8,7 @@ import (
 
 	_ "github.com/Azure/azure-sdk-for-go/sdk/azcore/arm/runtime" // adds ResourceManager to clouds
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 

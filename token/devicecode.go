@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public"
+
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 

@@ -12,9 +12,10 @@ import (
 	"strings"
 
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public"
+	"github.com/pkg/browser"
+
 	"github.com/akslogin/akslogin/token/internal/entra"
 	"github.com/akslogin/akslogin/token/internal/redact"
-	"github.com/pkg/browser"
 )
 
 // interactive lets a person sign in with a browser on this machine (authorization code with PKCE,

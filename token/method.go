@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 

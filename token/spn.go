@@ -14,8 +14,9 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
-	"github.com/akslogin/akslogin/token/internal/entra"
 	"software.sslmate.com/src/go-pkcs12"
+
+	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
 // servicePrincipal logs in as an application, with its secret or certificate.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
