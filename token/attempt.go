@@ -8,25 +8,26 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
-// attempt is what a credential is made for: one question and its repetitions.
+// attempt is one token request with its retries. Login.NewCredential makes a credential for it.
 type attempt struct {
 	Options
 	entra.Client
-	clientOptions azcore.ClientOptions // the way there, for azidentity and MSAL
-	proofKey      *proofKey            // the key that the token is to be bound to; nil: a bearer token is wanted
+	clientOptions azcore.ClientOptions // transport and retries, for azidentity and MSAL
+	proofKey      *proofKey            // key that the token is bound to; nil for a bearer token
 }
 
-// skipsInstanceDiscovery tells whether nobody need be asked about the authority: it is Microsoft's
-// own, or the person trusts it.
+// skipsInstanceDiscovery reports whether the authority is used without asking Microsoft about it:
+// it is Microsoft's own, or r says that it is trusted.
 func (a attempt) skipsInstanceDiscovery(r Request) bool {
 	return a.SkipDiscovery || r.DisableInstanceDiscovery
 }
 
-// rootCause finds the cause that azidentity's and MSAL's errors have no way to tell: the answer
-// that refused, or how the last request ended.
+// rootCause returns the cause that the errors of azidentity and MSAL do not carry: the refusal, or
+// how the last request ended. It returns err itself if there is no better one.
 func rootCause(ctx context.Context, err error, last *entra.Outcome) error {
 	if errors.As(err, new(*signInNeededError)) {
 		return err
@@ -46,8 +47,8 @@ func rootCause(ctx context.Context, err error, last *entra.Outcome) error {
 	return err
 }
 
-// sleepWithJitter waits d or a little less, so that many processes do not come back at once. It
-// returns false when ctx ends first.
+// sleepWithJitter waits between d/2 and d, so that many processes do not retry at the same moment.
+// It returns false if ctx ends first.
 func sleepWithJitter(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d - rand.N(d/2+1)):

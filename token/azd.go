@@ -3,10 +3,11 @@ package token
 import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
-// azureDeveloperCLI is whoever is signed in to Azure Developer CLI.
+// azureDeveloperCLI gets tokens from Azure Developer CLI, for the account that is signed in there.
 var azureDeveloperCLI = Method{
 	Name:         "azd",
 	About:        "whoever is signed in to Azure Developer CLI (`azd`)",
@@ -17,24 +18,25 @@ var azureDeveloperCLI = Method{
 	Open:         openAzureDeveloperCLI,
 }
 
-// azdStateFiles are the files of azd's folder that say who is signed in, and whether az is asked
-// instead.
+// azdStateFiles are the files in azd's folder that identify the signed-in account and say whether
+// azd delegates to az.
 var azdStateFiles = []string{"auth.json", "config.json"}
 
-func openAzureDeveloperCLI(r Request, w Options, _ entra.Client) (Login, error) {
-	home, err := toolConfigDir(w, "AZD_CONFIG_DIR", ".azd")
+func openAzureDeveloperCLI(r Request, opts Options, _ entra.Client) (Login, error) {
+	azdDir, err := toolConfigDir(opts, "AZD_CONFIG_DIR", ".azd")
 	if err != nil {
 		return Login{}, err
 	}
-	az, err := azConfigDir(w)
+	azDir, err := azConfigDir(opts)
 	if err != nil {
 		return Login{}, err
 	}
-	state := func() string { return hashFiles(home, azdStateFiles) + " " + hashFiles(az, azStateFiles) }
-	before, key := state(), w.loadUserKey()
-	if w.Getenv(
-		"AZD_AUTH_ENDPOINT",
-	) != "" { // a program around azd signs in for it, and says nothing of who that is
+	state := func() string {
+		return hashFiles(azdDir, azdStateFiles) + " " + hashFiles(azDir, azStateFiles)
+	}
+	before, key := state(), opts.loadUserKey()
+	if opts.Getenv("AZD_AUTH_ENDPOINT") != "" {
+		// The program that runs azd signs in for it, and does not say with which account.
 		key = nil
 	}
 	return Login{
@@ -43,10 +45,10 @@ func openAzureDeveloperCLI(r Request, w Options, _ entra.Client) (Login, error) 
 			"method=" + r.Login,
 			"tenant=" + r.TenantID,
 			"audience=" + r.audience(),
-			"home=" + home,
+			"home=" + azdDir,
 			"state=" + before,
-			"subscription=" + w.Getenv("AZURE_SUBSCRIPTION_ID"), // azd finds a tenant by it
-			"cloud=" + w.Getenv(azCloudVariable),
+			"subscription=" + opts.Getenv("AZURE_SUBSCRIPTION_ID"), // azd finds the tenant by it
+			"cloud=" + opts.Getenv(azCloudVariable),
 			"machine=" + machineID(),
 		},
 		InputsChanged: func() bool { return state() != before },
@@ -56,6 +58,6 @@ func openAzureDeveloperCLI(r Request, w Options, _ entra.Client) (Login, error) 
 			)
 			return toolCredential{credential}, err
 		},
-		HintValues: func() map[string]string { return map[string]string{"tool": "azd", "authority": ""} },
+		HintValues: toolHintValues("azd"),
 	}, nil
 }

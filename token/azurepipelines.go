@@ -27,36 +27,39 @@ var azurePipelines = Method{
 	Open: openAzurePipelines,
 }
 
+// azurePipelinesCI is not one of ciSystems: it needs a service connection, and therefore has a
+// login method of its own.
 var azurePipelinesCI = ciSystem{
 	name:          "Azure Pipelines",
 	urlVariable:   "SYSTEM_OIDCREQUESTURI",
 	tokenVariable: "SYSTEM_ACCESSTOKEN",
 	httpMethod:    http.MethodPost,
-	// Without the header it would send whoever has no good token to a sign-in page.
+	query: func(r Request) map[string]string {
+		return map[string]string{
+			"api-version":         "7.1",
+			"serviceConnectionId": r.AzurePipelinesServiceConnectionID,
+		}
+	},
 	header: map[string]string{
-		"Accept":                "application/json",
+		"Accept": "application/json",
+		// Without this header a bad token leads to a redirect to a sign-in page, not to a 401.
 		"X-TFS-FedAuthRedirect": "Suppress",
 	},
 	tokenField:  "oidcToken",
 	refusedHint: "see that service connection {connection} exists, that this pipeline may use it, that it uses workload identity federation, and that $SYSTEM_ACCESSTOKEN is the running job's",
 }
 
-func openAzurePipelines(r Request, w Options, wr entra.Client) (Login, error) {
+func openAzurePipelines(r Request, opts Options, client entra.Client) (Login, error) {
 	for _, name := range []string{azurePipelinesCI.urlVariable, azurePipelinesCI.tokenVariable} {
-		if w.Getenv(name) == "" {
+		if opts.Getenv(name) == "" {
 			return Login{}, &UsageError{
 				Text: "login " + r.Login + " works in a job of Azure Pipelines only, and $" + name + " is not set",
-				Hint: "a step sees the job's token only where it says so: env: SYSTEM_ACCESSTOKEN: $(System.AccessToken)",
+				Hint: "a step sees the job's token only if it has: env: SYSTEM_ACCESSTOKEN: $(System.AccessToken)",
 			}
 		}
 	}
-	source := azurePipelinesCI
-	source.query = map[string]string{
-		"api-version":         "7.1",
-		"serviceConnectionId": r.AzurePipelinesServiceConnectionID,
-	}
 	login := Login{
-		Inputs: append(r.cacheInputs(wr), "connection="+r.AzurePipelinesServiceConnectionID),
+		Inputs: append(r.cacheInputs(client), "connection="+r.AzurePipelinesServiceConnectionID),
 	}
-	return source.completeLogin(login, r, w)
+	return azurePipelinesCI.completeLogin(login, r, opts)
 }

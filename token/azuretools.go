@@ -14,10 +14,11 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
-// toolConfigDir is the folder in which a command line tool keeps who is signed in. A relative one
-// is refused: tools are run in another folder.
-func toolConfigDir(w Options, variable, otherwise string) (string, error) {
-	if dir := w.Getenv(variable); dir != "" {
+// toolConfigDir returns the folder in which a command line tool keeps its sign-in: the one that
+// variable names, else defaultName in the home folder. A relative path is an error, because the
+// tool runs in another working directory.
+func toolConfigDir(opts Options, variable, defaultName string) (string, error) {
+	if dir := opts.Getenv(variable); dir != "" {
 		if !filepath.IsAbs(dir) {
 			return "", usageErrorf("$%s is %q: it must be an absolute path", variable, dir)
 		}
@@ -25,20 +26,20 @@ func toolConfigDir(w Options, variable, otherwise string) (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return otherwise, nil // the tool will know what to say
+		return defaultName, nil // the tool reports this better
 	}
-	return filepath.Join(home, otherwise), nil
+	return filepath.Join(home, defaultName), nil
 }
 
-// maxStateFile is many times the size of what a tool says of who is signed in.
+// maxStateFile is many times the size of a tool's state file, in bytes.
 const maxStateFile = 4 << 20
 
-// hashFiles is a hash of a folder's files, or of their absence: another content is another
-// identity. Nothing in it is secret.
-func hashFiles(home string, files []string) string {
+// hashFiles returns a hash of the content or absence of files in dir. A different hash means that
+// another account may be signed in. The hash is not secret.
+func hashFiles(dir string, files []string) string {
 	h := sha256.New()
 	for _, name := range files {
-		content, err := readRegularFile(filepath.Join(home, name), maxStateFile)
+		content, err := readRegularFile(filepath.Join(dir, name), maxStateFile)
 		if err != nil {
 			content = []byte("absent")
 		}
@@ -48,8 +49,14 @@ func hashFiles(home string, files []string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// toolCredential is azidentity's credential of a tool, with the tool's words in the place of
-// azidentity's.
+// toolHintValues returns a Login.HintValues for a tool. It has no authority, because the tool
+// chooses where it signs in.
+func toolHintValues(tool string) func() map[string]string {
+	return func() map[string]string { return map[string]string{"tool": tool, "authority": ""} }
+}
+
+// toolCredential is azidentity's credential for a tool. Its errors are the tool's own messages,
+// without azidentity's text around them.
 type toolCredential struct{ azcore.TokenCredential }
 
 // GetToken runs the tool.
@@ -57,24 +64,21 @@ func (c toolCredential) GetToken(
 	ctx context.Context,
 	o policy.TokenRequestOptions,
 ) (azcore.AccessToken, error) {
-	got, err := c.TokenCredential.GetToken(ctx, o)
+	result, err := c.TokenCredential.GetToken(ctx, o)
 	if err == nil {
-		return got, nil
+		return result, nil
 	}
 	if ctx.Err() != nil {
-		return got, ctx.Err()
+		return result, ctx.Err()
 	}
-	name, said, named := strings.Cut(err.Error(), ": ")
-	if !named ||
-		!strings.HasSuffix(
-			name,
-			"Credential",
-		) { // it ran well, and azidentity could not read what it said
-		said = "what it printed is no token: " + err.Error()
+	name, message, prefixed := strings.Cut(err.Error(), ": ")
+	if !prefixed || !strings.HasSuffix(name, "Credential") {
+		// The tool succeeded, and azidentity could not read its output.
+		message = "what it printed is no token: " + err.Error()
 	}
-	if _, after, found := strings.Cut(said, "ERROR: "); found { // warnings come first
-		said = after
+	if _, after, found := strings.Cut(message, "ERROR: "); found { // after az's warnings
+		message = after
 	}
-	said, _, _ = strings.Cut(said, "To troubleshoot, visit")
-	return got, errors.New(strings.TrimRight(strings.TrimSpace(said), " ."))
+	message, _, _ = strings.Cut(message, "To troubleshoot, visit")
+	return result, errors.New(strings.TrimRight(strings.TrimSpace(message), " ."))
 }

@@ -9,46 +9,43 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// Check refuses, with a *UsageError, what can be known to be wrong before anything is read or sent.
-// It returns the login method, also with an error, unless that is unknown.
+// Check validates r without reading files or using the network. It returns the login method, and a
+// *UsageError if r cannot work. The method is the zero value only if its name is unknown.
 func (r Request) Check() (Method, error) {
 	m, known := MethodByName(r.Login)
 	if !known {
 		return m, usageErrorf(
 			"unknown login method %q%s: this program knows %s",
-			r.Login,
-			r.sourceNote("login"),
-			strings.Join(MethodNames(), ", "),
+			r.Login, r.sourceNote("login"), strings.Join(MethodNames(), ", "),
 		)
 	}
 	return m, r.checkMethod(m, func([]string) bool { return true })
 }
 
-// CheckStanza is Check for a request that is written down to be made later, elsewhere: its secrets
-// may be in variables there.
+// CheckStanza is like Check for a request that is written into a kubeconfig. It accepts missing
+// secrets, because variables may supply them where the kubeconfig is used.
 func (r Request) CheckStanza() error {
 	m, err := r.Check()
 	if m.Name == "" {
 		return err
 	}
-	return r.checkMethod(
-		m,
-		func(need []string) bool { return !slices.ContainsFunc(need, isSecretFlag) },
-	)
+	notSecret := func(oneOf []string) bool { return !slices.ContainsFunc(oneOf, isSecretFlag) }
+	return r.checkMethod(m, notSecret)
 }
 
-// checkMethod refuses what is wrong for a method. needed tells which of its needs count.
-func (r Request) checkMethod(m Method, needed func([]string) bool) error {
+// checkMethod validates r for m. required reports whether one of the given alternative flags has to
+// be set.
+func (r Request) checkMethod(m Method, required func(oneOf []string) bool) error {
 	if r.Legacy && m.usesFlag("legacy") {
 		return &UsageError{
 			Text: "--legacy asked for a token with the audience spn:" + r.audience() + ", for the integration of AKS with Azure AD that ended in 2023",
-			Hint: "leave --legacy out: clusters of today want the token without it",
+			Hint: "leave --legacy out: current clusters expect a token without it",
 		}
 	}
-	for _, need := range m.Required {
-		oneOf := strings.Split(need, "|")
-		if needed(oneOf) &&
-			!slices.ContainsFunc(oneOf, func(flag string) bool { return r.flagValue(flag) != "" }) {
+	isSet := func(flag string) bool { return r.flagValue(flag) != "" }
+	for _, alternatives := range m.Required {
+		oneOf := strings.Split(alternatives, "|")
+		if required(oneOf) && !slices.ContainsFunc(oneOf, isSet) {
 			return r.missingFlagError(m, oneOf)
 		}
 	}
@@ -62,13 +59,13 @@ func (r Request) checkMethod(m Method, needed func([]string) bool) error {
 			return err
 		}
 	}
-	if !m.callsEntra() { // where Entra ID is means nothing to it
+	if !m.callsEntra() { // the method ignores these two
 		r.AuthorityHost, r.Environment = "", ""
 	}
 	return r.CheckValues()
 }
 
-// missingFlagError says that a method needs one of the flags, and where they could have come from.
+// missingFlagError says that m needs one of flags, and names the variables that could supply it.
 func (r Request) missingFlagError(m Method, flags []string) error {
 	var sources []string
 	for _, flag := range flags {
@@ -79,92 +76,94 @@ func (r Request) missingFlagError(m Method, flags []string) error {
 			}
 		}
 	}
+	list := strings.Join(sources, ", ")
 	if flags[0] == "client-id" && r.publicClientGiven {
 		return &UsageError{
 			Text: fmt.Sprintf(
 				"login %s needs a client ID of its own: %s is the public client that az writes into every kubeconfig",
-				m.Name,
-				PublicClientID,
+				m.Name, PublicClientID,
 			),
-			Hint: "give the client ID of the managed identity or application in one of " + strings.Join(
-				sources,
-				", ",
-			),
+			Hint: "give the client ID of the managed identity or application in one of " + list,
 		}
 	}
 	text := fmt.Sprintf(
 		"login %s needs --%s; none of these is set: %s",
-		m.Name,
-		strings.Join(flags, " or --"),
-		strings.Join(sources, ", "),
+		m.Name, strings.Join(flags, " or --"), list,
 	)
-	if r.From["login"] == fromDefault && m.Name != workloadIdentityName {
+	isFallback := r.From["login"] == fromDefault && m.Detect == nil
+	if detectable, ok := detectableMethod(); ok && isFallback {
 		return &UsageError{
-			Text: "no federated token was found, and without one the login method is " + m.Name + ": " + text,
-			Hint: "name the token's file with --federated-token-file or $AZURE_FEDERATED_TOKEN_FILE; the Azure workload identity webhook mounts it in a pod at " +
-				WellKnownTokenFile + ". Other logins are named by --login",
+			Text: detectable.NotDetected.Text + " " + m.Name + ": " + text,
+			Hint: detectable.NotDetected.Hint,
 		}
 	}
 	return &UsageError{Text: text, Hint: m.MissingHint}
 }
 
-// checkIDs knows the names that stand for many tenants: where a person signs in, Entra ID finds his
-// own, and where a password is sent, below organizations only
-// (https://learn.microsoft.com/entra/identity-platform/v2-oauth-ropc).
+// checkIDs validates the tenant, client and server IDs.
 func (r Request) checkIDs(m Method) error {
-	asked := strings.ToLower(r.TenantID)
-	shared := slices.Contains([]string{"common", "organizations", "consumers"}, asked)
+	tenant := strings.ToLower(r.TenantID)
+	shared := slices.Contains(sharedTenants, tenant)
 	switch {
-	case shared && m.usesFlag("tenant-id") && !m.Interactive && !(m.usesFlag("password") && asked == "organizations"):
+	case shared && m.usesFlag("tenant-id") && !slices.Contains(m.SharedTenants, tenant):
 		return usageErrorf(
-			"tenant %q%s stands for many tenants: login %s is to one, give its ID",
-			r.TenantID,
-			r.sourceNote("tenant-id"),
-			m.Name,
+			"tenant %q%s stands for many tenants: login %s needs a single one, give its ID",
+			r.TenantID, r.sourceNote("tenant-id"), m.Name,
 		)
 	case r.TenantID != "" && !shared && !isTenant(r.TenantID):
 		return usageErrorf(
 			"tenant %q%s is not a tenant ID and not a domain name",
-			r.TenantID,
-			r.sourceNote("tenant-id"),
+			r.TenantID, r.sourceNote("tenant-id"),
 		)
 	case r.ClientID != "" && !isApplicationID(r.ClientID, ".-_"):
 		return usageErrorf(
 			"client ID %q%s is not valid: copy it from the properties of the managed identity or application",
-			r.ClientID,
-			r.sourceNote("client-id"),
+			r.ClientID, r.sourceNote("client-id"),
 		)
 	case !isApplicationID(r.audience(), ".-_:/"):
 		return usageErrorf(
-			"server ID %q%s is not an application ID",
-			r.ServerID,
-			r.sourceNote("server-id"),
+			"server ID %q%s is not an application ID", r.ServerID, r.sourceNote("server-id"),
 		)
 	}
 	return nil
 }
 
-// CheckValues refuses, with a *UsageError, values that are wrong whatever the login method is.
+// checkPoP validates the flags for proof of possession.
+func (r Request) checkPoP(m Method) error {
+	switch {
+	case r.PoPClaims != "" && !r.PoPEnabled:
+		return usageErrorf("--pop-claims goes with --pop-enabled")
+	case !r.PoPEnabled:
+		return nil
+	case !m.usesFlag("pop-enabled"):
+		return usageErrorf(
+			"login %s cannot ask for proof-of-possession tokens (--pop-enabled); these can: %s",
+			m.Name, strings.Join(MethodsWith("pop-enabled"), ", "),
+		)
+	}
+	_, err := r.popHost()
+	return err
+}
+
+// CheckValues validates the values that do not depend on the login method. Its errors are
+// *UsageError.
 func (r Request) CheckValues() error {
 	switch {
 	case !slices.Contains([]string{"", "auto", "on", "off"}, r.AzureTokenProxy):
 		return usageErrorf(
-			"--azure-token-proxy is %q: it can be auto, on or off",
-			r.AzureTokenProxy,
+			"--azure-token-proxy is %q: it can be auto, on or off", r.AzureTokenProxy,
 		)
 	case r.Timeout < 0 || (r.Timeout == 0 && r.From["timeout"] != ""):
 		return usageErrorf(
-			"timeout %s%s must be greater than zero",
-			r.Timeout,
-			r.sourceNote("timeout"),
+			"timeout %s%s must be greater than zero", r.Timeout, r.sourceNote("timeout"),
 		)
 	}
 	_, err := r.authority()
 	return err
 }
 
-// isTenant tells whether s is a GUID or a domain name; "adfs" is what AD FS has in a tenant's
-// place.
+// isTenant reports whether s is a GUID, a domain name, or "adfs", which AD FS has in place of a
+// tenant.
 func isTenant(s string) bool {
 	if len(s) > 253 || !redact.IsPlain(s, ".-") || redact.LooksLikeSecret(s) {
 		return false
@@ -182,7 +181,8 @@ func isTenant(s string) bool {
 	return true
 }
 
-// IsGUID tells whether s is a GUID as Azure writes its IDs.
+// IsGUID reports whether s is a GUID in the form that Azure writes: five groups of hexadecimal
+// digits with hyphens between them.
 func IsGUID(s string) bool {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return false
@@ -191,8 +191,8 @@ func IsGUID(s string) bool {
 	return err == nil && len(raw) == 16
 }
 
-// isApplicationID tells whether s can be an application's ID, and is not a token that got into the
-// wrong place.
+// isApplicationID reports whether s can be an application's ID, made of letters, digits and the
+// characters in more. It rejects what looks like a token that was passed by mistake.
 func isApplicationID(s, more string) bool {
 	return len(s) <= 200 && redact.IsPlain(s, more) && !redact.LooksLikeSecret(s)
 }

@@ -6,20 +6,26 @@ import (
 	"slices"
 	"strings"
 
+	_ "github.com/Azure/azure-sdk-for-go/sdk/azcore/arm/runtime" // adds ResourceManager to clouds
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// environment is an Azure cloud by its names in --environment (any case).
+// environment is an Azure cloud.
 type environment struct {
-	names               []string
-	cloud.Configuration          // addresses: the Azure SDK's, as kubelogin's were, so firewalls are open for them
-	hosts               []string // all of Entra ID's own
-	exchangeAudience    string   // audience of a federated token that is to be exchanged there
+	names []string // values of --environment, in any case; the first is the usual one
+
+	// The addresses are the Azure SDK's. kubelogin uses the same, so firewalls allow them.
+	cloud.Configuration
+
+	hosts            []string // all hosts of Entra ID
+	exchangeAudience string   // audience of a federated token for an exchange in this cloud
 }
 
-// https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations (audiences)
-// https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/440 (hosts)
+// environments are the known clouds. Sources of the hosts and of the audiences:
+// https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/440
+// https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
 var environments = []environment{
 	{
 		[]string{"AzurePublicCloud", "AzurePublic", "AzureCloud"},
@@ -35,101 +41,90 @@ var environments = []environment{
 	{
 		[]string{"AzureUSGovernmentCloud", "AzureUSGovernment"},
 		cloud.AzureGovernment,
-		[]string{
-			"login.microsoftonline.us",
-			"login-us.microsoftonline.com",
-		},
+		[]string{"login.microsoftonline.us", "login-us.microsoftonline.com"},
 		"api://AzureADTokenExchangeUSGov",
 	},
 	{
 		[]string{"AzureChinaCloud"},
 		cloud.AzureChina,
-		[]string{
-			"login.partner.microsoftonline.cn",
-			"login.chinacloudapi.cn",
-		},
+		[]string{"login.partner.microsoftonline.cn", "login.chinacloudapi.cn"},
 		"api://AzureADTokenExchangeChina",
 	},
 }
 
-// environmentByAuthority is the cloud whose Entra ID answers at an https://HOST/; known is false
-// where that is no cloud's of the table.
-func environmentByAuthority(authority string) (e environment, known bool) {
+// environmentByAuthority returns the cloud to which an authority, https://HOST/, belongs. known is
+// false for a private cloud.
+func environmentByAuthority(authority string) (_ environment, known bool) {
 	host := strings.TrimSuffix(strings.TrimPrefix(authority, "https://"), "/")
-	i := slices.IndexFunc(
-		environments,
-		func(e environment) bool { return slices.Contains(e.hosts, host) },
-	)
-	if i < 0 {
-		return environment{}, false
+	for _, e := range environments {
+		if slices.Contains(e.hosts, host) {
+			return e, true
+		}
 	}
-	return environments[i], true
+	return environment{}, false
 }
 
-// EnvironmentNames returns the clouds by the first of their names.
+// EnvironmentNames returns the usual names of the known clouds, which are values of
+// Request.Environment.
 func EnvironmentNames() []string {
 	var names []string
-	for _, c := range environments {
-		names = append(names, c.names[0])
+	for _, e := range environments {
+		names = append(names, e.names[0])
 	}
 	return names
 }
 
-// environment is the cloud named by --environment.
+// environment returns the cloud that --environment names, by default the public one.
 func (r Request) environment() (environment, error) {
-	for _, c := range environments {
-		for _, name := range c.names {
-			if r.Environment == "" || strings.EqualFold(name, r.Environment) {
-				return c, nil
+	if r.Environment == "" {
+		return environments[0], nil
+	}
+	for _, e := range environments {
+		for _, name := range e.names {
+			if strings.EqualFold(name, r.Environment) {
+				return e, nil
 			}
 		}
 	}
 	return environment{}, usageErrorf(
 		"unknown environment %q%s: this program knows %s; any other cloud is named by its --authority-host",
-		r.Environment,
-		r.sourceNote("environment"),
-		strings.Join(EnvironmentNames(), ", "),
+		r.Environment, r.sourceNote("environment"), strings.Join(EnvironmentNames(), ", "),
 	)
 }
 
-// authority is Entra ID's address: https, a host, and a single slash. Errors repeat no more of an
-// address than its host: there may be a password in it.
+// authority returns Entra ID's address in the form https://HOST/. Its errors show no more of an
+// address than the host, because the rest may hold a password.
 func (r Request) authority() (string, error) {
-	c, err := r.environment()
+	e, err := r.environment()
 	if err != nil {
 		return "", err
 	}
 	if r.AuthorityHost == "" {
-		return c.ActiveDirectoryAuthorityHost, nil
+		return e.ActiveDirectoryAuthorityHost, nil
 	}
+	shown, source := redact.URL(r.AuthorityHost), r.sourceNote("authority-host")
 	u, err := url.Parse(r.AuthorityHost)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" {
-		return "", usageErrorf(
-			"authority host %q%s is not an https:// address",
-			redact.URL(r.AuthorityHost),
-			r.sourceNote("authority-host"),
-		)
+		return "", usageErrorf("authority host %q%s is not an https:// address", shown, source)
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return "", usageErrorf(
 			"authority host %q%s must be https://HOST/ and no more; the tenant is given by --tenant-id",
-			redact.URL(r.AuthorityHost),
-			r.sourceNote("authority-host"),
+			shown, source,
 		)
 	}
 	if !redact.IsPlain(u.Host, ".-:[]") {
 		return "", usageErrorf(
-			"authority host %q%s has letters in it that only look like a host's: it must be in ASCII (xn--...)",
-			redact.URL(r.AuthorityHost),
-			r.sourceNote("authority-host"),
+			"authority host %q%s has letters that are not ASCII: write an international name as xn--...",
+			shown, source,
 		)
 	}
 	return "https://" + strings.TrimSuffix(strings.ToLower(u.Host), ":443") + "/", nil
 }
 
-// ForResourceManager returns the request for a token of Azure Resource Manager by the same login,
-// and Azure Resource Manager's address,
-// https://HOST. The cloud is the authority's: where that is a private one's, there is no address and an error.
+// ForResourceManager returns a request by the same login for a token of Azure Resource Manager, and
+// that service's address, https://HOST. The cloud is the one to which r's authority belongs. If
+// that is unknown, as for a private cloud, the error is a *UsageError.
 func (r Request) ForResourceManager() (_ Request, endpoint string, err error) {
 	authority, err := r.authority()
 	if err != nil {
@@ -139,8 +134,7 @@ func (r Request) ForResourceManager() (_ Request, endpoint string, err error) {
 	if !known {
 		return r, "", usageErrorf(
 			"authority host %q%s is none of %s: where Azure Resource Manager is in that cloud is not known",
-			redact.URL(authority),
-			r.sourceNote("authority-host"),
+			redact.URL(authority), r.sourceNote("authority-host"),
 			strings.Join(EnvironmentNames(), ", "),
 		)
 	}
@@ -153,15 +147,14 @@ func (r Request) ForResourceManager() (_ Request, endpoint string, err error) {
 	return r, manager.Endpoint, nil
 }
 
-// isMicrosoftAuthority tells whether an https://HOST/ is one of Entra ID's own, where the token
-// endpoint is https://HOST/TENANT/oauth2/v2.0/token: discovery documents say nothing there that is
-// not known.
-func isMicrosoftAuthority(address string) bool {
-	_, known := environmentByAuthority(address)
+// isMicrosoftAuthority reports whether an authority, https://HOST/, belongs to a known cloud. There
+// the token endpoint is https://HOST/TENANT/oauth2/v2.0/token, so that discovery is unnecessary.
+func isMicrosoftAuthority(authority string) bool {
+	_, known := environmentByAuthority(authority)
 	return known
 }
 
-// regionFrom is the regional endpoint that azidentity and MSAL would choose on their own.
+// regionFrom returns the regional endpoint that azidentity and MSAL choose by themselves, or "".
 func regionFrom(getenv func(string) string) string {
 	if region := getenv("AZURE_REGIONAL_AUTHORITY_NAME"); region != "" {
 		return region
@@ -169,10 +162,10 @@ func regionFrom(getenv func(string) string) string {
 	return getenv("MSAL_FORCE_REGION")
 }
 
-// exchangeAudience is the audience that a federated token must have to be exchanged in the
-// request's cloud.
+// exchangeAudience returns the audience that a federated token must have for an exchange in r's
+// cloud.
 func (r Request) exchangeAudience() string {
-	authority, _ := r.authority() // Check has seen it
+	authority, _ := r.authority() // Check reports the error
 	e, known := environmentByAuthority(authority)
 	if !known {
 		e = environments[0]

@@ -12,52 +12,52 @@ import (
 	"github.com/akslogin/akslogin/token/internal/jwt"
 )
 
-// Diagnosis looks at one request and at all that answering it takes. Only [Diagnosis.Reach] and
-// [Diagnosis.Exchange] use the network, and nothing is stored.
+// Diagnosis examines one request and everything that [Get] needs to answer it. Only
+// [Diagnosis.CheckNetwork] and [Diagnosis.CheckExchange] use the network. Nothing is stored.
 type Diagnosis struct {
 	request  Request
 	options  Options
-	method   Method // without a name where it is unknown
+	method   Method // the zero value if it is unknown
 	client   entra.Client
 	login    Login
-	loginErr error // why the login cannot begin; nil: it can
+	loginErr error // why the login cannot start; nil if it can
 }
 
-// Diagnose makes a resolved request ready to be looked at, as far as [Get] would come without the
-// network.
-func Diagnose(r Request, w Options) *Diagnosis {
-	d := &Diagnosis{request: r, options: w.withDefaults()}
-	d.options.Prompt = nil // a diagnosis asks nobody
+// Diagnose prepares the diagnosis of a resolved request. It does what [Get] does before it uses the
+// network, and keeps the error for the findings.
+func Diagnose(r Request, opts Options) *Diagnosis {
+	d := &Diagnosis{request: r, options: opts.withDefaults()}
+	d.options.Prompt = nil // nobody is asked to sign in
 	d.method, d.loginErr = r.Check()
 	if d.method.Name == "" {
 		return d
 	}
-	wr, err := newClient(d.method, r, d.options)
-	d.client = wr
+	client, err := newClient(d.method, r, d.options)
+	d.client = client
 	if d.loginErr == nil {
 		d.loginErr = err
 	}
 	if d.loginErr == nil {
-		d.login, d.loginErr = d.method.Open(r, d.options, wr)
+		d.login, d.loginErr = d.method.Open(r, d.options, client)
 	}
 	return d
 }
 
-// CheckLogin says whether the login can begin, and looks at what it presents.
+// CheckLogin reports whether the login can start, and examines its secret, certificate or federated
+// token.
 func (d *Diagnosis) CheckLogin() []Finding {
+	const check = "login method"
 	var all []Finding
 	switch {
 	case d.loginErr == nil:
-		all = append(
-			all,
-			Finding{
-				Status: StatusOK,
-				Check:  "login method",
-				Text:   d.method.Name + ": " + strings.ReplaceAll(d.method.About, "`", ""),
-			},
-		)
-	case d.method.Diagnose == nil || !errors.As(d.loginErr, new(*federatedFileError)): // Examine says that of a file
-		all = append(all, ErrorFinding("login method", d.loginErr))
+		all = append(all, Finding{
+			Status: StatusOK,
+			Check:  check,
+			Text:   d.method.Name + ": " + strings.ReplaceAll(d.method.About, "`", ""),
+		})
+	case d.method.Diagnose == nil || !errors.As(d.loginErr, new(*federatedFileError)):
+		// Otherwise Diagnose reports the file's error.
+		all = append(all, ErrorFinding(check, d.loginErr))
 	}
 	if d.method.Diagnose != nil {
 		all = append(all, d.method.Diagnose(d.request, d.options)...)
@@ -65,24 +65,19 @@ func (d *Diagnosis) CheckLogin() []Finding {
 	return all
 }
 
-// CheckCache says what the store has for the request.
+// CheckCache reports what the store holds for the request.
 func (d *Diagnosis) CheckCache() Finding {
 	found := Finding{Status: StatusOK, Check: "cached token"}
 	if d.loginErr != nil {
-		return Finding{
-			Status: StatusSkipped,
-			Check:  found.Check,
-			Text:   "not looked for: the login cannot begin",
-		}
+		found.Status, found.Text = StatusSkipped, "not looked for: the login cannot begin"
+		return found
 	}
 	store := d.options.openStore(d.login.Secret, d.login.Inputs)
 	if store == nil {
-		return Finding{
-			Status: StatusWarning,
-			Check:  found.Check,
-			Text:   "nothing is kept for this login: there is no key to seal it with, so every run asks for a token",
-			Todo:   "the user's data folder (~/.local/share, or $XDG_DATA_HOME) has to be writable",
-		}
+		found.Status = StatusWarning
+		found.Text = "nothing is cached for this login: there is no key to seal it with, so every run asks for a token"
+		found.Todo = "the user's data folder (~/.local/share, or $XDG_DATA_HOME) has to be writable"
+		return found
 	}
 	now := d.options.Now()
 	var r cacheRecord
@@ -90,25 +85,22 @@ func (d *Diagnosis) CheckCache() Finding {
 	if err == nil {
 		err = json.Unmarshal(data, &r)
 	}
+	expires := formatTime(r.Token.Expires)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		found.Text = "none for this login yet"
 	case err != nil:
 		found.Text = "none for this login: " + err.Error()
 	case r.Token.fresh(now):
-		found.Text = "one that is good until " + formatTime(
-			r.Token.Expires,
-		) + " ; get-token answers with it and asks nobody"
+		found.Text = "one that is valid until " + expires + " ; get-token prints it without a request"
 	case r.Token.valid(now):
-		found.Text = "one that is good until " + formatTime(
-			r.Token.Expires,
-		) + " ; get-token will try to renew it"
+		found.Text = "one that is valid until " + expires + " ; get-token will try to refresh it"
 	default:
-		found.Text = "none that is good now"
+		found.Text = "none that is valid now"
 	}
 	if r.Failure != nil {
 		found.Status = StatusWarning
-		found.Text += "; asking for another one failed at " + formatTime(r.Failure.At)
+		found.Text += "; the last request for a token failed at " + formatTime(r.Failure.At)
 		if r.Failure.Refusal != nil {
 			found.Text += ": " + r.Failure.Refusal.Error()
 		}
@@ -116,18 +108,22 @@ func (d *Diagnosis) CheckCache() Finding {
 	return found
 }
 
-// CheckExchange asks for a new token, as get-token would where nothing is cached, and looks at it. It returns that token as [Get] would, or one
-// without a value. A person is not asked.
+// CheckExchange requests a new token, as get-token does on a cache miss, and examines it. It
+// returns that token as [Get] would, or a Token without a value. It never asks a person to sign in.
 func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
 	const check = "exchange"
 	if d.loginErr != nil {
-		return Token{}, []Finding{
-			{Status: StatusSkipped, Check: check, Text: "not tried: the login cannot begin"},
+		skipped := Finding{
+			Status: StatusSkipped,
+			Check:  check,
+			Text:   "not tried: the login cannot begin",
 		}
+		return Token{}, []Finding{skipped}
 	}
 	tok, err := exchange(ctx, d.request, d.options, d.login, d.client)
 	var all []Finding
-	if _, here := fileHintValues(d.request); !here { // what a CI system has given is known only now
+	if _, inFile := fileHintValues(d.request); !inFile {
+		// A CI system's token is known only after the exchange.
 		all = federatedCredentialFindings(d.login, d.request)
 	}
 	if errors.As(err, new(*signInNeededError)) {
@@ -138,17 +134,12 @@ func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
 	if err != nil {
 		return Token{}, append(all, ErrorFinding(check, err))
 	}
-	all = append(
-		all,
-		Finding{
-			Status: StatusOK,
-			Check:  check,
-			Text: "a token came, good for " + formatDuration(
-				tok.lifetime(),
-			) + "; it is not stored",
-		},
-		d.accessTokenFinding(tok),
-	)
+	ok := Finding{
+		Status: StatusOK,
+		Check:  check,
+		Text:   "a token came, good for " + formatDuration(tok.lifetime()) + "; it is not stored",
+	}
+	all = append(all, ok, d.accessTokenFinding(tok))
 	if d.request.PoPEnabled {
 		tok, err = signPoP(tok, d.request, d.options.Now())
 		if err != nil {
@@ -158,54 +149,61 @@ func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
 	return tok, all
 }
 
-// accessTokenFinding says what API servers will see in a token. https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
-func (d *Diagnosis) accessTokenFinding(tok Token) Finding {
-	var c struct {
-		Audience  jwt.Audience      `json:"aud"`
-		AppID     string            `json:"appid"` // in v1 tokens
-		AZP       string            `json:"azp"`   // in v2 tokens
-		ObjectID  string            `json:"oid"`
-		Tenant    string            `json:"tid"`
-		Groups    []string          `json:"groups"`
-		Elsewhere map[string]string `json:"_claim_names"`
+// ErrorFinding returns a finding with [StatusWrong] and err in the words of [Explain].
+func ErrorFinding(check string, err error) Finding {
+	e := Explain(err)
+	return Finding{Status: StatusWrong, Check: check, Text: e.Text, Todo: e.Hint}
+}
+
+// accessTokenClaims are the claims of an access token that API servers read.
+// https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
+type accessTokenClaims struct {
+	Audience   jwt.Audience      `json:"aud"`
+	AppID      string            `json:"appid"` // in v1 tokens
+	AZP        string            `json:"azp"`   // in v2 tokens
+	ObjectID   string            `json:"oid"`
+	Tenant     string            `json:"tid"`
+	Groups     []string          `json:"groups"`
+	ClaimNames map[string]string `json:"_claim_names"` // claims that did not fit into the token
+}
+
+func (c accessTokenClaims) groupsText() string {
+	switch {
+	case c.ClaimNames["groups"] != "":
+		return "more groups than fit into it"
+	case len(c.Groups) > 0:
+		return fmt.Sprintf("%d groups", len(c.Groups))
 	}
+	return "no groups"
+}
+
+// accessTokenFinding shows the claims that API servers read, and compares them with the request.
+func (d *Diagnosis) accessTokenFinding(tok Token) Finding {
 	found := Finding{Status: StatusOK, Check: "access token"}
+	var c accessTokenClaims
 	if err := jwt.Decode(tok.Value, &c); err != nil {
-		return Finding{
-			Status: StatusWarning,
-			Check:  found.Check,
-			Text:   "its claims cannot be read, as Entra ID's can: " + err.Error(),
-		}
+		found.Status = StatusWarning
+		found.Text = "its claims cannot be read, unlike those of Entra ID's tokens: " + err.Error()
+		return found
 	}
 	app := c.AppID + c.AZP
-	groups := "no groups"
-	if len(c.Groups) > 0 {
-		groups = fmt.Sprintf("%d groups", len(c.Groups))
-	}
-	if c.Elsewhere["groups"] != "" {
-		groups = "more groups than fit into it"
-	}
-	found.Text = fmt.Sprintf(
-		"aud %s, appid %s, oid %s, tid %s, %s",
-		c.Audience,
-		app,
-		c.ObjectID,
-		c.Tenant,
-		groups,
-	)
-	for _, odd := range []struct {
-		is         bool
+	found.Text = fmt.Sprintf("aud %s, appid %s, oid %s, tid %s, %s",
+		c.Audience, app, c.ObjectID, c.Tenant, c.groupsText())
+	r := d.request
+	for _, problem := range []struct {
+		found      bool
 		text, todo string
 	}{
-		{strings.TrimPrefix(c.Audience.String(), "spn:") != d.request.audience(), "the token is for another audience than was asked for", "leave --server-id out for AKS"},
-		{IsGUID(d.request.TenantID) && !strings.EqualFold(c.Tenant, d.request.TenantID), "the token is of another tenant than was asked for", "compare --tenant-id with the cluster's tenant"},
-		{d.method.usesFlag("client-id") && d.request.ClientID != "" && !strings.EqualFold(app, d.request.ClientID), "the token is for another client than was asked with", "compare --client-id with the identity's properties"},
-		{c.ObjectID == "", "the token has no oid, by which AKS knows who somebody is", "see that the identity has a service principal in the tenant"},
-		{c.Elsewhere["groups"] != "", "who logs in is in so many groups that the token names none, and AKS cannot look those of an application up",
-			"have it in fewer than 200 groups, or bind roles to its oid"},
+		{strings.TrimPrefix(c.Audience.String(), "spn:") != r.audience(), "the token is for another audience than was asked for", "leave --server-id out for AKS"},
+		{IsGUID(r.TenantID) && !strings.EqualFold(c.Tenant, r.TenantID), "the token is of another tenant than was asked for", "compare --tenant-id with the cluster's tenant"},
+		{d.method.usesFlag("client-id") && r.ClientID != "" && !strings.EqualFold(app, r.ClientID), "the token is for another client than was asked with", "compare --client-id with the identity's properties"},
+		{c.ObjectID == "", "the token has no oid, by which AKS identifies the user", "see that the identity has a service principal in the tenant"},
+		{c.ClaimNames["groups"] != "", "the identity is in so many groups that the token names none, and AKS cannot look up the groups of an application",
+			"put it into fewer than 200 groups, or bind roles to its oid"},
 	} {
-		if odd.is {
-			found.Status, found.Text, found.Todo = StatusWarning, odd.text+": "+found.Text, odd.todo
+		if problem.found {
+			found.Status, found.Todo = StatusWarning, problem.todo
+			found.Text = problem.text + ": " + found.Text
 			break
 		}
 	}

@@ -19,150 +19,128 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// azureRootCAs are the organizations whose root certificates Azure's services have theirs from.
+// azureRootCAs are the organizations of the root certificates that Azure's services chain to.
 // https://learn.microsoft.com/azure/security/fundamentals/azure-certificate-authority-details
 var azureRootCAs = []string{"DigiCert Inc", "Microsoft Corporation", "D-Trust GmbH", "Baltimore"}
 
-// connectionTrace is what became of a request on its way: the steps that were seen.
+// connectionTrace records the steps of one request.
 type connectionTrace struct {
-	addresses  []string // of the name that was looked up
-	remoteAddr string   // with whom; "" where nobody answered
+	addresses  []string // result of the name lookup
+	remoteAddr string   // peer of the connection; "" if there was none
 	tlsState   *tls.ConnectionState
 }
 
-// withConnectionTrace returns a context in which a request notes its way.
+// withConnectionTrace returns a context in which a request fills in the trace.
 func withConnectionTrace(ctx context.Context) (context.Context, *connectionTrace) {
-	j := &connectionTrace{}
+	trace := &connectionTrace{}
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		DNSDone: func(i httptrace.DNSDoneInfo) {
-			j.addresses = nil // a certificate that is refused at first has it looked up twice
+			// After a refused certificate the request is sent again, with a second lookup.
+			trace.addresses = nil
 			for _, a := range i.Addrs {
-				j.addresses = append(j.addresses, a.String())
+				trace.addresses = append(trace.addresses, a.String())
 			}
 		},
-		GotConn: func(i httptrace.GotConnInfo) { j.remoteAddr = i.Conn.RemoteAddr().String() },
+		GotConn: func(i httptrace.GotConnInfo) { trace.remoteAddr = i.Conn.RemoteAddr().String() },
 		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
 			if err == nil {
-				j.tlsState = &state
+				trace.tlsState = &state
 			}
 		},
-	}), j
+	}), trace
 }
 
-// CheckNetwork asks Entra ID for the tenant's public document, which needs no login, and says how
-// the way there is: name, route, TLS, clock, tenant. It says nothing where the login asks somebody
-// else, or a cluster's token proxy that need not have that document.
+// CheckNetwork fetches the tenant's OpenID configuration from Entra ID, which needs no login. It
+// reports on name lookup, route, TLS, clock and tenant. There are no findings if the login does not
+// use Entra ID, or uses a cluster's token proxy, which may not have that document.
 func (d *Diagnosis) CheckNetwork(ctx context.Context) []Finding {
 	if d.client.Authority == "" || d.client.TokenProxy.URL != nil {
 		return nil
 	}
 	tenant := cmp.Or(d.request.TenantID, "common")
-	document := d.client.Authority + strings.ToLower(
-		tenant,
-	) + "/v2.0/.well-known/openid-configuration"
-	if strings.EqualFold(tenant, "adfs") {
-		document = d.client.Authority + "adfs/.well-known/openid-configuration"
+	path := strings.ToLower(tenant)
+	if path != "adfs" {
+		path += "/v2.0"
 	}
-	ctx, done := context.WithTimeout(ctx, entra.RequestTimeout)
-	defer done()
-	ctx, j := withConnectionTrace(ctx)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, document, nil)
+	address := d.client.Authority + path + "/.well-known/openid-configuration"
+	ctx, cancel := context.WithTimeout(ctx, entra.RequestTimeout)
+	defer cancel()
+	ctx, trace := withConnectionTrace(ctx)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return []Finding{
-			{
-				Status: StatusWrong,
-				Check:  "authority",
-				Text:   "its address and the tenant make no URL",
-			},
-		}
+		return []Finding{{
+			Status: StatusWrong,
+			Check:  "authority",
+			Text:   "its address and the tenant do not make a URL",
+		}}
 	}
-	wr := d.client
-	connections := wr.NewHTTPTransport()
+	client := d.client
+	connections := client.NewHTTPTransport()
 	defer connections.CloseIdleConnections()
-	wr.Network, wr.LastOutcome = connections, &entra.Outcome{}
-	resp, err := wr.Do(req)
-	all := d.routeFindings(req, connections.ProxyFor, j)
+	client.Network, client.LastOutcome = connections, &entra.Outcome{}
+	resp, err := client.Do(req)
+	all := d.routeFindings(req, connections.ProxyFor, trace)
 	if err != nil {
-		broken := Finding{
+		failed := Finding{
 			Status: StatusWrong,
 			Check:  "answer",
 			Text:   redact.Excerpt(causeText(err, Request{})),
-			Todo:   causeHint(err, hintValues(d.request, d.options, Login{}, wr)),
+			Todo:   causeHint(err, hintValues(d.request, d.options, Login{}, client)),
 		}
-		if words := refusedCertificateText(err); words != "" {
-			broken.Check, broken.Text = "TLS", broken.Text+words
+		if text := refusedCertificateText(err); text != "" {
+			failed.Check, failed.Text = "TLS", failed.Text+text
 		}
-		return append(all, broken)
+		return append(all, failed)
 	}
 	all = append(all, d.tlsFinding(resp.TLS), clockFinding(resp, d.options.Now()))
-	return append(all, d.tenantFinding(tenant, resp, wr.LastOutcome.Refusal))
+	return append(all, d.tenantFinding(tenant, resp, client.LastOutcome.Refusal))
 }
 
-// routeFindings says by which way the authority was reached, or was to be.
+// routeFindings reports which authority the request is for, and by which route it went.
 func (d *Diagnosis) routeFindings(
 	req *http.Request,
 	proxyFor func(*http.Request) (*url.URL, error),
-	j *connectionTrace,
+	trace *connectionTrace,
 ) []Finding {
-	host := req.URL.Hostname()
-	found := Finding{
+	authority := Finding{
 		Status: StatusOK,
 		Check:  "authority",
 		Text:   d.client.Authority + d.request.sourceNote("authority-host"),
 	}
 	if !d.client.SkipDiscovery && !isMicrosoftAuthority(d.client.Authority) {
-		found.Status, found.Text = StatusWarning, found.Text+" is none of Microsoft's: "
+		authority.Status = StatusWarning
+		authority.Text += " is none of Microsoft's: "
 		if d.request.DisableInstanceDiscovery {
-			found.Text += "it is trusted because of --disable-instance-discovery"
+			authority.Text += "it is trusted because of --disable-instance-discovery"
 		} else {
-			found.Text += "Microsoft will be asked whether it knows it"
+			authority.Text += "Microsoft will be asked whether it knows it"
 		}
 	}
-	way := Finding{Status: StatusOK, Check: "route"}
+	route := Finding{Status: StatusOK, Check: "route", Text: "directly"}
+	host := req.URL.Hostname()
+	proxyVariable := d.firstSet("HTTPS_PROXY", "https_proxy")
 	proxy, err := proxyFor(req)
-	switch {
-	case err == nil && proxy != nil:
-		way.Text = "through the proxy " + redact.URL(
-			proxy.String(),
-		) + " ($" + d.firstSet(
-			"HTTPS_PROXY",
-			"https_proxy",
-		) + ")"
-	case d.firstSet("HTTPS_PROXY", "https_proxy") != "":
-		way.Text = "directly, past the proxy, as $" + cmp.Or(
-			d.firstSet("NO_PROXY", "no_proxy"),
-			"NO_PROXY",
-		) + " says"
-	default:
-		way.Text = "directly"
+	if err == nil && proxy != nil {
+		host = cmp.Or(proxy.Hostname(), host)
+		route.Text = "through the proxy " + redact.URL(proxy.String()) + " ($" + proxyVariable + ")"
+	} else if proxyVariable != "" {
+		exception := cmp.Or(d.firstSet("NO_PROXY", "no_proxy"), "NO_PROXY")
+		route.Text = "directly, past the proxy, as $" + exception + " says"
 	}
-	if len(j.addresses) > 0 {
-		way.Text += fmt.Sprintf(
-			"; %s is %s",
-			cmp.Or(hostname(proxy), host),
-			strings.Join(j.addresses[:min(len(j.addresses), 4)], ", "),
-		)
+	if n := len(trace.addresses); n > 0 {
+		route.Text += "; " + host + " is " + strings.Join(trace.addresses[:min(n, 4)], ", ")
 	}
-	if j.remoteAddr != "" {
-		way.Text += "; connected with " + j.remoteAddr
+	if trace.remoteAddr != "" {
+		route.Text += "; connected with " + trace.remoteAddr
 	}
 	if d.client.Region != "" {
-		way.Text += "; the exchange goes to the region " + d.client.Region + " ($" + d.firstSet(
-			"AZURE_REGIONAL_AUTHORITY_NAME",
-			"MSAL_FORCE_REGION",
-		) + ")"
+		variable := d.firstSet("AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION")
+		route.Text += "; the exchange goes to the region " + d.client.Region + " ($" + variable + ")"
 	}
-	return []Finding{found, way}
+	return []Finding{authority, route}
 }
 
-func hostname(u *url.URL) string {
-	if u == nil {
-		return ""
-	}
-	return u.Hostname()
-}
-
-// firstSet is the first of the variables that is set; "" where none is.
+// firstSet returns the first of the named variables that is set, or "".
 func (d *Diagnosis) firstSet(names ...string) string {
 	for _, name := range names {
 		if d.options.Getenv(name) != "" {
@@ -172,42 +150,37 @@ func (d *Diagnosis) firstSet(names ...string) string {
 	return ""
 }
 
-// tlsFinding says who vouches for the authority.
+// tlsFinding reports the connection's TLS version and certificate. A root certificate that Azure
+// does not use is a warning.
 func (d *Diagnosis) tlsFinding(state *tls.ConnectionState) Finding {
 	leaf := state.PeerCertificates[0]
 	root := leaf
 	if len(state.VerifiedChains) > 0 {
-		root = state.VerifiedChains[0][len(state.VerifiedChains[0])-1]
+		chain := state.VerifiedChains[0]
+		root = chain[len(chain)-1]
 	}
 	found := Finding{
 		Status: StatusOK,
 		Check:  "TLS",
 		Text: fmt.Sprintf(
 			"%s, %s; a certificate for %s, signed by %s, good until %s",
-			tls.VersionName(
-				state.Version,
-			),
-			cmp.Or(state.NegotiatedProtocol, "http/1.1"),
-			certificateNames(leaf),
-			issuerName(root),
-			formatTime(leaf.NotAfter),
+			tls.VersionName(state.Version), cmp.Or(state.NegotiatedProtocol, "http/1.1"),
+			certificateNames(leaf), issuerName(root), formatTime(leaf.NotAfter),
 		),
 	}
-	if file := d.firstSet("SSL_CERT_FILE", "SSL_CERT_DIR"); file != "" {
-		found.Text += ", as $" + file + " says"
+	if variable := d.firstSet("SSL_CERT_FILE", "SSL_CERT_DIR"); variable != "" {
+		found.Text += ", as $" + variable + " says"
 	}
+	isAzureRootCA := func(o string) bool { return slices.Contains(azureRootCAs, o) }
 	if isMicrosoftAuthority(d.client.Authority) &&
-		!slices.ContainsFunc(
-			root.Subject.Organization,
-			func(o string) bool { return slices.Contains(azureRootCAs, o) },
-		) {
+		!slices.ContainsFunc(root.Subject.Organization, isAzureRootCA) {
 		found.Status = StatusWarning
-		found.Todo = "Azure has its certificates from others: whoever has that CA's key opens TLS on the way and sees federated tokens and secrets; see that this is meant so"
+		found.Todo = "Azure uses other CAs: the owner of this CA's key opens TLS on the way and sees federated tokens and secrets; see that this is intended"
 	}
 	return found
 }
 
-// certificateNames are those that a certificate is for.
+// certificateNames returns the names and addresses that c is for, at most three.
 func certificateNames(c *x509.Certificate) string {
 	all := slices.Clone(c.DNSNames)
 	for _, ip := range c.IPAddresses {
@@ -219,83 +192,73 @@ func certificateNames(c *x509.Certificate) string {
 	return strings.Join(all, ", ")
 }
 
+// issuerName returns the name of c's issuer in quotes.
 func issuerName(c *x509.Certificate) string {
-	return "\"" + cmp.Or(
-		c.Issuer.CommonName,
-		strings.Join(c.Issuer.Organization, " "),
-		"somebody without a name",
-	) + "\""
+	organization := strings.Join(c.Issuer.Organization, " ")
+	return `"` + cmp.Or(c.Issuer.CommonName, organization, "an unnamed CA") + `"`
 }
 
-// refusedCertificateText says whose certificate was refused; "" where none was.
+// refusedCertificateText describes the certificate that err refuses. It returns "" if err is about
+// something else.
 func refusedCertificateText(err error) string {
 	var refused *tls.CertificateVerificationError
 	if !errors.As(err, &refused) || len(refused.UnverifiedCertificates) == 0 {
 		return ""
 	}
-	shown := refused.UnverifiedCertificates
+	chain := refused.UnverifiedCertificates
 	return fmt.Sprintf(
 		"; the certificate is for %s and signed by %s",
-		certificateNames(shown[0]),
-		issuerName(shown[len(shown)-1]),
+		certificateNames(chain[0]), issuerName(chain[len(chain)-1]),
 	)
 }
 
-// clockFinding compares this machine's time with the answer's.
+// clockFinding compares this machine's time with the response's Date.
 func clockFinding(resp *http.Response, now time.Time) Finding {
-	found := Finding{Status: StatusOK, Check: "clock"}
-	there, err := http.ParseTime(resp.Header.Get("Date"))
+	found := Finding{Status: StatusOK, Check: "clock", Text: "it agrees with Entra ID's"}
+	date, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil {
-		return Finding{
-			Status: StatusSkipped,
-			Check:  found.Check,
-			Text:   "the answer does not say what time it is",
-		}
+		found.Status, found.Text = StatusSkipped, "the answer does not say what time it is"
+		return found
 	}
-	ahead := now.Sub(there).Round(time.Second)
-	word := "ahead of"
-	if ahead < 0 {
-		ahead, word = -ahead, "behind"
+	skew, direction := now.Sub(date).Round(time.Second), "ahead of"
+	if skew < 0 {
+		skew, direction = -skew, "behind"
 	}
-	found.Text = "it agrees with Entra ID's"
-	if ahead > 30*time.Second {
-		found.Status, found.Text = StatusWarning, fmt.Sprintf(
-			"this machine's clock is %s %s Entra ID's",
-			formatDuration(ahead),
-			word,
+	if skew > 30*time.Second {
+		found.Status = StatusWarning
+		found.Text = fmt.Sprintf(
+			"this machine's clock is %s %s Entra ID's", formatDuration(skew), direction,
 		)
-		found.Todo = "set it by NTP: what tokens are good for is judged by it"
+		found.Todo = "set it by NTP: it decides whether a token has expired"
 	}
-	if ahead > maxClockSkew {
+	if skew > maxClockSkew {
 		found.Status = StatusWrong
 	}
 	return found
 }
 
-// tenantFinding reads the document's answer.
+// tenantFinding reports whether resp is the tenant's OpenID configuration.
 func (d *Diagnosis) tenantFinding(
 	tenant string,
 	resp *http.Response,
 	refusal *entra.Refusal,
 ) Finding {
+	const notEntraHint = "something else than Entra ID answered: a proxy, a firewall's page, or the wrong address"
 	found := Finding{
 		Status: StatusOK,
 		Check:  "tenant",
 		Text:   tenant + d.request.sourceNote("tenant-id") + " is there",
 	}
 	switch {
+	case refusal != nil && refusal.OAuthError == "":
+		found.Status, found.Text, found.Todo = StatusWrong, refusal.Error(), notEntraHint
 	case refusal != nil:
+		values := hintValues(d.request, d.options, Login{}, d.client)
 		found.Status, found.Text = StatusWrong, refusal.Error()
-		found.Todo = expandHint(
-			aadstsHints[refusal.AADSTS],
-			hintValues(d.request, d.options, Login{}, d.client),
-		)
-		if refusal.OAuthError == "" {
-			found.Todo = "something else than Entra ID answered: a proxy, a firewall's page, or the wrong address"
-		}
+		found.Todo = expandHint(aadstsHints[refusal.AADSTS], values)
 	case !isOpenIDConfiguration(resp):
-		found.Status, found.Text = StatusWrong, "the answer is not the document that Entra ID has for a tenant"
-		found.Todo = "something else than Entra ID answered: a proxy, a firewall's page, or the wrong address"
+		found.Status, found.Todo = StatusWrong, notEntraHint
+		found.Text = "the answer is not the document that Entra ID has for a tenant"
 	}
 	return found
 }

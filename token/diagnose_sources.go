@@ -8,14 +8,16 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// SourceFindings says of every flag that r's login reads where its value comes from, and which
-// other values it won over. r is resolved; typed is what it was resolved from, with what told which
-// flags were given; called says what a source is called where not by its own name.
+// SourceFindings reports for every flag that r's login reads where its value comes from, and which
+// values from weaker sources it overrides.
+//
+// r is the result of unresolved.Resolve(explicit, getenv). sourceName returns how to call a source,
+// which has the form of the values in Request.From.
 func (r Request) SourceFindings(
-	typed Request,
-	given func(flag string) bool,
+	unresolved Request,
+	explicit func(flag string) bool,
 	getenv func(string) string,
-	called func(from string) string,
+	sourceName func(from string) string,
 ) []Finding {
 	m, _ := MethodByName(r.Login)
 	var all []Finding
@@ -23,48 +25,30 @@ func (r Request) SourceFindings(
 		tag := reflect.TypeFor[Request]().Field(i).Tag
 		flag := tag.Get("name")
 		from, ignored, _ := strings.Cut(r.From[flag], ", ")
-		switch {
-		case from == "":
+		if from == "" {
 			continue
-		case flag != "login" && !m.usesFlag(flag) && tag.Get("group") != "general":
-			if given(flag) {
-				all = append(
-					all,
-					Finding{
-						Status: StatusOK,
-						Check:  flag,
-						Text: "login " + r.Login + " does not read it (" + called(
-							"--"+flag,
-						) + ")",
-					},
-				)
+		}
+		found := Finding{Status: StatusOK, Check: flag}
+		if flag != "login" && !m.usesFlag(flag) && tag.Get("group") != "general" {
+			if explicit(flag) {
+				found.Text = "login " + r.Login + " does not read it (" + sourceName("--"+flag) + ")"
+				all = append(all, found)
 			}
 			continue
 		}
-		found := Finding{
-			Status: StatusOK,
-			Check:  flag,
-			Text:   flagValueText(flag, r.flagValue(flag)) + " (" + called(from) + ")",
-		}
+		found.Text = flagValueText(flag, r.flagValue(flag)) + " (" + sourceName(from) + ")"
 		if ignored != "" {
-			found.Text = fmt.Sprintf(
-				"%s (%s) is %s",
-				flagValueText(flag, getenv(strings.TrimPrefix(from, "$"))),
-				called(from),
-				ignored,
-			)
+			value := getenv(strings.TrimPrefix(from, "$"))
+			found.Text = flagValueText(flag, value) + " (" + sourceName(from) + ") is " + ignored
 		}
-		for _, lost := range r.overriddenSources(typed, flag, from, given, getenv) {
-			if lost.value == fmt.Sprint(r.flagValue(flag)) {
+		for _, s := range r.overriddenSources(unresolved, flag, from, explicit, getenv) {
+			if s.value == fmt.Sprint(r.flagValue(flag)) {
 				continue
 			}
-			found.Text += fmt.Sprintf(
-				"; stronger than %s (%s)",
-				flagValueText(flag, lost.value),
-				called(lost.from),
-			)
-			if lost.from == "--"+flag {
-				found.Status, found.Todo = StatusWarning, "if the flag is what you mean, unset "+from+" or give --disable-environment-override"
+			found.Text += "; stronger than " + flagValueText(flag, s.value) + " (" + sourceName(s.from) + ")"
+			if s.from == "--"+flag {
+				found.Status = StatusWarning
+				found.Todo = "if the flag is what you mean, unset " + from + " or give --disable-environment-override"
 			}
 		}
 		if flag == "client-id" && r.publicClientGiven {
@@ -75,20 +59,19 @@ func (r Request) SourceFindings(
 	return all
 }
 
+// source is a value for a flag, and where it comes from, in the form of the values in Request.From.
 type source struct{ from, value string }
 
-// overriddenSources are the sources of a flag that have a value and are not the one it came from.
+// overriddenSources returns the sources other than from that have a value for a flag.
 func (r Request) overriddenSources(
-	typed Request,
+	unresolved Request,
 	flag, from string,
-	given func(string) bool,
+	explicit func(string) bool,
 	getenv func(string) string,
 ) []source {
 	var all []source
-	if value := fmt.Sprint(
-		typed.flagValue(flag),
-	); given(flag) && from != "--"+flag &&
-		!strings.EqualFold(value, PublicClientID) {
+	value := fmt.Sprint(unresolved.flagValue(flag))
+	if explicit(flag) && from != "--"+flag && !strings.EqualFold(value, PublicClientID) {
 		all = append(all, source{"--" + flag, value})
 	}
 	for _, v := range flagVariables(flag) {
@@ -99,7 +82,7 @@ func (r Request) overriddenSources(
 	return all
 }
 
-// flagValueText is a flag's value, or what of it is not secret.
+// flagValueText returns a flag's value without what may be secret in it.
 func flagValueText(flag string, value any) string {
 	switch text := fmt.Sprint(value); {
 	case isSecretFlag(flag):

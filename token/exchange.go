@@ -7,64 +7,63 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
+// federatedCredentialTries limits how often exchange asks while Entra ID finds no matching
+// federated credential.
 const federatedCredentialTries = 3
 
-// exchange asks Entra ID. Beyond what the transport tries again, it gives a federated credential
-// that Entra ID does not find two more chances.
+// exchange requests a new token. The transport retries temporary failures; exchange retries while
+// Entra ID finds no matching federated credential, since a new one takes a while to work.
 func exchange(
 	ctx context.Context,
 	r Request,
-	w Options,
+	opts Options,
 	login Login,
-	wr entra.Client,
+	client entra.Client,
 ) (Token, error) {
 	if m, _ := MethodByName(r.Login); m.callsEntra() {
-		connections := wr.NewHTTPTransport()
+		connections := client.NewHTTPTransport()
 		defer connections.CloseIdleConnections()
-		wr.Network = connections
+		client.Network = connections
 	}
-	w.Log.Debug(
-		"asking for a token",
-		"login",
-		r.Login,
-		"authority",
-		wr.Authority,
-		"tenant",
-		r.TenantID,
-		"client",
-		r.ClientID,
-		"audience",
-		r.audience(),
-	)
-	tok, err := requestToken(ctx, r, w, login, wr)
-	for try := 1; try < federatedCredentialTries && hasAADSTS(err, codesNoFederatedCredential...); try++ {
-		w.Log.Debug(
-			"no matching federated credential; that may pass by itself, trying again",
-			"error",
-			err,
-		)
-		if !sleepWithJitter(ctx, time.Duration(try)*4*w.RetryDelay) {
+	opts.Log.Debug("asking for a token",
+		"login", r.Login, "authority", client.Authority, "tenant", r.TenantID,
+		"client", r.ClientID, "audience", r.audience())
+	tok, err := requestToken(ctx, r, opts, login, client)
+	for try := 1; try < federatedCredentialTries; try++ {
+		if !hasAADSTS(err, codesNoFederatedCredential...) {
 			break
 		}
-		tok, err = requestToken(ctx, r, w, login, wr)
+		const message = "no matching federated credential; that may be temporary, trying again"
+		opts.Log.Debug(message, "error", err)
+		if !sleepWithJitter(ctx, time.Duration(try)*4*opts.RetryDelay) {
+			break
+		}
+		tok, err = requestToken(ctx, r, opts, login, client)
 	}
 	if err != nil {
-		return Token{}, &exchangeError{r, hintValues(r, w, login, wr), r.secrets(w.Getenv), err}
+		values := hintValues(r, opts, login, client)
+		return Token{}, &exchangeError{r, values, r.secrets(opts.Getenv), err}
 	}
 	return tok, nil
 }
 
+// requestToken requests a new token once, with the retries of the transport.
 func requestToken(
 	ctx context.Context,
 	r Request,
-	w Options,
+	opts Options,
 	login Login,
-	wr entra.Client,
+	client entra.Client,
 ) (Token, error) {
-	a := attempt{Options: w, Client: wr, clientOptions: wr.ClientOptions(ctx, r.TenantID)}
+	a := attempt{
+		Options:       opts,
+		Client:        client,
+		clientOptions: client.ClientOptions(ctx, r.TenantID),
+	}
 	if r.PoPEnabled {
 		var err error
 		if a.proofKey, err = newProofKey(); err != nil {
@@ -75,60 +74,52 @@ func requestToken(
 	if err != nil {
 		return Token{}, err
 	}
-	got, err := credential.GetToken(
-		ctx,
-		policy.TokenRequestOptions{Scopes: []string{r.audience() + "/.default"}},
-	)
+	scopes := policy.TokenRequestOptions{Scopes: []string{r.audience() + "/.default"}}
+	result, err := credential.GetToken(ctx, scopes)
 	if err != nil {
-		return Token{}, rootCause(ctx, err, wr.LastOutcome)
+		return Token{}, rootCause(ctx, err, client.LastOutcome)
 	}
-	// By the system's clock, by which azidentity counts, unless a test moved it; in UTC, as the
-	// local zone would be read from the disk for the store.
-	now := w.Now().UTC()
-	life := min(time.Until(got.ExpiresOn), entra.MaxTokenLifetime)
-	if life <= 0 || !entra.IsBearerToken(got.Token) {
+	// azidentity counts by the system's clock, and opts.Now may be another one in a test. Times are
+	// in UTC, because the store would have to read the local time zone from disk.
+	now := opts.Now().UTC()
+	lifetime := min(time.Until(result.ExpiresOn), entra.MaxTokenLifetime)
+	if lifetime <= 0 || !entra.IsBearerToken(result.Token) {
 		return Token{}, errors.New("the answer has no token, or one that is already expired")
 	}
 	tok := Token{
-		Value:    got.Token,
+		Value:    result.Token,
 		Obtained: now,
-		Expires:  now.Add(life),
+		Expires:  now.Add(lifetime),
 		ProofKey: a.proofKey.pkcs8(),
 	}
-	if !got.RefreshOn.IsZero() {
-		tok.RefreshOn = now.Add(time.Until(got.RefreshOn))
+	if !result.RefreshOn.IsZero() {
+		tok.RefreshOn = now.Add(time.Until(result.RefreshOn))
 	}
 	return tok, nil
 }
 
-func newClient(m Method, r Request, w Options) (entra.Client, error) {
+// newClient returns the client for r. It is without an Authority if m does not call Entra ID.
+func newClient(m Method, r Request, opts Options) (entra.Client, error) {
+	client := entra.Client{Backoff: opts.RetryDelay, LastOutcome: &entra.Outcome{}}
 	if !m.callsEntra() {
-		return entra.Client{Backoff: w.RetryDelay, LastOutcome: &entra.Outcome{}}, nil
+		return client, nil
 	}
 	authority, err := r.authority()
 	if err != nil {
 		return entra.Client{}, err
 	}
-	var proxy entra.TokenProxy
-	if m.usesFlag(
-		"azure-token-proxy",
-	) { // it takes federated tokens, and no other secret is sent there
-		if proxy, err = readTokenProxy(r, w.Getenv); err != nil {
+	if m.usesFlag("azure-token-proxy") { // the proxy is for federated tokens, not for secrets
+		if client.TokenProxy, err = readTokenProxy(r, opts.Getenv); err != nil {
 			return entra.Client{}, err
 		}
 	}
-	if err := checkProxyVariables(w.Getenv); err != nil {
+	if err := checkProxyVariables(opts.Getenv); err != nil {
 		return entra.Client{}, err
 	}
-	region := regionFrom(w.Getenv)
-	return entra.Client{
-		Authority:   authority,
-		TokenProxy:  proxy,
-		Region:      region,
-		Backoff:     w.RetryDelay,
-		LastOutcome: &entra.Outcome{},
-		TokenType:   r.tokenType(),
-		SkipDiscovery: isMicrosoftAuthority(authority) && region == "" &&
-			!strings.EqualFold(r.TenantID, "adfs"),
-	}, nil
+	client.Authority = authority
+	client.Region = regionFrom(opts.Getenv)
+	client.TokenType = r.tokenType()
+	client.SkipDiscovery = isMicrosoftAuthority(authority) && client.Region == "" &&
+		!strings.EqualFold(r.TenantID, "adfs")
+	return client, nil
 }

@@ -7,16 +7,15 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/akslogin/akslogin/token/internal/entra"
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// Explanation is an error for people. Text and Hint are a line each, without control characters and
-// without secrets.
+// Explanation is an error for people. Text and Hint are one line each, without control characters
+// and without secrets.
 type Explanation struct {
-	Text string // what was tried, with which value from where, and what came of it
+	Text string // what failed, with which values from where, and the cause
 	Hint string // what to do; may be empty
-	Exit int    // status for the process: ExitLoginFailed or ExitUsage
+	Exit int    // exit status: ExitLoginFailed, ExitUsage or ExitSignInNeeded
 }
 
 // Exit statuses.
@@ -26,83 +25,77 @@ const (
 	ExitSignInNeeded = 3 // a person has to sign in, and nobody can be asked
 )
 
-// Explain puts an error into words. It is the only place that speaks to people.
+// Explain returns the explanation of any error, also of one that is not from this package. All
+// errors for people go through it.
 func Explain(err error) Explanation {
 	var (
-		wrong    *UsageError
+		usage    *UsageError
 		file     *federatedFileError
 		exchange *exchangeError
-		send     *postError
+		post     *postError
 		failed   *FailedError
 	)
 	switch {
-	case errors.As(err, &wrong):
-		return newExplanation(wrong.Text, wrong.Hint, ExitUsage)
+	case errors.As(err, &usage):
+		return newExplanation(usage.Text, usage.Hint, ExitUsage)
 	case errors.As(err, &file):
 		return newExplanation(file.Error(), file.hint(), ExitLoginFailed)
-	case errors.As(err, &exchange) && errors.As(err, new(*signInNeededError)):
-		return newExplanation(
-			redact.Secrets(exchange.redactedText(), exchange.secrets),
-			signInHint(exchange.request),
-			ExitSignInNeeded,
-		)
 	case errors.As(err, &exchange):
-		return newExplanation(
-			redact.Secrets(exchange.redactedText(), exchange.secrets),
-			redact.Secrets(exchange.hint(), exchange.secrets),
-			ExitLoginFailed,
-		)
-	case errors.As(err, &send):
-		return newExplanation(
-			send.redactedText(),
-			causeHint(send.err, send.hintValues),
-			ExitLoginFailed,
-		)
+		text := redact.Secrets(exchange.redactedText(), exchange.secrets)
+		if errors.As(err, new(*signInNeededError)) {
+			return newExplanation(text, signInHint(exchange.request), ExitSignInNeeded)
+		}
+		hint := redact.Secrets(exchange.hint(), exchange.secrets)
+		return newExplanation(text, hint, ExitLoginFailed)
+	case errors.As(err, &post):
+		hint := causeHint(post.err, post.hintValues)
+		return newExplanation(post.redactedText(), hint, ExitLoginFailed)
 	case errors.As(err, &failed):
 		return newExplanation(failed.Text, failed.Hint, ExitLoginFailed)
 	}
 	return newExplanation(err.Error(), "", ExitLoginFailed)
 }
 
-// newExplanation is where every text passes that is shown, whoever wrote it: a token can stand in a
-// flag's place too.
+// newExplanation redacts every text, whatever its origin: a token may also have been given as the
+// value of the wrong flag.
 func newExplanation(text, hint string, exit int) Explanation {
 	return Explanation{Clean(text), Clean(hint), exit}
 }
 
-// redactedText is the error's own, but for causes that come from outside and are cleaned.
+// redactedText is like Error, but redacts a cause other than a refusal, whose text is redacted when
+// it is read.
 func (e *exchangeError) redactedText() string {
-	var refusal *entra.Refusal
+	var refusal *Refusal
 	if errors.As(e.err, &refusal) {
 		return e.Error()
 	}
-	cleaned := *e
-	cleaned.err = errors.New(redact.Excerpt(causeText(e.err, e.request)))
-	return cleaned.Error()
+	redacted := *e
+	redacted.err = errors.New(redact.Excerpt(causeText(e.err, e.request)))
+	return redacted.Error()
 }
 
-// causeText is what an error says of r's requests, without what the sentence around it says
-// already.
+// redactedText is like Error, but redacts the cause.
+func (e *postError) redactedText() string {
+	return "ask " + e.service + ": " + redact.Excerpt(causeText(e.err, e.request))
+}
+
+// causeText returns err's message for the end of a sentence about one of r's requests. It leaves
+// out the address, which the sentence has, and names the timeout.
 func causeText(err error, r Request) string {
 	var request *url.Error
 	if errors.As(err, &request) && request == err {
-		err = request.Err // the address is in the sentence already
+		err = request.Err
 	}
-	rest, found := strings.CutPrefix(err.Error(), context.DeadlineExceeded.Error())
+	rest, timedOut := strings.CutPrefix(err.Error(), context.DeadlineExceeded.Error())
 	switch {
-	case found && r.Timeout > 0:
+	case timedOut && r.Timeout > 0:
 		return fmt.Sprintf("no answer within %s%s%s", r.Timeout, r.sourceNote("timeout"), rest)
-	case found:
+	case timedOut:
 		return "no answer in time" + rest
 	}
 	return err.Error()
 }
 
-// Clean makes text that may hold anything fit for a log: on one line, of bounded length, without
-// control characters and without what looks like a token or secret.
+// Clean makes text of any origin safe for a log: it returns a single line of bounded length,
+// without control characters and without what looks like a token or secret.
 func Clean(s string) string { return redact.Line(s) }
-
-// redactedText is the error's own, with a cause that comes from outside cleaned.
-func (e *postError) redactedText() string {
-	return "ask " + e.service + ": " + redact.Excerpt(causeText(e.err, e.request))
-}

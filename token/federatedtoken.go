@@ -4,24 +4,34 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/akslogin/akslogin/token/internal/jwt"
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// maxFederatedToken is many times the size of any federated token.
+// federatedTokenFile returns the path of the file that r's federated token is read from.
+func (r Request) federatedTokenFile() string {
+	if r.FederatedTokenFile != "" {
+		return r.FederatedTokenFile
+	}
+	return WellKnownTokenFile
+}
+
+// maxFederatedToken is many times the size of any federated token, in bytes.
 const maxFederatedToken = 64 << 10
 
-// isJWT tells whether a federated token stands where the name of its file should.
+// isJWT reports whether file is a federated token that was given in place of its file's name.
 func isJWT(file string) bool {
 	_, err := jwt.Parse(strings.TrimSpace(file))
 	return err == nil
 }
 
-// readFederatedToken reads the token in file without the white space around it. What is not a JWT
-// is an error that does not repeat it, as is more than 64 KiB.
+// readFederatedToken returns the token in file, without white space around it. A file that holds no
+// JWT or is larger than 64 KiB is an error, which does not repeat the content.
 func readFederatedToken(file string) ([]byte, error) {
 	raw, err := readRegularFile(file, maxFederatedToken+1)
 	if err != nil {
@@ -33,8 +43,7 @@ func readFederatedToken(file string) ([]byte, error) {
 func parseFederatedToken(raw []byte) ([]byte, error) {
 	if len(raw) > maxFederatedToken {
 		return nil, fmt.Errorf(
-			"it has more than %d bytes, and no federated token does",
-			maxFederatedToken,
+			"it has more than %d bytes, and no federated token does", maxFederatedToken,
 		)
 	}
 	token := bytes.TrimSpace(raw)
@@ -47,42 +56,70 @@ func parseFederatedToken(raw []byte) ([]byte, error) {
 	return token, nil
 }
 
-// comparedClaims are what Entra ID compares with a federated credential, fit to be shown. "altered"
-// is there where that is not all of it.
+// comparedClaims returns the claims that Entra ID compares with a federated credential, redacted.
+// The key "redactedClaim" is set if redaction changed one of them.
 func comparedClaims(c jwt.Claims) map[string]string {
-	facts := map[string]string{}
-	for name, value := range map[string]string{"issuer": c.Issuer, "subject": c.Subject, "assertion-audience": c.Audience.String()} {
-		facts[name] = redact.Excerpt(value)
-		if facts[name] != value {
-			facts["altered"] = name
+	values := map[string]string{}
+	for name, value := range map[string]string{
+		"issuer":             c.Issuer,
+		"subject":            c.Subject,
+		"assertion-audience": c.Audience.String(),
+	} {
+		values[name] = redact.Excerpt(value)
+		if values[name] != value {
+			values["redactedClaim"] = name
 		}
 	}
-	return facts
+	return values
 }
 
-// assertionHintValues are the claims that Entra ID compares with the federated credential.
+// assertionHintValues returns what hints say about a federated token. The key "otherHint" has a
+// hint for a token that was not issued for Entra ID. The result is empty if the token cannot be
+// parsed.
 func assertionHintValues(assertion string, r Request) map[string]string {
 	c, err := jwt.Parse(assertion)
 	if err != nil {
 		return map[string]string{}
 	}
-	facts := comparedClaims(c)
+	values := comparedClaims(c)
 	if c.Expires > 0 {
-		facts["expires"] = time.Unix(int64(c.Expires), 0).UTC().Format(time.RFC3339)
+		values["expires"] = time.Unix(int64(c.Expires), 0).UTC().Format(time.RFC3339)
 	}
 	switch {
-	case strings.HasPrefix(c.Issuer, "https://kubernetes.default") || !strings.HasPrefix(c.Issuer, "https://"):
-		facts["elsewhere"] = "the issuer {issuer} of the federated token from {source} is one that only its cluster can reach: the cluster needs an OIDC issuer on the internet (az aks update --enable-oidc-issuer)"
+	case strings.HasPrefix(c.Issuer, "https://kubernetes.default"),
+		!strings.HasPrefix(c.Issuer, "https://"):
+		values["otherHint"] = "the issuer {issuer} of the federated token from {source} is one that only its cluster can reach: the cluster needs an OIDC issuer on the internet (az aks update --enable-oidc-issuer)"
 	case !strings.HasPrefix(c.Audience.String(), "api://"):
-		facts["elsewhere"] = "the federated token from {source} is for audience {assertion-audience} , and Entra ID wants {wanted} " +
+		values["otherHint"] = "the federated token from {source} is for audience {assertion-audience} , and Entra ID wants {exchange-audience} " +
 			"unless the federated credential names another: use the token projected for it (" + WellKnownTokenFile + "), not the service account's default one"
 	}
-	return facts
+	return values
 }
 
-func (r Request) federatedTokenFile() string {
-	if r.FederatedTokenFile != "" {
-		return r.FederatedTokenFile
+// federatedFileError says that a file yields no federated token.
+type federatedFileError struct {
+	file, source string // source is a note as of Request.sourceNote
+	err          error
+	knownHint    string // hint that replaces the one derived from err; may be ""
+}
+
+func (e *federatedFileError) Error() string {
+	return fmt.Sprintf("read the federated token in %q%s: %v", e.file, e.source, e.err)
+}
+
+func (e *federatedFileError) Unwrap() error { return e.err }
+
+func (e *federatedFileError) hint() string {
+	switch {
+	case e.knownHint != "":
+		return e.knownHint
+	case errors.Is(e.err, fs.ErrNotExist):
+		return `in a pod, the Azure workload identity webhook mounts it if the pod was created with the label azure.workload.identity/use: "true" ; other pods must be recreated. ` +
+			"On Astro, authorize the Deployment's workload identity. Elsewhere name the file with --federated-token-file"
+	case errors.Is(e.err, fs.ErrPermission):
+		return "this user has to be able to read it: in a pod, set securityContext.fsGroup"
+	case errors.As(e.err, new(syscall.Errno)):
+		return "the system cannot read the file: see what is mounted at that path, and what the machine lacks; a pod that is recreated gets a new mount"
 	}
-	return WellKnownTokenFile
+	return "it has to hold the token that the cluster or CI system issued, and nothing else"
 }

@@ -5,54 +5,46 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// Finding is one line of a diagnosis. It may hold foreign text: Presentable makes it fit to be
-// shown.
+// Finding is the result of one check of a diagnosis. It may hold text of foreign origin:
+// [Finding.Redacted] makes it safe to print.
 type Finding struct {
 	Status Status   `json:"status"`
-	Check  string   `json:"check"`          // what was looked at, in a word or two
+	Check  string   `json:"check"`          // what was checked, in a word or two
 	Text   string   `json:"text"`           // what was found
 	Todo   string   `json:"todo,omitempty"` // what to do
-	Show   []string `json:"show,omitempty"` // lines to be copied elsewhere
+	Show   []string `json:"show,omitempty"` // lines to copy elsewhere
 }
 
-// Redacted returns the finding with each text on one line, of bounded length, without control
-// characters, tokens and secrets.
+// Redacted returns a copy of f in which every text is as [Clean] returns it. Lines of Show keep
+// their indentation.
 func (f Finding) Redacted() Finding {
-	f.Text, f.Todo, f.Show = Clean(f.Text), Clean(f.Todo), slices.Clone(f.Show)
-	for i, line := range f.Show { // indented lines stay so
+	f.Text, f.Todo, f.Show = redact.Line(f.Text), redact.Line(f.Todo), slices.Clone(f.Show)
+	for i, line := range f.Show {
 		text := strings.TrimLeft(line, " ")
-		f.Show[i] = line[:len(line)-len(text)] + Clean(text)
+		f.Show[i] = line[:len(line)-len(text)] + redact.Line(text)
 	}
 	return f
 }
 
-// Status is how a check ended.
+// Status is the outcome of a check.
 type Status string
 
-// Skipped is a check that was not made; Warning is what may be meant so, or will trouble later;
-// Wrong is why logins fail.
 const (
-	StatusOK Status = "ok"
-
-	StatusSkipped Status = "skipped"
-
-	StatusWarning Status = "warning"
-
-	StatusWrong Status = "wrong"
+	StatusOK      Status = "ok"
+	StatusSkipped Status = "skipped" // the check was not made
+	StatusWarning Status = "warning" // may be intended, or will cause trouble later
+	StatusWrong   Status = "wrong"   // makes logins fail
 )
 
-// ErrorFinding is an error as a finding.
-func ErrorFinding(check string, err error) Finding {
-	e := Explain(err)
-	return Finding{Status: StatusWrong, Check: check, Text: e.Text, Todo: e.Hint}
-}
-
-// formatTime is a time for people: RFC 3339 in UTC and whole seconds.
+// formatTime formats a time for people: RFC 3339 in UTC, in whole seconds.
 func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// formatDuration is a length of time for people, without what nobody wants to know.
+// formatDuration formats a duration for people, rounded to seconds, minutes or days according to
+// its length.
 func formatDuration(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:

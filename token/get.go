@@ -7,12 +7,15 @@ import (
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
-// Get answers r: from the store, or by asking Entra ID within ctx. Give ctx a deadline: r.Timeout
-// only names it in words. A request that cannot work is refused with a *UsageError before anything
-// leaves the machine. Explain puts any error that Get returns into words.
-func Get(ctx context.Context, r Request, w Options) (Token, error) {
-	w = w.withDefaults()
-	w.Log = r.RedactingLogger(w.Log, w.Getenv)
+// Get returns a token for r: a cached one from opts.Store, or a new one from Entra ID. At a cache
+// miss one process requests a token while the others wait for its result.
+//
+// ctx bounds the whole call, including retries and waiting for other processes, and should have a
+// deadline: r.Timeout only appears in messages. An invalid request fails with a *UsageError before
+// anything leaves the machine. [Explain] returns the explanation of any error.
+func Get(ctx context.Context, r Request, opts Options) (Token, error) {
+	opts = opts.withDefaults()
+	opts.Log = r.RedactingLogger(opts.Log, opts.Getenv)
 	m, err := r.Check()
 	if err != nil {
 		return Token{}, err
@@ -21,53 +24,55 @@ func Get(ctx context.Context, r Request, w Options) (Token, error) {
 		switch from := r.From[flag]; {
 		case from == "":
 		case isSecretFlag(flag):
-			w.Log.Debug(flag, "value", "(secret)", "from", from)
+			opts.Log.Debug(flag, "value", "(secret)", "from", from)
 		default:
-			w.Log.Debug(flag, "value", r.flagValue(flag), "from", from)
+			opts.Log.Debug(flag, "value", r.flagValue(flag), "from", from)
 		}
 	}
 	if r.Legacy {
-		w.Log.Debug("--legacy has no meaning for this login method and is ignored")
+		opts.Log.Debug("--legacy has no meaning for this login method and is ignored")
 	}
-	tok, err := m.get(ctx, r, w)
+	tok, err := m.get(ctx, r, opts)
 	if err == nil && r.PoPEnabled {
-		return signPoP(tok, r, w.Now())
+		return signPoP(tok, r, opts.Now())
 	}
 	return tok, err
 }
 
-// get answers r with a stored token or a new one, as Entra ID issued it.
-func (m Method) get(ctx context.Context, r Request, w Options) (Token, error) {
+// get returns a token for r as Entra ID issued it, without a proof of possession.
+func (m Method) get(ctx context.Context, r Request, opts Options) (Token, error) {
 	for first := true; ; first = false {
-		wr, err := newClient(m, r, w)
+		client, err := newClient(m, r, opts)
 		if err != nil {
 			return Token{}, err
 		}
-		login, err := m.Open(r, w, wr)
+		login, err := m.Open(r, opts, client)
 		if err != nil {
 			return Token{}, err
 		}
-		u := &reuseTokenSource{
-			Options:          w,
-			store:            w.openStore(login.Secret, login.Inputs),
-			routeHash:        routeHash(r, w),
+		source := &reuseTokenSource{
+			Options:          opts,
+			store:            opts.openStore(login.Secret, login.Inputs),
+			routeHash:        routeHash(r, opts),
 			promptInProgress: login.PromptInProgress,
-			exchange: func(ctx context.Context, needed bool) (Token, error) {
-				w := w
-				if !needed {
-					w.Prompt = nil
+			exchange: func(ctx context.Context, mayPrompt bool) (Token, error) {
+				opts := opts
+				if !mayPrompt {
+					opts.Prompt = nil
 				}
-				return exchange(ctx, r, w, login, wr)
+				return exchange(ctx, r, opts, login, client)
 			},
 			inputsChanged: login.InputsChanged,
-			replayRefusal: func(f *failure) error { return replayRefusal(f, r, w, login, wr) },
+			replayRefusal: func(f *failure) error {
+				return replayRefusal(f, r, opts, login, client)
+			},
 		}
-		tok, err := u.token(ctx)
-		// A rotated token is another secret, and has an entry of its own in the store: begin again
-		// with it.
-		if first && hasAADSTS(err, entra.CodeAssertionExpired) && login.Rotated != nil &&
-			login.Rotated() {
-			w.Log.Debug("the federated token was replaced meanwhile, trying again with the new one")
+		tok, err := source.token(ctx)
+		// A rotated federated token is another secret, which opens another entry of the store:
+		// start again.
+		if first && hasAADSTS(err, entra.CodeAssertionExpired) &&
+			login.Rotated != nil && login.Rotated() {
+			opts.Log.Debug("the federated token was replaced, trying again with the new one")
 			continue
 		}
 		return tok, err

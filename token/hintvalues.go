@@ -1,71 +1,62 @@
 package token
 
 import (
-	"strings"
 	"time"
 
 	"github.com/akslogin/akslogin/token/internal/entra"
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-const unknownValue = "(unknown)"
-
-// expandHint replaces {name} by the fact of that name.
-func expandHint(hint string, facts map[string]string) string {
-	var out strings.Builder
-	for {
-		before, rest, found := strings.Cut(hint, "{")
-		name, after, closed := strings.Cut(rest, "}")
-		out.WriteString(before)
-		if !found || !closed {
-			return out.String()
-		}
-		fact, known := facts[name]
-		if !known {
-			fact = unknownValue
-		}
-		out.WriteString(fact)
-		hint = after
-	}
+// hintFlags are the flags whose values hints show, by placeholder.
+var hintFlags = map[string]string{
+	"client":       "client-id",
+	"tenant":       "tenant-id",
+	"username":     "username",
+	"subscription": "subscription",
+	"connection":   "azure-pipelines-service-connection-id",
 }
 
-// hintValues are what a hint's placeholders stand for.
-func hintValues(r Request, w Options, login Login, wr entra.Client) map[string]string {
-	all := map[string]string{}
+// hintValues returns the values of a hint's placeholders. Besides those of login.HintValues these
+// are the values of flags, and:
+//
+//	audience           the application that the token is for
+//	exchange-audience  the audience that a federated token must have
+//	authority          who issues the token
+//	proxy              the cluster's token proxy, if it is used
+//	server             who got the last request; "" if nobody did
+//	via                a note about the proxy
+//	now                the time, RFC 3339 in UTC
+//
+// The key discoveryHost, which is not a placeholder, is set if the last request asked Microsoft
+// about the authority.
+func hintValues(r Request, opts Options, login Login, client entra.Client) map[string]string {
+	values := map[string]string{}
 	if login.HintValues != nil {
-		all = login.HintValues()
+		values = login.HintValues()
 	}
 	m, _ := MethodByName(r.Login)
-	for fact, flag := range map[string]string{
-		"client": "client-id", "tenant": "tenant-id", "username": "username", "subscription": "subscription", "connection": "azure-pipelines-service-connection-id",
-	} {
+	for placeholder, flag := range hintFlags {
 		if value := r.flagValue(flag).(string); value != "" && m.usesFlag(flag) {
-			all[fact] = value + r.sourceNote(flag)
+			values[placeholder] = value + r.sourceNote(flag)
 		}
 	}
-	all["audience"] = r.audience() + r.sourceNote("server-id")
-	if _, set := all["authority"]; !set {
-		all["authority"] = wr.Authority
+	server := client.LastOutcome.ServerURL
+	if _, set := values["authority"]; !set {
+		values["authority"] = client.Authority
 	}
-	all["asked"], all["wanted"] = wr.LastOutcome.ServerURL, r.exchangeAudience()
-	if wr.TokenProxy.URL != nil {
-		all["proxy"] = redact.URL(wr.TokenProxy.URL.String()) + " ($" + tokenProxyVariable + ")"
-		all["authority"] = all["proxy"]
+	if client.TokenProxy.URL != nil {
+		address := redact.URL(client.TokenProxy.URL.String())
+		values["proxy"] = address + " ($" + tokenProxyVariable + ")"
+		values["authority"] = values["proxy"]
 	}
-	if !wr.SkipDiscovery && !r.DisableInstanceDiscovery &&
-		wr.LastOutcome.ServerURL != wr.Authority &&
-		isMicrosoftAuthority(wr.LastOutcome.ServerURL) {
-		all["vouching"] = "Microsoft's"
+	if !client.SkipDiscovery && !r.DisableInstanceDiscovery &&
+		server != client.Authority && isMicrosoftAuthority(server) {
+		values["discoveryHost"] = server
 	}
-	all["via"] = reachabilityNote(w.Getenv)
-	all["now"] = w.Now().UTC().Format(time.RFC3339)
-	return all
-}
-
-// reachabilityNote ends a sentence about a host that has to be reachable.
-func reachabilityNote(getenv func(string) string) string {
-	if getenv("HTTPS_PROXY") != "" || getenv("https_proxy") != "" {
-		return ", through the proxy that $HTTPS_PROXY names"
-	}
-	return ", or $HTTPS_PROXY set"
+	values["audience"] = r.audience() + r.sourceNote("server-id")
+	values["exchange-audience"] = r.exchangeAudience()
+	values["server"] = server
+	values["via"] = reachabilityNote(opts.Getenv)
+	values["now"] = opts.Now().UTC().Format(time.RFC3339)
+	return values
 }

@@ -5,11 +5,10 @@ import (
 	"strings"
 )
 
-// machineID tells this machine, and this start of it, from others.
+// machineID identifies this machine or container until the next boot.
 func machineID() string {
-	id, _ := os.ReadFile(
-		"/proc/sys/kernel/random/boot_id",
-	) // containers on one machine have it in common
+	// Containers on one machine share the boot ID and differ in their host name.
+	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	name, _ := os.Hostname()
 	return strings.TrimSpace(string(id)) + " " + name
 }

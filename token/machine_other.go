@@ -2,11 +2,9 @@
 
 package token
 
-import (
-	"os"
-)
+import "os"
 
-// machineID tells this machine from others.
+// machineID identifies this machine by its host name.
 func machineID() string {
 	name, _ := os.Hostname()
 	return name

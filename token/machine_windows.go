@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/windows/registry"
 )
 
-// machineID tells this machine from others: by the ID that Windows makes anew when an image is
-// prepared for use elsewhere, and by its name.
+// machineID identifies this machine by its host name and by the ID that Windows creates anew when
+// an image is prepared for another machine.
 func machineID() string {
 	name, _ := os.Hostname()
 	key, err := registry.OpenKey(

@@ -6,93 +6,148 @@ import (
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
-// Method is a way to log in. Needs, Uses and Own hold names of flags.
+// Method is a login method. Lists of flags hold names without dashes. A file declares each method;
+// [Methods] lists them.
 type Method struct {
-	Name          string
-	About         string         // with what one logs in, in a few words
-	Required      []string       // without these it cannot begin; of "a|b" one is enough
-	Optional      []string       // these it reads if given
-	IdentityFlags []string       // of both, those that name the login itself: what az writes for everybody does not count
-	MissingHint   string         // what to do where one of Needs is missing; may be ""
-	FallbackHint  string         // what to do where it fails and nothing better is known; may be "", and name facts
-	Hints         map[int]string // what to do, by AADSTS code, where it is not what others do
-	Interactive   bool           // a person has to sign in
-	SealedWith    string         // what its stored tokens are sealed with, in words
-	Stanza        Stanza
+	Name  string
+	About string // what the login authenticates with, in a few words
 
-	// Check refuses values that the method cannot take, before anything is read; nil: there are
-	// none.
+	Required    []string // flags that must be set; of "a|b" one is enough
+	Optional    []string // other flags that the method reads
+	Interactive bool     // a person has to sign in
+
+	// IdentityFlags identify the login itself. Az's public client ID does not count for them.
+	IdentityFlags []string
+
+	// SharedTenants are the names of many tenants that the method accepts in place of a tenant, of
+	// "common", "organizations" and "consumers".
+	SharedTenants []string
+
+	MissingHint  string         // hint for a missing Required flag
+	FallbackHint string         // hint for a failure without a better one; with placeholders
+	Hints        map[int]string // hints by AADSTS code that replace the general ones
+
+	SealedWith string // for people: the key that seals stored tokens
+	Stanza     Stanza
+
+	// Detect reports whether the method can log in here although the request names no method. It
+	// is nil if the method is used only when it is named.
+	Detect func(r Request, getenv func(string) string) bool
+
+	// NotDetected explains that Detect was false, for a message about the method that is used
+	// instead. Text ends so that the other method's name can follow.
+	NotDetected struct{ Text, Hint string }
+
+	// Check validates values that are special to the method. It reads no files. It may be nil.
 	Check func(Request) error
 
-	// Open reads what the method presents; it does not use the network.
+	// Open reads the login's secret, such as a file. It does not use the network.
 	Open func(Request, Options, entra.Client) (Login, error)
 
-	// Examine looks at what the method presents, for a diagnosis, also where Check or Open fails;
-	// nil: there is nothing to look at. It does not use the network.
+	// Diagnose examines the login's secret for a diagnosis, also if Check or Open fails. It does
+	// not use the network. It may be nil.
 	Diagnose func(Request, Options) []Finding
 }
 
-// flags are those that mean something to the method.
+// flags returns all flags that have a meaning for the method.
 func (m Method) flags() []string {
 	var all []string
-	for _, need := range m.Required {
-		all = append(all, strings.Split(need, "|")...)
+	for _, alternatives := range m.Required {
+		all = append(all, strings.Split(alternatives, "|")...)
 	}
 	return append(all, m.Optional...)
 }
 
 func (m Method) usesFlag(flag string) bool { return slices.Contains(m.flags(), flag) }
 
-// callsEntra tells whether the method sends its requests to Entra ID; the others ask a service or a
-// tool that does so.
+func (m Method) isIdentityFlag(flag string) bool { return slices.Contains(m.IdentityFlags, flag) }
+
+// callsEntra reports whether the method sends its requests to Entra ID. The other methods ask a
+// service or a tool that does so.
 func (m Method) callsEntra() bool { return m.usesFlag("authority-host") }
 
-// Stanza says which flags go into a kubeconfig that is converted to a method, beside login,
-// server-id and cache-dir. The lists are kubelogin's.
+// Stanza says which flags a kubeconfig's exec config has for a method, besides login, server-id and
+// cache-dir. The lists are the same as kubelogin's.
 type Stanza struct {
-	Flags     []string // in this order
-	Inherited []string // of them, those that are taken over from the login that stood there before, whichever it was
-	Required  []string // without these there is nothing to convert to
+	Flags     []string // in the order in which they are written
+	Inherited []string // flags that are taken over from another method's exec config
+	Required  []string // flags without which a conversion fails
+
+	// Exclusive are two flags of which only one is written: the first, unless only the second one
+	// is given now. It may be nil.
+	Exclusive []string
+
+	// ConfigDirVariable is the variable that names the tool's configuration folder, or "".
+	ConfigDirVariable string
 }
 
-// Login is a method made ready: what it presents, and the credential that presents it.
+// Login is a method that is ready to request a token.
 type Login struct {
-	Secret []byte   // seals the stored token; whoever has it could get the token anyway. Empty: nothing is stored
-	Inputs []string // "name=value": everything else that decides which token comes back; not secret
+	// Secret seals the stored token. Whoever has it could get the token anyway. If it is empty,
+	// nothing is stored.
+	Secret []byte
 
-	// Credential is called when there is something to ask.
+	// Inputs are everything else that decides which token is returned, as "name=value". They are
+	// not secret.
+	Inputs []string
+
+	// NewCredential returns the credential for an attempt. It is not called at a cache hit.
 	NewCredential func(attempt) (azcore.TokenCredential, error)
 
-	// Replaced, when not nil, tells whether Secret has meanwhile been replaced by another.
+	// Rotated reports whether Secret has been replaced since Open read it. It may be nil.
 	Rotated func() bool
 
-	// Unsure, when not nil, tells of a token that has just come whether it may belong to other
-	// Inputs: then it is not stored.
+	// InputsChanged reports whether Inputs have changed since Open read them. A token that arrives
+	// after that may belong to another identity, and is not stored. It may be nil.
 	InputsChanged func() bool
 
-	// Asking, when not nil, tells whether a person is being asked by another process: the method is
-	// one that asks.
+	// PromptInProgress reports whether another process is asking a person to sign in. It is nil if
+	// the method never asks.
 	PromptInProgress func(context.Context) bool
 
-	// Facts are what explanations may name, by placeholder; nothing secret. "authority" is who was
-	// asked, where that is not Entra ID.
+	// HintValues returns values of placeholders in hints; see hintValues. They are not secret.
+	// "authority" is who issues the token, if that is not Entra ID. It may be nil.
 	HintValues func() map[string]string
 }
 
-// cacheInputs are those of most logins: all that stands in a token request, but for the secret.
-func (r Request) cacheInputs(wr entra.Client) []string {
+// cacheInputs returns the Inputs that most logins have: the parameters of a token request, without
+// secrets.
+func (r Request) cacheInputs(client entra.Client) []string {
 	return []string{
 		"method=" + r.Login,
-		"authority=" + wr.Authority,
+		"authority=" + client.Authority,
 		"tenant=" + r.TenantID,
 		"client=" + r.ClientID,
 		"audience=" + r.audience(),
-		"region=" + wr.Region,
+		"region=" + client.Region,
 		"type=" + r.tokenType(),
 	}
 }
 
-func (m Method) isIdentityFlag(flag string) bool { return slices.Contains(m.IdentityFlags, flag) }
+// Lists that several methods share.
+var (
+	// entraFlags have a meaning for every method that calls Entra ID.
+	entraFlags = []string{
+		"server-id",
+		"environment",
+		"authority-host",
+		"disable-instance-discovery",
+		"timeout",
+	}
+
+	// identityFlags identify the login in most exec configs.
+	identityFlags = []string{"client-id", "tenant-id"}
+
+	// accountFlags are in the exec configs of people and of most applications.
+	accountFlags = []string{"client-id", "tenant-id", "environment"}
+
+	// popFlags are given together or not at all.
+	popFlags = []string{"pop-enabled", "pop-claims"}
+
+	// sharedTenants stand for many tenants. Entra ID finds the tenant by the account that signs in.
+	sharedTenants = []string{"common", "organizations", "consumers"}
+)

@@ -1,10 +1,8 @@
 package token
 
-import (
-	"slices"
-)
+import "slices"
 
-// Methods are all login methods, in the order in which the help names them.
+// Methods are all login methods, in the order in which help lists them.
 var Methods = []Method{
 	deviceCode,
 	interactive,
@@ -17,46 +15,48 @@ var Methods = []Method{
 	azurePipelines,
 }
 
+const (
+	// DefaultPodMethod names the method that an exec config of this program gets by default.
+	DefaultPodMethod = workloadIdentityName
+
+	// FallbackMethod names the method that is used if none is named and none is detected. It is
+	// also kubelogin's default.
+	FallbackMethod = deviceCodeName
+)
+
 // MethodNames returns the names of all methods.
 func MethodNames() []string { return methodNamesWhere(func(Method) bool { return true }) }
 
-// MethodsWith returns the names of the methods to which a flag means something.
+// MethodsWith returns the names of the methods for which a flag, named without dashes, has a
+// meaning.
 func MethodsWith(flag string) []string {
 	return methodNamesWhere(func(m Method) bool { return m.usesFlag(flag) })
 }
 
-func methodNamesWhere(of func(Method) bool) []string {
+func methodNamesWhere(match func(Method) bool) []string {
 	var names []string
 	for _, m := range Methods {
-		if of(m) {
+		if match(m) {
 			names = append(names, m.Name)
 		}
 	}
 	return names
 }
 
-func MethodByName(name string) (Method, bool) {
-	i := slices.IndexFunc(Methods, func(m Method) bool { return m.Name == name })
+// MethodByName returns the method with the given name. known is false if there is none.
+func MethodByName(name string) (_ Method, known bool) {
+	return findMethod(func(m Method) bool { return m.Name == name })
+}
+
+// detectableMethod returns the first method that is used without being named.
+func detectableMethod() (_ Method, found bool) {
+	return findMethod(func(m Method) bool { return m.Detect != nil })
+}
+
+func findMethod(match func(Method) bool) (_ Method, found bool) {
+	i := slices.IndexFunc(Methods, match)
 	if i < 0 {
 		return Method{}, false
 	}
 	return Methods[i], true
 }
-
-// entraFlags are the flags that matter wherever Entra ID is asked.
-var entraFlags = []string{
-	"server-id",
-	"environment",
-	"authority-host",
-	"disable-instance-discovery",
-	"timeout",
-}
-
-// identityFlags is what most stanzas say of who logs in.
-var identityFlags = []string{"client-id", "tenant-id"}
-
-// accountFlags is what a person's stanza says, and mostly what an application's does.
-var accountFlags = []string{"client-id", "tenant-id", "environment"}
-
-// popFlags are given together or not at all.
-var popFlags = []string{"pop-enabled", "pop-claims"}

@@ -10,10 +10,10 @@ import (
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public"
 )
 
-// credentialFunc is a credential of azidentity's kind.
+// credentialFunc is a function that implements azcore.TokenCredential.
 type credentialFunc func(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error)
 
-// GetToken implements azcore.TokenCredential.
+// GetToken calls f.
 func (f credentialFunc) GetToken(
 	ctx context.Context,
 	o policy.TokenRequestOptions,
@@ -21,7 +21,7 @@ func (f credentialFunc) GetToken(
 	return f(ctx, o)
 }
 
-// toAccessToken is what MSAL returned, as azidentity returns it.
+// toAccessToken converts MSAL's result to azidentity's.
 func toAccessToken(r public.AuthResult, err error) (azcore.AccessToken, error) {
 	return azcore.AccessToken{
 		Token:     r.AccessToken,
@@ -30,16 +30,17 @@ func toAccessToken(r public.AuthResult, err error) (azcore.AccessToken, error) {
 	}, err
 }
 
-// msalHTTPClient sends MSAL's requests as azidentity would: through azcore's pipeline, with its
-// retries.
+// httpClient returns a client that sends MSAL's requests as azidentity does: through azcore's
+// pipeline, with its retries.
 func (a attempt) httpClient() msalHTTPClient {
 	options := policy.ClientOptions(a.clientOptions)
 	return msalHTTPClient{runtime.NewPipeline("akslogin", "", runtime.PipelineOptions{}, &options)}
 }
 
+// msalHTTPClient implements the interface HTTPClient of MSAL's packages.
 type msalHTTPClient struct{ pipeline runtime.Pipeline }
 
-// Do implements MSAL's client.
+// Do sends a request, with retries.
 func (c msalHTTPClient) Do(r *http.Request) (*http.Response, error) {
 	req, err := runtime.NewRequestFromRequest(r)
 	if err != nil {
@@ -48,5 +49,5 @@ func (c msalHTTPClient) Do(r *http.Request) (*http.Response, error) {
 	return c.pipeline.Do(req)
 }
 
-// CloseIdleConnections implements MSAL's client; who made the connections closes them.
+// CloseIdleConnections does nothing: exchange closes the connections that it makes.
 func (msalHTTPClient) CloseIdleConnections() {}

@@ -8,12 +8,13 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
 	"github.com/akslogin/akslogin/token/internal/entra"
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// managedIdentity asks the machine that it runs on (IMDS), or the service (App Service, Container
-// Apps, Azure Arc and others).
+// managedIdentity gets tokens from the virtual machine's metadata service (IMDS), or from that of
+// an Azure service such as App Service, Container Apps or Azure Arc.
 // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
 var managedIdentity = Method{
 	Name:          "msi",
@@ -24,92 +25,89 @@ var managedIdentity = Method{
 		500011: "server ID {audience} is not known in the identity's tenant: leave --server-id out for AKS",
 	},
 	SealedWith: "a key of the user's own, for this machine only; on App Service and Azure ML, with the secret that the service wants",
-	FallbackHint: "{identity} has to be assigned to this virtual machine or service (as by: az vm identity assign), and {asked} is reached from there only, never through a proxy; " +
+	FallbackHint: "{identity} has to be assigned to this virtual machine or service (as by: az vm identity assign), and {server} is reached from there only, never through a proxy; " +
 		"a new assignment takes a minute. In a pod use workloadidentity",
-	Stanza: Stanza{Flags: []string{"client-id", "identity-resource-id"}},
-	Check: func(r Request) error {
-		if r.IdentityResourceID != "" && !redact.IsPlain(r.IdentityResourceID, "/-._()") {
-			return usageErrorf(
-				"--identity-resource-id is %q: it must be /subscriptions/.../userAssignedIdentities/NAME",
-				r.IdentityResourceID,
-			)
-		}
-		return nil
+	Stanza: Stanza{
+		Flags:     []string{"client-id", "identity-resource-id"},
+		Exclusive: []string{"client-id", "identity-resource-id"}, // as in kubelogin
 	},
-	Open: openManagedIdentity,
+	Check: checkIdentityResourceID,
+	Open:  openManagedIdentity,
 }
 
-// metadataEndpointVariables say where a service other than IMDS is asked, by which MSAL chooses,
-// and where IMDS is if it is elsewhere, which Azure's SDKs in other languages read;
-// metadataSecretVariables are what such a service is shown, and metadataIdentityVariables what else
-// decides who it is.
+// Variables of the metadata services.
 var (
+	// metadataEndpointVariables name the service's address. MSAL chooses a service other than IMDS
+	// by the last three. The first is read by Azure's SDKs in other languages, for IMDS.
 	metadataEndpointVariables = []string{
 		imdsHostVariable,
 		"IMDS_ENDPOINT",
 		"MSI_ENDPOINT",
 		"IDENTITY_ENDPOINT",
 	}
-	metadataSecretVariables   = []string{"IDENTITY_HEADER", "MSI_SECRET"}
+
+	// metadataSecretVariables hold secrets that a service requires.
+	metadataSecretVariables = []string{"IDENTITY_HEADER", "MSI_SECRET"}
+
+	// metadataIdentityVariables decide further which identity is used.
 	metadataIdentityVariables = []string{"DEFAULT_IDENTITY_CLIENT_ID", "IDENTITY_SERVER_THUMBPRINT"}
 )
 
-const (
-	imdsHostVariable = "AZURE_POD_IDENTITY_AUTHORITY_HOST"
+// imdsHostVariable names another address for IMDS.
+const imdsHostVariable = "AZURE_POD_IDENTITY_AUTHORITY_HOST"
 
-	systemAssignedText = "the system-assigned identity"
-)
-
-// openManagedIdentity takes the client ID where both are given, as kubelogin does, unless the
-// resource ID was written down and the client ID is just in the air.
-func openManagedIdentity(r Request, w Options, _ entra.Client) (Login, error) {
-	identity, id := systemAssignedText, azidentity.ManagedIDKind(nil)
-	switch {
-	case r.IdentityResourceID != "" && (r.ClientID == "" || !r.setExplicitly("client-id")):
-		identity, id = "the identity with the resource ID "+r.IdentityResourceID, azidentity.ResourceID(
+func checkIdentityResourceID(r Request) error {
+	if r.IdentityResourceID != "" && !redact.IsPlain(r.IdentityResourceID, "/-._()") {
+		return usageErrorf(
+			"--identity-resource-id is %q: it must be /subscriptions/.../userAssignedIdentities/NAME",
 			r.IdentityResourceID,
 		)
-	case r.ClientID != "":
-		identity, id = "the identity with the client ID "+r.ClientID, azidentity.ClientID(
-			r.ClientID,
-		)
 	}
-	// An image may have the key and the cache baked in: they are worth nothing on another machine.
+	return nil
+}
+
+// managedIdentityID returns the identity in words and as azidentity wants it. If both IDs are given
+// the client ID wins, as in kubelogin, unless it comes only from the environment.
+func (r Request) managedIdentityID() (text string, id azidentity.ManagedIDKind) {
+	switch {
+	case r.IdentityResourceID != "" && (r.ClientID == "" || !r.setExplicitly("client-id")):
+		text = "the identity with the resource ID " + r.IdentityResourceID
+		return text, azidentity.ResourceID(r.IdentityResourceID)
+	case r.ClientID != "":
+		return "the identity with the client ID " + r.ClientID, azidentity.ClientID(r.ClientID)
+	}
+	return "the system-assigned identity", nil
+}
+
+func openManagedIdentity(r Request, opts Options, _ entra.Client) (Login, error) {
+	imds, err := imdsAddress(opts)
+	if err != nil {
+		return Login{}, err
+	}
+	identity, id := r.managedIdentityID()
+	// The machine counts: an image may contain key and cache, which must not work elsewhere.
 	inputs := []string{
 		"method=" + r.Login,
 		"identity=" + identity,
 		"audience=" + r.audience(),
 		"machine=" + machineID(),
 	}
-	asked, secret := "http://"+entra.IMDSHost+"/", w.loadUserKey()
+	service, secret := "http://"+entra.IMDSHost+"/", opts.loadUserKey()
 	for _, name := range slices.Concat(metadataEndpointVariables, metadataIdentityVariables) {
-		if value := w.Getenv(name); value != "" {
-			sum := sha256.Sum256(
-				[]byte(value),
-			) // an address may have more in it than should be readable
-			inputs = append(inputs, name+"="+hex.EncodeToString(sum[:8]))
-			if slices.Contains(metadataEndpointVariables, name) {
-				asked = redact.URL(value)
-			}
+		value := opts.Getenv(name)
+		if value == "" {
+			continue
+		}
+		// The value is hashed, because an address may hold a password and inputs are not secret.
+		sum := sha256.Sum256([]byte(value))
+		inputs = append(inputs, name+"="+hex.EncodeToString(sum[:8]))
+		if slices.Contains(metadataEndpointVariables, name) {
+			service = redact.URL(value)
 		}
 	}
 	for _, name := range metadataSecretVariables {
-		if value := w.Getenv(name); value != "" && secret != nil {
+		if value := opts.Getenv(name); value != "" && secret != nil {
 			secret = slices.Concat(secret, []byte("\x00"+name+"="+value))
-		}
-	}
-	var imds *url.URL
-	if elsewhere := w.Getenv(imdsHostVariable); elsewhere != "" {
-		var err error
-		if imds, err = url.Parse(
-			elsewhere,
-		); err != nil || imds.Host == "" ||
-			imds.Scheme != "http" && imds.Scheme != "https" {
-			return Login{}, usageErrorf(
-				"$%s is %q: it must be http://HOST",
-				imdsHostVariable,
-				redact.URL(elsewhere),
-			)
 		}
 	}
 	return Login{
@@ -118,13 +116,28 @@ func openManagedIdentity(r Request, w Options, _ entra.Client) (Login, error) {
 		NewCredential: func(a attempt) (azcore.TokenCredential, error) {
 			return azidentity.NewManagedIdentityCredential(
 				&azidentity.ManagedIdentityCredentialOptions{
-					ClientOptions: entra.MetadataOptions(a.LastOutcome, imds, a.Client.Backoff),
+					ClientOptions: entra.MetadataOptions(a.LastOutcome, imds, a.Backoff),
 					ID:            id,
 				},
 			)
 		},
 		HintValues: func() map[string]string {
-			return map[string]string{"identity": identity, "authority": asked}
+			return map[string]string{"identity": identity, "authority": service}
 		},
 	}, nil
+}
+
+// imdsAddress returns IMDS's address if it is not the usual one, and otherwise nil.
+func imdsAddress(opts Options) (*url.URL, error) {
+	address := opts.Getenv(imdsHostVariable)
+	if address == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, usageErrorf(
+			"$%s is %q: it must be http://HOST", imdsHostVariable, redact.URL(address),
+		)
+	}
+	return u, nil
 }

@@ -8,66 +8,91 @@ import (
 	"time"
 )
 
-// Options is what a login needs of its surroundings. The zero value is usable: it keeps nothing and
-// says nothing.
+// Options are what [Get], [Post] and [Diagnose] need from the calling program. The zero value
+// works: it caches nothing and logs nothing.
 type Options struct {
-	Getenv             func(string) string                        // nil: os.Getenv. An empty variable counts as unset
-	Now                func() time.Time                           // nil: time.Now
-	Log                *slog.Logger                               // nil: silence. Never gets a secret
-	Store              func(secret []byte, inputs []string) Store // nil: nothing is kept. May return nil for the same
-	RetryDelay         time.Duration                              // first pause before a request is tried again; 0: 250 ms
-	MaxLockWait        time.Duration                              // longest wait for another process's result; 0: 20 s
-	AlreadyWaited      func() time.Duration                       // how long ago this process began to wait for another's result; nil: it did not. What came since is for this one too
-	BeforeEarlyRefresh func()                                     // called before a token that works and is fresh is renewed: nobody need wait for this run. nil: nothing
-	UserKey            func() ([]byte, error)                     // this user's own key, which seals for methods that present no secret; nil: such methods keep nothing
-	Prompt             io.Writer                                  // where a person is told how to sign in; nil: nobody is there who could
+	// Getenv reads an environment variable; nil means os.Getenv. An empty variable counts as unset.
+	Getenv func(string) string
+
+	// Now returns the current time; nil means time.Now.
+	Now func() time.Time
+
+	// Log gets debug messages without secrets. It may be nil.
+	Log *slog.Logger
+
+	// Store returns the store that belongs to a secret and inputs. It may be nil and may return
+	// nil; then nothing is cached.
+	Store func(secret []byte, inputs []string) Store
+
+	// RetryDelay is the pause before the first retry; 0 means 250 ms.
+	RetryDelay time.Duration
+
+	// MaxLockWait is the longest wait for another process's result; 0 means 20 s. It is also
+	// limited to half of the time that is left, so that this process can still ask by itself.
+	MaxLockWait time.Duration
+
+	// AlreadyWaited returns for how long this process has been waiting for another one's result
+	// before the call. Results newer than that also apply to this run. It may be nil.
+	AlreadyWaited func() time.Duration
+
+	// BeforeEarlyRefresh is called before a token is refreshed that is still fresh. From then on
+	// nobody needs to wait for this process. It may be nil.
+	BeforeEarlyRefresh func()
+
+	// UserKey returns a key of the current user. It seals tokens of methods that have no secret. If
+	// it is nil, such methods cache nothing.
+	UserKey func() ([]byte, error)
+
+	// Prompt is where a person is told how to sign in. It is nil if nobody can be asked.
+	Prompt io.Writer
 }
 
-func (w Options) withDefaults() Options {
-	if w.Getenv == nil {
-		w.Getenv = os.Getenv
+const (
+	defaultRetryDelay  = 250 * time.Millisecond
+	defaultMaxLockWait = 20 * time.Second
+)
+
+func (opts Options) withDefaults() Options {
+	if opts.Getenv == nil {
+		opts.Getenv = os.Getenv
 	}
-	if w.Now == nil {
-		w.Now = time.Now
+	if opts.Now == nil {
+		opts.Now = time.Now
 	}
-	if w.Log == nil {
-		w.Log = slog.New(slog.DiscardHandler)
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	if w.RetryDelay == 0 {
-		w.RetryDelay = defaultRetryDelay
+	if opts.RetryDelay == 0 {
+		opts.RetryDelay = defaultRetryDelay
 	}
-	if w.MaxLockWait == 0 {
-		w.MaxLockWait = defaultMaxLockWait
+	if opts.MaxLockWait == 0 {
+		opts.MaxLockWait = defaultMaxLockWait
 	}
-	if w.AlreadyWaited == nil {
-		w.AlreadyWaited = func() time.Duration { return 0 }
+	if opts.AlreadyWaited == nil {
+		opts.AlreadyWaited = func() time.Duration { return 0 }
 	}
-	if w.BeforeEarlyRefresh == nil {
-		w.BeforeEarlyRefresh = func() {}
+	if opts.BeforeEarlyRefresh == nil {
+		opts.BeforeEarlyRefresh = func() {}
 	}
-	return w
+	return opts
 }
 
-const defaultRetryDelay = 250 * time.Millisecond
-
-// Store keeps one sealed entry and a lock for it; cache.Entry is one. A store may fail in any way:
-// then a login takes longer, and that is all.
+// Store holds one sealed entry and a lock for it, as cache.Entry does. Any method may fail: a login
+// then takes longer, but still works.
 type Store interface {
-	Get() ([]byte, error)                                   // an error is a miss
-	Put(data []byte, holds string, expires time.Time) error // replaces the entry
-	Lock(
-		ctx context.Context,
-		wait bool,
-	) (unlock func(), err error) // wait false: at once or not at all
+	// Get returns the entry. Any error is a cache miss.
+	Get() ([]byte, error)
+
+	// Put replaces the entry. holds is HoldsToken, HoldsSignIn or another word for what data is.
+	// The entry is of no use after expires.
+	Put(data []byte, holds string, expires time.Time) error
+
+	// Lock takes the entry's lock. It waits until ctx ends if wait is true, and else not at all.
+	Lock(ctx context.Context, wait bool) (unlock func(), err error)
 }
 
-// HoldsToken is what a Store's Put is told that an entry with a token holds.
-const HoldsToken = "token"
-
-// defaultMaxLockWait is the longest wait for another process's result; never more than half of the
-// time left, so that the other half remains for asking.
-const defaultMaxLockWait = 20 * time.Second
-
-// HoldsSignIn is what a Store's Put is told that an entry with a person's sign-in holds: a refresh
-// token.
-const HoldsSignIn = "sign-in"
+// Values of holds in [Store].Put.
+const (
+	HoldsToken  = "token"   // an access token
+	HoldsSignIn = "sign-in" // a person's sign-in: a refresh token
+)

@@ -15,12 +15,13 @@ import (
 	"time"
 )
 
-// popTokenLifetime is how long a token with a proof of possession is told to be good. Servers count
-// from its ts: Azure Arc's guard takes it for 15 minutes (https://github.com/kubeguard/guard,
-// auth/providers/azure), however long the access token in it lives.
+// popTokenLifetime is the lifetime that clients are told for a proof-of-possession token. Servers
+// count from its ts claim: Azure Arc's guard accepts it for 15 minutes
+// (https://github.com/kubeguard/guard, auth/providers/azure), however long the access token in it
+// is valid.
 const popTokenLifetime = 10 * time.Minute
 
-// tokenType is the token_type that is asked for.
+// tokenType returns the token_type to request.
 func (r Request) tokenType() string {
 	if r.PoPEnabled {
 		return "pop"
@@ -28,26 +29,8 @@ func (r Request) tokenType() string {
 	return "Bearer"
 }
 
-// checkPoP refuses what a proof of possession cannot be made of.
-func (r Request) checkPoP(m Method) error {
-	switch {
-	case r.PoPClaims != "" && !r.PoPEnabled:
-		return usageErrorf("--pop-claims goes with --pop-enabled")
-	case !r.PoPEnabled:
-		return nil
-	case !m.usesFlag("pop-enabled"):
-		return usageErrorf(
-			"login %s cannot ask for proof-of-possession tokens (--pop-enabled); these can: %s",
-			m.Name,
-			strings.Join(MethodsWith("pop-enabled"), ", "),
-		)
-	}
-	_, err := r.popHost()
-	return err
-}
-
-// popHost is the claim u: the ARM ID of the cluster that a token is for. Other claims are allowed
-// in the flag, and mean nothing.
+// popHost returns the claim u: the ARM ID of the cluster that the token is for. Other claims in the
+// flag are allowed and ignored.
 func (r Request) popHost() (string, error) {
 	host := ""
 	for claim := range strings.SplitSeq(r.PoPClaims, ",") {
@@ -72,15 +55,15 @@ func (r Request) popHost() (string, error) {
 	return host, nil
 }
 
-// proofKey is a key that an access token is bound to (RFC 7800). It implements MSAL's
-// AuthenticationScheme, which puts it into the token request, but for the last step: the access
-// token stays as it is, and is signed anew at every run.
+// proofKey is a key to which an access token is bound (RFC 7800). It implements MSAL's
+// AuthenticationScheme, which adds it to the token request, but does not sign the token there: that
+// happens in every run, with signPoP.
 type proofKey struct {
 	key *rsa.PrivateKey
-	der []byte
+	der []byte // key as PKCS #8
 }
 
-// newProofKey makes an RSA key, since servers verify RS256 only.
+// newProofKey generates an RSA key, since servers verify only RS256.
 func newProofKey() (*proofKey, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -90,6 +73,7 @@ func newProofKey() (*proofKey, error) {
 	return &proofKey{key, der}, err
 }
 
+// pkcs8 returns the private key in DER, or nil for a nil key.
 func (k *proofKey) pkcs8() []byte {
 	if k == nil {
 		return nil
@@ -97,7 +81,7 @@ func (k *proofKey) pkcs8() []byte {
 	return k.der
 }
 
-// jwk is a public key (RFC 7517). The order of the fields is that of the thumbprint (RFC 7638,
+// jwk is a public key (RFC 7517). The thumbprint requires this order of the fields (RFC 7638,
 // section 3).
 type jwk struct {
 	E         string `json:"e"`
@@ -116,15 +100,15 @@ func (k *proofKey) jwk() jwk {
 	}
 }
 
-// KeyID is the key's thumbprint.
+// KeyID returns the key's thumbprint.
 func (k *proofKey) KeyID() string {
-	canonical, _ := json.Marshal(k.jwk()) // a struct of strings
+	canonical, _ := json.Marshal(k.jwk()) // a struct of strings cannot fail
 	sum := sha256.Sum256(canonical)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// TokenRequestParams are what Entra ID is asked with besides: a token bound to the key, which is
-// one in software.
+// TokenRequestParams returns the parameters that ask Entra ID to bind the token to the key. The key
+// is in software (sw).
 func (k *proofKey) TokenRequestParams() map[string]string {
 	confirmation, _ := json.Marshal(map[string]string{"kid": k.KeyID(), "xms_ksl": "sw"})
 	return map[string]string{
@@ -133,25 +117,30 @@ func (k *proofKey) TokenRequestParams() map[string]string {
 	}
 }
 
-// FormatAccessToken leaves the token as it is.
+// FormatAccessToken returns the token unchanged.
 func (k *proofKey) FormatAccessToken(accessToken string) (string, error) { return accessToken, nil }
 
-// AccessTokenType is what Entra ID answers with.
+// AccessTokenType returns the token_type of Entra ID's response.
 func (k *proofKey) AccessTokenType() string { return "pop" }
 
-// signAccessToken makes the token that a server is shown: the access token with the time and a
-// nonce, signed with the key that it is bound to.
+// signAccessToken returns the token for a server: the access token with the time and a nonce,
+// signed with the key that it is bound to.
 // https://datatracker.ietf.org/doc/html/draft-ietf-oauth-signed-http-request-03
 func (k *proofKey) signAccessToken(accessToken, host string, now time.Time) (string, error) {
 	nonce := make([]byte, 16)
-	rand.Read(nonce) // it does not fail
+	rand.Read(nonce) // never fails
 	public := k.jwk()
 	public.Algorithm, public.ID = "RS256", k.KeyID()
+	header := map[string]string{"typ": "pop", "alg": "RS256", "kid": k.KeyID()}
+	claims := map[string]any{
+		"at":    accessToken,
+		"ts":    now.Unix(),
+		"u":     host,
+		"cnf":   map[string]any{"jwk": public},
+		"nonce": hex.EncodeToString(nonce),
+	}
 	var parts []string
-	for _, part := range []any{
-		map[string]string{"typ": "pop", "alg": "RS256", "kid": k.KeyID()},
-		map[string]any{"at": accessToken, "ts": now.Unix(), "u": host, "cnf": map[string]any{"jwk": public}, "nonce": hex.EncodeToString(nonce)},
-	} {
+	for _, part := range []any{header, claims} {
 		raw, err := json.Marshal(part)
 		if err != nil {
 			return "", err
@@ -164,7 +153,8 @@ func (k *proofKey) signAccessToken(accessToken, host string, now time.Time) (str
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), err
 }
 
-// signPoP is a token as a server wants it, made for this run.
+// signPoP returns the proof-of-possession token for this run, made from tok, which is bound to a
+// key.
 func signPoP(tok Token, r Request, now time.Time) (Token, error) {
 	host, err := r.popHost()
 	if err != nil {
@@ -176,16 +166,9 @@ func signPoP(tok Token, r Request, now time.Time) (Token, error) {
 		return Token{}, errors.New("the key that the token is bound to cannot be read")
 	}
 	tok.Value, err = (&proofKey{key: key}).signAccessToken(tok.Value, host, now)
-	tok.Obtained, tok.Expires, tok.ProofKey = now, earlier(
-		tok.Expires,
-		now.Add(popTokenLifetime),
-	), nil
-	return tok, err
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
+	tok.Obtained, tok.ProofKey = now, nil
+	if end := now.Add(popTokenLifetime); end.Before(tok.Expires) {
+		tok.Expires = end
 	}
-	return b
+	return tok, err
 }

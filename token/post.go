@@ -8,51 +8,51 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
-// Response is what a service said to a request that carried a token.
+// Response is a service's response to [Post].
 type Response struct {
 	Status     int
 	Header     http.Header
 	Body       []byte        // may hold secrets
-	RetryAfter time.Duration // how long the service wants to be left alone; 0: it does not say
+	RetryAfter time.Duration // pause that the service asks for; 0 if it does not
 }
 
-// Post sends a POST without a body to an https address of a service, with the token that it wants;
-// r is the request that this is the answer to. It goes about that as [Get] does: what may pass by
-// itself is tried again within ctx, and no redirect is followed, so that no other host sees the
-// token. An error means that there is no answer. Whether an answer is a good one, the caller has to
-// see.
-func Post(ctx context.Context, address string, r Request, tok Token, w Options) (Response, error) {
-	w = w.withDefaults()
+// Post sends a POST without a body to a service's https address, with tok as the bearer token. r is
+// the request that tok is the answer to; errors name its timeout.
+//
+// As [Get] does, it retries temporary failures until ctx ends, and follows no redirects, so that no
+// other host gets the token. An error means that there is no response; the caller has to check the
+// status.
+func Post(
+	ctx context.Context,
+	address string,
+	r Request,
+	tok Token,
+	opts Options,
+) (Response, error) {
+	opts = opts.withDefaults()
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" || u.Host == "" {
 		return Response{}, errors.New("a token is sent to https addresses only")
 	}
-	wr := entra.Client{
-		Authority:   "https://" + u.Host + "/",
-		Backoff:     w.RetryDelay,
+	service := "https://" + u.Host + "/"
+	client := entra.Client{
+		Authority:   service,
+		Backoff:     opts.RetryDelay,
 		LastOutcome: &entra.Outcome{},
 	}
-	connections := wr.NewHTTPTransport()
+	connections := client.NewHTTPTransport()
 	defer connections.CloseIdleConnections()
-	wr.Network = connections
-	w.Log.Debug("sending a request with the token", "to", wr.Authority)
-	resp, err := wr.Send(
-		ctx,
-		http.MethodPost,
-		address,
-		tok.Value,
-		map[string]string{"Accept": "application/json"},
-	)
+	client.Network = connections
+	opts.Log.Debug("sending a request with the token", "to", service)
+	header := map[string]string{"Accept": "application/json"}
+	resp, err := client.Send(ctx, http.MethodPost, address, tok.Value, header)
 	if err != nil {
-		return Response{}, &postError{
-			r,
-			wr.Authority,
-			map[string]string{"asked": wr.Authority, "via": reachabilityNote(w.Getenv)},
-			rootCause(ctx, err, wr.LastOutcome),
-		}
+		values := map[string]string{"server": service, "via": reachabilityNote(opts.Getenv)}
+		return Response{}, &postError{r, service, values, rootCause(ctx, err, client.LastOutcome)}
 	}
 	body, err := runtime.Payload(resp)
 	return Response{resp.StatusCode, resp.Header, body, entra.RetryAfter(resp)}, err

@@ -7,14 +7,14 @@ import (
 	"os"
 )
 
-// readRegularFile reads at most so many bytes of a regular file. Its errors leave out the path,
-// which the sentence around them names.
-func readRegularFile(file string, atMost int64) ([]byte, error) {
-	fi, err := os.Stat(file) // follows the links that Kubernetes mounts tokens with
+// readRegularFile returns at most limit bytes of a regular file. Its errors do not have the path,
+// because the sentences around them name it.
+func readRegularFile(file string, limit int64) ([]byte, error) {
+	fi, err := os.Stat(file) // follows symlinks, which Kubernetes uses for mounted tokens
 	if err != nil {
 		return nil, withoutPath(err)
 	}
-	if !fi.Mode().IsRegular() { // opening a pipe could wait for ever
+	if !fi.Mode().IsRegular() { // opening a FIFO could block forever
 		return nil, errors.New("it is not a regular file")
 	}
 	f, err := os.Open(file)
@@ -22,11 +22,11 @@ func readRegularFile(file string, atMost int64) ([]byte, error) {
 		return nil, withoutPath(err)
 	}
 	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, atMost))
+	raw, err := io.ReadAll(io.LimitReader(f, limit))
 	return raw, withoutPath(err)
 }
 
-// withoutPath is err without the path, which the sentence around it names already.
+// withoutPath returns the cause in an *fs.PathError, or err itself.
 func withoutPath(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {

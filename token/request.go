@@ -2,33 +2,32 @@ package token
 
 import (
 	"reflect"
-	"slices"
 	"strings"
 	"time"
-
-	_ "github.com/Azure/azure-sdk-for-go/sdk/azcore/arm/runtime"
 )
 
-// Request says which token is wanted and how to log in. Each field is a flag of the command line,
-// once: its tags are the flag's name and help and the variables that it is also read from, in the
-// order in which they count:
+// Request says which token is wanted and how to log in. Each field is a flag of the command line.
+// Its tags are the flag's name and help, and:
 //
-//	overrides  made for this kind of program, and stronger than the flag
-//	azurerm    the same, under --use-azurerm-env-vars
-//	ambient    the Azure SDKs' own, weaker than the flag; "method:VARIABLE" counts for that method only
+//	overrides  variables that override the flag, because they are for this kind of program
+//	azurerm    the same, read only with --use-azurerm-env-vars
+//	ambient    variables of the Azure SDKs, weaker than the flag
 //	otherwise  the default
-//	secret     its value is not shown
+//	secret     the value is never shown
 //
-// Programs that fill a Request themselves need Login, ClientID and TenantID, and mostly no more.
+// A variable that comes earlier in a tag is stronger. "METHOD:VARIABLE" counts for one login method
+// only.
+//
+// Programs that fill in a Request themselves need Login, ClientID and TenantID, and rarely more.
 type Request struct {
 	Login       string `name:"login" short:"l" group:"login" placeholder:"METHOD" overrides:"AAD_LOGIN_METHOD" help:"Login method: {methods}. Without the flag it is workloadidentity where a federated token is found, else devicecode."`
 	TenantID    string `name:"tenant-id" short:"t" group:"login" placeholder:"ID" azurerm:"ARM_TENANT_ID" ambient:"AZURE_TENANT_ID,azurepipelines:AZURESUBSCRIPTION_TENANT_ID" help:"Entra tenant: its ID or one of its domain names."`
 	ClientID    string `name:"client-id" group:"login" placeholder:"ID" azurerm:"ARM_CLIENT_ID" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_ID" ambient:"AZURE_CLIENT_ID,azurepipelines:AZURESUBSCRIPTION_CLIENT_ID" help:"Client ID of the managed identity or application to log in as."`
-	ServerID    string `name:"server-id" group:"login" placeholder:"ID" otherwise:"6dae42f8-4368-4678-94ff-3960e28e3630" help:"Application that the token is for: the cluster's audience. AKS has the same one everywhere."`
+	ServerID    string `name:"server-id" group:"login" placeholder:"ID" otherwise:"6dae42f8-4368-4678-94ff-3960e28e3630" help:"Application that the token is for: the cluster's audience. It is the same for all AKS clusters."`
 	Environment string `name:"environment" short:"e" group:"login" placeholder:"CLOUD" otherwise:"AzurePublicCloud" help:"Azure cloud: {environments}."`
 
 	FederatedTokenFile string `name:"federated-token-file" group:"workloadidentity" placeholder:"FILE" ambient:"AZURE_FEDERATED_TOKEN_FILE" help:"File with the federated token. Where none is named: GitHub Actions' token if the job may ask for one, else {token_file}."`
-	AzureTokenProxy    string `name:"azure-token-proxy" group:"workloadidentity" placeholder:"auto|on|off" otherwise:"auto" help:"Ask through the cluster's token proxy (AKS identity bindings): auto means where AZURE_KUBERNETES_TOKEN_PROXY names one."`
+	AzureTokenProxy    string `name:"azure-token-proxy" group:"workloadidentity" placeholder:"auto|on|off" otherwise:"auto" help:"Send requests through the cluster's token proxy (AKS identity bindings): auto means if AZURE_KUBERNETES_TOKEN_PROXY names one."`
 	AuthorityHost      string `name:"authority-host" group:"login" placeholder:"URL" ambient:"AZURE_AUTHORITY_HOST" help:"Entra ID's address where it is not the environment's, https://HOST/."`
 
 	DisableInstanceDiscovery bool `name:"disable-instance-discovery" group:"login" help:"Trust an --authority-host that Microsoft does not know, as in a private cloud, without asking Microsoft about it."`
@@ -41,21 +40,21 @@ type Request struct {
 	IdentityResourceID                string `name:"identity-resource-id" group:"methods" placeholder:"ID" help:"msi: resource ID of the managed identity, instead of its client ID. Without either it is the system-assigned one."`
 	Subscription                      string `name:"subscription" short:"s" group:"methods" placeholder:"ID" help:"azurecli: subscription, by ID or name."`
 	AzurePipelinesServiceConnectionID string `name:"azure-pipelines-service-connection-id" group:"methods" placeholder:"ID" ambient:"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID" help:"azurepipelines: resource ID of the service connection."`
-	LoginHint                         string `name:"login-hint" group:"methods" placeholder:"NAME" help:"interactive: user name to begin with."`
+	LoginHint                         string `name:"login-hint" group:"methods" placeholder:"NAME" help:"interactive: user name that the sign-in page suggests."`
 	RedirectURL                       string `name:"redirect-url" group:"methods" placeholder:"URL" help:"interactive: where the browser comes back to, http://localhost:PORT. Any free port without it."`
 	PoPEnabled                        bool   `name:"pop-enabled" group:"methods" help:"Ask for a proof-of-possession token (Azure Arc) instead of a bearer token: with {pop}."`
 	PoPClaims                         string `name:"pop-claims" group:"methods" placeholder:"KEY=VALUE,..." help:"Claims of the proof-of-possession token; u=ARM_ID of the cluster at least."`
-	Legacy                            bool   `name:"legacy" group:"methods" help:"Refused, or ignored where it never meant anything: it asked for what AKS wanted until 2023."`
+	Legacy                            bool   `name:"legacy" group:"methods" help:"Refused, or ignored by methods for which it has no meaning: it asked for the kind of token that AKS needed until 2023."`
 
-	Timeout                    time.Duration `name:"timeout" group:"general" placeholder:"TIME" ambient:"AZURE_CLI_TIMEOUT" otherwise:"1m0s" help:"Time for the whole run; ten minutes if nobody says otherwise where a person may have to sign in."`
-	UseAzureRMEnvVars          bool          `name:"use-azurerm-env-vars" group:"general" help:"Read the variables of Terraform's Azure provider (ARM_*) too, before others."`
-	DisableEnvironmentOverride bool          `name:"disable-environment-override" group:"general" help:"Do not read the variables that would win over a flag (AAD_*, ARM_*)."`
+	Timeout                    time.Duration `name:"timeout" group:"general" placeholder:"TIME" ambient:"AZURE_CLI_TIMEOUT" otherwise:"1m0s" help:"Overall timeout; by default ten minutes if a person may have to sign in."`
+	UseAzureRMEnvVars          bool          `name:"use-azurerm-env-vars" group:"general" help:"Also read the variables of Terraform's Azure provider (ARM_*). They override others."`
+	DisableEnvironmentOverride bool          `name:"disable-environment-override" group:"general" help:"Ignore the variables that override a flag (AAD_*, ARM_*)."`
 
-	// From says where a value came from, by flag name: "--client-id", "$AZURE_CLIENT_ID" or "the
+	// From is the source of each value, by flag name: "--client-id", "$AZURE_CLIENT_ID" or "the
 	// default".
 	From map[string]string `kong:"-"`
 
-	publicClientGiven bool // the public client ID was given, and counts as none
+	publicClientGiven bool // the value PublicClientID was ignored for ClientID
 }
 
 const (
@@ -63,33 +62,22 @@ const (
 	// https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html
 	WellKnownTokenFile = "/var/run/secrets/azure/tokens/azure-identity-token"
 
-	// fromDefault is where a value came from that nobody gave.
-	fromDefault = "the default"
-
 	// PublicClientID is the client ID that `az aks get-credentials` writes into every kubeconfig: a
-	// public client for people, which never is a workload's or a service principal's own.
+	// public client for people. It never belongs to a workload or a service principal.
 	PublicClientID = "80faf920-1908-4b52-b5ef-a8e7bedfc67a"
+
+	// fromDefault is the value in Request.From for a default.
+	fromDefault = "the default"
 )
 
-// setExplicitly tells whether somebody wrote the value of a flag down for this kind of program.
-// Otherwise it was just in the air, or is the default.
-func (r Request) setExplicitly(flag string) bool {
-	name, variable := strings.CutPrefix(r.From[flag], "$")
-	if !variable {
-		return r.From[flag] != fromDefault
-	}
-	return slices.ContainsFunc(
-		flagVariables(flag),
-		func(v Variable) bool { return v.Name == name && v.Overrides },
-	)
-}
-
+// flagTag returns the tags of a flag's field.
 func flagTag(flag string) reflect.StructTag {
 	field, _ := reflect.TypeFor[Request]().FieldByName(flagFieldName(flag))
 	return field.Tag
 }
 
-// sourceNote is where a value came from, in brackets for a sentence, or "" where nobody knows.
+// sourceNote returns the source of a flag's value in parentheses, with a space before, or "" if it
+// is unknown.
 func (r Request) sourceNote(flag string) string {
 	if r.From[flag] == "" {
 		return ""
@@ -97,27 +85,26 @@ func (r Request) sourceNote(flag string) string {
 	return " (" + r.From[flag] + ")"
 }
 
-// isSecretFlag tells whether a flag's value is not shown.
+// isSecretFlag reports whether a flag's value is never shown.
 func isSecretFlag(flag string) bool { return flagTag(flag).Get("secret") != "" }
 
-// audience is the application that the token is for. Like kubelogin's, a server ID may be written
-// as the scope that it becomes.
+// audience returns the application that the token is for. A server ID may also be given as a scope,
+// as in kubelogin: with "/.default" at its end.
 func (r Request) audience() string {
-	if id := strings.TrimRight(
-		strings.TrimSuffix(strings.TrimRight(r.ServerID, "/"), "/.default"),
-		"/",
-	); id != "" {
+	id := strings.TrimSuffix(strings.TrimRight(r.ServerID, "/"), "/.default")
+	if id = strings.TrimRight(id, "/"); id != "" {
 		return id
 	}
 	return flagTag("server-id").Get("otherwise")
 }
 
-// flagValue is a flag's.
+// flagValue returns the value of a flag's field.
 func (r Request) flagValue(flag string) any {
 	return reflect.ValueOf(r).FieldByName(flagFieldName(flag)).Interface()
 }
 
-// flagFieldName is the name of the field that carries a flag.
+// flagFieldName returns the name of a flag's field. It panics if there is no such flag: a test
+// checks the names in the methods' tables.
 func flagFieldName(flag string) string {
 	t := reflect.TypeFor[Request]()
 	for i := range t.NumField() {
@@ -125,5 +112,5 @@ func flagFieldName(flag string) string {
 			return t.Field(i).Name
 		}
 	}
-	panic("no flag --" + flag) // a method's table names one that is not there; a test looks at all
+	panic("no flag --" + flag)
 }

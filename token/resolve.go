@@ -2,37 +2,40 @@ package token
 
 import (
 	"fmt"
-	"os"
 	"reflect"
 	"strings"
 	"time"
 )
 
-// Resolve completes a request that was typed: typed tells which flags were given by the person,
-// whose values the request holds; getenv reads the environment. It returns the request with every
-// value and where that came from, and chooses the login method where none was named. An empty
-// variable is an unset one.
+// interactiveTimeout is the default timeout of methods for which a person may need a browser, a
+// password and a second factor.
+const interactiveTimeout = 10 * time.Minute
+
+// Resolve completes a request from variables and defaults, and chooses the login method if none is
+// named. It returns the request with From filled in; errors are *UsageError.
+//
+// explicit reports whether a flag was given on the command line; r holds its value. getenv reads a
+// variable; an empty one counts as unset.
 func (r Request) Resolve(
-	typed func(flag string) bool,
+	explicit func(flag string) bool,
 	getenv func(string) string,
 ) (Request, error) {
 	r.From = map[string]string{}
-	// The method comes first: which variables count depends on it, and it on the token file's.
+	// The method decides which variables count, and a federated token can decide the method. So
+	// these two flags come before the others.
 	for _, only := range []string{"login", "federated-token-file", ""} {
-		if err := r.resolveFlags(only, typed, getenv); err != nil {
+		if err := r.resolveFlags(only, explicit, getenv); err != nil {
 			return r, err
 		}
 		if only == "federated-token-file" && r.Login == "" {
 			r.Login, r.From["login"] = r.defaultLogin(getenv), fromDefault
 		}
 	}
-	if m, known := MethodByName(
-		r.Login,
-	); known && m.Interactive &&
-		r.From["timeout"] == fromDefault {
+	m, _ := MethodByName(r.Login)
+	if m.Interactive && r.From["timeout"] == fromDefault {
 		r.Timeout = interactiveTimeout
 	}
-	// An authority host that is just in the air yields to an environment that somebody wrote down
+	// An explicit environment overrides an authority host from a variable
 	// (https://github.com/Azure/kubelogin/issues/507).
 	if r.From["environment"] == "--environment" &&
 		strings.HasPrefix(r.From["authority-host"], "$") {
@@ -42,18 +45,20 @@ func (r Request) Resolve(
 	return r, nil
 }
 
+// defaultLogin returns the name of the method for a request that names none.
 func (r Request) defaultLogin(getenv func(string) string) string {
-	_, err := os.Stat(WellKnownTokenFile)
-	if r.FederatedTokenFile != "" || onGitHubActions(getenv) || err == nil {
-		return workloadIdentityName
+	for _, m := range Methods {
+		if m.Detect != nil && m.Detect(r, getenv) {
+			return m.Name
+		}
 	}
-	return "devicecode"
+	return FallbackMethod
 }
 
-// resolveFlags sets the flag named only, or all of them where that is "".
+// resolveFlags sets the flag that only names, or all flags that are not set yet if it is "".
 func (r *Request) resolveFlags(
 	only string,
-	typed func(string) bool,
+	explicit func(string) bool,
 	getenv func(string) string,
 ) error {
 	fields := reflect.ValueOf(r).Elem()
@@ -63,13 +68,13 @@ func (r *Request) resolveFlags(
 		if flag == "" || r.From[flag] != "" || (only != "" && only != flag) {
 			continue
 		}
-		value, from := r.strongestSource(flag, tag, fields.Field(i), typed, getenv)
+		value, from := r.strongestSource(flag, tag, fields.Field(i), explicit, getenv)
 		if from == "" {
 			fields.Field(i).SetZero()
 			continue
 		}
 		r.From[flag] = from
-		if from == "--"+flag {
+		if from == "--"+flag { // the field has the value
 			continue
 		}
 		if err := setField(fields.Field(i), value); err != nil {
@@ -82,13 +87,13 @@ func (r *Request) resolveFlags(
 	return nil
 }
 
-// strongestSource returns the strongest source of a flag's value that has one. from is "" where
-// there is none.
+// strongestSource returns the strongest source of a flag that has a value, and that value. from is
+// "" if there is none. value is not set if from is the flag itself.
 func (r *Request) strongestSource(
 	flag string,
 	tag reflect.StructTag,
 	field reflect.Value,
-	typed func(string) bool,
+	explicit func(string) bool,
 	getenv func(string) string,
 ) (value, from string) {
 	counts := func(value string) bool {
@@ -99,7 +104,7 @@ func (r *Request) strongestSource(
 		return value != ""
 	}
 	variables := Variables(tag.Get)
-	lookup := func(overriding bool) (string, string) {
+	lookup := func(overriding bool) (value, from string) {
 		for _, v := range variables {
 			if v.Overrides == overriding && r.readsVariable(v) {
 				if value := getenv(v.Name); counts(value) {
@@ -112,7 +117,7 @@ func (r *Request) strongestSource(
 	if value, from = lookup(true); from != "" {
 		return value, from
 	}
-	if typed(flag) && (field.Kind() != reflect.String || counts(field.String())) {
+	if explicit(flag) && (field.Kind() != reflect.String || counts(field.String())) {
 		return "", "--" + flag
 	}
 	if value, from = lookup(false); from != "" {
@@ -124,17 +129,19 @@ func (r *Request) strongestSource(
 	return "", ""
 }
 
-// readsVariable tells whether a variable counts for this request.
+// readsVariable reports whether a variable counts for this request.
 func (r *Request) readsVariable(v Variable) bool {
 	return (!v.Overrides || !r.DisableEnvironmentOverride) && (!v.AzureRM || r.UseAzureRMEnvVars) &&
 		(v.Method == "" || v.Method == r.Login)
 }
 
+// needsOwnClientID reports whether PublicClientID does not count as a client ID.
 func (r *Request) needsOwnClientID() bool {
 	m, known := MethodByName(r.Login)
 	return known && m.isIdentityFlag("client-id")
 }
 
+// setField sets a field of kind string or time.Duration.
 func setField(field reflect.Value, value string) error {
 	if field.Kind() == reflect.String {
 		field.SetString(value)
@@ -145,18 +152,13 @@ func setField(field reflect.Value, value string) error {
 	return err
 }
 
-// ParseDuration reads a length of time as Go writes them, for a person who may not know how.
+// ParseDuration is like time.ParseDuration, with an error for people who do not know Go's format.
 func ParseDuration(value string) (time.Duration, error) {
 	d, err := time.ParseDuration(value)
 	if err != nil {
 		return 0, fmt.Errorf(
-			"%q is not a length of time: it needs a number and a unit, as 90s or 2m",
-			value,
+			"%q is not a length of time: it needs a number and a unit, as 90s or 2m", value,
 		)
 	}
 	return d, nil
 }
-
-// interactiveTimeout is the timeout where a person has to find a browser, a password and a second
-// factor, unless one was given.
-const interactiveTimeout = 10 * time.Minute

@@ -15,14 +15,13 @@ import (
 )
 
 const (
-
-	// A token that works gets so long to be renewed: little while it is fresh, more when its end is
-	// near.
+	// A refresh of a token that is still valid gets a short timeout: shorter while the token is
+	// fresh, longer when it is about to expire.
 	earlyRefreshTimeout = 5 * time.Second
 	lateRefreshTimeout  = 15 * time.Second
 
-	// refreshBackoff is how long after a failed renewal nobody tries another, while the token has
-	// more than twice that left.
+	// refreshBackoff is how long to wait after a failed refresh before trying again, as long as the
+	// token outlives twice that.
 	refreshBackoff = 30 * time.Second
 )
 
@@ -35,147 +34,162 @@ type cacheRecord struct {
 // failure is an exchange that did not yield a token.
 type failure struct {
 	At         time.Time         `json:"at"`
-	RouteHash  string            `json:"route"`             // the way it took: it says nothing about other ways
-	Refusal    *entra.Refusal    `json:"refusal,omitempty"` // nil: asking again may end otherwise
+	RouteHash  string            `json:"route"`             // see routeHash
+	Refusal    *Refusal          `json:"refusal,omitempty"` // nil if a retry may succeed
 	HintValues map[string]string `json:"facts,omitempty"`
 }
 
-// reuseTokenSource answers one request from a store, or sees to it that one process asks while the
-// others wait.
+// reuseTokenSource answers one request from a store. At a cache miss or for a refresh, one process
+// makes the exchange and the others wait for its result (single flight).
 type reuseTokenSource struct {
 	Options
-	store            *timeoutStore // nil: nothing is kept
+	store            *timeoutStore // nil: nothing is stored
 	routeHash        string
-	promptInProgress func(context.Context) bool                          // see Login
-	exchange         func(_ context.Context, needed bool) (Token, error) // needed: no token works that could be served instead
-	inputsChanged    func() bool                                         // see Login
-	replayRefusal    func(*failure) error                                // another process's refusal, in words for this request
+	promptInProgress func(context.Context) bool // see Login
+
+	// exchange requests a new token. It may prompt a person only if mayPrompt is true: there is no
+	// valid token that could be served instead.
+	exchange func(_ context.Context, mayPrompt bool) (Token, error)
+
+	inputsChanged func() bool // see Login
+
+	// replayRefusal returns another process's refusal as an error for this request.
+	replayRefusal func(*failure) error
 }
 
-// token answers with the stored token where that is fresh. Where it is not, one process asks while
-// the others wait for its result, be it a token or Entra ID's final word. A token past its
-// RefreshOn but otherwise fresh is renewed by one and served to the others meanwhile; a token that
-// works still is served when renewing fails.
-func (u *reuseTokenSource) token(ctx context.Context) (Token, error) {
-	if u.store == nil {
-		return u.exchange(ctx, true)
+// token returns the stored token if it is fresh. Otherwise one process makes an exchange, and the
+// others wait for its result: a token or a permanent refusal.
+//
+// A fresh token that needs a refresh is refreshed by one process and meanwhile served to the
+// others. If a refresh fails, a token that is still valid is served.
+func (s *reuseTokenSource) token(ctx context.Context) (Token, error) {
+	if s.store == nil {
+		return s.exchange(ctx, true)
 	}
-	now := u.Now()
-	began := now.Add(-u.AlreadyWaited())
-	have := u.load()
-	fresh := have.Token.fresh(now)
+	now := s.Now()
+	start := now.Add(-s.AlreadyWaited())
+	cached := s.load()
+	fresh := cached.Token.fresh(now)
 	switch {
-	case fresh && !have.Token.needsRefresh(now):
-		return u.serve(have.Token, "answered from the cache")
-	case have.inBackoff(now, u.routeHash):
-		return u.serve(have.Token, "the last renewal failed just now; the cached token is served")
+	case fresh && !cached.Token.needsRefresh(now):
+		return s.serve(cached.Token, "answered from the cache")
+	case cached.inBackoff(now, s.routeHash):
+		return s.serve(cached.Token, "the last renewal failed just now; the cached token is served")
 	}
-	patient := ctx
-	if have.Token.valid(now) {
-		atMost := lateRefreshTimeout
+	refreshCtx := ctx
+	if cached.Token.valid(now) {
+		timeout := lateRefreshTimeout
 		if fresh {
-			atMost = earlyRefreshTimeout
-			u.BeforeEarlyRefresh()
+			timeout = earlyRefreshTimeout
+			s.BeforeEarlyRefresh()
 		}
-		var done context.CancelFunc
-		patient, done = context.WithTimeout(ctx, atMost)
-		defer done()
+		var cancel context.CancelFunc
+		refreshCtx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
 	}
-	return u.refresh(ctx, patient, have, began)
+	return s.refresh(ctx, refreshCtx, cached, start)
 }
 
-// refresh takes this process's turn: it looks again for what came meanwhile, asks within patient,
-// and stores what came of it.
-func (u *reuseTokenSource) refresh(
-	ctx, patient context.Context,
-	have cacheRecord,
-	began time.Time,
+// refresh takes the lock, uses what another process has stored since start, or else makes an
+// exchange and stores its result. refreshCtx is ctx with a shorter timeout if cached has a valid
+// token, else ctx itself.
+func (s *reuseTokenSource) refresh(
+	ctx, refreshCtx context.Context,
+	cached cacheRecord,
+	start time.Time,
 ) (Token, error) {
-	unlock, err := u.lock(patient, !have.Token.fresh(u.Now()))
+	mayPrompt := refreshCtx == ctx
+	unlock, lockErr := s.lock(refreshCtx, !cached.Token.fresh(s.Now()))
 	defer unlock()
-	if u.inputsChanged != nil &&
-		u.inputsChanged() { // who is signed in has changed since this run began: what others got is not for it
-		return u.exchange(patient, patient == ctx)
+	if s.inputsChanged != nil && s.inputsChanged() {
+		// Another account is signed in since this run began: the store's results are not for it.
+		return s.exchange(refreshCtx, mayPrompt)
 	}
-	have = u.reload(have)
-	now := u.Now()
-	inTime := !errors.Is(err, context.DeadlineExceeded)
+	cached = s.reload(cached)
+	now := s.Now()
+	timedOut := errors.Is(lockErr, context.DeadlineExceeded)
 	switch {
-	case have.arrivedSince(began, now), have.Token.fresh(now) && !have.Token.needsRefresh(now):
-		return u.serve(have.Token, "another process has just asked; its token is served")
-	case have.inBackoff(now, u.routeHash):
-		return u.serve(
-			have.Token,
-			"another process could not renew just now; the cached token is served",
-		)
-	case err != nil && have.Token.fresh(now), !inTime && have.Token.validFor(2*refreshBackoff, now):
-		u.Log.Debug("the token is not renewed here", "reason", err)
-		return u.serve(have.Token, "the cached token is served")
-	case have.Failure.isFinalFor(began, now, u.routeHash):
-		return u.serveStaleOr(have.Token, u.replayRefusal(have.Failure))
-	case err != nil:
-		u.Log.Debug("going on without a lock", "reason", err)
+	case cached.arrivedSince(start, now),
+		cached.Token.fresh(now) && !cached.Token.needsRefresh(now):
+		return s.serve(cached.Token, "another process has just asked; its token is served")
+	case cached.inBackoff(now, s.routeHash):
+		const reason = "another process could not renew just now; the cached token is served"
+		return s.serve(cached.Token, reason)
+	case lockErr != nil && cached.Token.fresh(now),
+		timedOut && cached.Token.validFor(2*refreshBackoff, now):
+		s.Log.Debug("the token is not renewed here", "reason", lockErr)
+		return s.serve(cached.Token, "the cached token is served")
+	case cached.Failure.isFinalFor(start, now, s.routeHash):
+		return s.serveStaleOr(cached.Token, s.replayRefusal(cached.Failure))
+	case lockErr != nil:
+		s.Log.Debug("going on without a lock", "reason", lockErr)
 	}
-	tok, err := u.exchange(patient, patient == ctx)
+	tok, err := s.exchange(refreshCtx, mayPrompt)
 	switch {
-	case err == nil && u.inputsChanged != nil && u.inputsChanged():
-		u.Log.Debug("who is signed in has changed meanwhile; the token is not kept")
+	case err == nil && s.inputsChanged != nil && s.inputsChanged():
+		s.Log.Debug("another account has signed in meanwhile; the token is not stored")
 		return tok, nil
 	case err == nil:
-		u.save(cacheRecord{Token: tok})
+		s.save(cacheRecord{Token: tok})
 		return tok, nil
 	}
-	have = u.reload(have) // whoever passed this process by may have stored a better token meanwhile
-	if have.arrivedSince(began, u.Now()) {
-		return u.serve(have.Token, "another process has a token by now; it is served")
+	// Without the lock, another process may have stored a newer token in the meantime.
+	cached = s.reload(cached)
+	if cached.arrivedSince(start, s.Now()) {
+		return s.serve(cached.Token, "another process has a token by now; it is served")
 	}
-	if ctx.Err() == nil { // a run that is out of its own time says nothing about others'
-		have.Failure = u.newFailure(err)
-		u.save(have)
+	if ctx.Err() == nil { // our own timeout must not be recorded as a failure for other processes
+		cached.Failure = s.newFailure(err)
+		s.save(cached)
 	}
-	return u.serveStaleOr(have.Token, err)
+	return s.serveStaleOr(cached.Token, err)
 }
 
-// lock waits no longer than it leaves time to go on without, and not all processes wait equally
-// long. Where a person is asked, all wait until he has answered. unlock is never nil.
-func (u *reuseTokenSource) lock(ctx context.Context, wait bool) (unlock func(), err error) {
-	atMost := u.MaxLockWait
+// lock takes the store's lock. It leaves at least half of the time until ctx ends, to go on without
+// the lock, and the wait is randomized so that processes do not give up together. While a person
+// signs in, all processes that can prompt wait for that. unlock is never nil.
+func (s *reuseTokenSource) lock(ctx context.Context, wait bool) (unlock func(), err error) {
+	maxWait := s.MaxLockWait
 	deadline, bounded := ctx.Deadline()
+	interactive := s.promptInProgress != nil
 	switch {
-	case u.promptInProgress != nil && u.Prompt == nil && u.promptInProgress(ctx): // who cannot ask does not wait for those who do
-		return u.store.lock(ctx, false, u.MaxLockWait)
-	case bounded && u.promptInProgress != nil && u.Prompt != nil && wait:
-		return u.lockWithNotice(
-			func() (func(), error) { return u.store.lock(ctx, true, max(time.Until(deadline), 0)) },
-		)
+	case interactive && s.Prompt == nil && s.promptInProgress(ctx):
+		// A process that cannot prompt does not wait for those that do.
+		return s.store.lock(ctx, false, s.MaxLockWait)
+	case interactive && s.Prompt != nil && bounded && wait:
+		return s.lockWithNotice(func() (func(), error) {
+			return s.store.lock(ctx, true, max(time.Until(deadline), 0))
+		})
 	case bounded:
-		atMost = max(min(atMost, time.Until(deadline)/2), 0)
+		maxWait = max(min(maxWait, time.Until(deadline)/2), 0)
 	}
-	return u.store.lock(ctx, wait, atMost-rand.N(atMost/2+1))
+	return s.store.lock(ctx, wait, maxWait-rand.N(maxWait/2+1))
 }
 
-func (u *reuseTokenSource) serve(t Token, why string) (Token, error) {
-	u.Log.Debug(why, "expires", t.Expires)
+// serve returns t and logs why.
+func (s *reuseTokenSource) serve(t Token, reason string) (Token, error) {
+	s.Log.Debug(reason, "expires", t.Expires)
 	return t, nil
 }
 
-// serveStaleOr serves a token that still works in an error's place.
-func (u *reuseTokenSource) serveStaleOr(t Token, err error) (Token, error) {
-	if !t.valid(u.Now()) {
+// serveStaleOr returns t if it is still valid, else err.
+func (s *reuseTokenSource) serveStaleOr(t Token, err error) (Token, error) {
+	if !t.valid(s.Now()) {
 		return Token{}, err
 	}
-	u.Log.Debug("renewing failed", "error", Explain(err).Text)
-	return u.serve(t, "the cached token still works and is served")
+	s.Log.Debug("renewing failed", "error", Explain(err).Text)
+	return s.serve(t, "the cached token still works and is served")
 }
 
-// arrivedSince tells whether the token came while this process waited or asked.
-func (r cacheRecord) arrivedSince(began, now time.Time) bool {
-	return r.Token.valid(now) && r.Token.Obtained.After(began)
+// arrivedSince reports whether the token is valid and was obtained after start.
+func (r cacheRecord) arrivedSince(start, now time.Time) bool {
+	return r.Token.valid(now) && r.Token.Obtained.After(start)
 }
 
-// inBackoff tells whether the token is good for a while and renewing it has just failed.
-func (r cacheRecord) inBackoff(now time.Time, route string) bool {
-	if r.Failure == nil || r.Failure.RouteHash != route ||
+// inBackoff reports whether a refresh by the same route has just failed, and the token is valid for
+// long enough to wait.
+func (r cacheRecord) inBackoff(now time.Time, routeHash string) bool {
+	if r.Failure == nil || r.Failure.RouteHash != routeHash ||
 		!r.Token.validFor(2*refreshBackoff, now) {
 		return false
 	}
@@ -183,24 +197,25 @@ func (r cacheRecord) inBackoff(now time.Time, route string) bool {
 	return age >= 0 && age < refreshBackoff
 }
 
-// isFinalFor tells whether the failure came while this process waited, on the way that it would
-// have taken, and is Entra ID's last word.
-func (f *failure) isFinalFor(began, now time.Time, route string) bool {
-	return f != nil && f.Refusal != nil && f.RouteHash == route && f.At.After(began) &&
-		!f.At.After(now)
+// isFinalFor reports whether the failure is a permanent refusal that arrived after start by the
+// same route. f may be nil.
+func (f *failure) isFinalFor(start, now time.Time, routeHash string) bool {
+	return f != nil && f.Refusal != nil && f.RouteHash == routeHash &&
+		f.At.After(start) && !f.At.After(now)
 }
 
-func (u *reuseTokenSource) newFailure(err error) *failure {
-	f := &failure{At: u.Now().UTC(), RouteHash: u.routeHash}
-	var refusal *entra.Refusal
-	var tried *exchangeError
-	if errors.As(err, &refusal) && refusal.IsPermanent() && errors.As(err, &tried) {
-		f.Refusal, f.HintValues = refusal, tried.hintValues
+func (s *reuseTokenSource) newFailure(err error) *failure {
+	f := &failure{At: s.Now().UTC(), RouteHash: s.routeHash}
+	var refusal *Refusal
+	var exchange *exchangeError
+	if errors.As(err, &refusal) && refusal.IsPermanent() && errors.As(err, &exchange) {
+		f.Refusal, f.HintValues = refusal, exchange.hintValues
 	}
 	return f
 }
 
-func (u *reuseTokenSource) save(r cacheRecord) {
+// save stores r. An error is only logged: cache problems never make a login fail.
+func (s *reuseTokenSource) save(r cacheRecord) {
 	holds, expires := HoldsToken, r.Token.Expires
 	if r.Token.Value == "" {
 		holds = "failure"
@@ -210,57 +225,74 @@ func (u *reuseTokenSource) save(r cacheRecord) {
 	}
 	data, err := json.Marshal(r)
 	if err == nil {
-		err = u.store.put(data, holds, expires)
+		err = s.store.put(data, holds, expires)
 	}
 	if err != nil {
-		u.Log.Debug("could not write to the cache", "error", err)
+		s.Log.Debug("could not write to the cache", "error", err)
 	}
 }
 
-func (u *reuseTokenSource) load() cacheRecord {
+// load returns what the store holds, or the zero value at a cache miss.
+func (s *reuseTokenSource) load() cacheRecord {
 	var r cacheRecord
-	data, err := u.store.get()
+	data, err := s.store.get()
 	if err == nil {
 		err = json.Unmarshal(data, &r)
 	}
 	if err != nil {
-		u.Log.Debug("nothing in the cache", "reason", err)
+		s.Log.Debug("nothing in the cache", "reason", err)
 		return cacheRecord{}
 	}
-	if !entra.IsBearerToken(
-		r.Token.Value,
-	) { // never another's, as the entry is sealed; but it is printed
+	if !entra.IsBearerToken(r.Token.Value) {
+		// The entry is sealed and thus our own, but the value goes to stdout.
 		r.Token = Token{}
 	}
 	return r
 }
 
-// reload returns what the store has by now, unless that is no token and the one at hand still
-// works.
-func (u *reuseTokenSource) reload(have cacheRecord) cacheRecord {
-	again, now := u.load(), u.Now()
-	if !again.Token.valid(now) && have.Token.valid(now) {
-		return have
+// reload returns what the store holds now. It keeps cached if only that has a valid token.
+func (s *reuseTokenSource) reload(cached cacheRecord) cacheRecord {
+	current, now := s.load(), s.Now()
+	if !current.Token.valid(now) && cached.Token.valid(now) {
+		return cached
 	}
-	return again
+	return current
 }
 
-// routeHash stands for everything beside the inputs of an entry that decides how a request ends.
-// Proxies may hold passwords: it is a hash.
-func routeHash(r Request, w Options) string {
+// routeVariables decide by which route Entra ID is reached, and whose certificates are trusted.
+var routeVariables = []string{
+	"HTTPS_PROXY",
+	"https_proxy",
+	"NO_PROXY",
+	"no_proxy",
+	"SSL_CERT_FILE",
+	"SSL_CERT_DIR",
+}
+
+// routeHash returns a hash of everything besides Login.Inputs that decides how an exchange ends. A
+// failure by one route says nothing about other routes. It is a hash because a proxy's address may
+// hold a password.
+func routeHash(r Request, opts Options) string {
 	h := sha256.New()
-	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
-		h.Write([]byte(name + "=" + w.Getenv(name) + "\n"))
+	for _, name := range routeVariables {
+		h.Write([]byte(name + "=" + opts.Getenv(name) + "\n"))
 	}
 	h.Write([]byte(strconv.FormatBool(r.DisableInstanceDiscovery)))
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// replayRefusal is another process's refusal as the answer to this request: what the federated
-// token says is what the other one saw, where each value came from is this one's.
-func replayRefusal(f *failure, r Request, w Options, login Login, wr entra.Client) error {
-	all := maps.Clone(f.HintValues)
-	maps.Copy(all, hintValues(r, w, login, wr))
-	all["asked"] = f.HintValues["asked"]
-	return &exchangeError{r, all, r.secrets(w.Getenv), f.Refusal}
+// replayRefusal returns another process's refusal as an error for this request. What hints say
+// about the federated token and the server comes from the other process, the sources of values from
+// this one.
+func replayRefusal(
+	f *failure,
+	r Request,
+	opts Options,
+	login Login,
+	client entra.Client,
+) error {
+	values := maps.Clone(f.HintValues)
+	maps.Copy(values, hintValues(r, opts, login, client))
+	values["server"] = f.HintValues["server"]
+	return &exchangeError{r, values, r.secrets(opts.Getenv), f.Refusal}
 }

@@ -9,13 +9,17 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// secretVariables are those that hold what a login shows, beside the flags' own.
-var secretVariables = slices.Concat(
-	metadataSecretVariables,
-	[]string{gitHubActions.tokenVariable, azurePipelinesCI.tokenVariable},
-)
+// secretVariables returns the variables that hold secrets, besides those of flags.
+func secretVariables() []string {
+	names := append(slices.Clone(metadataSecretVariables), azurePipelinesCI.tokenVariable)
+	for _, c := range ciSystems {
+		names = append(names, c.tokenVariable)
+	}
+	return names
+}
 
-// secrets are what this request shows to somebody, who may repeat it in an error.
+// secrets returns the secrets that this request sends somewhere. Any of them may come back in an
+// error.
 func (r Request) secrets(getenv func(string) string) []string {
 	var all []string
 	t := reflect.TypeFor[Request]()
@@ -24,17 +28,15 @@ func (r Request) secrets(getenv func(string) string) []string {
 			all = append(all, reflect.ValueOf(r).Field(i).String())
 		}
 	}
-	for _, name := range secretVariables {
+	for _, name := range secretVariables() {
 		all = append(all, getenv(name))
 	}
-	return slices.DeleteFunc(
-		all,
-		func(s string) bool { return len(s) < 4 },
-	) // shorter ones would be found in any word
+	// Shorter values would be found inside ordinary words.
+	return slices.DeleteFunc(all, func(s string) bool { return len(s) < 4 })
 }
 
-// RedactingLogger is log without what this request shows to somebody, who may repeat it in an
-// answer.
+// RedactingLogger returns a logger that writes to log without the secrets of this request, which a
+// server may repeat in a response.
 func (r Request) RedactingLogger(log *slog.Logger, getenv func(string) string) *slog.Logger {
 	if !log.Enabled(context.Background(), slog.LevelDebug) {
 		return log

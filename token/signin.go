@@ -14,18 +14,18 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	msalcache "github.com/AzureAD/microsoft-authentication-library-for-go/apps/cache"
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public"
+
 	"github.com/akslogin/akslogin/token/internal/entra"
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// refreshTokenLifetime is how long a refresh token that nobody uses lives at Entra ID; every use
-// makes a new one.
+// refreshTokenLifetime is how long Entra ID accepts an unused refresh token. Every use returns a
+// new one.
 // https://learn.microsoft.com/entra/identity-platform/refresh-tokens#token-lifetime
 const refreshTokenLifetime = 90 * 24 * time.Hour
 
-// publicClient is MSAL's client for people, on which azidentity's credentials for them rest: those
-// have no way to keep a refresh token but in a keyring. signInCache may be nil: then nothing is
-// kept.
+// publicClient returns MSAL's client for people. azidentity's credentials are built on it, but can
+// keep a refresh token only in a keyring. A nil signIn means that nothing is kept.
 func (a attempt) publicClient(r Request, signIn msalcache.ExportReplace) (public.Client, error) {
 	options := []public.Option{
 		public.WithAuthority(a.Authority + r.TenantID),
@@ -40,48 +40,43 @@ func (a attempt) publicClient(r Request, signIn msalcache.ExportReplace) (public
 	return public.New(r.ClientID, options...)
 }
 
-// userLogin is the login of a method that asks a person: who has signed in before is not asked
-// again while Entra ID takes his refresh token. The sign-in is kept for all audiences, apart from
-// the access tokens.
+// askFunc asks a person to sign in.
+type askFunc func(
+	ctx context.Context,
+	a attempt,
+	client public.Client,
+	scopes []string,
+) (public.AuthResult, error)
+
+// userLogin returns the login of an interactive method. A person who has signed in before is not
+// asked again as long as Entra ID accepts the refresh token. The sign-in is stored in an entry of
+// its own, which all audiences share. extraInputs are added to Login.Inputs.
 func userLogin(
 	r Request,
-	w Options,
-	wr entra.Client,
-	who []string,
-	ask func(context.Context, attempt, public.Client, []string) (public.AuthResult, error),
+	opts Options,
+	client entra.Client,
+	extraInputs []string,
+	ask askFunc,
 ) (Login, error) {
-	key := w.loadUserKey()
-	inputs := append(r.cacheInputs(wr), who...)
-	shared := append(
-		slices.DeleteFunc(
-			slices.Clone(inputs),
-			func(in string) bool { return strings.HasPrefix(in, "audience=") || strings.HasPrefix(in, "type=") },
-		),
-		"holds="+HoldsSignIn,
-	)
+	key := opts.loadUserKey()
+	inputs := append(r.cacheInputs(client), extraInputs...)
+	signInInputs := slices.DeleteFunc(slices.Clone(inputs), func(input string) bool {
+		return strings.HasPrefix(input, "audience=") || strings.HasPrefix(input, "type=")
+	})
+	signInInputs = append(signInInputs, "holds="+HoldsSignIn)
 	return Login{
 		Secret: key,
 		Inputs: inputs,
 		NewCredential: func(a attempt) (azcore.TokenCredential, error) {
-			kept := &signInCache{Options: w, store: w.openStore(key, shared)}
-			return credentialFunc(
-				func(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
-					return kept.token(
-						ctx,
-						r,
-						a,
-						func(client public.Client) (public.AuthResult, error) { return ask(ctx, a, client, o.Scopes) },
-						o.Scopes,
-					)
-				},
-			), nil
+			signIn := &signInCache{Options: opts, store: opts.openStore(key, signInInputs)}
+			return signIn.credential(r, a, ask), nil
 		},
 		PromptInProgress: func(ctx context.Context) bool {
-			signIns := w.openStore(key, shared)
-			if signIns == nil {
+			store := opts.openStore(key, signInInputs)
+			if store == nil {
 				return false
 			}
-			unlock, err := signIns.lock(ctx, false, time.Second)
+			unlock, err := store.lock(ctx, false, time.Second)
 			unlock()
 			return err != nil
 		},
@@ -91,14 +86,32 @@ func userLogin(
 	}, nil
 }
 
-// token asks with the kept sign-in, else a person. Whoever asks for another audience at the same
-// time waits until he has answered, and takes the same sign-in.
+// signInCache stores MSAL's cache, which has one account, without the access tokens in it. Its
+// errors never make a login fail.
+type signInCache struct {
+	Options
+	store        *timeoutStore // nil: nothing is kept
+	ignoreStored bool          // during a new sign-in, which replaces the stored one
+
+	lastRead []byte // what the store held when it was last read
+}
+
+func (s *signInCache) credential(r Request, a attempt, ask askFunc) azcore.TokenCredential {
+	return credentialFunc(
+		func(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+			return s.token(ctx, r, a, o.Scopes, ask)
+		},
+	)
+}
+
+// token requests a token with the stored sign-in, or else asks a person to sign in. Meanwhile
+// another process that needs the same sign-in, for whatever audience, waits and then uses it.
 func (s *signInCache) token(
 	ctx context.Context,
 	r Request,
 	a attempt,
-	ask func(public.Client) (public.AuthResult, error),
 	scopes []string,
+	ask askFunc,
 ) (azcore.AccessToken, error) {
 	result, refused, err := s.silent(ctx, r, a, scopes)
 	if err != errNoSignIn {
@@ -108,10 +121,10 @@ func (s *signInCache) token(
 		return azcore.AccessToken{}, &signInNeededError{refused: refused}
 	}
 	if s.store != nil {
-		deadline, _ := ctx.Deadline() // none is a deadline long ago, and then nobody is waited for
-		unlock, err := a.lockWithNotice(
-			func() (func(), error) { return s.store.lock(ctx, true, max(time.Until(deadline), 0)) },
-		)
+		deadline, _ := ctx.Deadline() // in the past if there is none: then there is no wait
+		unlock, err := a.lockWithNotice(func() (func(), error) {
+			return s.store.lock(ctx, true, max(time.Until(deadline), 0))
+		})
 		defer unlock()
 		if err != nil {
 			a.Log.Debug("going on without a lock on the sign-in", "reason", err)
@@ -120,33 +133,31 @@ func (s *signInCache) token(
 			return toAccessToken(result, err)
 		}
 	}
-	*a.LastOutcome = entra.Outcome{} // what became of the former sign-in is over
-	client, err := a.publicClient(
-		r,
-		&signInCache{Options: s.Options, store: s.store, ignoreStored: true},
-	)
+	*a.LastOutcome = entra.Outcome{} // the refused sign-in is of no interest any more
+	fresh := &signInCache{Options: s.Options, store: s.store, ignoreStored: true}
+	client, err := a.publicClient(r, fresh)
 	if err != nil {
 		return azcore.AccessToken{}, err
 	}
-	result, err = ask(client)
-	if err != nil &&
-		err.Error() == "" { // MSAL's, where a browser comes back with an error and no words
+	result, err = ask(ctx, a, client, scopes)
+	if err != nil && err.Error() == "" {
+		// MSAL returns this if the browser reports an error without a description.
 		err = errors.New("the sign-in was not finished")
 	}
 	return toAccessToken(result, err)
 }
 
-// errNoSignIn says that there is no sign-in to go on with.
+// errNoSignIn means that there is no usable sign-in in the store.
 var errNoSignIn = errors.New("nobody has signed in")
 
-// silent asks with the refresh token of whoever signed in before. errNoSignIn: there is none, or
-// Entra ID refused it, as refused then says.
+// silent requests a token with the stored refresh token. It returns errNoSignIn if there is none,
+// or if Entra ID refused it; then refused is that refusal.
 func (s *signInCache) silent(
 	ctx context.Context,
 	r Request,
 	a attempt,
 	scopes []string,
-) (_ public.AuthResult, refused *entra.Refusal, _ error) {
+) (_ public.AuthResult, refused *Refusal, _ error) {
 	none := public.AuthResult{}
 	client, err := a.publicClient(r, s)
 	if err != nil {
@@ -165,11 +176,11 @@ func (s *signInCache) silent(
 	switch {
 	case err == nil:
 		return result, nil, nil
-	case a.LastOutcome.ServerURL == "": // there was nothing to ask with
+	case a.LastOutcome.ServerURL == "": // there was no refresh token to send
 		return none, nil, errNoSignIn
 	}
 	err = rootCause(ctx, err, a.LastOutcome)
-	a.Log.Debug("the kept sign-in did not yield a token", "error", redact.Excerpt(err.Error()))
+	a.Log.Debug("the stored sign-in did not yield a token", "error", redact.Excerpt(err.Error()))
 	if errors.As(err, &refused) && refused.NeedsSignIn() {
 		s.forget()
 		return none, refused, errNoSignIn
@@ -177,17 +188,7 @@ func (s *signInCache) silent(
 	return none, nil, err
 }
 
-// signInCache keeps MSAL's cache, without its access tokens, in a store: one account. It is never
-// the reason of a failure.
-type signInCache struct {
-	Options
-	store        *timeoutStore // nil: nothing is kept
-	ignoreStored bool          // somebody signs in: what is kept is not for him, and what he has takes its place
-
-	lastRead []byte // what was kept when it was last read
-}
-
-// Replace gives MSAL what is kept.
+// Replace implements MSAL's cache.ExportReplace. It loads the stored sign-in into MSAL's cache.
 func (s *signInCache) Replace(
 	_ context.Context,
 	cache msalcache.Unmarshaler,
@@ -201,14 +202,15 @@ func (s *signInCache) Replace(
 		err = cache.Unmarshal(data)
 	}
 	if err != nil {
-		s.Log.Debug("no sign-in is kept", "reason", err)
+		s.Log.Debug("no sign-in is stored", "reason", err)
 	}
 	s.lastRead = data
 	return nil
 }
 
-// Export keeps what MSAL has. Access tokens have entries of their own; with them in its cache MSAL
-// would not ask for new ones. What somebody else has kept or removed since it was read stays so.
+// Export implements MSAL's cache.ExportReplace. It stores MSAL's cache without access tokens: these
+// have entries of their own, and if MSAL found one in its cache it would not request a new one. A
+// sign-in that another process has stored or removed since Replace is left alone.
 func (s *signInCache) Export(
 	_ context.Context,
 	cache msalcache.Marshaler,
@@ -227,23 +229,23 @@ func (s *signInCache) Export(
 		data, err = json.Marshal(parts)
 	}
 	if now, _ := s.store.get(); err == nil && !s.ignoreStored && !bytes.Equal(now, s.lastRead) {
-		err = errors.New("somebody else has changed it")
+		err = errors.New("another process has changed it")
 	}
 	if err == nil {
 		err = s.store.put(data, HoldsSignIn, s.Now().Add(refreshTokenLifetime))
 	}
 	if err != nil {
-		s.Log.Debug("the sign-in is not kept", "error", err)
+		s.Log.Debug("the sign-in is not stored", "error", err)
 	}
 	return nil
 }
 
-// forget makes sure that a refresh token that was refused is not shown again.
+// forget removes a refused refresh token from the store, so that it is not sent again.
 func (s *signInCache) forget() {
 	if s.store == nil {
 		return
 	}
 	if err := s.store.put([]byte("{}"), "nothing", s.Now()); err != nil {
-		s.Log.Debug("the refused sign-in stays", "error", err)
+		s.Log.Debug("the refused sign-in cannot be removed", "error", err)
 	}
 }

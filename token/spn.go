@@ -14,11 +14,12 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
-	"github.com/akslogin/akslogin/token/internal/entra"
 	"software.sslmate.com/src/go-pkcs12"
+
+	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
-// servicePrincipal logs in as an application with its secret or its certificate.
+// servicePrincipal logs in as an application, with its secret or certificate.
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
 var servicePrincipal = Method{
 	Name:     "spn",
@@ -30,11 +31,11 @@ var servicePrincipal = Method{
 		popFlags,
 	),
 	IdentityFlags: []string{"client-id"},
-	MissingHint:   "an application's IDs are in its registration in the tenant; its secret or certificate only whoever made it has",
+	MissingHint:   "an application's IDs are in its registration in the tenant; only its creator has its secret or certificate",
 	Hints: map[int]string{
 		700027: "the {source} (thumbprint {thumbprint}) is not one of client ID {client}: add it to the application, or name the one that is there; it may have expired",
 		50013:  "the {source} (thumbprint {thumbprint}) is not one of client ID {client}",
-		700024: "the {source} signed an assertion that is not good now, and it is {now} here: this machine's clock is wrong",
+		700024: "the {source} signed an assertion that has expired or is not yet valid, and it is {now} here: this machine's clock is wrong",
 	},
 	SealedWith: "the secret, or the certificate's file and password",
 	Stanza: Stanza{
@@ -51,18 +52,23 @@ var servicePrincipal = Method{
 		Inherited: slices.Concat(accountFlags, []string{"legacy"}, popFlags),
 		Required:  identityFlags,
 	},
-	Open: openServicePrincipal,
-
+	Open:     openServicePrincipal,
 	Diagnose: diagnoseCertificate,
 }
 
-// openServicePrincipal takes the certificate where both are given, as kubelogin does, unless the
-// secret was written down and the certificate is just in the air.
-func openServicePrincipal(r Request, _ Options, wr entra.Client) (Login, error) {
+// prefersSecret reports whether the login uses the secret. If both are given the certificate wins,
+// as in kubelogin, unless it comes only from the environment and the secret does not.
+func (r Request) prefersSecret() bool {
+	return r.ClientCertificate == "" ||
+		r.ClientSecret != "" && r.setExplicitly("client-secret") &&
+			!r.setExplicitly("client-certificate")
+}
+
+func openServicePrincipal(r Request, _ Options, client entra.Client) (Login, error) {
 	if r.prefersSecret() {
 		return Login{
 			Secret: []byte(r.ClientSecret),
-			Inputs: append(r.cacheInputs(wr), "with=secret"),
+			Inputs: append(r.cacheInputs(client), "with=secret"),
 			NewCredential: func(a attempt) (azcore.TokenCredential, error) {
 				return clientCredential{secret: r.ClientSecret}.tokenCredential(r, a)
 			},
@@ -75,12 +81,12 @@ func openServicePrincipal(r Request, _ Options, wr entra.Client) (Login, error) 
 	if err != nil {
 		return Login{}, r.certificateError(err)
 	}
-	// The file has the key in it: it is not taken apart unless it is needed, since that may take a
-	// thousand rounds of hashing.
-	sealing := sha256.Sum256(file)
+	// The hash of the file seals, because the file has the private key in it. A cache hit does not
+	// decrypt the key, which may cost thousands of rounds of hashing.
+	hash := sha256.Sum256(file)
 	return Login{
-		Secret: append(sealing[:], r.ClientCertificatePassword...),
-		Inputs: append(r.cacheInputs(wr), "with=certificate"),
+		Secret: append(hash[:], r.ClientCertificatePassword...),
+		Inputs: append(r.cacheInputs(client), "with=certificate"),
 		NewCredential: func(a attempt) (azcore.TokenCredential, error) {
 			certificates, key, err := parseCertificate(file, r.ClientCertificatePassword)
 			if err != nil {
@@ -89,32 +95,21 @@ func openServicePrincipal(r Request, _ Options, wr entra.Client) (Login, error) 
 			return clientCredential{certificates: certificates, key: key}.tokenCredential(r, a)
 		},
 		HintValues: func() map[string]string {
-			facts := map[string]string{
-				"source": "certificate in " + r.ClientCertificate + r.sourceNote(
-					"client-certificate",
-				),
+			source := r.ClientCertificate + r.sourceNote("client-certificate")
+			values := map[string]string{"source": "certificate in " + source}
+			certificates, _, err := parseCertificate(file, r.ClientCertificatePassword)
+			if err == nil {
+				values["thumbprint"] = thumbprint(certificates[0])
 			}
-			if certificates, _, err := parseCertificate(
-				file,
-				r.ClientCertificatePassword,
-			); err == nil {
-				facts["thumbprint"] = fmt.Sprintf(
-					"%X",
-					sha1.Sum(certificates[0].Raw),
-				) // as Azure's portal shows it
-			}
-			return facts
+			return values
 		},
 	}, nil
 }
 
-func (r Request) prefersSecret() bool {
-	return r.ClientCertificate == "" ||
-		r.ClientSecret != "" && r.setExplicitly("client-secret") &&
-			!r.setExplicitly("client-certificate")
-}
+// thumbprint returns the SHA-1 thumbprint of c, as Azure's portal shows it.
+func thumbprint(c *x509.Certificate) string { return fmt.Sprintf("%X", sha1.Sum(c.Raw)) }
 
-// maxCertificateFile is many times the size of a certificate's file with its chain.
+// maxCertificateFile is many times the size of a file with a certificate and its chain, in bytes.
 const maxCertificateFile = 1 << 20
 
 func readCertificateFile(path string) ([]byte, error) {
@@ -125,13 +120,12 @@ func readCertificateFile(path string) ([]byte, error) {
 	return file, err
 }
 
-// certificateExpiryWarning is the time before a certificate's end from which a diagnosis speaks of
-// it.
+// certificateExpiryWarning is how long before its expiry a certificate is a warning in a diagnosis.
 const certificateExpiryWarning = 14 * 24 * time.Hour
 
-// diagnoseCertificate looks at the certificate's times. That its file cannot be read is said when
-// the login is opened.
-func diagnoseCertificate(r Request, w Options) []Finding {
+// diagnoseCertificate reports when the certificate is valid. It returns nothing if the file cannot
+// be read, because Open reports that.
+func diagnoseCertificate(r Request, opts Options) []Finding {
 	if r.prefersSecret() {
 		return nil
 	}
@@ -140,36 +134,26 @@ func diagnoseCertificate(r Request, w Options) []Finding {
 		return nil
 	}
 	found := Finding{Status: StatusWrong, Check: "certificate"}
+	source := r.sourceNote("client-certificate")
 	certificates, _, err := parseCertificate(file, r.ClientCertificatePassword)
 	if err != nil {
-		found.Text, found.Todo = fmt.Sprintf(
-			"%q%s: %v",
-			r.ClientCertificate,
-			r.sourceNote("client-certificate"),
-			err,
-		), certificateHint
+		found.Text = fmt.Sprintf("%q%s: %v", r.ClientCertificate, source, err)
+		found.Todo = certificateHint
 		return []Finding{found}
 	}
-	c, now := certificates[0], w.Now()
+	c, now := certificates[0], opts.Now()
 	found.Text = fmt.Sprintf(
-		"%s%s: thumbprint %X, good from %s until %s",
-		r.ClientCertificate,
-		r.sourceNote("client-certificate"),
-		sha1.Sum(c.Raw),
-		formatTime(c.NotBefore),
-		formatTime(c.NotAfter),
+		"%s%s: thumbprint %s, good from %s until %s",
+		r.ClientCertificate, source, thumbprint(c), formatTime(c.NotBefore), formatTime(c.NotAfter),
 	)
 	switch {
 	case now.After(c.NotAfter):
 		found.Todo = "it has expired: make another one and add it to the application"
 	case now.Before(c.NotBefore):
-		found.Todo = "it is not good yet, or this machine's clock is wrong (it is " + formatTime(
-			now,
-		) + " here)"
+		found.Todo = "it is not yet valid, or this machine's clock is wrong (it is " + formatTime(now) + " here)"
 	case now.Add(certificateExpiryWarning).After(c.NotAfter):
-		found.Status, found.Todo = StatusWarning, "it ends in "+formatDuration(
-			c.NotAfter.Sub(now),
-		)+": add the next one to the application before"
+		found.Status = StatusWarning
+		found.Todo = "it expires in " + formatDuration(c.NotAfter.Sub(now)) + ": add the next one to the application before"
 	default:
 		found.Status = StatusOK
 	}
@@ -177,13 +161,9 @@ func diagnoseCertificate(r Request, w Options) []Finding {
 }
 
 func (r Request) certificateError(err error) error {
+	source := r.sourceNote("client-certificate")
 	return &UsageError{
-		Text: fmt.Sprintf(
-			"read the certificate in %q%s: %v",
-			r.ClientCertificate,
-			r.sourceNote("client-certificate"),
-			err,
-		),
+		Text: fmt.Sprintf("read the certificate in %q%s: %v", r.ClientCertificate, source, err),
 		Hint: certificateHint,
 	}
 }
@@ -191,34 +171,18 @@ func (r Request) certificateError(err error) error {
 const certificateHint = "the file has to hold the certificate and its private key, as PEM without a password or as PFX (PKCS #12) with the one in --client-certificate-password"
 
 // parseCertificate reads a certificate, its chain and its RSA key from PEM or from PKCS #12, in any
-// encryption that OpenSSL and Windows write. The certificate of the key comes first.
+// encryption that OpenSSL and Windows write. The key's certificate comes first in the result.
 func parseCertificate(
 	file []byte,
 	password string,
 ) ([]*x509.Certificate, crypto.PrivateKey, error) {
-	var certificates []*x509.Certificate
-	var key crypto.PrivateKey
-	var err error
-	if block, _ := pem.Decode(file); block != nil {
-		if certificates, key, err = azidentity.ParseCertificates(file, nil); err != nil {
-			return nil, nil, err
-		}
-	} else {
-		var leaf *x509.Certificate
-		key, leaf, certificates, err = pkcs12.DecodeChain(file, password)
-		switch {
-		case errors.Is(err, pkcs12.ErrIncorrectPassword):
-			return nil, nil, errors.New("the password is not the file's")
-		case err != nil:
-			return nil, nil, fmt.Errorf("it is neither PEM nor PFX: %w", err)
-		}
-		certificates = slices.Insert(certificates, 0, leaf)
+	certificates, key, err := decodeCertificate(file, password)
+	if err != nil {
+		return nil, nil, err
 	}
 	rsaKey, ok := key.(*rsa.PrivateKey)
 	if !ok {
-		return nil, nil, errors.New(
-			"its private key is not an RSA key, and Entra ID takes no other",
-		)
+		return nil, nil, errors.New("its private key is not an RSA key, and Entra ID takes no other")
 	}
 	for i, c := range certificates {
 		if rsaKey.PublicKey.Equal(c.PublicKey) {
@@ -227,4 +191,21 @@ func parseCertificate(
 		}
 	}
 	return nil, nil, errors.New("none of its certificates is the private key's")
+}
+
+func decodeCertificate(
+	file []byte,
+	password string,
+) ([]*x509.Certificate, crypto.PrivateKey, error) {
+	if block, _ := pem.Decode(file); block != nil {
+		return azidentity.ParseCertificates(file, nil)
+	}
+	key, leaf, chain, err := pkcs12.DecodeChain(file, password)
+	switch {
+	case errors.Is(err, pkcs12.ErrIncorrectPassword):
+		return nil, nil, errors.New("the password is not the file's")
+	case err != nil:
+		return nil, nil, fmt.Errorf("it is neither PEM nor PFX: %w", err)
+	}
+	return slices.Insert(chain, 0, leaf), key, nil
 }

@@ -7,14 +7,13 @@ import (
 	"time"
 )
 
-// storeTimeout is the longest that a store may take for reading or writing: a network's file system
-// may never answer.
+// storeTimeout bounds one read or write of a store: a network file system may hang.
 const storeTimeout = 3 * time.Second
 
 var errStoreTimeout = errors.New("the cache's disk does not answer")
 
-// timeoutStore is a store that is waited for no longer than storeTimeout, and once it was too slow
-// not at all: then every call returns errStoreTimeout. It is for one goroutine.
+// timeoutStore is a Store whose calls return in bounded time. After one timeout every call returns
+// errStoreTimeout at once. It is for one goroutine.
 type timeoutStore struct {
 	store    Store
 	timedOut bool
@@ -25,52 +24,42 @@ func (s *timeoutStore) get() ([]byte, error) {
 }
 
 func (s *timeoutStore) put(data []byte, holds string, expires time.Time) error {
-	_, err := callWithTimeout(
-		s,
-		storeTimeout,
-		func() (struct{}, error) { return struct{}{}, s.store.Put(data, holds, expires) },
-		nil,
-	)
+	put := func() (struct{}, error) { return struct{}{}, s.store.Put(data, holds, expires) }
+	_, err := callWithTimeout(s, storeTimeout, put, nil)
 	return err
 }
 
-// lock waits for the lock as long as ctx lasts, which atMost bounds. unlock is never nil.
+// lock takes the store's lock. If wait is true it waits until ctx ends, at most maxWait. unlock is
+// never nil.
 func (s *timeoutStore) lock(
 	ctx context.Context,
 	wait bool,
-	atMost time.Duration,
+	maxWait time.Duration,
 ) (unlock func(), err error) {
-	ctx, done := context.WithTimeout(ctx, atMost)
-	defer done()
-	give, err := callWithTimeout(
-		s,
-		atMost+storeTimeout,
-		func() (func(), error) { return s.store.Lock(ctx, wait) },
-		func(give func()) {
-			if give != nil {
-				give()
-			}
-		},
-	)
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	lock := func() (func(), error) { return s.store.Lock(ctx, wait) }
+	unlockLate := func(unlock func()) {
+		if unlock != nil {
+			unlock()
+		}
+	}
+	unlockStore, err := callWithTimeout(s, maxWait+storeTimeout, lock, unlockLate)
 	if err != nil {
 		return func() {}, err
 	}
 	return func() {
-		if s.timedOut { // others must not wait for a process that goes on without the store
-			go give()
+		if s.timedOut { // still unlock, so that others do not wait for this process
+			go unlockStore()
 			return
 		}
-		_, _ = callWithTimeout(
-			s,
-			storeTimeout,
-			func() (struct{}, error) { give(); return struct{}{}, nil },
-			nil,
-		)
+		unlock := func() (struct{}, error) { unlockStore(); return struct{}{}, nil }
+		_, _ = callWithTimeout(s, storeTimeout, unlock, nil)
 	}, nil
 }
 
-// callWithTimeout runs f, which uses the store, and waits no longer than d for it; late, if not
-// nil, gets what f still returns after that.
+// callWithTimeout calls f, which uses the store, and waits at most d for it. If f returns after
+// that, late gets the result unless it is nil.
 func callWithTimeout[T any](
 	s *timeoutStore,
 	d time.Duration,
@@ -81,66 +70,64 @@ func callWithTimeout[T any](
 		result T
 		err    error
 	}
-	var none T
+	var zero T
 	if s.timedOut {
-		return none, errStoreTimeout
+		return zero, errStoreTimeout
 	}
-	ended := make(chan outcome, 1)
+	done := make(chan outcome, 1)
 	go func() {
 		result, err := f()
-		ended <- outcome{result, err}
+		done <- outcome{result, err}
 	}()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case o := <-ended:
+	case o := <-done:
 		return o.result, o.err
 	case <-timer.C:
 	}
 	s.timedOut = true
 	if late != nil {
-		go func() { late((<-ended).result) }()
+		go func() { late((<-done).result) }()
 	}
-	return none, errStoreTimeout
+	return zero, errStoreTimeout
 }
 
-// openStore is the store for what belongs to secret and inputs; nil: nothing is kept. Without a
-// secret nothing could be sealed.
-func (w Options) openStore(secret []byte, inputs []string) *timeoutStore {
-	if w.Store == nil || len(secret) == 0 {
+// openStore returns the store for secret and inputs. It returns nil if nothing is to be stored, as
+// without a secret, which would have to seal it.
+func (opts Options) openStore(secret []byte, inputs []string) *timeoutStore {
+	if opts.Store == nil || len(secret) == 0 {
 		return nil
 	}
-	if store := w.Store(secret, inputs); store != nil {
+	if store := opts.Store(secret, inputs); store != nil {
 		return &timeoutStore{store: store}
 	}
 	return nil
 }
 
-// loadUserKey is this user's own key; nil where there is none, and then a word in the log: what it
-// would seal is not kept.
-func (w Options) loadUserKey() []byte {
-	if w.UserKey == nil {
+// loadUserKey returns the current user's key. It returns nil if there is none: what the key would
+// seal is then not stored.
+func (opts Options) loadUserKey() []byte {
+	if opts.UserKey == nil {
 		return nil
 	}
-	key, err := w.UserKey()
+	key, err := opts.UserKey()
 	if err != nil {
-		w.Log.Debug("nothing is kept: there is no key to seal it with", "reason", err)
+		opts.Log.Debug("nothing is kept: there is no key to seal it with", "reason", err)
 		return nil
 	}
 	return key
 }
 
-// waitNoticeDelay is how long a person is left without a word while another process is waited for.
+// waitNoticeDelay is how long lockWithNotice waits before it prints.
 const waitNoticeDelay = time.Second
 
-// lockWithNotice tells a person that something takes time because of others.
-func (w Options) lockWithNotice(lock func() (func(), error)) (unlock func(), err error) {
-	told := time.AfterFunc(waitNoticeDelay, func() {
-		fmt.Fprintln(
-			w.Prompt,
-			"waiting for another process, which may be asking somebody to sign in",
-		)
+// lockWithNotice calls lock, and tells the person at the prompt if that takes long.
+func (opts Options) lockWithNotice(lock func() (func(), error)) (unlock func(), err error) {
+	notice := time.AfterFunc(waitNoticeDelay, func() {
+		const text = "waiting for another process, which may be asking somebody to sign in"
+		fmt.Fprintln(opts.Prompt, text)
 	})
-	defer told.Stop()
+	defer notice.Stop()
 	return lock()
 }

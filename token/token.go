@@ -1,37 +1,44 @@
-// Package token turns a Request into a Token: it reads what a login method presents, answers from a
-// sealed store where that holds a fresh token, and otherwise sees to it that one process asks
-// Microsoft Entra ID and the others wait for its result.
+// Package token gets access tokens from Microsoft Entra ID for Kubernetes clusters and other
+// services.
+//
+// A [Request] names the token and the login method, such as a federated token of a pod or a person
+// at a browser. [Get] returns the [Token]: from a sealed store if that holds a fresh one, else by
+// an exchange at Entra ID. Processes that share a store make one exchange between them.
+//
+// [Explain] turns an error into text for people. [Diagnose] examines why a login fails.
 package token
 
-import (
-	"time"
-)
+import "time"
 
 // Token is an access token as Entra ID issued it. Times are by this machine's clock.
 type Token struct {
 	Value     string    `json:"value"`               // goes into "Authorization: Bearer"; secret
-	Obtained  time.Time `json:"obtained"`            // when it came
-	Expires   time.Time `json:"expires"`             // when Entra ID says it ends
-	RefreshOn time.Time `json:"refresh_on,omitzero"` // from when Entra ID wants it renewed; zero: it did not say
+	Obtained  time.Time `json:"obtained"`            // when it arrived
+	Expires   time.Time `json:"expires"`             // when it expires
+	RefreshOn time.Time `json:"refresh_on,omitzero"` // when to refresh it; zero if unknown
 
-	ProofKey []byte `json:"proof,omitempty"` // the private key (PKCS #8) that the token is bound to; in the store only, Get returns none
+	// ProofKey is the private key, PKCS #8, that a proof-of-possession token is bound to. It exists
+	// only in the store: Get returns no key.
+	ProofKey []byte `json:"proof,omitempty"`
 }
 
-// ReportedExpiry is the moment to tell a client as the token's end: a minute, or a tenth of its
-// life where that is less, before the real one, because client-go uses a token to the very second
-// that it was told. It lies in the future as long as the token does; the result is in UTC and whole
-// seconds.
+// ReportedExpiry returns the expiry to report to a client, in UTC and whole seconds. It is earlier
+// than the real one by a minute, or by a tenth of the lifetime if that is less, because client-go
+// uses a token until the very second that it was told. It is after now as long as the token has not
+// expired.
 func (t Token) ReportedExpiry(now time.Time) time.Time {
-	end := t.Expires.UTC()
-	for _, until := range []time.Time{end.Add(-min(time.Minute, t.lifetime()/10)), end} {
-		if until = until.Truncate(time.Second); until.After(now) {
-			return until
+	expires := t.Expires.UTC()
+	early := expires.Add(-min(time.Minute, t.lifetime()/10))
+	for _, expiry := range []time.Time{early, expires} {
+		if expiry = expiry.Truncate(time.Second); expiry.After(now) {
+			return expiry
 		}
 	}
-	return end.Add(time.Second - 1).Truncate(time.Second)
+	return expires.Add(time.Second - 1).Truncate(time.Second)
 }
 
-// ServeWindow is the time in which [Get] answers with the token as it is, and looks for no other.
+// ServeWindow returns the time in which [Get] returns this token from the store without trying to
+// refresh it.
 func (t Token) ServeWindow() (from, until time.Time) {
 	until = t.freshUntil()
 	if !t.RefreshOn.IsZero() && t.RefreshOn.Before(until) {
@@ -42,32 +49,31 @@ func (t Token) ServeWindow() (from, until time.Time) {
 
 func (t Token) lifetime() time.Duration { return t.Expires.Sub(t.Obtained) }
 
-// refreshMargin is what a fresh token has left at least: Python clients ask again five minutes
-// before the end.
+// refreshMargin is the least time that a fresh token has left. Python clients ask for a new token
+// five minutes before the expiry.
 const refreshMargin = 10 * time.Minute
 
-// maxClockSetback is how far a clock may be set back without making a token one of the future.
+// maxClockSetback is how far the clock may have been set back since a token was obtained.
 const maxClockSetback = time.Minute
 
-// fresh tells whether the token has enough left to be handed out without trying to renew it first.
+// fresh reports whether the token has enough time left to be served without a refresh.
 func (t Token) fresh(now time.Time) bool { return t.valid(now) && now.Before(t.freshUntil()) }
 
-// freshUntil is when the token is too near to its end to be handed out without trying to renew it
-// first.
+// freshUntil returns when the token stops being fresh.
 func (t Token) freshUntil() time.Time { return t.Expires.Add(-min(refreshMargin, t.lifetime()/5)) }
 
-// needsRefresh tells whether Entra ID wants the token renewed by now.
+// needsRefresh reports whether RefreshOn is over.
 func (t Token) needsRefresh(now time.Time) bool {
 	return !t.RefreshOn.IsZero() && !now.Before(t.RefreshOn)
 }
 
-// valid tells whether the token is in its life. One that was obtained in the future is not: a clock
-// has been set back, and what it says about the token's end is worth nothing.
+// valid reports whether the token has a value and has not expired. A token from the future is not
+// valid: the clock was set back, so that nothing is known about the expiry.
 func (t Token) valid(now time.Time) bool {
 	return t.Value != "" && now.Before(t.Expires) && !now.Before(t.Obtained.Add(-maxClockSetback))
 }
 
-// validFor tells whether the token works for longer than d.
+// validFor reports whether the token stays valid for longer than d.
 func (t Token) validFor(d time.Duration, now time.Time) bool {
 	return t.valid(now) && t.Expires.Sub(now) > d
 }

@@ -1,41 +1,56 @@
 package token
 
 import (
+	"slices"
 	"strings"
 )
 
-// Variable is an environment variable that a flag is read from, besides the command line.
+// Variable is an environment variable that supplies a flag's value.
 type Variable struct {
 	Name      string
-	Overrides bool   // it wins over the flag
-	AzureRM   bool   // only under --use-azurerm-env-vars
-	Method    string // only for this login method, when not empty
+	Overrides bool   // it overrides the flag on the command line
+	AzureRM   bool   // it counts only with --use-azurerm-env-vars
+	Method    string // the only login method for which it counts; "" for all
 }
 
-// Variables returns the variables named in a flag's tags, in the order in which they count.
+// Variables returns the variables in a flag's tags, strongest first. tag returns the tag with a
+// given key, or "", as reflect.StructTag.Get does; see [Request] for the keys.
 func Variables(tag func(key string) string) []Variable {
-	var vars []Variable
-	for _, class := range []Variable{{AzureRM: true, Overrides: true}, {Overrides: true}, {}} {
-		key := "ambient"
-		if class.AzureRM {
-			key = "azurerm"
-		} else if class.Overrides {
-			key = "overrides"
-		}
-		for name := range strings.SplitSeq(tag(key), ",") {
+	var all []Variable
+	for _, class := range []struct {
+		key      string
+		template Variable
+	}{
+		{"azurerm", Variable{AzureRM: true, Overrides: true}},
+		{"overrides", Variable{Overrides: true}},
+		{"ambient", Variable{}},
+	} {
+		for name := range strings.SplitSeq(tag(class.key), ",") {
 			if name == "" {
 				continue
 			}
-			v := class
+			v := class.template
 			v.Name = name
 			if method, rest, found := strings.Cut(name, ":"); found {
 				v.Method, v.Name = method, rest
 			}
-			vars = append(vars, v)
+			all = append(all, v)
 		}
 	}
-	return vars
+	return all
 }
 
-// flagVariables are the variables that a flag is read from.
+// flagVariables returns the variables of a flag.
 func flagVariables(flag string) []Variable { return Variables(flagTag(flag).Get) }
+
+// setExplicitly reports whether a flag's value was set for this kind of program: on the command
+// line or by an overriding variable. The default and ambient variables do not count.
+func (r Request) setExplicitly(flag string) bool {
+	name, isVariable := strings.CutPrefix(r.From[flag], "$")
+	if !isVariable {
+		return r.From[flag] != fromDefault
+	}
+	return slices.ContainsFunc(flagVariables(flag), func(v Variable) bool {
+		return v.Name == name && v.Overrides
+	})
+}

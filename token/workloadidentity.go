@@ -3,9 +3,11 @@ package token
 import (
 	"bytes"
 	"context"
+	"os"
 	"slices"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
@@ -29,58 +31,61 @@ var workloadIdentity = Method{
 	Stanza: Stanza{
 		Flags: []string{"client-id", "tenant-id", "authority-host", "federated-token-file"},
 	},
-	Open: openWorkloadIdentity,
-
+	Detect: detectFederatedToken,
+	NotDetected: struct{ Text, Hint string }{
+		Text: "no federated token was found, and without one the login method is",
+		Hint: "name the token's file with --federated-token-file or $AZURE_FEDERATED_TOKEN_FILE; the Azure workload identity webhook mounts it in a pod at " +
+			WellKnownTokenFile + ". Other logins are named by --login",
+	},
+	Open:     openWorkloadIdentity,
 	Diagnose: diagnoseFederatedToken,
 }
 
-// openWorkloadIdentity takes the federated token from the file that somebody named, else from
-// GitHub Actions where a job may ask for one, else from the file that the AKS webhook mounts.
-func openWorkloadIdentity(r Request, w Options, wr entra.Client) (Login, error) {
-	login := Login{Inputs: append(r.cacheInputs(wr), "proxy="+wr.TokenProxy.CacheKey())}
-	if r.FederatedTokenFile == "" && onGitHubActions(w.Getenv) {
-		return gitHubActionsLogin(login, r, w)
-	}
-	return federatedFileLogin(login, r, w.Getenv)
+// detectFederatedToken reports whether there is a federated token: a file is named, a CI system
+// issues one, or the webhook has mounted one.
+func detectFederatedToken(r Request, getenv func(string) string) bool {
+	_, fromCI := findCISystem(r, getenv)
+	_, err := os.Stat(WellKnownTokenFile)
+	return r.FederatedTokenFile != "" || fromCI || err == nil
 }
 
+// openWorkloadIdentity takes the federated token from the first of: the file that the request
+// names, a CI system whose job this is, the file that the AKS webhook mounts.
+func openWorkloadIdentity(r Request, opts Options, client entra.Client) (Login, error) {
+	login := Login{Inputs: append(r.cacheInputs(client), "proxy="+client.TokenProxy.CacheKey())}
+	if c, ok := findCISystem(r, opts.Getenv); ok {
+		return c.completeLogin(login, r, opts)
+	}
+	return federatedFileLogin(login, r, opts.Getenv)
+}
+
+// federatedFileLogin fills in login so that it uses the federated token in r's file.
 func federatedFileLogin(login Login, r Request, getenv func(string) string) (Login, error) {
-	file := r.federatedTokenFile()
+	file, source := r.federatedTokenFile(), r.sourceNote("federated-token-file")
 	if isJWT(file) {
 		return Login{}, &UsageError{
-			Text: "the federated token itself stands where the name of its file should" + r.sourceNote(
-				"federated-token-file",
-			),
-			Hint: "write the token to a file that only you can read, and name that; it may have been logged where it stood",
+			Text: "the federated token itself stands where the name of its file should" + source,
+			Hint: "write the token to a file that only you can read, and name that; the token may have been logged where it was given",
 		}
 	}
 	assertion, err := readFederatedToken(file)
 	if err != nil {
-		return Login{}, &federatedFileError{
-			file:      file,
-			from:      r.sourceNote("federated-token-file"),
-			err:       err,
-			knownHint: gitHubVariablesHint(r, getenv),
-		}
+		return Login{}, &federatedFileError{file, source, err, incompleteCIHint(r, getenv)}
 	}
 	login.Secret = assertion
 	login.Inputs = append(login.Inputs, "source=file")
 	login.NewCredential = func(a attempt) (azcore.TokenCredential, error) {
-		return clientCredential{
-			assertion: func(context.Context) (string, error) { return string(assertion), nil },
-		}.tokenCredential(
-			r,
-			a,
-		)
+		returnAssertion := func(context.Context) (string, error) { return string(assertion), nil }
+		return clientCredential{assertion: returnAssertion}.tokenCredential(r, a)
 	}
 	login.Rotated = func() bool {
-		now, err := readFederatedToken(file)
-		return err == nil && !bytes.Equal(now, assertion)
+		current, err := readFederatedToken(file)
+		return err == nil && !bytes.Equal(current, assertion)
 	}
 	login.HintValues = func() map[string]string {
-		facts := assertionHintValues(string(assertion), r)
-		facts["source"] = file + r.sourceNote("federated-token-file")
-		return facts
+		values := assertionHintValues(string(assertion), r)
+		values["source"] = file + source
+		return values
 	}
 	return login, nil
 }

@@ -114,7 +114,7 @@ func isInvalidVariableChar(c rune) bool {
 // loginMethod returns the login method that the kubeconfig will name.
 func (c *kubeconfigCommand) loginMethod(line *flags.CommandLine) (token.Method, error) {
 	r := c.Request
-	r.Login = cmp.Or(r.Login, stanza.DefaultLogin)
+	r.Login = cmp.Or(r.Login, token.DefaultPodMethod)
 	explicit := func(flag string) bool { return flag == "login" || line.Explicit(flag) }
 	r, err := r.Resolve(explicit, flags.EnvSubset("AAD_LOGIN_METHOD"))
 	if err != nil {

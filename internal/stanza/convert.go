@@ -19,14 +19,8 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// DefaultLogin is the login method of exec configs that we write and that name none.
-const DefaultLogin = "workloadidentity"
-
 // azureAuthProvider logged in to AKS before Kubernetes 1.26 removed it.
 const azureAuthProvider = "azure"
-
-// azureConfigDirVariable tells az where its folder is.
-const azureConfigDirVariable = "AZURE_CONFIG_DIR"
 
 // authProviderFlags maps settings of the azure auth-provider to flags.
 var authProviderFlags = map[string]string{
@@ -177,27 +171,26 @@ func currentFlags(u kubeconfig.User) (flags.Values, error) {
 	return values, nil
 }
 
-// targetExec returns the exec config that the user gets, and its login method.
+// targetExec returns the exec config that the user gets, and its login method. The method is the
+// zero value if get-token chooses it where it runs.
 func (c *Converter) targetExec(u kubeconfig.User) (kubeconfig.Exec, token.Method, error) {
 	existing, err := currentFlags(u)
 	if err != nil {
 		return kubeconfig.Exec{}, token.Method{}, err
 	}
 	if existing["login"] == "" && u.Exec != nil && u.AuthProvider == nil && isAkslogin(u.Exec.Command) {
-		if c.Login == "" && len(c.Flags) == 0 { // get-token chooses the method where it runs.
-			return withDefaults(token.Method{}, *u.Exec), token.Method{Name: "chosen where it runs"}, nil
+		if c.Login == "" && len(c.Flags) == 0 {
+			return withDefaults(token.Method{}, *u.Exec), token.Method{}, nil
 		}
-		existing["login"] = DefaultLogin
+		existing["login"] = token.DefaultPodMethod
 	}
-	login := cmp.Or(c.Login, existing["login"], "devicecode") // kubelogin's default
-	i := slices.IndexFunc(token.Methods, func(m token.Method) bool { return m.Name == login })
-	if i < 0 {
+	m, known := token.MethodByName(cmp.Or(c.Login, existing["login"], token.FallbackMethod))
+	if !known {
 		return kubeconfig.Exec{}, token.Method{}, &token.UsageError{
 			Text: "its login method does not exist",
 			Hint: strings.Replace(nameOneUserHint, "the flag", "--login", 1),
 		}
 	}
-	m := token.Methods[i]
 	want := kubeconfig.Exec{}
 	if u.Exec != nil {
 		want = *u.Exec
@@ -213,9 +206,9 @@ func (c *Converter) targetExec(u kubeconfig.User) (kubeconfig.Exec, token.Method
 	if c.Command != "" || !isAkslogin(want.Command) {
 		want.Command = cmp.Or(c.Command, "akslogin")
 	}
-	if c.AzureConfigDir != "" && m.Name == "azurecli" {
-		isOld := func(v kubeconfig.EnvVar) bool { return v.Name == azureConfigDirVariable }
-		dir := kubeconfig.EnvVar{Name: azureConfigDirVariable, Value: cache.ExpandPath(c.AzureConfigDir)}
+	if name := m.Stanza.ConfigDirVariable; name != "" && c.AzureConfigDir != "" {
+		isOld := func(v kubeconfig.EnvVar) bool { return v.Name == name }
+		dir := kubeconfig.EnvVar{Name: name, Value: cache.ExpandPath(c.AzureConfigDir)}
 		want.Env = append(slices.DeleteFunc(slices.Clone(want.Env), isOld), dir)
 	}
 	return withDefaults(m, want), m, nil
@@ -249,7 +242,7 @@ func UnusedFlags(all []Conversion) (unused []string) {
 
 // reportLine says what became of the user, with the difference if this is a dry run.
 func (c *Converter) reportLine(where string, u kubeconfig.User, want kubeconfig.Exec, m token.Method, changed bool) string {
-	login := "login " + m.Name
+	login := "login " + cmp.Or(m.Name, "chosen where it runs")
 	if m.Interactive && want.InteractiveMode == "Never" {
 		login += ", which needs a person, and its interactiveMode is Never: set that to IfAvailable"
 	}

@@ -43,7 +43,7 @@ func formatLogin(p *kubeconfig.AuthProvider, e *kubeconfig.Exec) string {
 	}
 	for _, variable := range e.Env {
 		value := notShown
-		if variable.Name == azureConfigDirVariable {
+		if isConfigDirVariable(variable.Name) {
 			value = variable.Value
 		}
 		write("env "+variable.Name, value)
@@ -54,6 +54,13 @@ func formatLogin(p *kubeconfig.AuthProvider, e *kubeconfig.Exec) string {
 		write("provideClusterInfo", fmt.Sprint(*e.ProvideClusterInfo))
 	}
 	return text.String()
+}
+
+// isConfigDirVariable reports whether a variable names a tool's folder, which is not secret.
+func isConfigDirVariable(name string) bool {
+	return name != "" && slices.ContainsFunc(token.Methods, func(m token.Method) bool {
+		return m.Stanza.ConfigDirVariable == name
+	})
 }
 
 // redactedArgs returns args with a flag and its value as one element. It replaces the values of

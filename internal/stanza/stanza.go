@@ -68,12 +68,12 @@ func BuildArgs(m token.Method, existing, explicit flags.Values) ([]string, error
 		return value == "" || value == "false" && flags.IsBool(flag)
 	})
 	values["login"] = m.Name
-	if m.Name == "msi" && values["client-id"] != "" { // The two name the same; of both, kubelogin writes the client ID.
-		other := "identity-resource-id"
-		if explicit[other] != "" && explicit["client-id"] == "" {
-			other = "client-id"
+	if pair := m.Stanza.Exclusive; len(pair) == 2 && values[pair[0]] != "" {
+		drop := pair[1]
+		if explicit[pair[1]] != "" && explicit[pair[0]] == "" {
+			drop = pair[0]
 		}
-		delete(values, other)
+		delete(values, drop)
 	}
 	for _, flag := range m.Stanza.Required {
 		if values[flag] == "" {

@@ -1,0 +1,27 @@
+package token
+
+// ciSystems are the CI systems that [workloadIdentity] gets federated tokens from, in the order in
+// which they are tried. A new one needs an entry here and a file that declares it.
+var ciSystems = []ciSystem{gitHubActions}
+
+// findCISystem returns the CI system that r's federated token comes from. It finds none if r names
+// a file.
+func findCISystem(r Request, getenv func(string) string) (_ ciSystem, found bool) {
+	for _, c := range ciSystems {
+		if r.FederatedTokenFile == "" && c.isAvailable(getenv) {
+			return c, true
+		}
+	}
+	return ciSystem{}, false
+}
+
+// incompleteCIHint returns the hint for a job in which a CI system's variables are set only in
+// part, or "".
+func incompleteCIHint(r Request, getenv func(string) string) string {
+	for _, c := range ciSystems {
+		if r.FederatedTokenFile == "" && c.isIncomplete(getenv) {
+			return c.incompleteHint()
+		}
+	}
+	return ""
+}

@@ -1,0 +1,34 @@
+package token
+
+import "fmt"
+
+// exchangeError says which exchange failed, and why.
+type exchangeError struct {
+	request    Request
+	hintValues map[string]string
+	secrets    []string // removed from the text, even if a server repeats them
+	err        error
+}
+
+// Error names the login, the identity, the tenant and the authority, with the source of each value.
+func (e *exchangeError) Error() string {
+	text := "login " + e.request.Login
+	m, _ := MethodByName(e.request.Login)
+	for _, part := range []struct{ flag, format string }{
+		{"username", " as %s"},
+		{"identity-resource-id", " as %s"},
+		{"client-id", " for client ID %s"},
+		{"subscription", " for subscription %s"},
+		{"tenant-id", " in tenant %s"},
+	} {
+		if value := e.request.flagValue(part.flag); value != "" && m.usesFlag(part.flag) {
+			text += fmt.Sprintf(part.format, value) + e.request.sourceNote(part.flag)
+		}
+	}
+	if authority := e.hintValues["authority"]; authority != "" {
+		text += " at " + authority
+	}
+	return text + ": " + e.err.Error()
+}
+
+func (e *exchangeError) Unwrap() error { return e.err }
