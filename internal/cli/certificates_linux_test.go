@@ -17,18 +17,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// What the scripts of the login methods need beside the emulator: certificates, and verbs for the
-// fakes.
-
-// The certificate that client may use, with its key, as files: PEM, and PFX in the encryption of
-// OpenSSL before version 3 and since. It is for tests only. How it was made stands in the folder.
+// certificateDir holds the certificate of client with its key, for tests only: as PEM, and as PFX
+// in the encryption of OpenSSL before version 3 and since. The folder says how it was created.
 const (
-	certificateDir = "testdata/certificate"
-
+	certificateDir      = "testdata/certificate"
 	certificatePassword = "pfx-password-in-tests"
 )
 
-// appCertificates are those that the applications may sign with.
+// appCertificates are the registered certificates by client ID.
 var appCertificates = sync.OnceValue(func() map[string][]*x509.Certificate {
 	raw, err := os.ReadFile(filepath.Join(certificateDir, "client.pem"))
 	if err != nil {
@@ -46,13 +42,18 @@ var appCertificates = sync.OnceValue(func() map[string][]*x509.Certificate {
 	panic("no certificate in " + certificateDir)
 })
 
-// untrustedCertificate is one that no application may sign with.
+// untrustedCertificate is a certificate with its key, in PEM, that is not registered.
 var untrustedCertificate = sync.OnceValue(func() []byte {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		panic(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "unknown"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "unknown"},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().AddDate(1, 0, 0),
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		panic(err)
@@ -61,13 +62,18 @@ var untrustedCertificate = sync.OnceValue(func() []byte {
 	if err != nil {
 		panic(err)
 	}
-	return slices.Concat(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+	return slices.Concat(
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 })
 
-// writeCertificates puts $CERT, $PFX, $MODERN_PFX and $UNKNOWN_CERT into a script's folder.
+// writeCertificates writes the files $CERT, $PFX, $MODERN_PFX and $UNKNOWN_CERT to a script's work
+// folder, and sets these variables and $PFX_PASSWORD.
 func writeCertificates(env *testscript.Env) error {
 	files := map[string][]byte{"UNKNOWN_CERT": untrustedCertificate()}
-	for variable, name := range map[string]string{"CERT": "client.pem", "PFX": "client.pfx", "MODERN_PFX": "client-aes256.pfx"} {
+	for variable, name := range map[string]string{
+		"CERT": "client.pem", "PFX": "client.pfx", "MODERN_PFX": "client-aes256.pfx",
+	} {
 		content, err := os.ReadFile(filepath.Join(certificateDir, name))
 		if err != nil {
 			return err

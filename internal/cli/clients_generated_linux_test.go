@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/base64"
-	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -28,18 +28,25 @@ const (
 	podName      = "pod-of-" + client
 )
 
-// clusterFlagSets are command lines, by a name for each; in braces is what a workspace has.
-var clusterFlagSets = map[string][]string{
+// clusterSources are flags that name the cluster, by a name for each. Braces are placeholders for
+// values of a workspace.
+var clusterSources = map[string][]string{
 	"server":  {"--server", "{api}", "--certificate-authority", "{dir}/ca.crt", "-n", podNamespace},
 	"context": {"--kubeconfig", "{dir}/old/config", "--context", "old"},
 	"azure":   {"--resource-id", clusterID, "-n", podNamespace},
 	"odd":     {"--kubeconfig", "{dir}/old/config", "--name", `a'b"c$(d)\ é: yes`},
 }
 
-// formatsByExtension are the forms that are written, by the ends of their files' names.
-var formatsByExtension = map[string]string{".yaml": "yaml", ".json": "json", ".connection": "airflow-connection", ".env": "airflow-env", ".uri": "airflow-uri"}
+// formatsByExtension maps the extensions of output files to their formats.
+var formatsByExtension = map[string]string{
+	".yaml":       "yaml",
+	".json":       "json",
+	".connection": "airflow-connection",
+	".env":        "airflow-env",
+	".uri":        "airflow-uri",
+}
 
-// workspace holds what the program writes: a kubeconfig and all connections, for each way to one
+// workspace holds what the program writes: a kubeconfig and all connections, for each source to one
 // cluster.
 type workspace struct {
 	dir   string
@@ -57,11 +64,18 @@ func newWorkspace(t *testing.T) *workspace {
 		"https://workers-%s.hcp.westeurope.azmk8s.io:443", w.api.URL,
 		"Y2VydGlmaWNhdGU=", base64.StdEncoding.EncodeToString(ca),
 	).Replace(aksKubeconfig)
-	s.RegisterCluster(entratest.Cluster{Tenant: tenant, ID: clusterID, Users: []string{client}, Kubeconfig: config})
+	s.RegisterCluster(entratest.Cluster{
+		Tenant: tenant, ID: clusterID, Users: []string{client}, Kubeconfig: config,
+	})
+	const oldConfig = `{"current-context": "old",
+		"contexts": [{"name": "old", "context": {"cluster": "c", "namespace": "%s"}}],
+		"clusters": [{"name": "c",
+			"cluster": {"server": "%s", "certificate-authority": "pki/ca.crt"}}]}`
 	for file, content := range map[string]string{
-		"ca.crt": string(ca), "old/pki/ca.crt": string(ca), "token": s.Assertion(entratest.Claims{Subject: subject}),
-		"old/config": `{"current-context": "old", "contexts": [{"name": "old", "context": {"cluster": "c", "namespace": "` + podNamespace + `"}}],
-			"clusters": [{"name": "c", "cluster": {"server": "` + w.api.URL + `", "certificate-authority": "pki/ca.crt"}}]}`,
+		"ca.crt":         string(ca),
+		"token":          s.Assertion(entratest.Claims{Subject: subject}),
+		"old/pki/ca.crt": string(ca),
+		"old/config":     fmt.Sprintf(oldConfig, podNamespace, w.api.URL),
 	} {
 		file = filepath.Join(w.dir, file)
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -71,9 +85,9 @@ func newWorkspace(t *testing.T) *workspace {
 			t.Fatal(err)
 		}
 	}
-	for way, flags := range clusterFlagSets {
-		for end, form := range formatsByExtension {
-			w.write(t, way, form, w.file(way+end), flags)
+	for source, flags := range clusterSources {
+		for ext, format := range formatsByExtension {
+			w.write(t, source, format, w.file(source+ext), flags)
 		}
 	}
 	s.ResetCounters()
@@ -82,42 +96,53 @@ func newWorkspace(t *testing.T) *workspace {
 
 func (w *workspace) file(name string) string { return filepath.Join(w.dir, name) }
 
-// files are those with one of the ends, in order.
-func (w *workspace) files(ends ...string) []string {
+// files returns the output files with one of these extensions, in the order of their sources.
+func (w *workspace) files(exts ...string) []string {
 	var files []string
-	for _, way := range slices.Sorted(maps.Keys(clusterFlagSets)) {
-		for _, end := range ends {
-			files = append(files, w.file(way+end))
+	for _, source := range slices.Sorted(maps.Keys(clusterSources)) {
+		for _, ext := range exts {
+			files = append(files, w.file(source+ext))
 		}
 	}
 	return files
 }
 
-func (w *workspace) write(t *testing.T, way, form, file string, flags []string) {
+// write runs the program to write an output file.
+func (w *workspace) write(t *testing.T, source, format, file string, flags []string) {
 	t.Helper()
-	args := []string{"kubeconfig", "--tenant-id", tenant, "--client-id", client, "--command", programPath(t), "--disable-instance-discovery", "-o", form, "--output-file", file}
-	if form == "airflow-env" {
-		args = append(args, "--connection-id", way)
+	args := []string{
+		"kubeconfig", "--tenant-id", tenant, "--client-id", client,
+		"--command", programPath(t), "--disable-instance-discovery",
+		"-o", format, "--output-file", file,
 	}
+	if format == "airflow-env" {
+		args = append(args, "--connection-id", source)
+	}
+	placeholders := strings.NewReplacer("{api}", w.api.URL, "{dir}", w.dir)
 	for _, flag := range flags {
-		args = append(args, strings.NewReplacer("{api}", w.api.URL, "{dir}", w.dir).Replace(flag))
+		args = append(args, placeholders.Replace(flag))
 	}
 	cmd := exec.Command(programPath(t), args...)
-	cmd.Env = []string{"HOME=" + w.dir, "HTTPS_PROXY=" + w.entra.ProxyURL, "SSL_CERT_FILE=" + w.entra.CAFile, "AZURE_FEDERATED_TOKEN_FILE=" + w.file("token")}
+	cmd.Env = []string{
+		"HOME=" + w.dir, "HTTPS_PROXY=" + w.entra.ProxyURL, "SSL_CERT_FILE=" + w.entra.CAFile,
+		"AZURE_FEDERATED_TOKEN_FILE=" + w.file("token"),
+	}
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Fatalf("%s: %v %s", args, err, out)
 	}
 }
 
-// env is the environment of a client in a pod, where Entra ID is the emulator.
+// env returns the environment of a client in a pod. Entra ID is the emulator, and the platform's
+// own identity differs from the one in the output files.
 func (w *workspace) env() map[string]string {
 	return map[string]string{
-		"HOME": w.dir, "SSL_CERT_FILE": w.entra.CAFile, "AZURE_AUTHORITY_HOST": w.entra.URL, "AZURE_FEDERATED_TOKEN_FILE": w.file("token"),
-		"AZURE_CLIENT_ID": otherClient, "AZURE_TENANT_ID": otherTenant, // the platform's own
+		"HOME": w.dir, "SSL_CERT_FILE": w.entra.CAFile, "AZURE_AUTHORITY_HOST": w.entra.URL,
+		"AZURE_CLIENT_ID": otherClient, "AZURE_TENANT_ID": otherTenant,
+		"AZURE_FEDERATED_TOKEN_FILE": w.file("token"),
 	}
 }
 
-// run runs a client in that environment and returns the lines that it prints.
+// run runs a client in that environment, and returns the lines of its output with = for a blank.
 func (w *workspace) run(t *testing.T, command ...string) []string {
 	t.Helper()
 	cmd := exec.Command(command[0], command[1:]...)
@@ -125,42 +150,47 @@ func (w *workspace) run(t *testing.T, command ...string) []string {
 	for name, value := range w.env() {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
-	var words bytes.Buffer
-	cmd.Stderr = &words
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%s: %v\n%s%s", command, err, out, words.String())
+		t.Fatalf("%s: %v\n%s%s", command, err, out, stderr.String())
 	}
-	return strings.Fields(strings.ReplaceAll(string(out), " ", "=")) // a line is a word now
+	return strings.Fields(strings.ReplaceAll(string(out), " ", "="))
 }
 
-// newPodsServer is an API server with one pod, which is called after who asks for it with a token
-// of the emulator.
+// podsServerPaths are the responses of newPodsServer by path. In the last one %s is the name of the
+// pod.
+var podsServerPaths = map[string]string{
+	"/api":  `{"kind":"APIVersions","apiVersion":"v1","versions":["v1"]}`,
+	"/apis": `{"kind":"APIGroupList","apiVersion":"v1","groups":[]}`,
+	"/api/v1": `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"v1","resources":[
+		{"name":"pods","namespaced":true,"kind":"Pod","verbs":["list"]}]}`,
+	"/api/v1/namespaces/" + podNamespace + "/pods": `{"kind":"PodList","apiVersion":"v1",
+		"metadata":{},"items":[{"kind":"Pod","apiVersion":"v1",
+		"metadata":{"name":"%s","namespace":"` + podNamespace + `"}}]}`,
+}
+
+// newPodsServer starts an API server with one pod. It accepts the emulator's tokens, and names the
+// pod after the caller.
 func newPodsServer(t *testing.T, s *entratest.Server) *httptest.Server {
-	list := func(kind, version string, fields map[string]any) any {
-		all := map[string]any{"kind": kind, "apiVersion": version}
-		maps.Copy(all, fields)
-		return all
-	}
 	api := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		claims, err := s.Verify(bearer, entratest.AKSServerID)
-		answers := map[string]any{
-			"/api":    list("APIVersions", "v1", map[string]any{"versions": []string{"v1"}}),
-			"/apis":   list("APIGroupList", "v1", map[string]any{"groups": []any{}}),
-			"/api/v1": list("APIResourceList", "v1", map[string]any{"groupVersion": "v1", "resources": []any{map[string]any{"name": "pods", "namespaced": true, "kind": "Pod", "verbs": []string{"list"}}}}),
-			"/api/v1/namespaces/" + podNamespace + "/pods": list("PodList", "v1", map[string]any{
-				"metadata": map[string]any{}, "items": []any{map[string]any{"kind": "Pod", "apiVersion": "v1", "metadata": map[string]any{"name": "pod-of-" + toString(claims["appid"]), "namespace": podNamespace}}},
-			}),
+		body, status := podsServerPaths[r.URL.Path], http.StatusOK
+		switch {
+		case err != nil:
+			status = http.StatusUnauthorized
+		case body == "":
+			status = http.StatusNotFound
+		}
+		if status != http.StatusOK {
+			const failure = `{"kind":"Status","apiVersion":"v1","status":"Failure","code":%d}`
+			body = fmt.Sprintf(failure, status)
 		}
 		w.Header().Set("Content-Type", "application/json")
-		answer, status := answers[r.URL.Path], http.StatusOK
-		if err != nil || answer == nil {
-			status = map[bool]int{true: http.StatusUnauthorized, false: http.StatusNotFound}[err != nil]
-			answer = list("Status", "v1", map[string]any{"status": "Failure", "code": status})
-		}
 		w.WriteHeader(status)
-		json.NewEncoder(w).Encode(answer)
+		io.WriteString(w, strings.Replace(body, "%s", "pod-of-"+toString(claims["appid"]), 1))
 	}))
 	t.Cleanup(api.Close)
 	return api
@@ -168,13 +198,19 @@ func newPodsServer(t *testing.T, s *entratest.Server) *httptest.Server {
 
 func toString(v any) string { s, _ := v.(string); return s }
 
-// All kinds of clients use all that the program writes, and all of them together cost one token.
+// TestGeneratedKubeconfigs checks that all clients can use all output files, and that together they
+// cost one token.
 func TestGeneratedKubeconfigs(t *testing.T) {
 	w := newWorkspace(t)
 	for _, client := range []struct {
 		name string
 		use  func(*testing.T, *workspace)
-	}{{"client-go", useClientGo}, {"kubectl", useKubectl}, {"python", usePython}, {"javascript", useJavaScript}} {
+	}{
+		{"client-go", useClientGo},
+		{"kubectl", useKubectl},
+		{"python", usePython},
+		{"javascript", useJavaScript},
+	} {
 		t.Run(client.name, func(t *testing.T) { client.use(t, w) })
 	}
 	if w.entra.TokenRequests() != 1 {
@@ -220,59 +256,68 @@ func useKubectl(t *testing.T, w *workspace) {
 		t.Skip("no kubectl here")
 	}
 	for _, file := range w.files(".yaml", ".json") {
-		if got := w.run(t, kubectl, "--kubeconfig", file, "get", "pods", "-o", "name"); !slices.Equal(got, []string{"pod/" + podName}) {
+		got := w.run(t, kubectl, "--kubeconfig", file, "get", "pods", "-o", "name")
+		if !slices.Equal(got, []string{"pod/" + podName}) {
 			t.Errorf("%s: %q", file, got)
 		}
 	}
 }
 
 func usePython(t *testing.T, w *workspace) {
-	python := cmp.Or(os.Getenv("AKSLOGIN_TEST_PYTHON"), "/usr/bin/python3") // the distribution's, with the distribution's packages
+	// The distribution's Python has the distribution's packages.
+	python := cmp.Or(os.Getenv("AKSLOGIN_TEST_PYTHON"), "/usr/bin/python3")
 	if out, err := exec.Command(python, "-c", "import kubernetes").CombinedOutput(); err != nil {
-		skipUnlessRequired(t, "no Python client here (apt-get install python3-kubernetes): "+string(out))
+		skipUnlessRequired(t, "no Python client (apt-get install python3-kubernetes): "+string(out))
 	}
-	var uses, want []string
-	use := func(form, value string) {
-		uses, want = append(uses, form+"="+value), append(want, form+"="+podName)
+	var args, want []string
+	add := func(kind, value string) {
+		args, want = append(args, kind+"="+value), append(want, kind+"="+podName)
 	}
-	for _, end := range []struct{ end, form string }{{".yaml", "kubeconfig"}, {".json", "kubeconfig"}, {".connection", "connection"}, {".uri", "uri"}} {
-		for _, file := range w.files(end.end) {
-			use(end.form, file)
-		}
+	for _, file := range w.files(".yaml", ".json") {
+		add("kubeconfig", file)
 	}
-	for way := range clusterFlagSets {
-		use("variable", "AIRFLOW_CONN_"+strings.ToUpper(way))
+	for _, file := range w.files(".connection") {
+		add("connection", file)
 	}
-	shell := []string{"sh", "-ec", `set -a; for file in "$HOME"/*.env; do . "$file"; done; exec "$@"`, "sh", python, "testdata/python/list_pods.py", podNamespace}
-	if got := w.run(t, append(shell, uses...)...); !slices.Equal(got, want) {
+	for _, file := range w.files(".uri") {
+		add("uri", file)
+	}
+	for source := range clusterSources {
+		add("variable", "AIRFLOW_CONN_"+strings.ToUpper(source))
+	}
+	const sourceFiles = `set -a; for file in "$HOME"/*.env; do . "$file"; done; exec "$@"`
+	command := []string{
+		"sh", "-ec", sourceFiles, "sh", python, "testdata/python/list_pods.py", podNamespace,
+	}
+	if got := w.run(t, append(command, args...)...); !slices.Equal(got, want) {
 		t.Errorf("printed %q, want %q", got, want)
 	}
 }
 
 func useJavaScript(t *testing.T, w *workspace) {
-	cache, err := os.UserCacheDir()
+	userCache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := filepath.Join(cache, "akslogin-test")
-	if named := os.Getenv("AKSLOGIN_TEST_DEPS"); named != "" {
-		folder = named
-	}
-	folder = filepath.Join(folder, "javascript")
+	deps := cmp.Or(os.Getenv("AKSLOGIN_TEST_DEPS"), filepath.Join(userCache, "akslogin-test"))
+	folder := filepath.Join(deps, "javascript")
 	node, err := exec.LookPath("node")
 	if err != nil {
-		skipUnlessRequired(t, "no node here")
+		skipUnlessRequired(t, "node is not installed")
 	}
-	wanted, err := os.ReadFile("testdata/javascript/package-lock.json")
+	lock, err := os.ReadFile("testdata/javascript/package-lock.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if installed, err := os.ReadFile(filepath.Join(folder, "package-lock.json")); err != nil || !bytes.Equal(installed, wanted) {
-		skipUnlessRequired(t, "no JavaScript client of the right version in "+folder+" (make clients)")
+	installed, err := os.ReadFile(filepath.Join(folder, "package-lock.json"))
+	if err != nil || !bytes.Equal(installed, lock) {
+		skipUnlessRequired(t, "no current JavaScript client in "+folder+" (make clients)")
 	}
 	files := w.files(".yaml", ".json")
-	got := w.run(t, append([]string{node, "testdata/javascript/list_pods.mjs", folder, podNamespace}, files...)...)
-	if want := slices.Repeat([]string{"kubeconfig=" + podName}, len(files)); !slices.Equal(got, want) {
+	command := []string{node, "testdata/javascript/list_pods.mjs", folder, podNamespace}
+	got := w.run(t, append(command, files...)...)
+	want := slices.Repeat([]string{"kubeconfig=" + podName}, len(files))
+	if !slices.Equal(got, want) {
 		t.Errorf("printed %q, want %q", got, want)
 	}
 }

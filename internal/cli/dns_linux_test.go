@@ -15,7 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
+
 	"slices"
 	"strings"
 	"sync"
@@ -25,24 +25,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runWithDNS runs a command where a DNS of its own says what names mean: names NAME=RULE... --
-// COMMAND [ARGUMENT...]. It is in a network of its own, in which the emulator at $ENTRA answers at
-// 127.0.0.1:443, somebody else at 127.0.0.2:443, and nobody anywhere else. It needs root.
+// runWithDNS runs a command with its own DNS server: with-dns NAME=RULE... -- COMMAND
+// [ARGUMENT...]. It needs root. The command has a network namespace of its own, in which
+// 127.0.0.1:443 forwards to the emulator at $ENTRA, and an impostor listens on 127.0.0.2:443.
+// Nothing else is reachable.
 //
-// A rule is a word of rcodes or faults below, or addresses with commas between them; rules with |
-// between them count for one question after the other, and the last for all after it. Names without
-// a rule do not exist.
+// A rule is a key of rcodes, one of the faults in zone.answer, or a comma-separated list of
+// addresses, with large: before it if it does not fit in a UDP response. Rules separated by |
+// answer one query after another, the last one all later queries. A name without a rule does not
+// exist.
 func runWithDNS() {
 	if err := withDNS(os.Args[1:]); err != nil {
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 			os.Exit(exit.ExitCode())
 		}
-		fmt.Fprintln(os.Stderr, "names:", err)
+		fmt.Fprintln(os.Stderr, "with-dns:", err)
 		os.Exit(70)
 	}
 }
 
-var rcodes = map[string]dnsmessage.RCode{"nxdomain": dnsmessage.RCodeNameError, "servfail": dnsmessage.RCodeServerFailure, "refused": dnsmessage.RCodeRefused}
+var rcodes = map[string]dnsmessage.RCode{
+	"nxdomain": dnsmessage.RCodeNameError,
+	"servfail": dnsmessage.RCodeServerFailure,
+	"refused":  dnsmessage.RCodeRefused,
+}
+
+// resolverFiles are the files below /etc that name the DNS server.
+var resolverFiles = map[string]string{
+	"resolv.conf":   "nameserver 127.0.0.1\n",
+	"nsswitch.conf": "hosts: files dns\n",
+	"hosts":         "127.0.0.1 localhost\n",
+}
 
 func withDNS(args []string) error {
 	end := slices.Index(args, "--")
@@ -51,78 +64,93 @@ func withDNS(args []string) error {
 		name, rule, _ := strings.Cut(arg, "=")
 		zone.rules[name+"."] = strings.Split(rule, "|")
 	}
-	stranger, err := impostorCertificate()
+	certificate, err := impostorCertificate()
 	if err != nil {
 		return err
 	}
-	etc, err := os.MkdirTemp("", "names")
+	etc, err := os.MkdirTemp("", "with-dns")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(etc)
-	for file, content := range map[string]string{"resolv.conf": "nameserver 127.0.0.1\n", "nsswitch.conf": "hosts: files dns\n", "hosts": "127.0.0.1 localhost\n"} {
+	for file, content := range resolverFiles {
 		if err := os.WriteFile(filepath.Join(etc, file), []byte(content), 0o644); err != nil {
 			return err
 		}
 	}
 	var (
-		entra, other, tcp net.Listener
-		udp               net.PacketConn
+		entra, impostor, tcp net.Listener
+		udp                  net.PacketConn
 	)
 	command := exec.Command(args[end+1], args[end+2:]...)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
-	started := make(chan error, 1)
-	go func() { // see withIMDS
-		runtime.LockOSThread()
-		started <- func() error {
-			if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS); err != nil {
-				return err
-			}
-			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-				return err
-			}
-			for _, file := range []string{"resolv.conf", "nsswitch.conf", "hosts"} {
-				err := unix.Mount(filepath.Join(etc, file), filepath.Join("/etc", file), "", unix.MS_BIND, "")
-				if err != nil && !(file == "nsswitch.conf" && errors.Is(err, unix.ENOENT)) { // some images have none, and mean the same
-					return fmt.Errorf("/etc/%s: %w", file, err)
-				}
-			}
-			if err := addLoopbackAddress("127.0.0.1"); err != nil {
-				return err
-			}
-			var errs [4]error
-			entra, errs[0] = net.Listen("tcp4", "127.0.0.1:443")
-			other, errs[1] = net.Listen("tcp4", "127.0.0.2:443")
-			tcp, errs[2] = net.Listen("tcp4", "127.0.0.1:53")
-			udp, errs[3] = net.ListenPacket("udp4", "127.0.0.1:53")
-			if err := errors.Join(errs[:]...); err != nil {
-				return err
-			}
-			return command.Start()
-		}()
-	}()
-	if err := <-started; err != nil {
+	err = onDiscardedThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS); err != nil {
+			return err
+		}
+		if err := mountResolverFiles(etc); err != nil {
+			return err
+		}
+		if err := addLoopbackAddress("127.0.0.1"); err != nil {
+			return err
+		}
+		var errs [4]error
+		entra, errs[0] = net.Listen("tcp4", "127.0.0.1:443")
+		impostor, errs[1] = net.Listen("tcp4", "127.0.0.2:443")
+		tcp, errs[2] = net.Listen("tcp4", "127.0.0.1:53")
+		udp, errs[3] = net.ListenPacket("udp4", "127.0.0.1:53")
+		if err := errors.Join(errs[:]...); err != nil {
+			return err
+		}
+		return command.Start()
+	})
+	if err != nil {
 		return err
 	}
+	config := &tls.Config{Certificates: []tls.Certificate{certificate}}
 	go forward(entra, hostOf("ENTRA"))
-	go serveImpostor(tls.NewListener(other, &tls.Config{Certificates: []tls.Certificate{stranger}}))
+	go serveImpostor(tls.NewListener(impostor, config))
 	go zone.serveUDP(udp)
 	go zone.serveTCP(tcp)
 	return command.Wait()
 }
 
-// impostorCertificate is for another name, and of no CA.
+// mountResolverFiles mounts the resolver's files in a folder over those in /etc, for this thread's
+// mount namespace only.
+func mountResolverFiles(folder string) error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	for file := range resolverFiles {
+		path := filepath.Join("/etc", file)
+		err := unix.Mount(filepath.Join(folder, file), path, "", unix.MS_BIND, "")
+		if file == "nsswitch.conf" && errors.Is(err, unix.ENOENT) {
+			continue // some images have no such file, and resolve names in the same order
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// impostorCertificate returns a self-signed certificate for an unrelated name.
 func impostorCertificate() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"stranger.example"}}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		DNSNames:     []string{"impostor.example"},
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
 
-// serveImpostor says so when it gets anything to read.
+// serveImpostor reports on standard error that it received data, which must never happen.
 func serveImpostor(ln net.Listener) {
 	for {
 		conn, err := ln.Accept()
@@ -132,20 +160,20 @@ func serveImpostor(ln net.Listener) {
 		go func() {
 			defer conn.Close()
 			if n, _ := conn.Read(make([]byte, 1)); n > 0 {
-				fmt.Fprintln(os.Stderr, "names: a stranger was told something")
+				fmt.Fprintln(os.Stderr, "with-dns: the impostor received data")
 			}
 		}()
 	}
 }
 
-// zone is what a DNS server says.
+// zone is a DNS server's rules by name.
 type zone struct {
 	mu    sync.Mutex
 	rules map[string][]string
 }
 
-// rule is the one for a question; both kinds of addresses are asked for at once, and one of them
-// counts.
+// rule returns the rule for a question. Clients ask for IPv4 and IPv6 addresses in parallel; the
+// question for IPv4 moves on to the next rule.
 func (z *zone) rule(q dnsmessage.Question) string {
 	z.mu.Lock()
 	defer z.mu.Unlock()
@@ -165,8 +193,8 @@ func (z *zone) serveUDP(conn net.PacketConn) {
 		if err != nil {
 			return
 		}
-		if said := z.answer(packet[:n], true); said != nil {
-			conn.WriteTo(said, from)
+		if response := z.answer(packet[:n], true); response != nil {
+			conn.WriteTo(response, from)
 		}
 	}
 }
@@ -183,25 +211,31 @@ func (z *zone) serveTCP(ln net.Listener) {
 			if _, err := io.ReadFull(conn, length[:]); err != nil {
 				return
 			}
-			question := make([]byte, int(length[0])<<8|int(length[1]))
-			if _, err := io.ReadFull(conn, question); err != nil {
+			query := make([]byte, int(length[0])<<8|int(length[1]))
+			if _, err := io.ReadFull(conn, query); err != nil {
 				return
 			}
-			if said := z.answer(question, false); said != nil {
-				conn.Write(append([]byte{byte(len(said) >> 8), byte(len(said))}, said...))
+			if response := z.answer(query, false); response != nil {
+				length[0], length[1] = byte(len(response)>>8), byte(len(response))
+				conn.Write(append(length[:], response...))
 			}
 		}()
 	}
 }
 
-// answer is what is said to a question; nil: nothing.
-func (z *zone) answer(question []byte, udp bool) []byte {
-	var asked dnsmessage.Message
-	if asked.Unpack(question) != nil || len(asked.Questions) != 1 {
+// answer returns the response to a query, nil for no response.
+func (z *zone) answer(packet []byte, udp bool) []byte {
+	var query dnsmessage.Message
+	if query.Unpack(packet) != nil || len(query.Questions) != 1 {
 		return nil
 	}
-	q := asked.Questions[0]
-	said := dnsmessage.Message{Header: dnsmessage.Header{ID: asked.ID, Response: true, RecursionDesired: true, RecursionAvailable: true}, Questions: asked.Questions}
+	q := query.Questions[0]
+	response := dnsmessage.Message{
+		Header: dnsmessage.Header{
+			ID: query.ID, Response: true, RecursionDesired: true, RecursionAvailable: true,
+		},
+		Questions: query.Questions,
+	}
 	rule := z.rule(q)
 	rule, large := strings.CutPrefix(rule, "large:")
 	rcode, failed := rcodes[rule]
@@ -210,25 +244,30 @@ func (z *zone) answer(question []byte, udp bool) []byte {
 		return nil
 	case rule == "garbage":
 		return []byte("this is no DNS")
-	case rule == "stranger": // an answer to another question
-		said.ID++
+	case rule == "stranger": // the response to another query
+		response.ID++
 	case failed:
-		said.RCode = rcode
-	case large && udp: // does not fit: ask again by TCP
-		said.Truncated = true
+		response.RCode = rcode
+	case large && udp: // tells the client to ask again over TCP
+		response.Truncated = true
 	default:
 		for _, text := range strings.Split(rule, ",") {
 			address := netip.MustParseAddr(text)
 			header := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 60}
+			var body dnsmessage.ResourceBody
 			switch {
 			case address.Is4() && q.Type == dnsmessage.TypeA:
-				said.Answers = append(said.Answers, dnsmessage.Resource{Header: header, Body: &dnsmessage.AResource{A: address.As4()}})
+				body = &dnsmessage.AResource{A: address.As4()}
 			case address.Is6() && q.Type == dnsmessage.TypeAAAA:
-				said.Answers = append(said.Answers, dnsmessage.Resource{Header: header, Body: &dnsmessage.AAAAResource{AAAA: address.As16()}})
+				body = &dnsmessage.AAAAResource{AAAA: address.As16()}
+			default:
+				continue
 			}
+			resource := dnsmessage.Resource{Header: header, Body: body}
+			response.Answers = append(response.Answers, resource)
 		}
 	}
-	packed, err := said.Pack()
+	packed, err := response.Pack()
 	if err != nil {
 		return nil
 	}

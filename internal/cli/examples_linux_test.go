@@ -23,62 +23,66 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// scriptKeys are where CI files have shell.
+// scriptKeys are the keys of shell scripts in CI files.
 var scriptKeys = []string{"run", "script", "before_script", "after_script", "inlineScript", "bash"}
 
-// shellScripts are all shell below a place in a document.
-func shellScripts(in any) (all []string) {
-	switch v := in.(type) {
+// shellScripts returns all shell scripts in a part of a document.
+func shellScripts(part any) (scripts []string) {
+	switch v := part.(type) {
 	case map[string]any:
-		for key, below := range v {
+		for key, value := range v {
 			if slices.Contains(scriptKeys, key) {
-				all = append(all, strings.Join(stringList(below), "\n"))
+				scripts = append(scripts, strings.Join(stringList(value), "\n"))
 			} else {
-				all = append(all, shellScripts(below)...)
+				scripts = append(scripts, shellScripts(value)...)
 			}
 		}
 	case []any:
-		for _, below := range v {
-			all = append(all, shellScripts(below)...)
+		for _, value := range v {
+			scripts = append(scripts, shellScripts(value)...)
 		}
 	}
-	return all
+	return scripts
 }
 
-// stringList are a string, or a list of them.
-func stringList(in any) (all []string) {
-	list, isList := in.([]any)
+// stringList returns the strings in a list. A single string counts as a list of one.
+func stringList(value any) (all []string) {
+	list, isList := value.([]any)
 	if !isList {
-		list = []any{in}
+		list = []any{value}
 	}
-	for _, line := range list {
-		all = append(all, toString(line))
+	for _, v := range list {
+		all = append(all, toString(v))
 	}
 	return all
 }
 
-// ciJobs are what a CI system gives to a job's one script, and what akslogin's stand-in for kubectl
-// says of the federated token's file; nil where the file has several scripts.
-var ciJobs = map[string]func(s *entratest.Server) (env []string, says string){
+// ciJobs are the CI files, with the environment of the job in each, and the mode of its federated
+// token's file. A file with several scripts has nil; its scripts are not run.
+var ciJobs = map[string]func(s *entratest.Server) (env []string, mode string){
 	"gitlab-ci.yml": func(s *entratest.Server) ([]string, string) {
-		return []string{"AZURE_ID_TOKEN=" + s.Assertion(entratest.Claims{Subject: subject})}, "600\n"
+		assertion := s.Assertion(entratest.Claims{Subject: subject})
+		return []string{"AZURE_ID_TOKEN=" + assertion}, "600\n"
 	},
 	"azure-pipelines.yml": func(s *entratest.Server) ([]string, string) {
 		uri, systemToken := s.StartPipeline(serviceConnection)
 		return []string{
-			"AAD_LOGIN_METHOD=azurepipelines", "SYSTEM_OIDCREQUESTURI=" + uri, "SYSTEM_ACCESSTOKEN=" + systemToken,
-			"AZURESUBSCRIPTION_CLIENT_ID=" + client, "AZURESUBSCRIPTION_TENANT_ID=" + tenant, "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID=" + serviceConnection.ID,
+			"AAD_LOGIN_METHOD=azurepipelines",
+			"SYSTEM_OIDCREQUESTURI=" + uri, "SYSTEM_ACCESSTOKEN=" + systemToken,
+			"AZURESUBSCRIPTION_CLIENT_ID=" + client, "AZURESUBSCRIPTION_TENANT_ID=" + tenant,
+			"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID=" + serviceConnection.ID,
 		}, ""
 	},
 	"github-actions.yaml": nil,
 }
 
-// The shell in CI files is shell, and akslogin logs in there; where it makes a file of the
-// federated token, nobody else can read that, and it goes at the end.
+// TestExampleCIScripts checks that the scripts in CI files are valid shell, and that akslogin can
+// log in there. If a script writes the federated token to a file, the file must be readable by its
+// owner only, and removed at the end.
 func TestExampleCIScripts(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
-		t.Skip("no bash here")
+		t.Skip("bash is not installed")
 	}
 	for file, job := range ciJobs {
 		t.Run(file, func(t *testing.T) {
@@ -90,30 +94,35 @@ func TestExampleCIScripts(t *testing.T) {
 			if err := yaml.Unmarshal(raw, &document); err != nil {
 				t.Fatal(err)
 			}
-			all := shellScripts(document)
-			for _, script := range all {
+			scripts := shellScripts(document)
+			for _, script := range scripts {
 				if out, err := exec.Command(bash, "-n", "-c", script).CombinedOutput(); err != nil {
 					t.Errorf("%v: %s", err, out)
 				}
 			}
 			switch {
-			case len(all) == 0, job != nil && len(all) != 1:
-				t.Errorf("%d scripts", len(all))
+			case len(scripts) == 0, job != nil && len(scripts) != 1:
+				t.Errorf("%d scripts", len(scripts))
 			case job != nil:
-				runSnippet(t, bash, all[0], job)
+				runSnippet(t, bash, scripts[0], job)
 			}
 		})
 	}
 }
 
-// runSnippet runs a script with a kubectl that does no more than call its plugin, and a go that
-// installs nothing.
-func runSnippet(t *testing.T, bash, script string, job func(*entratest.Server) ([]string, string)) {
+// runSnippet runs a script with a fake kubectl, which prints the mode of the federated token's file
+// and runs its plugin, and a fake go, which installs nothing.
+func runSnippet(
+	t *testing.T, bash, script string, job func(*entratest.Server) (env []string, mode string),
+) {
 	s := entratest.New(t)
 	registerFixtures(s)
 	dir := t.TempDir()
-	plugin := fmt.Sprintf("#!/bin/sh -e\n[ -z \"$AZURE_FEDERATED_TOKEN_FILE\" ] || stat -c %%a \"$AZURE_FEDERATED_TOKEN_FILE\" >&2\nexec %s get-token --login workloadidentity --tenant-id %s --client-id %s\n", programPath(t), tenant, client)
-	for name, content := range map[string]string{"kubectl": plugin, "go": "#!/bin/sh\n"} {
+	kubectl := fmt.Sprintf(`#!/bin/sh -e
+[ -z "$AZURE_FEDERATED_TOKEN_FILE" ] || stat -c %%a "$AZURE_FEDERATED_TOKEN_FILE" >&2
+exec %s get-token --login workloadidentity --tenant-id %s --client-id %s
+`, programPath(t), tenant, client)
+	for name, content := range map[string]string{"kubectl": kubectl, "go": "#!/bin/sh\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -123,15 +132,16 @@ func runSnippet(t *testing.T, bash, script string, job func(*entratest.Server) (
 		t.Fatal(err)
 	}
 	cmd := exec.Command(bash, "-c", script)
-	env, says := job(s)
+	env, mode := job(s)
 	cmd.Env = append(env,
-		"PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir, "TMPDIR="+temp, "AGENT_TEMPDIRECTORY="+temp, "HTTPS_PROXY="+s.ProxyURL, "SSL_CERT_FILE="+s.CAFile,
-	)
-	var words bytes.Buffer
-	cmd.Stderr = &words
+		"PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir,
+		"TMPDIR="+temp, "AGENT_TEMPDIRECTORY="+temp,
+		"HTTPS_PROXY="+s.ProxyURL, "SSL_CERT_FILE="+s.CAFile)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	if err != nil || words.String() != says {
-		t.Fatalf("%v: %s", err, words.String())
+	if err != nil || stderr.String() != mode {
+		t.Fatalf("%v: %s", err, stderr.String())
 	}
 	var credential struct{ Status struct{ Token string } }
 	if err := json.Unmarshal(out, &credential); err != nil {
@@ -141,15 +151,14 @@ func runSnippet(t *testing.T, bash, script string, job func(*entratest.Server) (
 		t.Error(err)
 	}
 	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
-		t.Errorf("%v are left, %v", left, err)
+		t.Errorf("left %v, %v", left, err)
 	}
 }
 
-// moduleFault is what go says of a module where the network is not to blame.
+// moduleFault matches go's errors about a module that the network does not cause.
 var moduleFault = regexp.MustCompile(`go\.sum|go\.mod|checksum|go mod tidy|syntax`)
 
-// goInExample is a go command in examples/client-go, as it is there: go.mod and go.sum have to be
-// complete.
+// goInExample returns a go command in examples/client-go that does not change go.mod and go.sum.
 func goInExample(args ...string) *exec.Cmd {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = filepath.Join(repository, "examples", "client-go")
@@ -157,19 +166,24 @@ func goInExample(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// The two programs of examples/client-go build, vet, and list pods, and share their tokens. The
-// second one goes on when its token ends.
+// TestExamplePrograms checks that the two programs of examples/client-go build, pass vet, list pods
+// and share a token, and that the second one gets a new token when its token expires.
 func TestExamplePrograms(t *testing.T) {
 	if testing.Short() {
-		t.Skip("building client-go takes a minute where it was never built")
+		t.Skip("building client-go for the first time takes a minute")
 	}
-	if out, err := goInExample("list", "-deps", "./...").CombinedOutput(); err != nil && !moduleFault.Match(out) { // unlike mod download it mends nothing
-		skipUnlessRequired(t, "no modules for examples/client-go to be had here: "+string(out))
+	// Unlike go mod download, go list does not repair go.sum.
+	out, err := goInExample("list", "-deps", "./...").CombinedOutput()
+	if err != nil && !moduleFault.Match(out) {
+		skipUnlessRequired(t, "cannot download the modules of examples/client-go: "+string(out))
 	}
 	bin := t.TempDir()
-	for _, args := range [][]string{{"build", "-buildvcs=false", "-o", bin + "/", "./..."}, {"vet", "./..."}} {
+	for _, args := range [][]string{
+		{"build", "-buildvcs=false", "-o", bin + "/", "./..."},
+		{"vet", "./..."},
+	} {
 		if out, err := goInExample(args...).CombinedOutput(); err != nil {
-			t.Fatalf("in examples/client-go (does go mod tidy help there?): go %s: %v\n%s", args, err, out)
+			t.Fatalf("in examples/client-go (try go mod tidy there): go %s: %v\n%s", args, err, out)
 		}
 	}
 	s := entratest.New(t)
@@ -177,42 +191,49 @@ func TestExamplePrograms(t *testing.T) {
 	p := &examplePrograms{bin: bin, dir: t.TempDir(), entra: s, api: newPodsServer(t, s)}
 	p.prepare(t)
 	for _, program := range [][]string{p.exec(), p.token()} {
-		if out, err := p.command(program...).CombinedOutput(); err != nil || string(out) != podName+"\n" {
+		out, err := p.command(program...).CombinedOutput()
+		if err != nil || string(out) != podName+"\n" {
 			t.Errorf("%s: %v: %s", program, err, out)
 		}
 	}
 	if s.TokenRequests() != 1 {
 		t.Errorf("%d token requests, want one for both", s.TokenRequests())
 	}
-	t.Run("goes on", p.testRenewal)
-	t.Run("says why", p.testLoginError)
+	t.Run("token expires", p.testNewToken)
+	t.Run("login fails", p.testLoginError)
 }
 
-// examplePrograms are both of them, in a pod.
+// examplePrograms are the two programs of examples/client-go, built in a folder.
 type examplePrograms struct {
-	bin, dir string
-	entra    *entratest.Server
-	api      *httptest.Server
+	bin   string // the folder of the programs
+	dir   string // the folder of their files
+	entra *entratest.Server
+	api   *httptest.Server
 }
 
-// prepare fills in the blanks of examples/kubectl/kubeconfig.yaml.
+// prepare writes the files that the programs read. The kubeconfig is
+// examples/kubectl/kubeconfig.yaml with its placeholders filled in.
 func (p *examplePrograms) prepare(t *testing.T) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(repository, "examples", "kubectl", "kubeconfig.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := clientcmd.Load(bytes.ReplaceAll(raw, []byte("<THE CLUSTER'S CA CERTIFICATE, PEM IN BASE64>"), nil))
+	caPlaceholder := []byte("<THE CLUSTER'S CA CERTIFICATE, PEM IN BASE64>")
+	config, err := clientcmd.Load(bytes.ReplaceAll(raw, caPlaceholder, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.api.Certificate().Raw})
 	context := config.Contexts[config.CurrentContext]
 	context.Namespace = podNamespace
-	cluster, stanza := config.Clusters[context.Cluster], config.AuthInfos[context.AuthInfo].Exec
+	cluster := config.Clusters[context.Cluster]
 	cluster.Server, cluster.CertificateAuthorityData = p.api.URL, ca
-	setArgs(stanza, map[string]string{"--tenant-id": tenant, "--client-id": client})
-	for name, content := range map[string][]byte{"ca.crt": ca, "token": []byte(p.entra.Assertion(entratest.Claims{Subject: subject}))} {
+	setArgs(config.AuthInfos[context.AuthInfo].Exec, map[string]string{
+		"--tenant-id": tenant, "--client-id": client,
+	})
+	assertion := p.entra.Assertion(entratest.Claims{Subject: subject})
+	for name, content := range map[string][]byte{"ca.crt": ca, "token": []byte(assertion)} {
 		if err := os.WriteFile(filepath.Join(p.dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -225,48 +246,56 @@ func (p *examplePrograms) prepare(t *testing.T) {
 	}
 }
 
-func setArgs(stanza *clientcmdapi.ExecConfig, flags map[string]string) {
+// setArgs replaces the values of flags in an exec config.
+func setArgs(exec *clientcmdapi.ExecConfig, flags map[string]string) {
 	for flag, value := range flags {
-		stanza.Args[slices.Index(stanza.Args, flag)+1] = value
+		exec.Args[slices.Index(exec.Args, flag)+1] = value
 	}
 }
 
+// exec is the command line of the first program, which runs akslogin as a plugin.
 func (p *examplePrograms) exec() []string {
 	return []string{"exec", "-kubeconfig", filepath.Join(p.dir, "kubeconfig.yaml")}
 }
 
+// token is the command line of the second program, which uses the package token.
 func (p *examplePrograms) token(more ...string) []string {
-	return append([]string{"token", "-server", p.api.URL, "-certificate-authority", filepath.Join(p.dir, "ca.crt"), "-namespace", podNamespace}, more...)
+	ca := filepath.Join(p.dir, "ca.crt")
+	return append([]string{
+		"token", "-server", p.api.URL, "-certificate-authority", ca, "-namespace", podNamespace,
+	}, more...)
 }
 
-// command runs one where Entra ID is the emulator, behind the public cloud's names. Go asks no
-// proxy for the API server at 127.0.0.1.
+// command returns a command with the emulator as Entra ID, behind the public cloud's host names. Go
+// uses no proxy for the API server, since that is at 127.0.0.1.
 func (p *examplePrograms) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(p.bin, args[0]), args[1:]...)
 	cmd.Env = []string{
-		"PATH=" + p.bin, "HOME=" + p.dir, "HTTPS_PROXY=" + p.entra.ProxyURL, "SSL_CERT_FILE=" + p.entra.CAFile,
-		"AZURE_TENANT_ID=" + tenant, "AZURE_CLIENT_ID=" + client, "AZURE_FEDERATED_TOKEN_FILE=" + filepath.Join(p.dir, "token"),
+		"PATH=" + p.bin, "HOME=" + p.dir,
+		"HTTPS_PROXY=" + p.entra.ProxyURL, "SSL_CERT_FILE=" + p.entra.CAFile,
+		"AZURE_TENANT_ID=" + tenant, "AZURE_CLIENT_ID=" + client,
+		"AZURE_FEDERATED_TOKEN_FILE=" + filepath.Join(p.dir, "token"),
 	}
 	return cmd
 }
 
-// testRenewal: a program that runs on keeps its token in memory where no cache can be, and asks for
-// the next one when that ends.
-func (p *examplePrograms) testRenewal(t *testing.T) {
+// testNewToken checks that a running program without a cache keeps its token in memory, and asks
+// for a new one when it expires.
+func (p *examplePrograms) testNewToken(t *testing.T) {
 	p.entra.ResetCounters()
 	p.listRepeatedly(t, func(lines int) bool { return lines == 20 })
 	if p.entra.TokenRequests() != 1 {
 		t.Errorf("%d token requests for 20 lists", p.entra.TokenRequests())
 	}
 	p.entra.SetTokenLifetime(2 * time.Second)
-	p.listRepeatedly(t, func(int) bool { return p.entra.TokenRequests() >= 4 }) // the line may still be the token's before
+	p.listRepeatedly(t, func(int) bool { return p.entra.TokenRequests() >= 4 })
 }
 
-// listRepeatedly runs the second program until enough lines came.
+// listRepeatedly runs the second program until it has printed enough lines.
 func (p *examplePrograms) listRepeatedly(t *testing.T, enough func(lines int) bool) {
 	t.Helper()
 	cmd := p.command(p.token("-every", "10ms")...)
-	cmd.Env = append(cmd.Env, "HOME=/dev/null") // the last one counts
+	cmd.Env = append(cmd.Env, "HOME=/dev/null") // no cache; the last HOME counts
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -274,13 +303,13 @@ func (p *examplePrograms) listRepeatedly(t *testing.T, enough func(lines int) bo
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer cmd.Wait() // it was killed; what it says is of no interest
+	defer cmd.Wait() // its error is that it was killed
 	defer cmd.Process.Kill()
 	defer time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }).Stop()
 	lines := 0
-	for printed := bufio.NewScanner(out); printed.Scan(); {
-		if lines++; printed.Text() != podName {
-			t.Fatalf("it printed %q", printed.Text())
+	for scanner := bufio.NewScanner(out); scanner.Scan(); {
+		if lines++; scanner.Text() != podName {
+			t.Fatalf("it printed %q", scanner.Text())
 		}
 		if enough(lines) {
 			return
@@ -289,33 +318,39 @@ func (p *examplePrograms) listRepeatedly(t *testing.T, enough func(lines int) bo
 	t.Errorf("it ended after %d lines and %d token requests", lines, p.entra.TokenRequests())
 }
 
-// testLoginError: both say akslogin's words where a login fails.
+// testLoginError checks that both programs print the error of a failed login.
 func (p *examplePrograms) testLoginError(t *testing.T) {
 	for _, program := range [][]string{p.exec(), p.token()} {
 		p.entra.FailNext(1, entratest.Failure{AADSTS: 700016})
 		cmd := p.command(program...)
-		cmd.Env = append(cmd.Env, "HOME="+t.TempDir()) // none is cached
+		cmd.Env = append(cmd.Env, "HOME="+t.TempDir()) // an empty cache
 		out, err := cmd.CombinedOutput()
-		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 1 || !bytes.Contains(out, []byte("AADSTS700016")) {
+		var exit *exec.ExitError
+		failed := errors.As(err, &exit) && exit.ExitCode() == 1
+		if !failed || !bytes.Contains(out, []byte("AADSTS700016")) {
 			t.Errorf("%s: %v: %s", program, err, out)
 		}
 	}
 }
 
-// What the examples hold is what the program writes today.
+// TestExamplesMatchGeneratedOutput checks that the files in the examples end with the program's
+// current output.
 func TestExamplesMatchGeneratedOutput(t *testing.T) {
-	const file = repository + "/examples/astro/kubeconfig.yaml"
-	for holder, form := range map[string]string{file: "yaml", repository + "/examples/astro/.env": "airflow-env"} {
-		out, err := exec.Command(programPath(t), "kubeconfig", "--kubeconfig", file, "--command", "/usr/local/bin/akslogin", "-o", form).Output()
+	const folder = repository + "/examples/astro"
+	for file, format := range map[string]string{"kubeconfig.yaml": "yaml", ".env": "airflow-env"} {
+		cmd := exec.Command(programPath(t), "kubeconfig",
+			"--kubeconfig", filepath.Join(folder, "kubeconfig.yaml"),
+			"--command", "/usr/local/bin/akslogin", "-o", format)
+		output, err := cmd.Output()
 		if err != nil {
 			t.Fatal(err)
 		}
-		held, err := os.ReadFile(holder)
+		content, err := os.ReadFile(filepath.Join(folder, file))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.HasSuffix(string(held), string(out)) {
-			t.Errorf("%s does not hold\n%s", holder, out)
+		if !bytes.HasSuffix(content, output) {
+			t.Errorf("%s does not end with\n%s", file, output)
 		}
 	}
 }

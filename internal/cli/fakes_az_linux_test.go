@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// subscriptions are what an account of the Azure CLI has access to.
+// subscriptions are the subscriptions that exist, with the accounts that can access them.
 var subscriptions = []struct {
 	id, name, tenant string
 	users            []string
@@ -46,7 +46,7 @@ type azUser struct {
 	Type string `json:"type"` // user or servicePrincipal
 }
 
-// az is the Azure CLI with its folder.
+// az is a run of the fake Azure CLI.
 type az struct {
 	folder, cloud string
 	profile       azProfile
@@ -55,7 +55,8 @@ type az struct {
 
 func runAz(args []string) error {
 	words, flags, err := splitArguments(args, map[string]string{
-		"-o": "--output", "-u": "--username", "-p": "--password", "-t": "--tenant", "-s": "--subscription", "--name": "--subscription", "-n": "--subscription",
+		"-o": "--output", "-u": "--username", "-p": "--password", "-t": "--tenant",
+		"-s": "--subscription", "--name": "--subscription", "-n": "--subscription",
 	}, "--service-principal", "--allow-no-subscriptions", "--only-show-errors")
 	if err != nil {
 		return err
@@ -64,11 +65,18 @@ func runAz(args []string) error {
 	if a.folder, err = configFolder("AZURE_CONFIG_DIR", ".azure"); err != nil {
 		return err
 	}
+	name := strings.Join(words, " ")
 	command := map[string]func() error{
-		"login": a.login, "logout": a.logout, "account set": a.setSubscription, "account show": a.show, "account clear": a.clear, "account get-access-token": a.token, "cloud set": a.setCloud,
-	}[strings.Join(words, " ")]
+		"login":                    a.login,
+		"logout":                   a.logout,
+		"account clear":            a.clear,
+		"account get-access-token": a.token,
+		"account set":              a.setSubscription,
+		"account show":             a.show,
+		"cloud set":                a.setCloud,
+	}[name]
 	if command == nil {
-		return cliErrorf("ERROR: '%s' is misspelled or not recognized by the system.", strings.Join(words, " "))
+		return cliErrorf("ERROR: '%s' is misspelled or not recognized by the system.", name)
 	}
 	if err := a.load(); err != nil {
 		return err
@@ -76,7 +84,7 @@ func runAz(args []string) error {
 	return command()
 }
 
-// load reads the profile and makes it at the first run, as every command of az does.
+// load reads the profile, or creates it in the first run, as every command of az does.
 func (a *az) load() error {
 	raw, err := os.ReadFile(a.file("azureProfile.json"))
 	if err == nil {
@@ -103,7 +111,7 @@ func (a *az) tokenCachePath() string { return a.file("msal_token_cache.json") }
 
 func (a *az) secretsPath() string { return a.file("service_principal_entries.json") }
 
-// save writes in place, as az does: whoever reads at that moment may find half of it.
+// save writes the profile in place, as az does: a concurrent reader may see a part of it.
 func (a *az) save() error {
 	raw, err := json.Marshal(a.profile)
 	if err != nil {
@@ -126,9 +134,12 @@ func (a *az) login() error {
 		if home == "" {
 			home = "organizations"
 		}
-		answer, err := askEntra(home, cliClient, managementScope+personalScopes, url.Values{"grant_type": {"password"}, "username": {user}, "password": {secret}, "client_info": {"1"}})
+		response, err := requestToken(home, cliClient, managementScope+userScopes, url.Values{
+			"grant_type": {"password"}, "client_info": {"1"},
+			"username": {user}, "password": {secret},
+		})
 		if err == nil {
-			_, err = c.storeAccount(answer, user, home, managementScope)
+			_, err = c.storeAccount(response, user, home, managementScope)
 		}
 		return err
 	})
@@ -139,68 +150,86 @@ func (a *az) login() error {
 	if err != nil {
 		return cliErrorf("ERROR: %v", err)
 	}
-	var found []azSubscription
+	var accessible []azSubscription
 	for _, s := range subscriptions {
-		if only := a.flags["--tenant"]; slices.Contains(s.users, user) && (only == "" || only == s.tenant) {
-			found = append(found, azSubscription{ID: s.id, Name: s.name, State: "Enabled", User: account, TenantID: s.tenant, EnvironmentName: a.cloud, HomeTenantID: s.tenant, ManagedBy: []string{}})
+		only := a.flags["--tenant"]
+		if slices.Contains(s.users, user) && (only == "" || only == s.tenant) {
+			accessible = append(accessible, azSubscription{
+				ID: s.id, Name: s.name, State: "Enabled", User: account,
+				TenantID: s.tenant, HomeTenantID: s.tenant,
+				EnvironmentName: a.cloud, ManagedBy: []string{},
+			})
 		}
 	}
-	if len(found) == 0 {
+	if len(accessible) == 0 {
 		return cliErrorf("ERROR: No subscriptions found for %s.", user)
 	}
-	return a.mergeSubscriptions(found)
+	return a.mergeSubscriptions(accessible)
 }
 
 func (a *az) loginPrincipal(clientID, secret string) error {
 	home := a.flags["--tenant"]
-	answer, err := askEntra(home, clientID, managementScope, url.Values{"grant_type": {"client_credentials"}, "client_secret": {secret}})
+	response, err := requestToken(home, clientID, managementScope, url.Values{
+		"grant_type": {"client_credentials"}, "client_secret": {secret},
+	})
 	if err != nil {
 		return err
 	}
-	entries := a.principals()
-	entries = slices.DeleteFunc(entries, func(e map[string]string) bool { return e["client_id"] == clientID && e["tenant"] == home })
-	raw, err := json.MarshalIndent(append(entries, map[string]string{"client_id": clientID, "tenant": home, "client_secret": secret}), "", "    ")
+	entries := slices.DeleteFunc(a.principals(), func(e map[string]string) bool {
+		return e["client_id"] == clientID && e["tenant"] == home
+	})
+	err = a.savePrincipals(append(entries, map[string]string{
+		"client_id": clientID, "tenant": home, "client_secret": secret,
+	}))
 	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(a.secretsPath(), raw, 0o600); err != nil {
 		return err
 	}
 	return updateMSALCache(a.tokenCachePath(), func(c *msalCache) error {
-		c.storeAccessToken(answer, "", clientID, home, managementScope)
+		c.storeAccessToken(response, "", clientID, home, managementScope)
 		return nil
 	})
 }
 
 func (a *az) principals() (entries []map[string]string) {
 	if raw, err := os.ReadFile(a.secretsPath()); err == nil {
-		json.Unmarshal(raw, &entries) // what is broken holds nobody
+		json.Unmarshal(raw, &entries) // an invalid file counts as empty
 	}
 	return entries
 }
 
-// mergeSubscriptions adds subscriptions: the new login becomes the current one, with the former
-// current subscription if it has that too.
-func (a *az) mergeSubscriptions(found []azSubscription) error {
-	current := found[0].ID
+func (a *az) savePrincipals(entries []map[string]string) error {
+	raw, err := json.MarshalIndent(entries, "", "    ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(a.secretsPath(), raw, 0o600)
+}
+
+// mergeSubscriptions adds the subscriptions of a new login. Its first one becomes the current
+// subscription, unless the login has access to the current one.
+func (a *az) mergeSubscriptions(added []azSubscription) error {
+	index := func(list []azSubscription, id string) int {
+		return slices.IndexFunc(list, func(s azSubscription) bool { return s.ID == id })
+	}
+	current := added[0].ID
 	for i, s := range a.profile.Subscriptions {
-		if s.IsDefault && slices.ContainsFunc(found, func(f azSubscription) bool { return f.ID == s.ID }) {
+		if s.IsDefault && index(added, s.ID) >= 0 {
 			current = s.ID
 		}
 		a.profile.Subscriptions[i].IsDefault = false
 	}
-	for _, f := range found {
-		f.IsDefault = f.ID == current
-		if i := slices.IndexFunc(a.profile.Subscriptions, func(s azSubscription) bool { return s.ID == f.ID }); i >= 0 {
-			a.profile.Subscriptions[i] = f
+	for _, s := range added {
+		s.IsDefault = s.ID == current
+		if i := index(a.profile.Subscriptions, s.ID); i >= 0 {
+			a.profile.Subscriptions[i] = s
 			continue
 		}
-		a.profile.Subscriptions = append(a.profile.Subscriptions, f)
+		a.profile.Subscriptions = append(a.profile.Subscriptions, s)
 	}
 	return a.saveCurrent(current)
 }
 
-// saveCurrent writes the current subscription, which stands in the clouds' file too.
+// saveCurrent saves the profile, and the current subscription's ID in clouds.config.
 func (a *az) saveCurrent(id string) error {
 	clouds := "[" + a.cloud + "]\nsubscription = " + id + "\n\n"
 	if err := os.WriteFile(a.file("clouds.config"), []byte(clouds), 0o600); err != nil {
@@ -209,32 +238,36 @@ func (a *az) saveCurrent(id string) error {
 	return a.save()
 }
 
-// findSubscription is a subscription by ID or name, "" for the current one.
-func (a *az) findSubscription(asked string) (*azSubscription, error) {
-	var here []*azSubscription
+// findSubscription returns the subscription with an ID or name, or the current one for "".
+func (a *az) findSubscription(idOrName string) (*azSubscription, error) {
+	var inCloud []*azSubscription
 	for i, s := range a.profile.Subscriptions {
 		if s.EnvironmentName == a.cloud {
-			here = append(here, &a.profile.Subscriptions[i])
+			inCloud = append(inCloud, &a.profile.Subscriptions[i])
 		}
 	}
-	if len(here) == 0 {
+	if len(inCloud) == 0 {
 		return nil, cliErrorf("ERROR: Please run 'az login' to setup account.")
 	}
-	for _, s := range here {
-		if asked == "" && s.IsDefault || asked != "" && (strings.EqualFold(s.ID, asked) || strings.EqualFold(s.Name, asked)) {
+	for _, s := range inCloud {
+		matches := strings.EqualFold(s.ID, idOrName) || strings.EqualFold(s.Name, idOrName)
+		if idOrName == "" && s.IsDefault || idOrName != "" && matches {
 			return s, nil
 		}
 	}
-	if asked != "" {
-		return nil, cliErrorf("ERROR: Subscription '%s' not found. Check the spelling and casing and try again.", asked)
+	if idOrName != "" {
+		return nil, cliErrorf("ERROR: Subscription '%s' not found. "+
+			"Check the spelling and casing and try again.", idOrName)
 	}
-	return nil, cliErrorf("ERROR: No subscription found. Run 'az account set' to select a subscription.")
+	return nil, cliErrorf("ERROR: No subscription found. " +
+		"Run 'az account set' to select a subscription.")
 }
 
 func (a *az) setSubscription() error {
 	s, err := a.findSubscription(a.flags["--subscription"])
 	if err != nil {
-		return cliErrorf("ERROR: The subscription of '%s' doesn't exist in cloud '%s'.", a.flags["--subscription"], a.cloud)
+		return cliErrorf("ERROR: The subscription of '%s' doesn't exist in cloud '%s'.",
+			a.flags["--subscription"], a.cloud)
 	}
 	for i := range a.profile.Subscriptions {
 		a.profile.Subscriptions[i].IsDefault = false
@@ -265,16 +298,15 @@ func (a *az) logout() error {
 		}
 		user = s.User.Name
 	}
-	a.profile.Subscriptions = slices.DeleteFunc(a.profile.Subscriptions, func(s azSubscription) bool { return strings.EqualFold(s.User.Name, user) })
+	a.profile.Subscriptions = slices.DeleteFunc(a.profile.Subscriptions,
+		func(s azSubscription) bool { return strings.EqualFold(s.User.Name, user) })
 	if err := a.save(); err != nil {
 		return err
 	}
 	if entries := a.principals(); len(entries) > 0 {
-		raw, err := json.MarshalIndent(slices.DeleteFunc(entries, func(e map[string]string) bool { return e["client_id"] == user }), "", "    ")
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(a.secretsPath(), raw, 0o600); err != nil {
+		entries = slices.DeleteFunc(entries,
+			func(e map[string]string) bool { return e["client_id"] == user })
+		if err := a.savePrincipals(entries); err != nil {
 			return err
 		}
 	}
@@ -282,7 +314,8 @@ func (a *az) logout() error {
 		if home, ok := c.account(user); ok {
 			c.removeAccount(home)
 		}
-		maps.DeleteFunc(c.AccessToken, func(_ string, e map[string]string) bool { return e["client_id"] == user })
+		maps.DeleteFunc(c.AccessToken,
+			func(_ string, e map[string]string) bool { return e["client_id"] == user })
 		return nil
 	})
 }
@@ -295,16 +328,16 @@ func (a *az) clear() error {
 }
 
 func (a *az) token() error {
-	where, ofSubscription := a.flags["--tenant"], a.flags["--subscription"]
-	if where != "" && ofSubscription != "" {
+	tenant, subscription := a.flags["--tenant"], a.flags["--subscription"]
+	if tenant != "" && subscription != "" {
 		return cliErrorf("ERROR: Please specify only one of subscription and tenant, not both")
 	}
-	s, err := a.findSubscription(ofSubscription)
+	s, err := a.findSubscription(subscription)
 	if err != nil {
 		return err
 	}
-	if where == "" {
-		where = s.TenantID
+	if tenant == "" {
+		tenant = s.TenantID
 	}
 	scope := a.flags["--resource"] + "/.default"
 	if a.flags["--resource"] == "" {
@@ -314,35 +347,42 @@ func (a *az) token() error {
 	var expires int64
 	err = updateMSALCache(a.tokenCachePath(), func(c *msalCache) (err error) {
 		if s.User.Type == "servicePrincipal" {
-			token, expires, err = a.principalToken(c, s.User.Name, where, scope)
+			token, expires, err = a.principalToken(c, s.User.Name, tenant, scope)
 			return err
 		}
 		home, ok := c.account(s.User.Name)
 		if !ok {
-			return cliErrorf("User '%s' does not exist in MSAL token cache. Run `az login`.", s.User.Name)
+			return cliErrorf("User '%s' does not exist in MSAL token cache. Run `az login`.",
+				s.User.Name)
 		}
-		token, expires, err = c.acquireSilently(home, s.User.Name, where, scope)
+		token, expires, err = c.acquireSilently(home, s.User.Name, tenant, scope)
 		if err != nil {
-			return cliErrorf("%v\nInteractive authentication is needed. Please run:\naz logout\naz login --tenant \"%s\" --scope \"%s\"", err, where, scope)
+			return cliErrorf("%v\nInteractive authentication is needed. Please run:\n"+
+				"az logout\naz login --tenant \"%s\" --scope \"%s\"", err, tenant, scope)
 		}
 		return nil
 	})
 	if err != nil {
 		return cliErrorf("ERROR: %v", err)
 	}
-	answer := map[string]any{
-		"accessToken": token, "expiresOn": time.Unix(expires, 0).Format("2006-01-02 15:04:05.000000"), "tenant": where, "tokenType": "Bearer",
+	output := map[string]any{
+		"accessToken": token,
+		"expiresOn":   time.Unix(expires, 0).Format("2006-01-02 15:04:05.000000"),
+		"tenant":      tenant,
+		"tokenType":   "Bearer",
 	}
 	if a.flags["--tenant"] == "" {
-		answer["subscription"] = s.ID
+		output["subscription"] = s.ID
 	}
 	if os.Getenv("FAKE_OLD") == "" {
-		answer["expires_on"] = expires
+		output["expires_on"] = expires
 	}
-	return printJSON(answer)
+	return printJSON(output)
 }
 
-func (a *az) principalToken(c *msalCache, clientID, tenant, scope string) (token string, expires int64, err error) {
+func (a *az) principalToken(
+	c *msalCache, clientID, tenant, scope string,
+) (token string, expires int64, err error) {
 	if token, expires, ok := c.accessToken("", clientID, tenant, scope); ok {
 		return token, expires, nil
 	}
@@ -350,12 +390,15 @@ func (a *az) principalToken(c *msalCache, clientID, tenant, scope string) (token
 		if e["client_id"] != clientID {
 			continue
 		}
-		answer, err := askEntra(tenant, clientID, scope, url.Values{"grant_type": {"client_credentials"}, "client_secret": {e["client_secret"]}})
+		response, err := requestToken(tenant, clientID, scope, url.Values{
+			"grant_type": {"client_credentials"}, "client_secret": {e["client_secret"]},
+		})
 		if err != nil {
 			return "", 0, err
 		}
-		c.storeAccessToken(answer, "", clientID, tenant, scope)
-		return answer.AccessToken, time.Now().Unix() + answer.ExpiresIn, nil
+		c.storeAccessToken(response, "", clientID, tenant, scope)
+		return response.AccessToken, time.Now().Unix() + response.ExpiresIn, nil
 	}
-	return "", 0, cliErrorf("Could not retrieve credential from local cache for service principal %s. Run `az login` for this service principal.", clientID)
+	return "", 0, cliErrorf("Could not retrieve credential from local cache for service principal "+
+		"%s. Run `az login` for this service principal.", clientID)
 }

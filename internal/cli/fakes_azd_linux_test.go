@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +16,8 @@ import (
 	"time"
 )
 
-// azd is the Azure Developer CLI with its folder. Its errors are JSON, as azidentity asks for that.
+// azd is a run of the fake Azure Developer CLI. Its errors are JSON, which is the output format
+// that azidentity asks for.
 type azd struct {
 	folder string
 	flags  map[string]string
@@ -33,30 +35,39 @@ func runAzd(args []string) error {
 	if err != nil {
 		return err
 	}
-	command := map[string]func() error{"auth login": a.login, "auth logout": a.logout, "auth token": a.token}[strings.Join(words, " ")]
+	name := strings.Join(words, " ")
+	command := map[string]func() error{
+		"auth login": a.login, "auth logout": a.logout, "auth token": a.token,
+	}[name]
 	if len(words) == 4 && words[0] == "config" && words[1] == "set" {
 		command = func() error { return a.configure(words[2], words[3]) }
 	}
 	if command == nil {
-		return cliErrorf("ERROR: unknown command %q for \"azd\"", strings.Join(words, " "))
+		return cliErrorf("ERROR: unknown command %q for \"azd\"", name)
 	}
 	if err = command(); err != nil {
-		raw, jsonErr := json.Marshal(map[string]string{"error": err.Error(), "message": err.Error(), "suggestion": ""})
+		raw, jsonErr := json.Marshal(map[string]string{
+			"error": err.Error(), "message": err.Error(), "suggestion": "",
+		})
 		if jsonErr != nil {
 			return jsonErr
 		}
-		return errors.New(`{"type":"consoleMessage","timestamp":"2026-01-01T00:00:00Z","data":{"message":"\n"}}` + "\n" + string(raw))
+		const emptyMessage = `{"type":"consoleMessage","timestamp":"2026-01-01T00:00:00Z",` +
+			`"data":{"message":"\n"}}`
+		return errors.New(emptyMessage + "\n" + string(raw))
 	}
 	return nil
 }
 
-func (a *azd) tokenCachePath() string { return filepath.Join(a.folder, "auth", "msal", "cache.json") }
+func (a *azd) tokenCachePath() string {
+	return filepath.Join(a.folder, "auth", "msal", "cache.json")
+}
 
 func (a *azd) secretPath(tenant, clientID string) string {
 	return filepath.Join(a.folder, "auth", "cred"+tenant+"."+clientID+".json")
 }
 
-// azdUser is who is signed in: a person's account, or an application.
+// azdUser is who is signed in: a user's account, or an application.
 type azdUser struct {
 	HomeAccountID string `json:"homeAccountId,omitempty"`
 	ClientID      string `json:"clientId,omitempty"`
@@ -87,7 +98,7 @@ func (a *azd) configure(key, value string) error {
 	return writeJSONFile(filepath.Join(a.folder, "config.json"), nested)
 }
 
-// delegatesToAz says that azd uses az's login.
+// delegatesToAz reports whether azd is configured to use az's login.
 func (a *azd) delegatesToAz() bool {
 	var config struct {
 		Auth struct{ UseAzCliAuth string }
@@ -102,11 +113,15 @@ func (a *azd) delegatesToAz() bool {
 
 func (a *azd) login() error {
 	home := a.flags["--tenant-id"]
-	if clientID := a.flags["--client-id"]; clientID != "" {
-		if _, err := askEntra(home, clientID, managementScope, url.Values{"grant_type": {"client_credentials"}, "client_secret": {a.flags["--client-secret"]}}); err != nil {
+	if clientID, secret := a.flags["--client-id"], a.flags["--client-secret"]; clientID != "" {
+		_, err := requestToken(home, clientID, managementScope, url.Values{
+			"grant_type": {"client_credentials"}, "client_secret": {secret},
+		})
+		if err != nil {
 			return err
 		}
-		if err := writeJSONFile(a.secretPath(home, clientID), map[string]string{"clientSecret": a.flags["--client-secret"]}); err != nil {
+		stored := map[string]string{"clientSecret": secret}
+		if err := writeJSONFile(a.secretPath(home, clientID), stored); err != nil {
 			return err
 		}
 		return a.saveUser(&azdUser{ClientID: clientID, TenantID: home})
@@ -115,12 +130,15 @@ func (a *azd) login() error {
 		home = "organizations"
 	}
 	return updateMSALCache(a.tokenCachePath(), func(c *msalCache) error {
-		user := a.flags["--username"]
-		answer, err := askEntra(home, cliClient, managementScope+personalScopes, url.Values{"grant_type": {"password"}, "username": {user}, "password": {a.flags["--password"]}, "client_info": {"1"}})
+		user, password := a.flags["--username"], a.flags["--password"]
+		response, err := requestToken(home, cliClient, managementScope+userScopes, url.Values{
+			"grant_type": {"password"}, "client_info": {"1"},
+			"username": {user}, "password": {password},
+		})
 		if err != nil {
 			return err
 		}
-		account, err := c.storeAccount(answer, user, home, managementScope)
+		account, err := c.storeAccount(response, user, home, managementScope)
 		if err != nil {
 			return err
 		}
@@ -128,7 +146,7 @@ func (a *azd) login() error {
 	})
 }
 
-// user is who is signed in.
+// user returns the user or application that is signed in.
 func (a *azd) user() (*azdUser, error) {
 	var auth azdAuth
 	raw, err := os.ReadFile(filepath.Join(a.folder, "auth.json"))
@@ -147,52 +165,41 @@ func (a *azd) user() (*azdUser, error) {
 func (a *azd) logout() error {
 	u, err := a.user()
 	if err != nil {
-		return nil // there is nothing to do
+		return nil // nobody is signed in
 	}
 	if u.ClientID != "" {
-		if err := writeJSONFile(a.secretPath(u.TenantID, u.ClientID), map[string]string{}); err != nil {
+		err := writeJSONFile(a.secretPath(u.TenantID, u.ClientID), map[string]string{})
+		if err != nil {
 			return err
 		}
 	}
-	if err := updateMSALCache(a.tokenCachePath(), func(c *msalCache) error { c.removeAccount(u.HomeAccountID); return nil }); err != nil {
+	err = updateMSALCache(a.tokenCachePath(), func(c *msalCache) error {
+		c.removeAccount(u.HomeAccountID)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	return a.saveUser(nil)
 }
 
 func (a *azd) token() error {
-	where, scope := a.flags["--tenant-id"], a.flags["--scope"]
+	tenant, scope := a.flags["--tenant-id"], a.flags["--scope"]
 	if a.delegatesToAz() {
-		return a.tokenFromAz(where, scope)
+		return a.tokenFromAz(tenant, scope)
 	}
 	u, err := a.user()
 	if err != nil {
 		return err
 	}
+	if u.ClientID != "" {
+		return a.principalToken(u, tenant, scope)
+	}
 	var token string
 	var expires int64
-	if u.ClientID != "" {
-		var kept map[string]string
-		raw, err := os.ReadFile(a.secretPath(u.TenantID, u.ClientID))
-		if err == nil {
-			err = json.Unmarshal(raw, &kept)
-		}
-		if err != nil {
-			return fmt.Errorf("loading secret: %w: not logged in, run `azd auth login` to login", err)
-		}
-		if where == "" {
-			where = u.TenantID
-		}
-		answer, err := askEntra(where, u.ClientID, scope, url.Values{"grant_type": {"client_credentials"}, "client_secret": {kept["clientSecret"]}})
-		if err != nil {
-			return fmt.Errorf("fetching token: %w", err)
-		}
-		token, expires = answer.AccessToken, time.Now().Unix()+answer.ExpiresIn
-		return printAzdToken(token, expires)
-	}
 	err = updateMSALCache(a.tokenCachePath(), func(c *msalCache) (err error) {
-		if where == "" {
-			_, where, _ = strings.Cut(u.HomeAccountID, ".")
+		if tenant == "" {
+			_, tenant, _ = strings.Cut(u.HomeAccountID, ".")
 		}
 		name := ""
 		for _, e := range c.Account {
@@ -203,7 +210,7 @@ func (a *azd) token() error {
 		if name == "" {
 			return errors.New("not logged in, run `azd auth login` to login")
 		}
-		token, expires, err = c.acquireSilently(u.HomeAccountID, name, where, scope)
+		token, expires, err = c.acquireSilently(u.HomeAccountID, name, tenant, scope)
 		return err
 	})
 	if err != nil {
@@ -212,29 +219,51 @@ func (a *azd) token() error {
 	return printAzdToken(token, expires)
 }
 
-// tokenFromAz asks az, by the same credential of azidentity that asks azd.
+// principalToken prints a token for an application that is signed in.
+func (a *azd) principalToken(u *azdUser, tenant, scope string) error {
+	var stored map[string]string
+	raw, err := os.ReadFile(a.secretPath(u.TenantID, u.ClientID))
+	if err == nil {
+		err = json.Unmarshal(raw, &stored)
+	}
+	if err != nil {
+		return fmt.Errorf("loading secret: %w: not logged in, run `azd auth login` to login", err)
+	}
+	response, err := requestToken(cmp.Or(tenant, u.TenantID), u.ClientID, scope, url.Values{
+		"grant_type": {"client_credentials"}, "client_secret": {stored["clientSecret"]},
+	})
+	if err != nil {
+		return fmt.Errorf("fetching token: %w", err)
+	}
+	return printAzdToken(response.AccessToken, time.Now().Unix()+response.ExpiresIn)
+}
+
+// tokenFromAz prints a token from az, which it runs as azidentity does.
 func (a *azd) tokenFromAz(tenant, scope string) error {
-	command := "az account get-access-token -o json --resource " + strings.TrimSuffix(scope, "/.default")
+	resource := strings.TrimSuffix(scope, "/.default")
+	command := "az account get-access-token -o json --resource " + resource
 	if tenant != "" {
 		command += " --tenant " + tenant
 	}
 	var stderr bytes.Buffer
-	run := exec.Command("/bin/sh", "-c", command)
-	run.Stderr = &stderr
-	out, err := run.Output()
+	az := exec.Command("/bin/sh", "-c", command)
+	az.Stderr = &stderr
+	out, err := az.Output()
 	if err != nil {
-		return fmt.Errorf("fetching token: AzureCLICredential: %s", strings.TrimSpace(stderr.String()))
+		return fmt.Errorf("fetching token: AzureCLICredential: %s",
+			strings.TrimSpace(stderr.String()))
 	}
-	var answer struct {
+	var response struct {
 		AccessToken string `json:"accessToken"`
 		ExpiresOn   int64  `json:"expires_on"`
 	}
-	if err := json.Unmarshal(out, &answer); err != nil {
+	if err := json.Unmarshal(out, &response); err != nil {
 		return err
 	}
-	return printAzdToken(answer.AccessToken, answer.ExpiresOn)
+	return printAzdToken(response.AccessToken, response.ExpiresOn)
 }
 
 func printAzdToken(token string, expires int64) error {
-	return printJSON(map[string]string{"token": token, "expiresOn": time.Unix(expires, 0).UTC().Format(time.RFC3339)})
+	expiresOn := time.Unix(expires, 0).UTC().Format(time.RFC3339)
+	return printJSON(map[string]string{"token": token, "expiresOn": expiresOn})
 }

@@ -3,7 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"io"
+
 	"os"
 	"os/exec"
 	"os/signal"
@@ -14,19 +14,20 @@ import (
 	"time"
 )
 
-// The Azure CLI and the Azure Developer CLI as azidentity meets them: their command lines, what
-// they print, and the files in which they keep who is signed in. They sign in at the emulator, with
-// passwords where the real ones would open a browser.
+// A fake is the Azure CLI or the Azure Developer CLI as azidentity sees it: its command line, its
+// output, and the files that hold its sign-in. It signs in to the emulator, with a password where
+// the real one would open a browser.
 //
-// A script sets how they behave by variables:
+// Variables set how it behaves:
 //
-//	FAKE_LOG     a file to which each run adds its command line and its process ID
-//	FAKE_WAIT    each run waits until that file exists, half a minute at most
-//	FAKE_WARN    what is printed on standard error before anything else
-//	FAKE_OUTPUT  a file whose content is printed in place of the answer
-//	FAKE_ERROR   the error with which a run ends, status 1
-//	FAKE_DEAF    set: SIGTERM is ignored, and a child that ignores it too keeps the outputs open while the run waits
-//	FAKE_OLD     set: answers are those of versions before expires_on, local time only
+//	FAKE_LOG             a file to which each run appends its command line and process ID
+//	FAKE_WAIT            each run waits until this file exists, at most half a minute
+//	FAKE_WARN            a warning to print on standard error first
+//	FAKE_OUTPUT          a file whose content is printed instead of the output
+//	FAKE_ERROR           an error with which each run ends, status 1
+//	FAKE_IGNORE_SIGTERM  if set, ignore SIGTERM, and while the run waits keep the outputs open in
+//	                     a child process that ignores it too
+//	FAKE_OLD             if set, print what versions without expires_on print: local time only
 type fake struct {
 	name string
 	run  func(args []string) error
@@ -36,31 +37,21 @@ func (f fake) main() {
 	os.Exit(f.exit(os.Args[1:]))
 }
 
+// exit runs the program and returns its exit status.
 func (f fake) exit(args []string) int {
-	if file := os.Getenv("FAKE_LOG"); file != "" {
-		f.log(file, args)
-	}
-	if os.Getenv("FAKE_DEAF") != "" {
+	f.log("%s %s %d", f.name, strings.Join(args, " "), os.Getpid())
+	if os.Getenv("FAKE_IGNORE_SIGTERM") != "" {
 		signal.Ignore(syscall.SIGTERM)
-		child := exec.Command("/bin/sh", "-c", `trap "" TERM; i=0; while [ ! -e "$FAKE_WAIT" ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i+1)); done`)
-		child.Stdout, child.Stderr = os.Stdout, os.Stderr
-		if err := child.Start(); err != nil {
+		if err := f.startHangingChild(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
-		}
-		if file := os.Getenv("FAKE_LOG"); file != "" {
-			appendLine(file, fmt.Sprintf("child of %s %d", f.name, child.Process.Pid))
 		}
 	}
 	if warning := os.Getenv("FAKE_WARN"); warning != "" {
 		fmt.Fprintln(os.Stderr, "WARNING: "+warning)
 	}
 	if file := os.Getenv("FAKE_WAIT"); file != "" {
-		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-			if _, err := os.Stat(file); err == nil {
-				break
-			}
-		}
+		waitForFile(file, 30*time.Second)
 	}
 	if text := os.Getenv("FAKE_ERROR"); text != "" {
 		fmt.Fprintln(os.Stderr, text)
@@ -80,31 +71,58 @@ func (f fake) exit(args []string) int {
 	return 0
 }
 
-func (f fake) log(file string, args []string) {
-	appendLine(file, fmt.Sprintf("%s %s %d", f.name, strings.Join(args, " "), os.Getpid()))
+// startHangingChild starts a child process that ignores SIGTERM, has the same outputs, and ends
+// when $FAKE_WAIT exists, or after half a minute.
+func (f fake) startHangingChild() error {
+	child := exec.Command("/bin/sh", "-c", `trap "" TERM; i=0
+		while [ ! -e "$FAKE_WAIT" ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i+1)); done`)
+	child.Stdout, child.Stderr = os.Stdout, os.Stderr
+	if err := child.Start(); err != nil {
+		return err
+	}
+	f.log("child of %s %d", f.name, child.Process.Pid)
+	return nil
 }
 
-func appendLine(file, line string) {
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+func waitForFile(path string, atMost time.Duration) {
+	for deadline := time.Now().Add(atMost); time.Now().Before(deadline); {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// log appends a line to $FAKE_LOG, if that is set.
+func (f fake) log(format string, args ...any) {
+	if path := os.Getenv("FAKE_LOG"); path != "" {
+		appendLine(path, fmt.Sprintf(format, args...))
+	}
+}
+
+func appendLine(path, line string) {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(70)
 	}
 	defer f.Close()
-	io.WriteString(f, line+"\n") // one write, so that runs at once do not mix
+	f.WriteString(line + "\n") // a single write, so that parallel runs do not mix
 }
 
-// cliErrorf is an error in the words of the CLIs, which are not Go's: they begin with capitals and
-// end with full stops.
+// cliErrorf returns an error in the CLIs' style, which is not Go's: the text begins with a capital
+// and ends with a full stop.
 func cliErrorf(format string, args ...any) error { return cliError(fmt.Sprintf(format, args...)) }
 
 type cliError string
 
 func (e cliError) Error() string { return string(e) }
 
-// splitArguments splits words and flags; short flags are given with their long names, and flags
-// that take no value with "".
-func splitArguments(args []string, short map[string]string, switches ...string) (words []string, flags map[string]string, err error) {
+// splitArguments separates words from flags. short maps short flags to their long names; switches
+// are the flags without a value, whose value is "".
+func splitArguments(
+	args []string, short map[string]string, switches ...string,
+) (words []string, flags map[string]string, err error) {
 	flags = map[string]string{}
 	for len(args) > 0 {
 		arg := args[0]
@@ -113,12 +131,12 @@ func splitArguments(args []string, short map[string]string, switches ...string) 
 			words = append(words, arg)
 			continue
 		}
-		name, value, glued := strings.Cut(arg, "=")
+		name, value, hasValue := strings.Cut(arg, "=")
 		if long := short[name]; long != "" {
 			name = long
 		}
 		switch {
-		case glued:
+		case hasValue:
 		case slices.Contains(switches, name):
 		case len(args) == 0:
 			return nil, nil, cliErrorf("ERROR: argument %s: expected one argument", arg)
@@ -130,11 +148,12 @@ func splitArguments(args []string, short map[string]string, switches ...string) 
 	return words, flags, nil
 }
 
-// configFolder is the folder of a CLI's files, made when it is not there.
-func configFolder(variable, below string) (string, error) {
+// configFolder creates and returns the folder of a CLI's files: the value of the variable, or the
+// default name in the home folder.
+func configFolder(variable, defaultName string) (string, error) {
 	folder := os.Getenv(variable)
 	if folder == "" {
-		folder = filepath.Join(os.Getenv("HOME"), below)
+		folder = filepath.Join(os.Getenv("HOME"), defaultName)
 	}
 	return folder, os.MkdirAll(folder, 0o700)
 }

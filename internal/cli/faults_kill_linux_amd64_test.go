@@ -11,17 +11,17 @@ import (
 	"testing"
 )
 
-// killedRun is a run that was killed, and what it found.
+// killedRun is a run that is killed before a system call.
 type killedRun struct {
 	at     call
 	home   string
-	before []byte // the entry
+	before []byte // the entry before the run
 }
 
-func (c *killedRun) String() string { return "killed at " + c.at.String() }
+func (r *killedRun) String() string { return "killed at " + r.at.String() }
 
-// A login that is killed at any system call on the disk leaves the old entry or the new one, whole.
-// The next finds out which, and waits for nobody.
+// TestKilledAtEverySystemCall checks that a login killed at any system call on the disk leaves the
+// whole old entry or the whole new one, and that the next login uses it and waits for nobody.
 func TestKilledAtEverySystemCall(t *testing.T) {
 	f := newFaultTest(t)
 	stale := f.staleCache()
@@ -31,98 +31,117 @@ func TestKilledAtEverySystemCall(t *testing.T) {
 			lock = name
 		}
 	}
-	for name, state := range map[string]struct {
-		files   map[string][]byte
-		stopped bool            // somebody holds the lock and shows no sign of life
-		only    map[string]bool // the calls at which it is killed; nil: all
-	}{
-		"no folder":      {},
-		"stale":          {files: stale, only: modifyingCalls},
-		"stopped holder": {files: map[string][]byte{lock: nil}, stopped: true, only: modifyingCalls},
+	for name, test := range map[string]killTest{
+		"no folder": {},
+		"stale":     {files: stale, only: modifyingCalls},
+		"stopped holder": {
+			files: map[string][]byte{lock: nil}, stoppedHolderOf: lock, only: modifyingCalls,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := f
-			f.t = t
-			var held []*os.File
-			home := func() string {
-				home, err := f.newHome(state.files)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if state.stopped {
-					held = append(held, holdLock(t, filepath.Join(cacheDir(home), lock)))
-				}
-				return home
-			}
-			var crimes []*killedRun
-			first := home()
-			for _, c := range f.traceCalls(first, first) {
-				if state.only == nil || state.only[c.name] {
-					c := &killedRun{at: c, home: home()}
-					c.before, _ = readEntry(c.home)
-					crimes = append(crimes, c)
-				}
-			}
-			atOnce := 2
-			if state.stopped {
-				atOnce = len(crimes) // they wait for most of the time
-			}
-			forEach(t, atOnce, crimes, func(c *killedRun) error {
-				done, err := f.runTraced(c.home, c.home, func(now call) fault { return fault{kill: now == c.at} })
-				switch {
-				case err != nil:
-					return err
-				case done.status.Signal() != syscall.SIGKILL:
-					return fmt.Errorf("it was not reached: status %#x", done.status)
-				case done.stdout != "": // it has printed what it had stored, and was about to keep a memo
-					printed := done.exitResult
-					printed.status = 0
-					if now, _ := readEntry(c.home); bytes.Equal(now, c.before) {
-						return errors.New("it had printed what it had not stored")
-					}
-					return errors.Join(f.checkSuccess(printed), f.checkNoSecrets(c.home))
-				case done.stderr != "":
-					return fmt.Errorf("it had already written %q", done.stderr)
-				}
-				return f.checkNoSecrets(c.home)
-			})
-			f.entra.ResetCounters()
-			want := 0
-			for _, c := range crimes {
-				now, err := readEntry(c.home)
-				if err != nil {
-					t.Error(err)
-				}
-				if bytes.Equal(now, c.before) && (now == nil) == (c.before == nil) { // an empty file is no entry
-					want++
-				}
-			}
-			if want == 0 || want == len(crimes) && state.only == nil {
-				t.Errorf("%d of %d were killed before they had stored the new entry", want, len(crimes))
-			}
-			forEach(t, atOnce, crimes, func(c *killedRun) error { return f.runWithoutFaults(c.home) })
-			if got := f.entra.TokenRequests(); got != want {
-				t.Errorf("the next runs asked %d times, want %d: one for each run that was killed before it had stored the new entry", got, want)
-			}
-			forEach(t, atOnce, crimes, func(c *killedRun) error {
-				all, err := readCacheFiles(c.home)
-				for name := range all {
-					if strings.HasSuffix(name, ".lock2") && !state.stopped {
-						err = errors.Join(err, errors.New("somebody lost patience with a dead process"))
-					}
-				}
-				return err
-			})
-			t.Logf("%d killed, %d of them before the new entry was stored", len(crimes), want)
-			for _, lock := range held {
-				lock.Close()
-			}
-			forEach(t, 1, crimes, func(c *killedRun) error { return checkSweep(c.home) })
+			test.faultTest = f
+			test.t = t
+			test.run(t)
 		})
 	}
 }
 
-// holdLock is a lock file as a process holds it that was stopped: it is not touched any more.
+// killTest kills a login at each system call, starting from the same cache.
+type killTest struct {
+	faultTest
+	files           map[string][]byte // the cache
+	stoppedHolderOf string            // a lock file whose holder shows no sign of life
+	only            map[string]bool   // the calls to kill the login at; nil: all
+}
+
+func (k *killTest) run(t *testing.T) {
+	var locks []*os.File
+	newHome := func() string {
+		home, err := k.newHome(k.files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k.stoppedHolderOf != "" {
+			lock := holdLock(t, filepath.Join(cacheDir(home), k.stoppedHolderOf))
+			locks = append(locks, lock)
+		}
+		return home
+	}
+	var runs []*killedRun
+	first := newHome()
+	for _, c := range k.traceCalls(first, first) {
+		if k.only == nil || k.only[c.name] {
+			r := &killedRun{at: c, home: newHome()}
+			r.before, _ = readEntry(r.home)
+			runs = append(runs, r)
+		}
+	}
+	parallel := 2
+	if k.stoppedHolderOf != "" {
+		parallel = len(runs) // they wait most of the time
+	}
+	forEach(t, parallel, runs, k.kill)
+	k.entra.ResetCounters()
+	want := 0 // runs that were killed before they stored the new entry
+	for _, r := range runs {
+		now, err := readEntry(r.home)
+		if err != nil {
+			t.Error(err)
+		}
+		// nil means no entry, which is not an empty file.
+		if bytes.Equal(now, r.before) && (now == nil) == (r.before == nil) {
+			want++
+		}
+	}
+	if want == 0 || want == len(runs) && k.only == nil {
+		t.Errorf("%d of %d were killed before they stored the new entry", want, len(runs))
+	}
+	forEach(t, parallel, runs, func(r *killedRun) error { return k.runWithoutFaults(r.home) })
+	if got := k.entra.TokenRequests(); got != want {
+		t.Errorf("the next runs sent %d token requests, want %d: one for each run that was killed "+
+			"before it stored the new entry", got, want)
+	}
+	forEach(t, parallel, runs, func(r *killedRun) error {
+		all, err := readCacheFiles(r.home)
+		for name := range all {
+			if strings.HasSuffix(name, ".lock2") && k.stoppedHolderOf == "" {
+				err = errors.Join(err, errors.New("the next run waited for a dead lock holder"))
+			}
+		}
+		return err
+	})
+	t.Logf("%d killed, %d of them before the new entry was stored", len(runs), want)
+	for _, lock := range locks {
+		lock.Close()
+	}
+	forEach(t, 1, runs, func(r *killedRun) error { return checkSweep(r.home) })
+}
+
+// kill runs a login and kills it at its call. What the login has printed by then must be stored:
+// only the warm-start entry is written after the output.
+func (k *killTest) kill(r *killedRun) error {
+	result, err := k.runTraced(r.home, r.home, func(c call) fault {
+		return fault{kill: c == r.at}
+	})
+	switch {
+	case err != nil:
+		return err
+	case result.status.Signal() != syscall.SIGKILL:
+		return fmt.Errorf("not killed: status %#x", result.status)
+	case result.stdout != "":
+		printed := result.exitResult
+		printed.status = 0
+		if now, _ := readEntry(r.home); bytes.Equal(now, r.before) {
+			return errors.New("it printed a token that it had not stored")
+		}
+		return errors.Join(k.checkSuccess(printed), k.checkNoSecrets(r.home))
+	case result.stderr != "":
+		return fmt.Errorf("stderr %q", result.stderr)
+	}
+	return k.checkNoSecrets(r.home)
+}
+
+// holdLock locks a file as a stopped lock holder does: without refreshing its modification time.
 func holdLock(t *testing.T, path string) *os.File {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)

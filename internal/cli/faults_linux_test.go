@@ -22,56 +22,61 @@ import (
 	clientauthentication "k8s.io/client-go/pkg/apis/clientauthentication/v1"
 )
 
-// faultTest is a login to which something happens on purpose. The program is the one that is
-// shipped.
+// faultTest runs the program, as it is shipped, under injected faults.
 type faultTest struct {
 	t       *testing.T
 	entra   *entratest.Server
-	program string
-	token   string // the federated token's file
+	program string // path
+	token   string // path of the federated token
 }
 
 func newFaultTest(t *testing.T) faultTest {
 	f := faultTest{t, entratest.New(t), programPath(t), filepath.Join(t.TempDir(), "token")}
 	registerFixtures(f.entra)
-	if err := os.WriteFile(f.token, []byte(f.entra.Assertion(entratest.Claims{Subject: subject})), 0o600); err != nil {
+	assertion := f.entra.Assertion(entratest.Claims{Subject: subject})
+	if err := os.WriteFile(f.token, []byte(assertion), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return f
 }
 
 func (f faultTest) args() []string {
-	return []string{"get-token", "--login", "workloadidentity", "--tenant-id", tenant, "--client-id", client, "--federated-token-file", f.token}
+	return []string{
+		"get-token", "--login", "workloadidentity",
+		"--tenant-id", tenant, "--client-id", client, "--federated-token-file", f.token,
+	}
 }
 
 func (f faultTest) env(home string) []string {
-	return []string{"HOME=" + home, "HTTPS_PROXY=" + f.entra.ProxyURL, "SSL_CERT_FILE=" + f.entra.CAFile}
+	return []string{
+		"HOME=" + home, "HTTPS_PROXY=" + f.entra.ProxyURL, "SSL_CERT_FILE=" + f.entra.CAFile,
+	}
 }
 
-// checkSuccess tells whether a login came out as it should: one document with a token, and silence.
-func (f faultTest) checkSuccess(done exitResult) error {
-	if done.status != 0 || done.stderr != "" {
-		return fmt.Errorf("status %#x, it says %q", done.status, done.stderr)
+// checkSuccess checks that a login printed one credential and nothing on standard error.
+func (f faultTest) checkSuccess(result exitResult) error {
+	if result.status != 0 || result.stderr != "" {
+		return fmt.Errorf("status %#x, stderr %q", result.status, result.stderr)
 	}
-	return f.checkCredential(done.stdout)
+	return f.checkCredential(result.stdout)
 }
 
 func (f faultTest) checkCredential(stdout string) error {
 	var c clientauthentication.ExecCredential
 	if err := json.Unmarshal([]byte(stdout), &c); err != nil || c.Status == nil {
-		return fmt.Errorf("no document: %q, %v", stdout, err)
+		return fmt.Errorf("no credential: %q, %v", stdout, err)
 	}
 	_, err := f.entra.Verify(c.Status.Token, entratest.AKSServerID)
 	return err
 }
 
-// exitResult is what came of a run.
+// exitResult is the result of a run.
 type exitResult struct {
 	status         syscall.WaitStatus
 	stdout, stderr string
 }
 
-// run runs the program, or another that runs it.
+// run runs a command, which is the program or a wrapper around it.
 func (f faultTest) run(home string, command ...string) (exitResult, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.Command(command[0], command[1:]...)
@@ -80,25 +85,27 @@ func (f faultTest) run(home string, command ...string) (exitResult, error) {
 	if cmd.ProcessState == nil {
 		return exitResult{}, err
 	}
-	return exitResult{cmd.ProcessState.Sys().(syscall.WaitStatus), stdout.String(), stderr.String()}, nil
+	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return exitResult{status, stdout.String(), stderr.String()}, nil
 }
 
-// command is the command line.
+// command returns the command line of a login.
 func (f faultTest) command() []string { return append([]string{f.program}, f.args()...) }
 
 // runWithoutFaults runs the login without faults.
 func (f faultTest) runWithoutFaults(home string) error {
-	done, err := f.run(home, f.command()...)
+	result, err := f.run(home, f.command()...)
 	if err != nil {
 		return err
 	}
-	return f.checkSuccess(done)
+	return f.checkSuccess(result)
 }
 
-// cacheDir is where the cache is.
+// cacheDir returns the cache folder below a home.
 func cacheDir(home string) string { return filepath.Join(home, ".cache", "akslogin") }
 
-// newHome makes one with these files in its cache; nil: without a cache.
+// newHome creates a home with these files in its cache folder, without a cache folder if files is
+// nil.
 func (f faultTest) newHome(files map[string][]byte) (string, error) {
 	home, err := os.MkdirTemp(f.t.TempDir(), "home")
 	if err == nil && files != nil {
@@ -110,7 +117,7 @@ func (f faultTest) newHome(files map[string][]byte) (string, error) {
 	return home, err
 }
 
-// readCacheFiles reads a cache; nil where there is none.
+// readCacheFiles returns the files in a cache folder by name, nil if there is no cache folder.
 func readCacheFiles(home string) (map[string][]byte, error) {
 	list, err := os.ReadDir(cacheDir(home))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -124,7 +131,7 @@ func readCacheFiles(home string) (map[string][]byte, error) {
 	return content, err
 }
 
-// readEntry is the one in a cache; nil: there is none.
+// readEntry returns the content of the cache entry, nil if there is none.
 func readEntry(home string) ([]byte, error) {
 	all, err := readCacheFiles(home)
 	for name, content := range all {
@@ -135,12 +142,13 @@ func readEntry(home string) ([]byte, error) {
 	return nil, err
 }
 
-// checkNoSecrets says which file of a cache holds a token as it is.
+// checkNoSecrets checks that no file of a cache holds a token in plain text.
 func (f faultTest) checkNoSecrets(home string) error {
 	all, err := readCacheFiles(home)
 	for name, content := range all {
 		for _, secret := range slices.Concat(f.entra.IssuedTokens(), f.entra.SeenAssertions()) {
-			if signature := secret[strings.LastIndexByte(secret, '.')+1:]; bytes.Contains(content, []byte(signature)) {
+			signature := secret[strings.LastIndexByte(secret, '.')+1:]
+			if bytes.Contains(content, []byte(signature)) {
 				return fmt.Errorf("%s holds a secret", name)
 			}
 		}
@@ -148,11 +156,11 @@ func (f faultTest) checkNoSecrets(home string) error {
 	return err
 }
 
-// checkSweep has another entry stored when a day has passed, and says what is left of the first one
-// then.
+// checkSweep stores another entry a day later, and checks that no file of the first one remains.
 func checkSweep(home string) error {
 	now := time.Now().Add(26 * time.Hour)
-	other, err := cache.Dir{Path: cacheDir(home), Now: func() time.Time { return now }}.Entry([]byte("another secret"))
+	dir := cache.Dir{Path: cacheDir(home), Now: func() time.Time { return now }}
+	other, err := dir.Entry([]byte("another secret"))
 	if err != nil {
 		return err
 	}
@@ -161,12 +169,14 @@ func checkSweep(home string) error {
 	}
 	all, err := readCacheFiles(home)
 	if len(all) != 2 || all["akslogin.swept"] == nil {
-		return fmt.Errorf("a day later there are %d files: %v", len(all), slices.Collect(maps.Keys(all)))
+		return fmt.Errorf("a day later %d files remain: %v",
+			len(all), slices.Collect(maps.Keys(all)))
 	}
 	return err
 }
 
-// staleCache is a cache whose token works for some minutes yet, and is due to be renewed.
+// staleCache returns the files of a cache whose token is valid for some more minutes but needs a
+// refresh.
 func (f faultTest) staleCache() map[string][]byte {
 	f.t.Helper()
 	home, err := f.newHome(nil)
@@ -179,7 +189,9 @@ func (f faultTest) staleCache() map[string][]byte {
 		f.t.Fatal(err, string(out))
 	}
 	all, err := readCacheFiles(home)
-	maps.DeleteFunc(all, func(name string, _ []byte) bool { return strings.HasSuffix(name, sealed.WarmStartSuffix) }) // good by the clock that was moved
+	maps.DeleteFunc(all, func(name string, _ []byte) bool {
+		return strings.HasSuffix(name, sealed.WarmStartSuffix) // it depends on the moved clock
+	})
 	if err != nil || len(all) != 3 {
 		f.t.Fatal(err, slices.Collect(maps.Keys(all)))
 	}

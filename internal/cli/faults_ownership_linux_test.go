@@ -5,23 +5,26 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// unprivilegedUID is an unprivileged user, who has no file anywhere.
+// unprivilegedUID is the ID of a user who owns no files.
 const unprivilegedUID = 65534
 
-// Files of root's in the cache of somebody else, as sudo leaves them, cost exchanges at most. Those
-// that their folder's owner may replace are replaced.
+// TestForeignOwnedCacheFiles checks that root's files in another user's cache, as sudo leaves them,
+// cost exchanges at most, and are replaced where the owner of the folder may do so.
 func TestForeignOwnedCacheFiles(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("owning files of others needs root")
+		t.Skip("changing owners needs root")
 	}
 	setpriv := lookPath(t, "setpriv")
 	f := newFaultTest(t)
-	// Everything that the stranger has to reach stands in a folder of its own: those of tests are
-	// for one user.
+	// Only this user can read the folders of tests. What the other user needs is copied to a public
+	// folder.
 	public, err := os.MkdirTemp("", "akslogin-test")
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +33,7 @@ func TestForeignOwnedCacheFiles(t *testing.T) {
 	if err := os.Chmod(public, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	reach := func(path string, mode os.FileMode) string {
+	publish := func(path string, mode os.FileMode) string {
 		raw, err := os.ReadFile(path)
 		to := filepath.Join(public, filepath.Base(path))
 		if err = errors.Join(err, os.WriteFile(to, raw, mode)); err != nil {
@@ -38,69 +41,47 @@ func TestForeignOwnedCacheFiles(t *testing.T) {
 		}
 		return to
 	}
-	f.program, f.token, f.entra.CAFile = reach(f.program, 0o755), reach(f.token, 0o644), reach(f.entra.CAFile, 0o644)
+	f.program = publish(f.program, 0o755)
+	f.token = publish(f.token, 0o644)
+	f.entra.CAFile = publish(f.entra.CAFile, 0o644)
 
-	owned := func(uid int, suffix string) func(folder string) error {
-		return func(folder string) error {
-			paths, err := filepath.Glob(filepath.Join(folder, "*"+suffix))
-			if suffix == "" {
-				paths = []string{folder}
-			}
-			for _, path := range paths {
-				err = errors.Join(err, os.Chown(path, uid, uid))
-			}
-			return err
-		}
-	}
-	immutable := func(suffix string) func(folder string) error {
-		return func(folder string) error {
-			paths, err := filepath.Glob(filepath.Join(folder, "*"+suffix))
-			for _, path := range paths {
-				if out, err := exec.Command("chattr", "+i", path).CombinedOutput(); err != nil {
-					t.Skipf("no immutable files here: %v %s", err, out)
-				}
-				t.Cleanup(func() { exec.Command("chattr", "-i", path).Run() })
-			}
-			return err
-		}
-	}
-	for name, c := range map[string]struct {
-		spoil func(folder string) error
-		asks  [2]int // of the two next runs
+	for name, test := range map[string]struct {
+		corrupt bool                            // the entries
+		change  func(t *testing.T, path string) // the paths below
+		glob    string                          // in the cache folder; "": the folder
+		asks    [2]int                          // the token requests of the next two runs
 	}{
-		"nothing":         {func(string) error { return nil }, [2]int{0, 0}},
-		"lock":            {func(folder string) error { return errors.Join(corruptEntries(folder), owned(0, ".lock")(folder)) }, [2]int{1, 0}},
-		"entry":           {owned(0, ".sealed"), [2]int{1, 0}},
-		"everything":      {owned(0, "*"), [2]int{1, 0}},
-		"folder":          {owned(0, ""), [2]int{1, 1}},
-		"immutable lock":  {func(folder string) error { return errors.Join(corruptEntries(folder), immutable(".lock")(folder)) }, [2]int{1, 0}},
-		"immutable entry": {func(folder string) error { return errors.Join(corruptEntries(folder), immutable(".sealed")(folder)) }, [2]int{1, 1}},
+		"nothing":         {change: func(*testing.T, string) {}},
+		"lock":            {corrupt: true, change: chownToRoot, glob: "*.lock", asks: [2]int{1, 0}},
+		"entry":           {change: chownToRoot, glob: "*.sealed", asks: [2]int{1, 0}},
+		"everything":      {change: chownToRoot, glob: "*", asks: [2]int{1, 0}},
+		"folder":          {change: chownToRoot, asks: [2]int{1, 1}},
+		"immutable lock":  {corrupt: true, change: makeImmutable, glob: "*.lock", asks: [2]int{1, 0}},
+		"immutable entry": {corrupt: true, change: makeImmutable, glob: "*.sealed", asks: [2]int{1, 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			home := filepath.Join(public, strings.ReplaceAll(name, " ", "-"))
-			if err := errors.Join(os.Mkdir(home, 0o700), os.Chown(home, unprivilegedUID, unprivilegedUID)); err != nil {
+			err := os.Mkdir(home, 0o700)
+			err = errors.Join(err, os.Chown(home, unprivilegedUID, unprivilegedUID))
+			if err != nil {
 				t.Fatal(err)
 			}
-			login := func() {
-				t.Helper()
-				memos, _ := filepath.Glob(filepath.Join(cacheDir(home), "*.memo"))
-				for _, memo := range memos { // they tell what was printed before without the entry
-					os.Remove(memo)
-				}
-				done, err := f.run(home, append([]string{setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups"}, f.command()...)...)
-				if err = errors.Join(err, f.checkSuccess(done)); err != nil {
-					t.Fatal(err)
-				}
+			f.loginUnprivileged(t, setpriv, home)
+			if test.corrupt {
+				corruptEntries(t, cacheDir(home))
 			}
-			login()
-			if err := c.spoil(cacheDir(home)); err != nil {
+			paths, err := filepath.Glob(filepath.Join(cacheDir(home), test.glob))
+			if err != nil {
 				t.Fatal(err)
 			}
-			for i, want := range c.asks {
+			for _, path := range paths {
+				test.change(t, path)
+			}
+			for i, want := range test.asks {
 				f.entra.ResetCounters()
-				login()
+				f.loginUnprivileged(t, setpriv, home)
 				if got := f.entra.TokenRequests(); got != want {
-					t.Errorf("run %d asked %d times, want %d", i+1, got, want)
+					t.Errorf("run %d sent %d token requests, want %d", i+1, got, want)
 				}
 			}
 			if left, _ := filepath.Glob(filepath.Join(cacheDir(home), "*.tmp")); len(left) > 0 {
@@ -110,11 +91,45 @@ func TestForeignOwnedCacheFiles(t *testing.T) {
 	}
 }
 
-// corruptEntries makes the entries in a cache worthless.
-func corruptEntries(folder string) error {
+// loginUnprivileged logs in as an unprivileged user. It removes warm-start entries first, since a
+// run that they answer does not read the entry.
+func (f faultTest) loginUnprivileged(t *testing.T, setpriv, home string) {
+	t.Helper()
+	warmStarts, _ := filepath.Glob(filepath.Join(cacheDir(home), "*"+sealed.WarmStartSuffix))
+	for _, path := range warmStarts {
+		os.Remove(path)
+	}
+	id := strconv.Itoa(unprivilegedUID)
+	command := []string{setpriv, "--reuid", id, "--regid", id, "--clear-groups"}
+	result, err := f.run(home, append(command, f.command()...)...)
+	if err = errors.Join(err, f.checkSuccess(result)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func chownToRoot(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Chown(path, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func makeImmutable(t *testing.T, path string) {
+	t.Helper()
+	if out, err := exec.Command("chattr", "+i", path).CombinedOutput(); err != nil {
+		t.Skipf("no immutable files here: %v %s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("chattr", "-i", path).Run() })
+}
+
+// corruptEntries makes the entries in a cache folder invalid.
+func corruptEntries(t *testing.T, folder string) {
+	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(folder, "*.sealed"))
 	for _, path := range paths {
 		err = errors.Join(err, os.WriteFile(path, []byte("nonsense"), 0o600))
 	}
-	return err
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -4,61 +4,65 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/akslogin/akslogin/token"
 )
 
-// checkErrorLines tells whether a login failed in a way that people can read.
-func (done exitResult) checkErrorLines() error {
-	lines := strings.Split(strings.TrimSuffix(done.stderr, "\n"), "\n")
-	if done.status.ExitStatus() != token.ExitLoginFailed || done.stdout != "" || len(lines) > 2 || !strings.HasPrefix(lines[0], "akslogin: error: ") {
-		return fmt.Errorf("status %#x, %q, it says %q", done.status, done.stdout, done.stderr)
+// checkErrorLines checks that a login failed with one error line and at most one hint line.
+func (r exitResult) checkErrorLines() error {
+	lines := strings.Split(strings.TrimSuffix(r.stderr, "\n"), "\n")
+	isError := len(lines) <= 2 && strings.HasPrefix(lines[0], "akslogin: error: ")
+	if r.status.ExitStatus() != token.ExitLoginFailed || r.stdout != "" || !isError {
+		return fmt.Errorf("status %#x, stdout %q, stderr %q", r.status, r.stdout, r.stderr)
 	}
 	return nil
 }
 
-// However few files a process may open, a login ends in a token or in a line that names the reason.
-// The test gets through many limits quickly.
+// TestLowOpenFileLimit checks that, however few files a process may open, a login prints a token or
+// an error that names the limit.
 func TestLowOpenFileLimit(t *testing.T) {
 	prlimit := lookPath(t, "prlimit")
 	f := newFaultTest(t)
-	succeeded, refused := 0, 0
+	succeeded, failed := 0, 0
 	for limit := 3; succeeded < 2; limit++ {
 		home, err := f.newHome(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		done, err := f.run(home, append([]string{prlimit, fmt.Sprintf("--nofile=%d:%d", limit, limit)}, f.command()...)...)
+		nofile := fmt.Sprintf("--nofile=%d:%d", limit, limit)
+		result, err := f.run(home, append([]string{prlimit, nofile}, f.command()...)...)
 		if err != nil || limit > 100 {
 			t.Fatal(limit, err)
 		}
-		if f.checkSuccess(done) == nil {
+		if f.checkSuccess(result) == nil {
 			succeeded++
 			continue
 		}
-		refused++
-		if err := done.checkErrorLines(); err != nil || !strings.Contains(done.stderr, "ulimit -n") || succeeded > 0 {
-			t.Errorf("with %d files (%d limits below were enough): %v", limit, succeeded, err)
+		failed++
+		err = result.checkErrorLines()
+		if err != nil || !strings.Contains(result.stderr, "ulimit -n") || succeeded > 0 {
+			t.Errorf("with %d files (%d lower limits succeeded): %v", limit, succeeded, err)
 		}
 	}
-	if refused < 3 {
-		t.Errorf("%d limits were too low: were there any?", refused)
+	if failed < 3 {
+		t.Errorf("only %d limits were too low: is the limit in effect?", failed)
 	}
 }
 
-// lookPath finds a program that a test needs.
+// lookPath returns the path of a program that a test needs, or skips the test.
 func lookPath(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		skipUnlessRequired(t, "no "+name+" here")
+		skipUnlessRequired(t, name+" is not installed")
 	}
 	return path
 }
 
-// Limits that a container may have, at which a login has a token all the same.
+// TestResourceLimits checks that a login succeeds under resource limits that a container may have.
 func TestResourceLimits(t *testing.T) {
 	prlimit := lookPath(t, "prlimit")
 	f := newFaultTest(t)
@@ -66,24 +70,27 @@ func TestResourceLimits(t *testing.T) {
 		limits string
 		stored bool
 	}{
-		"nothing can be written":     {"--fsize=0:0", false},
-		"no whole entry fits":        {"--fsize=1000:1000", false}, // it is written up to there, then comes SIGXFSZ
-		"no memory is to be locked":  {"--memlock=0:0", true},
-		"no core":                    {"--core=0:0", true},
-		"little stack":               {"--stack=65536:65536", true},
-		"no locks, no signals queue": {"--locks=0:0 --sigpending=0:0", true},
-		"a gigabyte of addresses":    {"--as=1073741824:1073741824", true}, // below 600 MB Go's runtime does not start
-		"a few seconds":              {"--cpu=5:5", true},
+		"empty files only":      {"--fsize=0:0", false},
+		"entries do not fit":    {"--fsize=1000:1000", false}, // SIGXFSZ in the middle of an entry
+		"no locked memory":      {"--memlock=0:0", true},
+		"no core files":         {"--core=0:0", true},
+		"small stack":           {"--stack=65536:65536", true},
+		"no locks and signals":  {"--locks=0:0 --sigpending=0:0", true},
+		"1 GB of address space": {"--as=1073741824:1073741824", true}, // with 600 MB Go does not start
+		"a few seconds of CPU":  {"--cpu=5:5", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			home, err := f.newHome(nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Ignored signals are inherited, as from Python, and these would be too kind.
-			done, err := f.run(home, append(append([]string{"env", "--default-signal", prlimit}, strings.Fields(c.limits)...), f.command()...)...)
+			// The signals of limits may be ignored in this process, as when Python starts it, and
+			// children inherit that.
+			command := []string{"env", "--default-signal", prlimit}
+			command = slices.Concat(command, strings.Fields(c.limits), f.command())
+			result, err := f.run(home, command...)
 			if err == nil {
-				err = f.checkSuccess(done)
+				err = f.checkSuccess(result)
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -91,7 +98,7 @@ func TestResourceLimits(t *testing.T) {
 			all, err := readCacheFiles(home)
 			for file := range all {
 				if strings.HasSuffix(file, ".tmp") {
-					t.Errorf("it left %s", file)
+					t.Errorf("left %s", file)
 				}
 			}
 			now, _ := readEntry(home)
@@ -105,7 +112,8 @@ func TestResourceLimits(t *testing.T) {
 	}
 }
 
-// An answer that nobody can take is a failure with a word, and is kept for the next run.
+// TestStdoutWriteErrors checks that a credential which cannot be written to standard output is an
+// error, and that its token is cached for the next run.
 func TestStdoutWriteErrors(t *testing.T) {
 	f := newFaultTest(t)
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -119,7 +127,9 @@ func TestStdoutWriteErrors(t *testing.T) {
 	}
 	reader.Close()
 	defer broken.Close()
-	closed, err := os.Open(os.DevNull) // not for writing, which comes to the same: Go opens /dev/null where there is none at all
+	// A descriptor for reading stands for a closed one: Go opens /dev/null in the place of a closed
+	// standard output.
+	closed, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,15 +153,16 @@ func TestStdoutWriteErrors(t *testing.T) {
 				cmd := exec.Command("env", append([]string{"--default-signal"}, f.command()...)...)
 				cmd.Env, cmd.Stdout, cmd.Stderr = f.env(home), c.stdout, &stderr
 				cmd.Run()
-				if want := "akslogin: error: write /dev/stdout: " + c.want + "\n"; cmd.ProcessState.ExitCode() != token.ExitLoginFailed || stderr.String() != want {
-					t.Errorf("%v, it says %q; want %q", cmd.ProcessState, stderr.String(), want)
+				want := "akslogin: error: write /dev/stdout: " + c.want + "\n"
+				if cmd.ProcessState.ExitCode() != token.ExitLoginFailed || stderr.String() != want {
+					t.Errorf("%v, stderr %q; want %q", cmd.ProcessState, stderr.String(), want)
 				}
 			}
 			if err := f.runWithoutFaults(home); err != nil {
 				t.Error(err)
 			}
 			if got := f.entra.TokenRequests(); got != 1 {
-				t.Errorf("%d token requests for one token", got)
+				t.Errorf("%d token requests, want 1", got)
 			}
 		})
 	}

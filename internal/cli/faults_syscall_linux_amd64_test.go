@@ -10,61 +10,62 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-
-	"github.com/akslogin/akslogin/token"
 )
 
-// runTraced runs the login with faults in what it does below a folder.
+// runTraced runs a login, and injects faults in its system calls on a folder.
 func (f faultTest) runTraced(folder, home string, decide func(call) fault) (tracedRun, error) {
-	return tracer{under: folder, decide: decide}.run(f.program, f.args(), f.env(home))
+	return tracer{folder: folder, decide: decide}.run(f.program, f.args(), f.env(home))
 }
 
-// traceCalls are those of a login in a home like this one, but for those that a slow one makes: the
-// holder of a lock touches it again every second.
+// traceCalls returns the system calls of a login on a folder. It leaves out those that depend on
+// the time a login takes: the lock holder refreshes the lock's modification time every second.
 func (f faultTest) traceCalls(folder, home string) []call {
 	f.t.Helper()
-	done, err := f.runTraced(folder, home, func(call) fault { return fault{} })
+	result, err := f.runTraced(folder, home, func(call) fault { return fault{} })
 	if err == nil {
-		err = f.checkSuccess(done.exitResult)
+		err = f.checkSuccess(result.exitResult)
 	}
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	if len(done.calls) < 4 {
-		f.t.Fatalf("only %v: is the right folder looked at?", done.calls)
+	if len(result.calls) < 4 {
+		f.t.Fatalf("only the calls %v: is it the right folder?", result.calls)
 	}
-	return slices.DeleteFunc(done.calls, func(c call) bool { return c.name == "utimes" && c.nth > 1 })
+	return slices.DeleteFunc(result.calls, func(c call) bool {
+		return c.name == "utimes" && c.nth > 1
+	})
 }
 
-// forEach does something for all of a list, so many at once.
-func forEach[T any](t *testing.T, atOnce int, all []T, do func(T) error) {
+// forEach calls do for all items, in parallel for so many of them, and reports the errors.
+func forEach[T any](t *testing.T, parallel int, items []T, do func(T) error) {
 	t.Helper()
-	failed := make([]error, len(all))
+	errs := make([]error, len(items))
 	var group sync.WaitGroup
-	room := make(chan struct{}, atOnce)
-	for i, item := range all {
+	slots := make(chan struct{}, parallel)
+	for i, item := range items {
 		group.Go(func() {
-			room <- struct{}{}
-			defer func() { <-room }()
-			failed[i] = do(item)
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			errs[i] = do(item)
 		})
 	}
 	group.Wait()
-	for i, err := range failed {
+	for i, err := range errs {
 		if err != nil {
-			t.Errorf("%v: %v", all[i], err)
+			t.Errorf("%v: %v", items[i], err)
 		}
 	}
 }
 
-// modifyingCalls are the calls that change something on the disk: being killed between two of them
-// comes to the same.
+// modifyingCalls are the calls that change the disk. Where between two of them a process is killed
+// makes no difference.
 var modifyingCalls = map[string]bool{
-	"openat": true, "mkdirat": true, "flock": true, "utimes": true, "write": true, "fsync": true, "renameat": true, "utimensat": true, "unlinkat": true,
+	"openat": true, "mkdirat": true, "flock": true, "utimes": true, "write": true,
+	"fsync": true, "renameat": true, "utimensat": true, "unlinkat": true,
 }
 
-// possibleErrnos are what can come of a call on a disk that is full, ill, not ours, or another
-// machine's.
+// possibleErrnos are the errors that a call can return on a disk that is full, broken, owned by
+// another user, or remote.
 var possibleErrnos = map[string][]syscall.Errno{
 	"openat":     {syscall.EACCES, syscall.EDQUOT, syscall.EINTR, syscall.EIO, syscall.EMFILE, syscall.ENOSPC, syscall.EROFS, syscall.ESTALE},
 	"newfstatat": {syscall.EACCES, syscall.EIO, syscall.ESTALE},
@@ -83,55 +84,56 @@ var possibleErrnos = map[string][]syscall.Errno{
 	"unlinkat":   {syscall.EACCES, syscall.EIO, syscall.EROFS},
 }
 
-// callFailure is a run with calls that fail.
+// callFailure is a system call that fails.
 type callFailure struct {
-	at          call
-	errno       syscall.Errno
-	andAllAfter bool // and so does everything after it
+	at         call
+	errno      syscall.Errno
+	persistent bool // all later calls fail too
 }
 
 func (a callFailure) String() string {
-	if a.andAllAfter {
-		return fmt.Sprintf("%s and all after it: %v", a.at, a.errno)
+	if a.persistent {
+		return fmt.Sprintf("%s and all later calls: %v", a.at, a.errno)
 	}
 	return fmt.Sprintf("%s: %v", a.at, a.errno)
 }
 
-// decide has the accident happen; reached tells whether it did.
+// decide returns a tracer's decide function that injects the failure. It sets reached when the call
+// is made.
 func (a callFailure) decide(reached *bool) func(call) fault {
-	return func(now call) fault {
-		if now == a.at {
+	return func(c call) fault {
+		if c == a.at {
 			*reached = true
 		}
-		if now == a.at || a.andAllAfter && *reached {
+		if c == a.at || a.persistent && *reached {
 			return fault{errno: a.errno}
 		}
 		return fault{}
 	}
 }
 
-// callFailures are what can happen to these calls: to each an error of its kind, in turn, and from
-// each that changes something the end of the disk.
+// callFailures returns the failures to inject: one for each call, where calls of the same name take
+// turns with their possible errors, and a persistent one from each modifying call on.
 func callFailures(t *testing.T, calls []call) (all []callFailure) {
-	turn := map[string]int{}
+	next := map[string]int{}
 	for _, c := range calls {
-		can := possibleErrnos[c.name]
-		if can == nil && c.name != "fcntl" { // which asks for flags, and never the disk
-			t.Errorf("%s: it is not known how that can fail", c.name)
+		errnos := possibleErrnos[c.name]
+		if errnos == nil && c.name != "fcntl" { // which reads flags, and never fails
+			t.Errorf("possibleErrnos has no errors of %s", c.name)
 		}
-		if len(can) > 0 {
-			all = append(all, callFailure{at: c, errno: can[turn[c.name]%len(can)]})
-			turn[c.name]++
+		if len(errnos) > 0 {
+			all = append(all, callFailure{at: c, errno: errnos[next[c.name]%len(errnos)]})
+			next[c.name]++
 		}
 		if modifyingCalls[c.name] {
-			all = append(all, callFailure{at: c, errno: syscall.EIO, andAllAfter: true})
+			all = append(all, callFailure{at: c, errno: syscall.EIO, persistent: true})
 		}
 	}
 	return all
 }
 
-// A cache on a disk that fails is never the reason of a failure, nor of a word without -v. It
-// leaves no temporary files where it can remove them.
+// TestEveryDiskCallFails checks that a login succeeds silently on a failing disk, and leaves no
+// temporary files that it can remove.
 func TestEveryDiskCallFails(t *testing.T) {
 	f := newFaultTest(t)
 	warm, err := f.newHome(nil)
@@ -141,47 +143,47 @@ func TestEveryDiskCallFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, err := readCacheFiles(warm)
+	warmFiles, err := readCacheFiles(warm)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, state := range map[string]map[string][]byte{"no folder": nil, "warm": kept} {
+	for name, files := range map[string]map[string][]byte{"no folder": nil, "warm": warmFiles} {
 		t.Run(name, func(t *testing.T) {
 			f := f
 			f.t = t
-			first, err := f.newHome(state)
+			first, err := f.newHome(files)
 			if err != nil {
 				t.Fatal(err)
 			}
-			all := callFailures(t, f.traceCalls(first, first))
-			forEach(t, 2, all, func(a callFailure) error {
-				home, err := f.newHome(state)
+			failures := callFailures(t, f.traceCalls(first, first))
+			forEach(t, 2, failures, func(a callFailure) error {
+				home, err := f.newHome(files)
 				if err != nil {
 					return err
 				}
 				reached := false
-				done, err := f.runTraced(home, home, a.decide(&reached))
+				result, err := f.runTraced(home, home, a.decide(&reached))
 				if err == nil {
-					err = f.checkSuccess(done.exitResult)
+					err = f.checkSuccess(result.exitResult)
 				}
 				if err != nil || !reached {
 					return fmt.Errorf("reached: %v, %w", reached, err)
 				}
 				all, err := readCacheFiles(home)
 				for name := range all {
-					if strings.HasSuffix(name, ".tmp") && !a.andAllAfter {
-						return fmt.Errorf("it left %s", name)
+					if strings.HasSuffix(name, ".tmp") && !a.persistent {
+						return fmt.Errorf("left %s", name)
 					}
 				}
 				return errors.Join(err, f.checkNoSecrets(home), f.runWithoutFaults(home))
 			})
-			t.Logf("%d accidents", len(all))
+			t.Logf("%d failures", len(failures))
 		})
 	}
 }
 
-// A cache that somebody removes, moves away or replaces in the middle is no trouble either. What
-// can still be stored is.
+// TestCacheRemovedAtEverySystemCall checks that a login succeeds if another process removes or
+// replaces the cache folder during it, and stores its token if that is still possible.
 func TestCacheRemovedAtEverySystemCall(t *testing.T) {
 	f := newFaultTest(t)
 	first, err := f.newHome(nil)
@@ -189,56 +191,58 @@ func TestCacheRemovedAtEverySystemCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := f.traceCalls(first, first)
-	for name, disaster := range map[string]struct {
-		strike func(home string) error
-		final  bool // nothing can be stored any more
+	for name, event := range map[string]struct {
+		do    func(home string) error
+		final bool // no token can be stored afterwards
 	}{
-		"removed":      {strike: func(home string) error { return os.RemoveAll(cacheDir(home)) }},
-		"home removed": {strike: os.RemoveAll},
-		"a file in its way": {strike: func(home string) error {
-			return errors.Join(os.RemoveAll(cacheDir(home)), os.MkdirAll(filepath.Dir(cacheDir(home)), 0o700), os.WriteFile(cacheDir(home), nil, 0o600))
-		}, final: true},
+		"removed":      {do: func(home string) error { return os.RemoveAll(cacheDir(home)) }},
+		"home removed": {do: os.RemoveAll},
+		"replaced by a file": {final: true, do: func(home string) error {
+			dir := cacheDir(home)
+			err := errors.Join(os.RemoveAll(dir), os.MkdirAll(filepath.Dir(dir), 0o700))
+			return errors.Join(err, os.WriteFile(dir, nil, 0o600))
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := f
 			f.t = t
-			storable := true
 			var points []call
-			stored := map[call]bool{} // what is expected of each
+			wantStored := map[call]bool{}
+			renamed := false // the entry is in place
 			for _, c := range calls {
 				if modifyingCalls[c.name] && strings.Contains(c.path, "akslogin/") {
 					points = append(points, c)
-					stored[c] = storable && !disaster.final
+					wantStored[c] = !renamed && !event.final
 				}
-				storable = storable && c.name != "renameat"
+				renamed = renamed || c.name == "renameat"
 			}
-			if storable || len(points) < 10 {
-				t.Fatalf("an entry is stored otherwise by now: %v", calls)
+			if !renamed || len(points) < 10 {
+				t.Fatalf("these calls do not store an entry: %v", calls)
 			}
 			forEach(t, 2, points, func(at call) error {
 				home, err := f.newHome(nil)
 				if err != nil {
 					return err
 				}
-				struck := errors.New("it was not reached")
-				done, err := f.runTraced(home, home, func(now call) fault {
-					if now == at {
-						struck = disaster.strike(home)
+				eventErr := errors.New("the call was not reached")
+				result, err := f.runTraced(home, home, func(c call) fault {
+					if c == at {
+						eventErr = event.do(home)
 					}
 					return fault{}
 				})
-				if err = errors.Join(err, struck); err == nil {
-					err = f.checkSuccess(done.exitResult)
+				if err = errors.Join(err, eventErr); err == nil {
+					err = f.checkSuccess(result.exitResult)
 				}
 				if err != nil {
 					return err
 				}
-				if disaster.final {
+				if event.final {
 					return f.runWithoutFaults(home)
 				}
-				now, err := readEntry(home)
-				if got := now != nil; err != nil || got != stored[at] {
-					return fmt.Errorf("stored: %v, want %v, %w", got, stored[at], err)
+				entry, err := readEntry(home)
+				if stored := entry != nil; err != nil || stored != wantStored[at] {
+					return fmt.Errorf("stored: %v, want %v, %w", stored, wantStored[at], err)
 				}
 				return f.runWithoutFaults(home)
 			})
@@ -246,46 +250,58 @@ func TestCacheRemovedAtEverySystemCall(t *testing.T) {
 	}
 }
 
-// A federated token that cannot be read is told with its file and the reason, and with a hint that
-// does not blame the token. What can be tried again at once is.
+// TestFederatedTokenReadErrors checks that a federated token which cannot be read is reported with
+// its file and the cause, and a hint that does not blame its content. Interrupted calls are
+// retried.
 func TestFederatedTokenReadErrors(t *testing.T) {
 	f := newFaultTest(t)
 	home, err := f.newHome(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	under := filepath.Dir(f.token)
-	calls := f.traceCalls(under, home)
-	all := callFailures(t, calls)
-	printed := slices.IndexFunc(calls, func(c call) bool { return c.name == "newfstatat" && c.nth == 3 }) // once for a memo, once for the login, and then to keep one
+	folder := filepath.Dir(f.token)
+	calls := f.traceCalls(folder, home)
+	failures := callFailures(t, calls)
+	// A run reads the file for a warm start, for the login, and to store a warm-start entry. The
+	// third time the output is already printed.
+	printed := slices.IndexFunc(calls, func(c call) bool {
+		return c.name == "newfstatat" && c.nth == 3
+	})
 	if printed < 0 {
-		t.Fatalf("it is read otherwise by now: %v", calls)
+		t.Fatalf("the federated token is not read three times: %v", calls)
 	}
 	harmless := map[string]bool{"epoll_ctl": true, "close": true}
-	forEach(t, 2, all, func(a callFailure) error {
+	forEach(t, 2, failures, func(a callFailure) error {
 		home, err := f.newHome(nil)
 		if err != nil {
 			return err
 		}
 		reached := false
-		done, err := f.runTraced(under, home, a.decide(&reached))
+		result, err := f.runTraced(folder, home, a.decide(&reached))
+		// A failure in a warm start is harmless if the login's own reading succeeds.
+		maySucceed := !a.persistent || a.at.name == "close" ||
+			slices.Contains(calls[printed:], a.at)
 		switch {
 		case err != nil || !reached:
 			return fmt.Errorf("reached: %v, %w", reached, err)
-		case a.errno == syscall.EINTR, harmless[a.at.name] && !a.andAllAfter:
-			return f.checkSuccess(done.exitResult)
-		case done.status == 0 && (!a.andAllAfter || a.at.name == "close" || slices.Contains(calls[printed:], a.at)): // what fails for a memo is tried again by the login
-			return f.checkSuccess(done.exitResult)
+		case a.errno == syscall.EINTR, harmless[a.at.name] && !a.persistent:
+			return f.checkSuccess(result.exitResult)
+		case result.status == 0 && maySucceed:
+			return f.checkSuccess(result.exitResult)
 		}
-		lines := strings.Split(strings.TrimSuffix(done.stderr, "\n"), "\n")
-		want := fmt.Sprintf("akslogin: error: read the federated token in %q (--federated-token-file): %v", f.token, a.errno)
-		if done.status.ExitStatus() != token.ExitLoginFailed || done.stdout != "" || lines[0] != want || len(lines) != 2 || !strings.HasPrefix(lines[1], "akslogin: hint: ") {
-			return fmt.Errorf("status %#x, %q, %q; want %q and a hint", done.status, done.stdout, done.stderr, want)
+		if err := result.checkErrorLines(); err != nil {
+			return err
 		}
-		if blames := strings.Contains(lines[1], "it has to hold the token"); blames {
-			return fmt.Errorf("%q says nothing about the disk", lines[1])
+		line, hint, _ := strings.Cut(strings.TrimSuffix(result.stderr, "\n"), "\n")
+		want := fmt.Sprintf("akslogin: error: read the federated token in %q "+
+			"(--federated-token-file): %v", f.token, a.errno)
+		if line != want || !strings.HasPrefix(hint, "akslogin: hint: ") {
+			return fmt.Errorf("stderr %q; want %q and a hint", result.stderr, want)
+		}
+		if strings.Contains(hint, "it has to hold the token") {
+			return fmt.Errorf("%q does not name the disk", hint)
 		}
 		return nil
 	})
-	t.Logf("%d accidents", len(all))
+	t.Logf("%d failures", len(failures))
 }

@@ -15,18 +15,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runWithIMDS runs a command on a machine in Azure: vm COMMAND [ARGUMENT...]. In a network of its
-// own 169.254.169.254 is the IMDS at $IMDS, and the emulator's addresses in $ENTRA and $HTTPS_PROXY
-// lead there as well; there is nothing else. It needs root.
+// runWithIMDS runs a command as on a virtual machine in Azure: with-imds COMMAND [ARGUMENT...]. It
+// needs root. The command has a network namespace of its own, in which 169.254.169.254 forwards to
+// $IMDS, and the addresses in $ENTRA and $HTTPS_PROXY to the emulator. Nothing else is reachable.
 //
-// It is for programs that do not know AZURE_POD_IDENTITY_AUTHORITY_HOST, and for what happens
-// without it.
+// It serves programs that do not know AZURE_POD_IDENTITY_AUTHORITY_HOST, and tests without that
+// variable.
 func runWithIMDS() {
 	if err := withIMDS(os.Args[1:]); err != nil {
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 			os.Exit(exit.ExitCode())
 		}
-		fmt.Fprintln(os.Stderr, "vm:", err)
+		fmt.Fprintln(os.Stderr, "with-imds:", err)
 		os.Exit(70)
 	}
 }
@@ -41,31 +41,25 @@ func withIMDS(args []string) error {
 	}
 	command := exec.Command(args[0], args[1:]...)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
-	started := make(chan error, 1)
-	// The thread that makes the network is spent afterwards: it stays in there, and ends with its
-	// goroutine. What it opened stays too.
-	go func() {
-		runtime.LockOSThread()
-		started <- func() error {
-			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+	err := onDiscardedThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		for _, address := range []string{"127.0.0.1", "169.254.169.254"} {
+			if err := addLoopbackAddress(address); err != nil {
 				return err
 			}
-			for _, address := range []string{"127.0.0.1", "169.254.169.254"} {
-				if err := addLoopbackAddress(address); err != nil {
-					return err
-				}
+		}
+		for from := range forwards {
+			ln, err := net.Listen("tcp4", from)
+			if err != nil {
+				return err
 			}
-			for from := range forwards {
-				ln, err := net.Listen("tcp4", from)
-				if err != nil {
-					return err
-				}
-				listeners[from] = ln
-			}
-			return command.Start()
-		}()
-	}()
-	if err := <-started; err != nil {
+			listeners[from] = ln
+		}
+		return command.Start()
+	})
+	if err != nil {
 		return err
 	}
 	for from, to := range forwards {
@@ -74,12 +68,25 @@ func withIMDS(args []string) error {
 	return command.Wait()
 }
 
+// onDiscardedThread calls a function on an operating system thread that ends with it, since a
+// thread cannot leave the namespaces that it has entered. Sockets that the function opens, and
+// processes that it starts, stay in those namespaces.
+func onDiscardedThread(do func() error) error {
+	result := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked
+		result <- do()
+	}()
+	return <-result
+}
+
+// hostOf returns the host and port of the URL in a variable, "" if there is none.
 func hostOf(variable string) string {
 	_, host, _ := strings.Cut(os.Getenv(variable), "://")
 	return host
 }
 
-// forward passes connections on until the process ends.
+// forward forwards connections to an address until the process ends.
 func forward(ln net.Listener, to string) {
 	for {
 		c, err := ln.Accept()
@@ -93,20 +100,22 @@ func forward(ln net.Listener, to string) {
 				return
 			}
 			defer up.Close()
-			var both sync.WaitGroup
-			for _, way := range [][2]*net.TCPConn{{up.(*net.TCPConn), c.(*net.TCPConn)}, {c.(*net.TCPConn), up.(*net.TCPConn)}} {
-				both.Go(func() {
-					io.Copy(way[0], way[1]) // its end is the other side's too
-					way[0].CloseWrite()
-				})
-			}
-			both.Wait()
+			var group sync.WaitGroup
+			group.Go(func() { copyAndClose(up, c) })
+			group.Go(func() { copyAndClose(c, up) })
+			group.Wait()
 		}()
 	}
 }
 
-// addLoopbackAddress gives the loopback interface of this thread's network a further address, and
-// turns it on.
+// copyAndClose copies what from sends to to, and then passes the end of the stream on.
+func copyAndClose(to, from net.Conn) {
+	io.Copy(to, from)
+	to.(*net.TCPConn).CloseWrite()
+}
+
+// addLoopbackAddress adds an address to the loopback interface of this thread's network namespace,
+// and turns the interface on.
 func addLoopbackAddress(address string) error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -125,13 +134,21 @@ func addLoopbackAddress(address string) error {
 		if err := fill(request); err != nil {
 			return err
 		}
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(s), call, uintptr(unsafe.Pointer(request))); errno != 0 {
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(s), call,
+			uintptr(unsafe.Pointer(request)))
+		if errno != 0 {
 			return errno
 		}
 		return nil
 	}
-	if err := set(unix.SIOCSIFADDR, label, func(r *unix.Ifreq) error { return r.SetInet4Addr(net.ParseIP(address).To4()) }); err != nil {
+	err = set(unix.SIOCSIFADDR, label, func(r *unix.Ifreq) error {
+		return r.SetInet4Addr(net.ParseIP(address).To4())
+	})
+	if err != nil {
 		return fmt.Errorf("%s: %w", address, err)
 	}
-	return set(unix.SIOCSIFFLAGS, label, func(r *unix.Ifreq) error { r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING); return nil })
+	return set(unix.SIOCSIFFLAGS, label, func(r *unix.Ifreq) error {
+		r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+		return nil
+	})
 }

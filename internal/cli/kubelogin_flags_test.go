@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/alecthomas/kong"
 )
 
+// getTokenFlags returns get-token's flags by name and alias.
 func getTokenFlags(t *testing.T) map[string]*kong.Flag {
 	t.Helper()
 	flags := map[string]*kong.Flag{}
@@ -13,18 +15,17 @@ func getTokenFlags(t *testing.T) map[string]*kong.Flag {
 		if command.Name != "get-token" {
 			continue
 		}
-		for _, group := range command.AllFlags(false) {
-			for _, f := range group {
-				for _, name := range append(f.Aliases, f.Name) {
-					flags[name] = f
-				}
+		for _, f := range slices.Concat(command.AllFlags(false)...) {
+			for _, name := range append(f.Aliases, f.Name) {
+				flags[name] = f
 			}
 		}
 	}
 	return flags
 }
 
-// kubelogin 0.2.21's get-token --help, its hidden flag included: name and short form.
+// kubeloginFlags are the flags of kubelogin 0.2.21's get-token, the hidden one included: name and
+// short form.
 var kubeloginFlags = map[string]string{
 	"authority-host": "", "azure-pipelines-service-connection-id": "", "cache-dir": "", "client-certificate": "", "client-certificate-password": "",
 	"client-id": "", "client-secret": "", "disable-environment-override": "", "disable-instance-discovery": "", "environment": "e",

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// runNormalized runs a program and writes its standard output with what differs from run to run
-// replaced by names, so that scripts can compare it word for word: times, lengths of time, ports,
-// and the values of the script's own variables.
+// runNormalized runs a program and replaces what differs from run to run in its standard output, so
+// that scripts can compare it word for word: times, durations, ports, and the values of the
+// script's variables. normalized PROGRAM [ARGUMENT...]
 func runNormalized() {
 	cmd := exec.Command(os.Args[1], os.Args[2:]...)
 	var out bytes.Buffer
@@ -25,8 +25,8 @@ func runNormalized() {
 }
 
 var outputPatterns = []struct {
-	is   *regexp.Regexp
-	word string
+	pattern     *regexp.Regexp
+	replacement string
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
 	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+s\b|\b(\d+h)?\d+m\b|\b\d+h\b|\b\d+ days\b`), "LENGTH"},
@@ -46,8 +46,8 @@ func normalizeOutput(text string) string {
 			text = strings.ReplaceAll(text, value, "$"+name)
 		}
 	}
-	for _, v := range outputPatterns {
-		text = v.is.ReplaceAllString(text, v.word)
+	for _, p := range outputPatterns {
+		text = p.pattern.ReplaceAllString(text, p.replacement)
 	}
 	return text
 }

@@ -10,9 +10,10 @@ import (
 	"sync"
 )
 
-// runParallel runs a command as many times at once as is asked for, and prints what each wrote, one
-// after the other: at-once 100 akslogin ... It fails if one of them does. They have more patience
-// than elsewhere: how long a hundred take says how busy the machine is.
+// runParallel runs a command N times in parallel, and prints the outputs one after another:
+// parallel N COMMAND [ARGUMENT...]. It fails if one of the runs fails.
+//
+// The runs get long timeouts, since a hundred of them may take long on a busy machine.
 func runParallel() {
 	n, err := strconv.Atoi(os.Args[1])
 	if err != nil {
@@ -20,22 +21,23 @@ func runParallel() {
 		os.Exit(2)
 	}
 	type output struct{ stdout, stderr bytes.Buffer }
-	runs, failed := make([]output, n), make([]error, n)
-	var all sync.WaitGroup
-	for i := range runs {
-		all.Go(func() {
+	outputs, errs := make([]output, n), make([]error, n)
+	var group sync.WaitGroup
+	for i := range outputs {
+		group.Go(func() {
 			cmd := exec.Command(os.Args[2], os.Args[3:]...)
-			cmd.Env = append(os.Environ(), "PATIENCE=5m", "QUEUE=10m", "AZURE_CLI_TIMEOUT=30m")
-			cmd.Stdout, cmd.Stderr = &runs[i].stdout, &runs[i].stderr
-			failed[i] = cmd.Run()
+			cmd.Env = append(os.Environ(),
+				"HOLDER_TIMEOUT=5m", "MAX_LOCK_WAIT=10m", "AZURE_CLI_TIMEOUT=30m")
+			cmd.Stdout, cmd.Stderr = &outputs[i].stdout, &outputs[i].stderr
+			errs[i] = cmd.Run()
 		})
 	}
-	all.Wait()
-	for i := range runs {
-		os.Stdout.Write(runs[i].stdout.Bytes())
-		os.Stderr.Write(runs[i].stderr.Bytes())
+	group.Wait()
+	for i := range outputs {
+		os.Stdout.Write(outputs[i].stdout.Bytes())
+		os.Stderr.Write(outputs[i].stderr.Bytes())
 	}
-	if slices.ContainsFunc(failed, func(err error) bool { return err != nil }) {
+	if slices.ContainsFunc(errs, func(err error) bool { return err != nil }) {
 		os.Exit(1)
 	}
 }

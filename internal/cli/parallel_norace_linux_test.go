@@ -2,8 +2,8 @@
 
 package cli
 
-// parallelRuns is how many processes come at once where scripts say "a hundred".
+// parallelRuns is $PARALLEL, the number of parallel processes in scripts.
 const parallelRuns = "100"
 
-// All attacks that differ in a value only.
+// sampleEvery is the sampling interval for hostile inputs that differ in a value only: all.
 const sampleEvery = 1

@@ -2,9 +2,10 @@
 
 package cli
 
-// parallelRuns is how many processes come at once where scripts say "a hundred": with the race
-// detector each costs several times as much.
+// parallelRuns is $PARALLEL, the number of parallel processes in scripts. With the race detector
+// each of them costs several times as much.
 const parallelRuns = "20"
 
-// One in so many of the attacks that differ in a value only; make crowd has them all.
+// sampleEvery is the sampling interval for hostile inputs that differ in a value only: one in six.
+// make parallel runs them all.
 const sampleEvery = 6

@@ -9,9 +9,10 @@ import (
 	"testing"
 )
 
-// buildDir is the folder of the program as it is shipped. TestMain removes it.
+// buildDir is the folder that buildProgram builds the program in. TestMain removes it.
 var buildDir string
 
+// buildProgram builds the program once, as it is shipped.
 var buildProgram = sync.OnceValue(func() error {
 	var err error
 	if buildDir, err = os.MkdirTemp("", "akslogin-test"); err != nil {
@@ -26,6 +27,7 @@ var buildProgram = sync.OnceValue(func() error {
 	return nil
 })
 
+// programPath returns the path of the program as it is shipped.
 func programPath(t *testing.T) string {
 	t.Helper()
 	if err := buildProgram(); err != nil {
@@ -34,11 +36,12 @@ func programPath(t *testing.T) string {
 	return filepath.Join(buildDir, "akslogin")
 }
 
-// skipUnlessRequired skips a test for want of a client, where that is not said to be there.
-func skipUnlessRequired(t *testing.T, what string) {
+// skipUnlessRequired skips a test whose external program is missing. It fails the test if
+// AKSLOGIN_TEST_CLIENTS=required says that all of them are installed.
+func skipUnlessRequired(t *testing.T, reason string) {
 	t.Helper()
 	if os.Getenv("AKSLOGIN_TEST_CLIENTS") == "required" {
-		t.Fatal(what)
+		t.Fatal(reason)
 	}
-	t.Skip(what)
+	t.Skip(reason)
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,11 +25,25 @@ func grammarModel(t *testing.T) *kong.Application {
 	return parser.Model
 }
 
-// README's tables are the program's: of flags the grammar's, of login methods the list's. UPDATE=1
-// writes them anew.
+// TestReadmeTables checks that README.md's tables match the grammar, the login methods and the last
+// benchmark. UPDATE=1 rewrites them.
 func TestReadmeTables(t *testing.T) {
-	var flagRows strings.Builder
-	flagRows.WriteString("| flag | variables | default |\n|---|---|---|\n")
+	rest := checkReadmeTable(t, "flags", flagTable(t))
+	for _, v := range flags.VariablesWithoutFlag {
+		for _, name := range v.Names {
+			if !strings.Contains(rest, "`"+name+"`") {
+				t.Errorf("README.md does not name $%s", name)
+			}
+		}
+	}
+	checkReadmeTable(t, "login methods", methodTable())
+	checkReadmeTable(t, "speed", speedTable(t))
+}
+
+func flagTable(t *testing.T) string {
+	t.Helper()
+	var table strings.Builder
+	table.WriteString("| flag | variables | default |\n|---|---|---|\n")
 	for _, command := range grammarModel(t).Leaves(false) {
 		if command.Name != "get-token" {
 			continue
@@ -48,57 +61,63 @@ func TestReadmeTables(t *testing.T) {
 				mark := map[bool]string{true: "**!**"}[v.Overrides]
 				variables = append(variables, "`"+v.Name+"`"+mark)
 			}
-			fmt.Fprintf(&flagRows, "| %s | %s | %s |\n", name, strings.Join(variables, " "), f.Tag.Get("otherwise"))
+			fmt.Fprintf(&table, "| %s | %s | %s |\n",
+				name, strings.Join(variables, " "), f.Tag.Get("otherwise"))
 		}
 	}
-	rest := readmeTable(t, "flags", flagRows.String())
-	for _, v := range flags.VariablesWithoutFlag {
-		for _, name := range v.Names {
-			if !strings.Contains(rest, "`"+name+"`") {
-				t.Errorf("README.md does not name $%s", name)
-			}
-		}
-	}
+	return table.String()
+}
 
-	var methods strings.Builder
-	methods.WriteString("| `--login` | who logs in, and how | needs | cached, and sealed with |\n|---|---|---|---|\n")
+func methodTable() string {
+	var table strings.Builder
+	table.WriteString("| `--login` | who logs in, and how | needs | cached, and sealed with |\n" +
+		"|---|---|---|---|\n")
 	for _, m := range token.Methods {
-		var needs []string
-		for _, need := range m.Required {
-			needs = append(needs, "`--"+strings.ReplaceAll(need, "|", "` or `--")+"`")
+		var required []string
+		for _, names := range m.Required {
+			required = append(required, "`--"+strings.ReplaceAll(names, "|", "` or `--")+"`")
 		}
-		fmt.Fprintf(&methods, "| `%s` | %s | %s | %s |\n", m.Name, m.About, strings.Join(needs, ", "), m.SealedWith)
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n",
+			m.Name, m.About, strings.Join(required, ", "), m.SealedWith)
 	}
-	readmeTable(t, "login methods", methods.String())
+	return table.String()
+}
 
-	var speed strings.Builder
-	speed.WriteString("| measured | before | now | to reach |\n|---|---|---|---|\n")
+func speedTable(t *testing.T) string {
+	t.Helper()
+	var table strings.Builder
+	table.WriteString("| measured | before | now | to reach |\n|---|---|---|---|\n")
 	before := readBenchRows(t, "before")
 	for _, row := range readBenchRows(t, "bench") {
 		if row.Bound == "" {
 			continue
 		}
-		was := "" // not measured then
-		if i := slices.IndexFunc(before, func(b benchRow) bool { return b.What == row.What }); i >= 0 {
-			was = before[i].String()
+		old := "" // not measured before
+		for _, b := range before {
+			if b.What == row.What {
+				old = b.String()
+			}
 		}
-		fmt.Fprintf(&speed, "| %s | %s | %s | %s%s |\n", row.What, was, row, row.Bound, map[bool]string{false: ": **not met**"}[row.Met])
+		notMet := map[bool]string{false: ": **not met**"}[row.Met]
+		fmt.Fprintf(&table, "| %s | %s | %s | %s%s |\n", row.What, old, row, row.Bound, notMet)
 	}
-	readmeTable(t, "speed", speed.String())
+	return table.String()
 }
 
-// benchRow is a number that make bench has measured, and what was to be reached.
+// benchRow is a row of make bench's report.
 type benchRow struct {
-	What, Unit, Bound string
-	Value             float64
-	Met               bool
+	What, Unit string
+	Value      float64
+	Bound      string // "" if there is none
+	Met        bool   // the bound
 }
 
 func (b benchRow) String() string {
-	return strings.TrimSpace(strconv.FormatFloat(math.Round(b.Value*100)/100, 'f', -1, 64) + " " + b.Unit)
+	value := strconv.FormatFloat(math.Round(b.Value*100)/100, 'f', -1, 64)
+	return strings.TrimSpace(value + " " + b.Unit)
 }
 
-// readBenchRows is what make bench has written to docs/bench.
+// readBenchRows reads a report of make bench in docs/bench.
 func readBenchRows(t *testing.T, name string) []benchRow {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(repository, "docs", "bench", name+".json"))
@@ -112,25 +131,29 @@ func readBenchRows(t *testing.T, name string) []benchRow {
 	return report.Rows
 }
 
-// readmeTable fails where README's table of something is not the one that is wanted, or writes it.
-// It returns what comes after its beginning.
-func readmeTable(t *testing.T, what, want string) string {
+// checkReadmeTable compares a table in README.md, which is between two comments with its name. With
+// UPDATE set it rewrites the table. It returns README.md's text from the table on.
+func checkReadmeTable(t *testing.T, name, want string) string {
 	t.Helper()
-	begin, end := "<!-- "+what+": written by UPDATE=1 go test -run TestReadmeTables ./internal/cli -->\n", "<!-- end of "+what+" -->"
-	readme, err := os.ReadFile(filepath.Join(repository, "README.md"))
+	const update = "UPDATE=1 go test -run TestReadmeTables ./internal/cli"
+	begin := "<!-- " + name + ": written by " + update + " -->\n"
+	end := "<!-- end of " + name + " -->"
+	path := filepath.Join(repository, "README.md")
+	readme, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, found := strings.Cut(string(readme), begin)
-	old, after, foundEnd := strings.Cut(rest, end)
+	before, rest, hasBegin := strings.Cut(string(readme), begin)
+	table, after, hasEnd := strings.Cut(rest, end)
 	switch {
-	case !found || !foundEnd:
-		t.Fatalf("README.md has no place for the table of %s", what)
-	case old == want:
+	case !hasBegin || !hasEnd:
+		t.Fatalf("README.md has no place for the table of %s", name)
+	case table == want:
 	case os.Getenv("UPDATE") == "":
-		t.Errorf("README.md's table of %s is not the program's; UPDATE=1 go test -run TestReadmeTables ./internal/cli writes\n%s", what, want)
+		t.Errorf("README.md's table of %s is out of date; %s writes\n%s", name, update, want)
 	default:
-		if err := os.WriteFile(filepath.Join(repository, "README.md"), []byte(before+begin+want+end+after), 0o644); err != nil {
+		readme = []byte(before + begin + want + end + after)
+		if err := os.WriteFile(path, readme, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -139,11 +162,12 @@ func readmeTable(t *testing.T, what, want string) string {
 
 var (
 	shellWord     = regexp.MustCompile(`'([^']*)'|([^\s']+)`)
-	readmeCommand = regexp.MustCompile(`(?m)^ *(akslogin .*)$`)
-	joinedLines   = regexp.MustCompile(`\\\n +`)
+	readmeCommand = regexp.MustCompile(`(?m)^ *akslogin .*$`)
+	continuation  = regexp.MustCompile(`\\\n +`)
 )
 
-// What a reader of the examples copies is a command line that this program takes.
+// TestReadmeCommandsParse checks that the akslogin commands in the examples' README.md files are
+// valid kubeconfig commands.
 func TestReadmeCommandsParse(t *testing.T) {
 	readmes, err := filepath.Glob(filepath.Join(repository, "examples", "*", "README.md"))
 	if err != nil || len(readmes) == 0 {
@@ -154,17 +178,19 @@ func TestReadmeCommandsParse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines := readmeCommand.FindAllStringSubmatch(joinedLines.ReplaceAllString(string(raw), ""), -1)
-		if len(lines) == 0 {
+		text := continuation.ReplaceAllString(string(raw), "")
+		commands := readmeCommand.FindAllString(text, -1)
+		if len(commands) == 0 {
 			t.Errorf("%s: no command line", path)
 		}
-		for _, found := range lines {
+		for _, command := range commands {
 			var words []string
-			for _, word := range shellWord.FindAllStringSubmatch(found[1], -1) {
+			for _, word := range shellWord.FindAllStringSubmatch(command, -1) {
 				words = append(words, word[1]+word[2])
 			}
-			if line, _, err := parseCommand(words[1:]); err != nil || line.Command() != "kubeconfig" {
-				t.Errorf("%s: %s: %v", path, found[1], err)
+			line, _, err := parseCommand(words[1:])
+			if err != nil || line.Command() != "kubeconfig" {
+				t.Errorf("%s: %s: %v", path, command, err)
 			}
 		}
 	}

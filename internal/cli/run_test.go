@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// The standard logger would print what net/http finds odd in an answer, token and all.
+// net/http logs unexpected responses to the standard logger, with the token in them.
 func TestStandardLoggerIsSilent(t *testing.T) {
 	log.SetOutput(os.Stderr)
 	run([]string{"cache", "path"}, options{})
 	if log.Writer() != io.Discard {
-		t.Error("the standard logger is on")
+		t.Error("the standard logger is not discarded")
 	}
 }

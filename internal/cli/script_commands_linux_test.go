@@ -29,30 +29,33 @@ func parseInt(ts *testscript.TestScript, s string) int {
 	return n
 }
 
-func parseDurationArg(ts *testscript.TestScript, args []string) time.Duration {
-	d, err := time.ParseDuration(args[0])
+func parseDuration(ts *testscript.TestScript, s string) time.Duration {
+	d, err := time.ParseDuration(s)
 	ts.Check(err)
 	return d
 }
 
-// parsePairs reads name=value arguments.
+// parsePairs reads name=value arguments, and calls the function of each name with its value.
 func parsePairs(ts *testscript.TestScript, args []string, set map[string]func(value string)) {
 	for _, arg := range args {
 		name, value, _ := strings.Cut(arg, "=")
 		if set[name] == nil {
-			ts.Fatalf("no %q here", name)
+			ts.Fatalf("unknown argument %q", name)
 		}
 		set[name](value)
 	}
 }
 
-// cmdCredential checks that standard output is ExecCredentials with tokens for an audience that the
-// emulator signed, all of them the same token, and keeps that under a name: credential NAME
-// [audience=ID] [version=v1] [count=20] [pop=U]. With pop they are access tokens bound to a key,
-// signed with it for the cluster U, each anew: what was signed is kept under NAME, what was printed
-// under NAME-signed.
+// cmdCredential checks that standard output consists of ExecCredentials which all hold the same
+// token, signed by the emulator for an audience. It saves the token under a name:
+//
+//	credential NAME [audience=ID] [version=v1] [count=20] [pop=U]
+//
+// With pop each credential is a proof of possession for the cluster U, signed anew, around the same
+// access token. The access token is saved under NAME, the last proof under NAME-signed.
 func cmdCredential(ts *testscript.TestScript, neg bool, args []string) {
-	audience, version, count, host := entratest.AKSServerID, "client.authentication.k8s.io/v1beta1", 1, ""
+	audience, version := entratest.AKSServerID, "client.authentication.k8s.io/v1beta1"
+	count, host := 1, ""
 	parsePairs(ts, args[1:], map[string]func(string){
 		"pop":      func(v string) { host = v },
 		"audience": func(v string) { audience = v },
@@ -89,22 +92,27 @@ func cmdCredential(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		tokens = append(tokens, access)
 	}
-	if len(tokens) != count || len(slices.Compact(slices.Clone(tokens))) != 1 {
-		ts.Fatalf("%d credentials, %d different; wanted %d of the same", len(tokens), len(slices.Compact(slices.Sorted(slices.Values(tokens)))), count)
+	different := len(slices.Compact(slices.Sorted(slices.Values(tokens))))
+	if len(tokens) != count || different != 1 {
+		ts.Fatalf("%d credentials, %d different; want %d of one", len(tokens), different, count)
 	}
 	ts.Setenv("credential_"+args[0], tokens[0])
 }
 
-// verifyPoP verifies a token with a proof of possession, and returns the access token in it. Its
-// end is the proof's.
-func verifyPoP(ts *testscript.TestScript, status *clientauthentication.ExecCredentialStatus, audience, host string) (string, error) {
+// verifyPoP verifies a proof of possession, and returns the access token in it. The credential must
+// expire with the proof, within ten minutes.
+func verifyPoP(
+	ts *testscript.TestScript,
+	status *clientauthentication.ExecCredentialStatus,
+	audience, host string,
+) (accessToken string, err error) {
 	later, _ := time.ParseDuration(ts.Getenv("AKSLOGIN_LATER"))
 	now := time.Now().Add(later)
 	if _, err := server(ts).VerifyPoPAt(now, status.Token, audience, host); err != nil {
 		return "", err
 	}
 	if left := status.ExpirationTimestamp.Sub(now); left > 10*time.Minute {
-		return "", fmt.Errorf("it is said to be good for %s", left)
+		return "", fmt.Errorf("it expires only in %s", left)
 	}
 	claims, err := base64.RawURLEncoding.DecodeString(strings.Split(status.Token, ".")[1])
 	var signed struct{ At string }
@@ -114,7 +122,7 @@ func verifyPoP(ts *testscript.TestScript, status *clientauthentication.ExecCrede
 	return signed.At, err
 }
 
-// cmdSame compares two credentials that were kept.
+// cmdSame compares two saved tokens: same NAME NAME.
 func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 	a, b := ts.Getenv("credential_"+args[0]), ts.Getenv("credential_"+args[1])
 	if a == "" || b == "" {
@@ -125,22 +133,28 @@ func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdSecretless looks for every token and assertion that the emulator saw, and for the secrets in
-// $SECRETS, in files and folders.
-func cmdSecretless(ts *testscript.TestScript, neg bool, args []string) {
+// cmdNoSecrets fails if an output, a file, or a file below a folder holds a secret: a token or
+// assertion that the emulator issued or received, or one of those in $SECRETS.
+//
+//	no-secrets stdout|stderr|PATH...
+func cmdNoSecrets(ts *testscript.TestScript, neg bool, args []string) {
 	s := server(ts)
-	secrets := slices.Concat(s.IssuedTokens(), s.SeenAssertions(), s.SeenSecrets(), strings.Fields(ts.Getenv("SECRETS")))
-	secrets = append(secrets, strings.TrimSpace(ts.ReadFile(ts.Getenv("TOKEN"))), ts.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))
-	look := func(where, content string) {
+	secrets := slices.Concat(s.IssuedTokens(), s.SeenAssertions(), s.SeenSecrets())
+	secrets = append(secrets, strings.Fields(ts.Getenv("SECRETS"))...)
+	secrets = append(secrets, ts.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))
+	secrets = append(secrets, strings.TrimSpace(ts.ReadFile(ts.Getenv("TOKEN"))))
+	check := func(where, content string) {
 		for _, secret := range secrets {
-			if pieces := strings.Split(secret, "."); len(secret) > 8 && (strings.Contains(content, secret) || len(pieces[len(pieces)-1]) > 40 && strings.Contains(content, pieces[len(pieces)-1])) {
+			signature := secret[strings.LastIndexByte(secret, '.')+1:]
+			if len(secret) > 8 && strings.Contains(content, secret) ||
+				len(signature) > 40 && strings.Contains(content, signature) {
 				ts.Fatalf("%s holds a secret", where)
 			}
 		}
 	}
 	for _, arg := range args {
 		if arg == "stdout" || arg == "stderr" {
-			look(arg, ts.ReadFile(arg))
+			check(arg, ts.ReadFile(arg))
 			continue
 		}
 		ts.Check(filepath.WalkDir(ts.MkAbs(arg), func(path string, d fs.DirEntry, err error) error {
@@ -148,16 +162,18 @@ func cmdSecretless(ts *testscript.TestScript, neg bool, args []string) {
 				return err
 			}
 			content, err := os.ReadFile(path)
-			look(path, string(content))
+			check(path, string(content))
 			return err
 		}))
 	}
 }
 
-// cmdSignal stops (SIGSTOP), continues or kills the akslogin processes of this script, or so many
-// that were started first: signal kill [1].
+// cmdSignal stops (SIGSTOP), continues or kills the script's background processes, or only the
+// first COUNT of them: signal stop|continue|kill [COUNT].
 func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]syscall.Signal{"stop": syscall.SIGSTOP, "continue": syscall.SIGCONT, "kill": syscall.SIGKILL}
+	signals := map[string]syscall.Signal{
+		"stop": syscall.SIGSTOP, "continue": syscall.SIGCONT, "kill": syscall.SIGKILL,
+	}
 	cmds := ts.BackgroundCmds()
 	if len(args) > 1 {
 		cmds = cmds[:parseInt(ts, args[1])]
@@ -167,20 +183,23 @@ func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdOneline checks that standard error is what people get: one line of error, at most one of hint,
-// each of readable length.
+// cmdOneline checks that standard error is one error line and at most one hint line, each of
+// bounded length and without control characters.
 func cmdOneline(ts *testscript.TestScript, neg bool, args []string) {
 	lines := strings.Split(strings.TrimSuffix(ts.ReadFile("stderr"), "\n"), "\n")
-	ok := len(lines) <= 2 && strings.HasPrefix(lines[0], "akslogin: error: ") && (len(lines) == 1 || strings.HasPrefix(lines[1], "akslogin: hint: "))
+	ok := len(lines) <= 2 && strings.HasPrefix(lines[0], "akslogin: error: ") &&
+		(len(lines) == 1 || strings.HasPrefix(lines[1], "akslogin: hint: "))
+	isControl := func(c rune) bool { return c < ' ' }
 	for _, line := range lines {
-		ok = ok && len(line) < 1000 && strings.IndexFunc(line, func(c rune) bool { return c < ' ' }) < 0
+		ok = ok && len(line) < 1000 && !strings.ContainsFunc(line, isControl)
 	}
 	if !ok {
-		ts.Fatalf("not one line of error and at most one of hint:\n%s", strings.Join(lines, "\n"))
+		ts.Fatalf("not one error line and at most one hint line:\n%s", strings.Join(lines, "\n"))
 	}
 }
 
-// cmdTmpfs mounts a small file system, which needs root: tmpfs FOLDER OPTIONS.
+// cmdTmpfs mounts a tmpfs, which needs root: tmpfs FOLDER OPTIONS. It is unmounted when the script
+// ends.
 func cmdTmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	folder := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(folder, 0o700))
@@ -193,9 +212,9 @@ func cmdTmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { exec.Command("umount", "-l", folder).Run() })
 }
 
-// cmdBlocked waits until so many processes wait for a lock in the script's cache folder: blocked
-// 19, or blocked 19+ for that many at least.
-func cmdBlocked(ts *testscript.TestScript, neg bool, args []string) {
+// cmdWaiters waits until 19 processes wait for a lock in the script's cache folder: waiters 19, or
+// waiters 19+ for 19 or more.
+func cmdWaiters(ts *testscript.TestScript, neg bool, args []string) {
 	least, orMore := strings.CutSuffix(args[0], "+")
 	want := parseInt(ts, least)
 	deadline := time.Now().Add(time.Minute)
@@ -219,35 +238,35 @@ func cmdBlocked(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("%d processes wait for a lock, wanted %s\n%s", got, args[0], table)
+			ts.Fatalf("%d processes wait for a lock, want %s\n%s", got, args[0], table)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 }
 
-// cmdExitcode runs a command that must end with a status: exitcode 2 akslogin ...
+// cmdExitcode runs a command and checks its exit status: exitcode 2 akslogin ...
 func cmdExitcode(ts *testscript.TestScript, neg bool, args []string) {
 	err := ts.Exec(args[1], args[2:]...)
 	var exit *exec.ExitError
 	if want := parseInt(ts, args[0]); !errors.As(err, &exit) || exit.ExitCode() != want {
-		ts.Fatalf("ended with %v, wanted status %d", err, want)
+		ts.Fatalf("ended with %v, want status %d", err, want)
 	}
 }
 
-// cmdWhose checks which person a kept credential is of: whose NAME USER.
-func cmdWhose(ts *testscript.TestScript, neg bool, args []string) {
+// cmdTokenUser checks which user a saved token belongs to: token-user NAME USER.
+func cmdTokenUser(ts *testscript.TestScript, neg bool, args []string) {
 	var claims struct{ UPN string }
 	payload := strings.Split(ts.Getenv("credential_"+args[0])+"..", ".")[1]
 	raw, err := base64.RawURLEncoding.DecodeString(payload)
 	ts.Check(err)
 	ts.Check(json.Unmarshal(raw, &claims))
 	if (claims.UPN == args[1]) == neg {
-		ts.Fatalf("it is %s's", claims.UPN)
+		ts.Fatalf("the token belongs to %s", claims.UPN)
 	}
 }
 
-// cmdInstalled makes a PATH that holds the programs of these names alone, and the system's:
-// installed akslogin az.
+// cmdInstalled sets PATH to a folder with these of the test's programs only, followed by the
+// system's folders: installed akslogin az.
 func cmdInstalled(ts *testscript.TestScript, neg bool, args []string) {
 	folder := ts.MkAbs("installed")
 	ts.Check(os.RemoveAll(folder))
@@ -260,12 +279,12 @@ func cmdInstalled(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("PATH", folder+":/usr/bin:/bin")
 }
 
-// cmdFreePort puts a port of this machine on which nobody listens into a variable: free-port PORT.
+// cmdFreePort sets a variable to a free TCP port on localhost: free-port PORT.
 func cmdFreePort(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], strconv.Itoa(freePort(func(all ...any) { ts.Fatalf("%v", all) })))
 }
 
-// freePort is a port of this machine that nobody listens at.
+// freePort returns a TCP port on localhost that nobody listens on.
 func freePort(fatal func(...any)) int {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

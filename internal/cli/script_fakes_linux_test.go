@@ -13,21 +13,23 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// cmdFake looks after the runs of az and azd, as they wrote them down in $FAKE_LOG: fake runs N
-// says how many there were, fake await N waits for so many, fake alive N waits until so many are
-// left, children included, and fake reset begins anew.
+// cmdFake checks the runs of the fake az and azd, which log themselves in $FAKE_LOG:
+//
+//	fake runs N    checks that there were N runs
+//	fake await N   waits until there were N runs or more
+//	fake alive N   waits until N of them are still running, children included
+//	fake reset     empties the log
 func cmdFake(ts *testscript.TestScript, neg bool, args []string) {
 	file := ts.Getenv("FAKE_LOG")
 	if args[0] == "reset" {
 		ts.Check(os.RemoveAll(file))
 		return
 	}
+	ended := func(pid int) bool { return !isRunning(pid, ts.Getenv("WORK")) }
 	count := map[string]func() int{
 		"runs":  func() int { return len(fakeRuns(file, false)) },
 		"await": func() int { return len(fakeRuns(file, false)) },
-		"alive": func() int {
-			return len(slices.DeleteFunc(fakeRuns(file, true), func(pid int) bool { return !isRunning(pid, ts.Getenv("WORK")) }))
-		},
+		"alive": func() int { return len(slices.DeleteFunc(fakeRuns(file, true), ended)) },
 	}[args[0]]
 	want := parseInt(ts, args[1])
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
@@ -37,14 +39,15 @@ func cmdFake(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		case args[0] == "runs" || time.Now().After(deadline):
 			raw, _ := os.ReadFile(file)
-			ts.Fatalf("%s: %d, wanted %d\n%s", args[0], got, want, raw)
+			ts.Fatalf("%s: %d, want %d\n%s", args[0], got, want, raw)
 		}
 	}
 }
 
-// fakeRuns are the process IDs in a log, those of children too if asked for.
+// fakeRuns returns the process IDs in a log, with those of child processes if children is set. A
+// missing log means no runs.
 func fakeRuns(file string, children bool) (pids []int) {
-	raw, _ := os.ReadFile(file) // none: no run
+	raw, _ := os.ReadFile(file)
 	for line := range strings.Lines(string(raw)) {
 		pid, err := strconv.Atoi(strings.TrimSpace(line[strings.LastIndex(line, " ")+1:]))
 		if err == nil && (children || !strings.HasPrefix(line, "child of ")) {
@@ -54,17 +57,17 @@ func fakeRuns(file string, children bool) (pids []int) {
 	return pids
 }
 
-// isRunning says that a process runs, and is one of the script in that folder.
+// isRunning reports whether a process is running and belongs to the script with that work folder.
 func isRunning(pid int, work string) bool {
 	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	return err == nil && strings.Contains(string(environ), "WORK="+work+"\x00")
 }
 
-// killFakes kills what a script's fakes have left.
+// killFakes kills the fakes of a script, and their children, that are still running.
 func killFakes(work string) {
 	for _, pid := range fakeRuns(filepath.Join(work, "fake.log"), true) {
 		if isRunning(pid, work) {
-			syscall.Kill(pid, syscall.SIGKILL) // fails only when it has ended meanwhile
+			syscall.Kill(pid, syscall.SIGKILL) // fails only if the process has just ended
 		}
 	}
 }

@@ -9,26 +9,34 @@ import (
 	"time"
 
 	"github.com/akslogin/akslogin/internal/entratest"
+	"github.com/akslogin/akslogin/internal/warmstart"
 	"github.com/akslogin/akslogin/token"
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/akslogin/akslogin/internal/warmstart"
 )
 
-// The scripts run on Linux: they trust the emulator by SSL_CERT_FILE, which Go does not read on
-// macOS and Windows. The test binary is the program: as "akslogin" it is run, with a clock that
-// $AKSLOGIN_LATER moves and a shorter pace.
+// TestMain makes the test binary all programs that scripts run. Started as "akslogin" it is the
+// program, with a clock that $AKSLOGIN_LATER moves and shorter retry delays.
+//
+// The scripts run on Linux only: they trust the emulator through SSL_CERT_FILE, which Go does not
+// read on macOS and Windows.
 func TestMain(m *testing.M) {
 	program := func() { os.Exit(run(os.Args[1:], testOptions())) }
 	testscript.Main(mainWithCleanup{m}, map[string]func(){
-		"akslogin": program, "kubelogin": program,
-		"az": fake{"az", runAz}.main, "azd": fake{"azd", runAzd}.main,
-		"signin": signIn, "chromium-signin": chromiumSignIn, "vm": runWithIMDS, "names": runWithDNS, "at-once": runParallel,
-		"keyless": runWithoutKeyring, "normal": runNormalized,
+		"akslogin":        program,
+		"kubelogin":       program,
+		"az":              fake{"az", runAz}.main,
+		"azd":             fake{"azd", runAzd}.main,
+		"signin":          signIn,
+		"chromium-signin": chromiumSignIn,
+		"with-imds":       runWithIMDS,
+		"with-dns":        runWithDNS,
+		"parallel":        runParallel,
+		"no-keyring":      runWithoutKeyring,
+		"normalized":      runNormalized,
 	})
 }
 
-// mainWithCleanup removes what tests share and cannot remove themselves.
+// mainWithCleanup removes the files that tests share and no single test can remove.
 type mainWithCleanup struct{ *testing.M }
 
 func (c mainWithCleanup) Run() int {
@@ -36,6 +44,7 @@ func (c mainWithCleanup) Run() int {
 	return c.M.Run()
 }
 
+// testOptions returns the options that scripts set by variables.
 func testOptions() options {
 	duration := func(variable string) time.Duration {
 		d, _ := time.ParseDuration(os.Getenv(variable))
@@ -46,10 +55,10 @@ func testOptions() options {
 		warm:          warmstart.Current(),
 		now:           func() time.Time { return time.Now().Add(later) },
 		retryDelay:    5 * time.Millisecond,
-		holderTimeout: duration("PATIENCE"),
-		maxLockWait:   duration("QUEUE"),
+		holderTimeout: duration("HOLDER_TIMEOUT"),
+		maxLockWait:   duration("MAX_LOCK_WAIT"),
 
-		kubeconfigLockTimeout: duration("LOCK_PATIENCE"),
+		kubeconfigLockTimeout: duration("KUBECONFIG_LOCK_TIMEOUT"),
 	}
 }
 
@@ -61,23 +70,33 @@ func TestScript(t *testing.T) {
 		UpdateScripts:       os.Getenv("UPDATE") != "",
 		Setup:               setup,
 		Condition: func(name string) (bool, error) {
-			switch name {
-			case "root":
+			if name == "root" {
 				return os.Geteuid() == 0, nil
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"entra": cmdEntra, "credential": cmdCredential, "same": cmdSame, "secretless": cmdSecretless, "signal": cmdSignal, "oneline": cmdOneline, "tmpfs": cmdTmpfs, "blocked": cmdBlocked, "exitcode": cmdExitcode,
-			"whose": cmdWhose, "fake": cmdFake, "free-port": cmdFreePort, "installed": cmdInstalled,
+			"credential": cmdCredential,
+			"entra":      cmdEntra,
+			"exitcode":   cmdExitcode,
+			"fake":       cmdFake,
+			"free-port":  cmdFreePort,
+			"installed":  cmdInstalled,
+			"no-secrets": cmdNoSecrets,
+			"oneline":    cmdOneline,
+			"same":       cmdSame,
+			"signal":     cmdSignal,
+			"tmpfs":      cmdTmpfs,
+			"token-user": cmdTokenUser,
+			"waiters":    cmdWaiters,
 		},
 	})
 }
 
 type serverKey struct{}
 
-// setup gives a script its own Entra ID behind the public cloud's names, a home, and a federated
-// token in $TOKEN.
+// setup gives a script an emulated Entra ID of its own behind the public cloud's host names, a home
+// folder, and a federated token in the file $TOKEN.
 func setup(env *testscript.Env) error {
 	s := entratest.New(env.T().(testing.TB))
 	registerFixtures(s)
@@ -85,15 +104,27 @@ func setup(env *testscript.Env) error {
 	home := filepath.Join(env.WorkDir, "home")
 	federated := filepath.Join(env.WorkDir, "federated-token")
 	for name, value := range map[string]string{
-		"HOME": home, "TOKEN": federated, "TENANT": tenant, "OTHER_TENANT": otherTenant, "CLIENT": client, "OTHER_CLIENT": otherClient,
-		"CLUSTER": clusterID, "SERVER_ID": entratest.AKSServerID, "OTHER_SERVER_ID": otherServerID, "SUBJECT": subject, "GITHUB_SUBJECT": gitHubSubject,
-		"CACHE": filepath.Join(home, ".cache", "akslogin"), "ENTRA": s.URL, "ISSUER": s.Issuer,
+		"HOME": home, "CACHE": filepath.Join(home, ".cache", "akslogin"), "TOKEN": federated,
+		"FAKE_LOG": filepath.Join(env.WorkDir, "fake.log"), "PARALLEL": parallelRuns,
+
+		"TENANT": tenant, "OTHER_TENANT": otherTenant,
+		"CLIENT": client, "OTHER_CLIENT": otherClient,
+		"SERVER_ID": entratest.AKSServerID, "OTHER_SERVER_ID": otherServerID, "CLUSTER": clusterID,
+		"SUBJECT": subject, "GITHUB_SUBJECT": gitHubSubject, "PUBLIC_CLIENT": token.PublicClientID,
+		"SECRET": secret, "OTHER_SECRET": otherSecret,
+		"ALICE": alice, "BOB": bob, "CAROL": carol,
+		"PASSWORD": password, "OTHER_PASSWORD": otherPassword,
+		"SUBSCRIPTION": subscription, "OTHER_SUBSCRIPTION": otherSubscription,
+		"CONNECTION": serviceConnection.ID, "OTHER_CONNECTION": otherConnection.ID,
+		"MACHINE": machineIdentity, "IDENTITY": assignedIdentity, "IDENTITY_ID": assignedIdentityID,
+
+		"ENTRA": s.URL, "ISSUER": s.Issuer,
 		"HTTPS_PROXY": s.ProxyURL, "ENTRA_PROXY": s.ProxyURL, "SSL_CERT_FILE": s.CAFile,
 		"TOKEN_PROXY": s.TokenProxyURL(), "TOKEN_PROXY_CA": s.TokenProxyCAFile,
-		"SECRET": secret, "OTHER_SECRET": otherSecret, "ALICE": alice, "BOB": bob, "CAROL": carol, "PASSWORD": password, "OTHER_PASSWORD": otherPassword,
-		"SUBSCRIPTION": subscription, "OTHER_SUBSCRIPTION": otherSubscription, "CONNECTION": serviceConnection.ID, "OTHER_CONNECTION": otherConnection.ID, "PUBLIC_CLIENT": token.PublicClientID,
-		"IMDS": s.IMDSURL, "IMDS_HOST": strings.TrimPrefix(s.IMDSURL, "http://"), "AZURE_POD_IDENTITY_AUTHORITY_HOST": s.IMDSURL, "MACHINE": machineIdentity, "IDENTITY": assignedIdentity, "IDENTITY_ID": assignedIdentityID, "FAKE_LOG": filepath.Join(env.WorkDir, "fake.log"),
-		"CROWD": parallelRuns, "EVIL": "a\x1b[31m\nb\r\u202ec",
+		"IMDS": s.IMDSURL, "IMDS_HOST": strings.TrimPrefix(s.IMDSURL, "http://"),
+		"AZURE_POD_IDENTITY_AUTHORITY_HOST": s.IMDSURL,
+
+		"EVIL": "a\x1b[31m\nb\r\u202ec", // a value with control characters
 	} {
 		env.Setenv(name, value)
 	}
@@ -104,7 +135,8 @@ func setup(env *testscript.Env) error {
 	if err := writeCertificates(env); err != nil {
 		return err
 	}
-	return os.WriteFile(federated, []byte(s.Assertion(entratest.Claims{Subject: subject})+"\n"), 0o600)
+	assertion := s.Assertion(entratest.Claims{Subject: subject}) + "\n"
+	return os.WriteFile(federated, []byte(assertion), 0o600)
 }
 
 func server(ts *testscript.TestScript) *entratest.Server {

@@ -18,23 +18,25 @@ import (
 	"github.com/akslogin/akslogin/internal/entratest"
 )
 
-// A browserRun is a browser that signs in at s for a program that listens on localhost.
+// A browserRun is a run of a browser that signs in for a program listening on localhost.
 type browserRun struct {
 	*exec.Cmd
-	redirects chan url.Values // what the redirects brought
-	tempDir   string          // the browser's
+	redirects chan url.Values // the parameters of the redirects to localhost
+	tempDir   string          // the browser's TMPDIR
 	output    bytes.Buffer
 }
 
-// What there is on localhost for the redirect.
+// The kinds of listeners on localhost.
 const (
 	listening = iota
 	absent
-	silent // listens, and never answers
+	silent // accepts connections and never answers
 )
 
 // startBrowser starts a browser for a sign-in as alice.
-func startBrowser(t *testing.T, s *entratest.Server, program string, listener int, env ...string) *browserRun {
+func startBrowser(
+	t *testing.T, s *entratest.Server, program string, listener int, env ...string,
+) *browserRun {
 	t.Helper()
 	run := &browserRun{redirects: make(chan url.Values, 10), tempDir: t.TempDir()}
 	ln, err := net.Listen("tcp", "localhost:0")
@@ -43,10 +45,10 @@ func startBrowser(t *testing.T, s *entratest.Server, program string, listener in
 	}
 	app := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/" {
-			http.NotFound(w, r) // an icon
+			http.NotFound(w, r) // favicon.ico
 			return
 		}
-		r.ParseForm() // what is broken is not there
+		r.ParseForm() // invalid parameters count as missing
 		run.redirects <- r.Form
 		if listener == silent {
 			<-r.Context().Done()
@@ -65,11 +67,20 @@ func startBrowser(t *testing.T, s *entratest.Server, program string, listener in
 		t.Fatal(err)
 	}
 	q := url.Values{
-		"client_id": {cliClient}, "response_type": {"code"}, "redirect_uri": {"http://localhost:" + port}, "scope": {entratest.AKSServerID + "/.default openid offline_access profile"},
-		"code_challenge": {strings.Repeat("a", 43)}, "code_challenge_method": {"S256"}, "state": {"the-state"}, "login_hint": {alice},
+		"client_id":             {cliClient},
+		"response_type":         {"code"},
+		"redirect_uri":          {"http://localhost:" + port},
+		"scope":                 {entratest.AKSServerID + "/.default" + userScopes},
+		"code_challenge":        {strings.Repeat("a", 43)},
+		"code_challenge_method": {"S256"},
+		"state":                 {"the-state"},
+		"login_hint":            {alice},
 	}
-	run.Cmd = exec.Command(program, "https://login.microsoftonline.com/organizations/oauth2/v2.0/authorize?"+q.Encode())
-	run.Env = append(os.Environ(), "HTTPS_PROXY="+s.ProxyURL, "SSL_CERT_FILE="+s.CAFile, "TMPDIR="+run.tempDir, "SIGNIN_PASSWORD="+password, "FAKE_LOG=")
+	const authorize = "https://" + entraHost + "/organizations/oauth2/v2.0/authorize?"
+	run.Cmd = exec.Command(program, authorize+q.Encode())
+	run.Env = append(os.Environ(),
+		"HTTPS_PROXY="+s.ProxyURL, "SSL_CERT_FILE="+s.CAFile, "TMPDIR="+run.tempDir,
+		"SIGNIN_PASSWORD="+password, "FAKE_LOG=")
 	run.Env = append(run.Env, env...)
 	run.Stdout, run.Stderr = &run.output, &run.output
 	if err := run.Start(); err != nil {
@@ -78,28 +89,32 @@ func startBrowser(t *testing.T, s *entratest.Server, program string, listener in
 	return run
 }
 
-// finish waits for the browser and fails the test if it leaves anything behind.
+// finish waits for the browser, and fails the test if it leaves files or processes behind.
 func (run *browserRun) finish(t *testing.T) (status int) {
 	t.Helper()
 	err := run.Wait()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	left, err := os.ReadDir(run.tempDir)
-	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
+	if files, err := os.ReadDir(run.tempDir); err != nil || len(files) > 0 {
+		t.Errorf("left behind: %v, %v", files, err)
 	}
-	if left, err := filepath.Glob(fmt.Sprintf("/tmp/akslogin-chromium-%d-*", run.Process.Pid)); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
+	// driveChromium's folder has the browser's process ID in its name.
+	chromiumDir := fmt.Sprintf("/tmp/akslogin-chromium-%d-", run.Process.Pid)
+	if files, err := filepath.Glob(chromiumDir + "*"); err != nil || len(files) > 0 {
+		t.Errorf("left behind: %v, %v", files, err)
 	}
-	// What it starts has its environment, or that of a folder with its process ID.
+	// The browser's descendants have one of its two folders in their environment.
 	environments, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range environments {
-		if environ, err := os.ReadFile(file); err == nil && (bytes.Contains(environ, []byte(run.tempDir)) || bytes.Contains(environ, fmt.Appendf(nil, "/akslogin-chromium-%d-", run.Process.Pid))) {
-			t.Errorf("%s is still there", filepath.Dir(file))
+		environ, _ := os.ReadFile(file) // fails if the process has ended
+		isDescendant := strings.Contains(string(environ), run.tempDir) ||
+			strings.Contains(string(environ), chromiumDir)
+		if isDescendant {
+			t.Errorf("%s is still running", filepath.Dir(file))
 		}
 	}
 	return run.ProcessState.ExitCode()
@@ -110,56 +125,57 @@ func TestSignInBrowsers(t *testing.T) {
 		t.Run(program, func(t *testing.T) {
 			if program == "chromium-signin" {
 				if _, err := exec.LookPath("chromedriver"); err != nil {
-					skipUnlessRequired(t, "no Chromium here (apt-get install chromium chromium-driver): "+err.Error())
+					skipUnlessRequired(t, "no chromedriver (apt-get install chromium chromium-driver)")
 				}
 			}
 			s := entratest.New(t)
 			registerFixtures(s)
 			for name, test := range map[string]struct {
-				env      []string
-				listener int
-				status   int
-				said     string
-				answer   string // a parameter of the redirect
-				form     bool   // the form's, whatever sends it: not tried with every browser
+				env       []string
+				listener  int
+				status    int
+				output    string
+				parameter string // of the redirect
+				formOnly  bool   // depends on Entra ID's form only: not repeated with Chromium
 			}{
-				"signed in":      {answer: "code"},
-				"somebody else":  {form: true, env: []string{"SIGNIN_USER=" + bob, "SIGNIN_PASSWORD=" + otherPassword}, answer: "code"},
-				"wrong password": {env: []string{"SIGNIN_PASSWORD=wrong"}, status: 1, said: "Your account or password is incorrect."},
-				"cancelled":      {form: true, env: []string{"SIGNIN_CANCEL=1"}, answer: "error"},
-				"nobody listens": {listener: absent, form: true, status: 1, said: "sign-in: "},
+				"signed in":      {parameter: "code"},
+				"other user":     {formOnly: true, env: []string{"SIGNIN_USER=" + bob, "SIGNIN_PASSWORD=" + otherPassword}, parameter: "code"},
+				"wrong password": {env: []string{"SIGNIN_PASSWORD=wrong"}, status: 1, output: "Your account or password is incorrect."},
+				"canceled":       {formOnly: true, env: []string{"SIGNIN_CANCEL=1"}, parameter: "error"},
+				"no listener":    {listener: absent, formOnly: true, status: 1, output: "sign-in: "},
 			} {
-				if test.form && program == "chromium-signin" {
+				if test.formOnly && program == "chromium-signin" {
 					continue
 				}
 				t.Run(name, func(t *testing.T) {
 					before := s.AuthorizeRequests()
 					run := startBrowser(t, s, program, test.listener, test.env...)
 					status := run.finish(t)
-					if status != test.status || !strings.Contains(run.output.String(), test.said) {
-						t.Errorf("status %d: %s", status, run.output.String())
+					output := run.output.String()
+					if status != test.status || !strings.Contains(output, test.output) {
+						t.Errorf("status %d: %s", status, output)
 					}
 					if s.AuthorizeRequests() != before+1 {
 						t.Errorf("%d sign-ins", s.AuthorizeRequests()-before)
 					}
-					if len(run.redirects) != min(len(test.answer), 1) {
-						t.Fatalf("%d answers", len(run.redirects))
+					if len(run.redirects) != min(len(test.parameter), 1) {
+						t.Fatalf("%d redirects", len(run.redirects))
 					}
-					if test.answer == "" {
+					if test.parameter == "" {
 						return
 					}
-					if answer := <-run.redirects; answer.Get(test.answer) == "" || answer.Get("state") != "the-state" {
-						t.Errorf("the redirect brought %v", answer)
+					got := <-run.redirects
+					if got.Get(test.parameter) == "" || got.Get("state") != "the-state" {
+						t.Errorf("the redirect has %v", got)
 					}
 				})
 			}
-			// Nobody answers the redirect, and the browser is ended.
-			t.Run("ended", func(t *testing.T) {
+			t.Run("terminated while the redirect is unanswered", func(t *testing.T) {
 				run := startBrowser(t, s, program, silent)
 				select {
 				case <-run.redirects:
 				case <-time.After(time.Minute):
-					t.Error("it was not there")
+					t.Error("no redirect")
 				}
 				if err := run.Process.Signal(syscall.SIGTERM); err != nil {
 					t.Fatal(err)

@@ -23,15 +23,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// driveChromium starts chromedriver in a folder of its own and ends, with all that it started, when
-// it returns.
+// driveChromium signs in with Chromium, driven by chromedriver in a temporary folder. All processes
+// that it starts have ended when it returns.
 func driveChromium(ctx context.Context, rawURL string) (err error) {
-	// What loses its parent becomes ours, so that nothing escapes.
+	// Orphaned descendants become children of this process, so that killDescendants finds them.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return err
 	}
-	// In /tmp, whatever TMPDIR is: the name of a socket in it must be shorter than 108 bytes, or
-	// Chromium does not start.
+	// The folder is in /tmp even if TMPDIR is set: Chromium does not start unless the path of its
+	// socket is shorter than 108 bytes.
 	folder, err := os.MkdirTemp("/tmp", fmt.Sprintf("akslogin-chromium-%d-", os.Getpid()))
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func driveChromium(ctx context.Context, rawURL string) (err error) {
 		return err
 	}
 	w := webDriver{ctx, "http://127.0.0.1:" + port}
-	if err := w.begin(folder); err != nil {
+	if err := w.startSession(folder); err != nil {
 		return err
 	}
 	defer w.do(http.MethodDelete, "", nil, nil)
@@ -64,28 +64,29 @@ func driveChromium(ctx context.Context, rawURL string) (err error) {
 
 var startedOnPort = regexp.MustCompile(`started successfully on port (\d+)`)
 
-// readPort reads where chromedriver listens, and then whatever else it says.
+// readPort returns the port in chromedriver's output, and discards the rest of the output in the
+// background.
 func readPort(out io.Reader) (string, error) {
-	var said []byte
+	var output []byte
 	buffer := make([]byte, 4096)
 	for {
 		n, err := out.Read(buffer)
-		said = append(said, buffer[:n]...)
-		if m := startedOnPort.FindSubmatch(said); m != nil {
+		output = append(output, buffer[:n]...)
+		if m := startedOnPort.FindSubmatch(output); m != nil {
 			go io.Copy(io.Discard, out)
 			return string(m[1]), nil
 		}
 		if err != nil {
-			return "", fmt.Errorf("chromedriver: %w: %s", err, said)
+			return "", fmt.Errorf("chromedriver: %w: %s", err, output)
 		}
 	}
 }
 
-// killDescendants kills all processes below this one until there are none.
+// killDescendants kills all descendants of this process, and waits until there are none.
 func killDescendants() {
 	for range 1000 {
 		for _, pid := range descendants(os.Getpid()) {
-			syscall.Kill(pid, syscall.SIGKILL) // fails only when it has ended
+			syscall.Kill(pid, syscall.SIGKILL) // fails only if the process has just ended
 		}
 		for {
 			pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
@@ -100,11 +101,11 @@ func killDescendants() {
 	}
 }
 
-// descendants are the processes that a process started, those that they started, and so on.
+// descendants returns the IDs of a process's children, of their children, and so on.
 func descendants(pid int) (all []int) {
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // the pattern is well-formed
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // a valid pattern
 	for _, thread := range threads {
-		children, _ := os.ReadFile(thread) // none when it has ended
+		children, _ := os.ReadFile(thread) // fails if the thread has ended
 		for _, word := range strings.Fields(string(children)) {
 			if child, err := strconv.Atoi(word); err == nil {
 				all = append(append(all, child), descendants(child)...)
@@ -114,13 +115,13 @@ func descendants(pid int) (all []int) {
 	return all
 }
 
-// webDriver is a session of W3C WebDriver.
+// webDriver is a W3C WebDriver session.
 type webDriver struct {
 	ctx context.Context
 	url string
 }
 
-// do sends a command and reads the value of its answer.
+// do sends a command, and stores the value in its response in value unless that is nil.
 func (w *webDriver) do(method, command string, body, value any) error {
 	raw, err := json.Marshal(body)
 	if err != nil {
@@ -135,39 +136,48 @@ func (w *webDriver) do(method, command string, body, value any) error {
 		return err
 	}
 	defer resp.Body.Close()
-	var answer struct{ Value json.RawMessage }
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+	var response struct{ Value json.RawMessage }
+	if err := json.NewDecoder(resp.Body).Decode(&response); err != nil {
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		var failed struct{ Error, Message string }
-		if err := json.Unmarshal(answer.Value, &failed); err != nil {
+		var failure struct{ Error, Message string }
+		if err := json.Unmarshal(response.Value, &failure); err != nil {
 			return err
 		}
-		return fmt.Errorf("%s: %s", failed.Error, failed.Message)
+		return fmt.Errorf("%s: %s", failure.Error, failure.Message)
 	}
 	if value == nil {
 		return nil
 	}
-	return json.Unmarshal(answer.Value, value)
+	return json.Unmarshal(response.Value, value)
 }
 
-// begin starts Chromium. It reaches Entra ID through the proxy of this program's environment,
-// localhost directly, and nothing else.
-func (w *webDriver) begin(folder string) error {
+// startSession starts Chromium. Chromium can reach only Entra ID, through the proxy in
+// $HTTPS_PROXY, and localhost.
+func (w *webDriver) startSession(folder string) error {
 	args := []string{
-		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--disable-breakpad", "--disable-dev-shm-usage", "--user-data-dir=" + filepath.Join(folder, "profile"),
+		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync",
+		"--disable-breakpad", "--disable-dev-shm-usage",
+		"--user-data-dir=" + filepath.Join(folder, "profile"),
 		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 	}
 	if proxy, err := url.Parse(os.Getenv("HTTPS_PROXY")); err == nil && proxy.Host != "" {
-		script := `function FindProxyForURL(url, host) { return /^login\./.test(host) ? "PROXY ` + proxy.Host + `" : "DIRECT"; }`
-		args = append(args, "--proxy-pac-url=data:application/x-ns-proxy-autoconfig;base64,"+base64.StdEncoding.EncodeToString([]byte(script)))
+		script := fmt.Sprintf(`function FindProxyForURL(url, host) {
+			return /^login\./.test(host) ? "PROXY %s" : "DIRECT";
+		}`, proxy.Host)
+		args = append(args, "--proxy-pac-url=data:application/x-ns-proxy-autoconfig;base64,"+
+			base64.StdEncoding.EncodeToString([]byte(script)))
 	}
+	capabilities := map[string]any{
+		"browserName":         "chrome",
+		"acceptInsecureCerts": true,
+		"goog:chromeOptions":  map[string]any{"args": args},
+	}
+	body := map[string]any{"capabilities": map[string]any{"alwaysMatch": capabilities}}
 	var session struct{ SessionID string }
-	err := w.do(http.MethodPost, "/session", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
-		"browserName": "chrome", "acceptInsecureCerts": true, "goog:chromeOptions": map[string]any{"args": args},
-	}}}, &session)
+	err := w.do(http.MethodPost, "/session", body, &session)
 	w.url += "/session/" + session.SessionID
 	return err
 }
@@ -180,14 +190,17 @@ func (w *webDriver) signIn(rawURL string) error {
 	if os.Getenv("SIGNIN_CANCEL") != "" {
 		button = cancelButton
 	}
-	for _, field := range []struct{ id, text string }{{userField, os.Getenv("SIGNIN_USER")}, {passwordField, os.Getenv("SIGNIN_PASSWORD")}} {
-		if field.text == "" {
+	for id, variable := range map[string]string{
+		userField: "SIGNIN_USER", passwordField: "SIGNIN_PASSWORD",
+	} {
+		text := os.Getenv(variable)
+		if text == "" {
 			continue
 		}
-		if err := w.elementCommand(field.id, "/clear", map[string]any{}); err != nil {
+		if err := w.elementCommand(id, "/clear", map[string]any{}); err != nil {
 			return err
 		}
-		if err := w.elementCommand(field.id, "/value", map[string]any{"text": field.text}); err != nil {
+		if err := w.elementCommand(id, "/value", map[string]any{"text": text}); err != nil {
 			return err
 		}
 	}
@@ -197,39 +210,43 @@ func (w *webDriver) signIn(rawURL string) error {
 	return w.waitForRedirect()
 }
 
-// elementCommand sends a command to the element with an id.
+// elementCommand sends a command to the element with an ID.
 func (w *webDriver) elementCommand(id, command string, body any) error {
-	var found map[string]string
-	if err := w.do(http.MethodPost, "/element", map[string]string{"using": "css selector", "value": "#" + id}, &found); err != nil {
+	selector := map[string]string{"using": "css selector", "value": "#" + id}
+	var references map[string]string // with a single value
+	if err := w.do(http.MethodPost, "/element", selector, &references); err != nil {
 		return err
 	}
-	for _, element := range found {
-		return w.do(http.MethodPost, "/element/"+element+command, body, nil)
+	for _, reference := range references {
+		return w.do(http.MethodPost, "/element/"+reference+command, body, nil)
 	}
 	return fmt.Errorf("no element %q", id)
 }
 
-// waitForRedirect waits until a page of localhost has come whole. Entra ID's form with an error in
-// it ends the waiting.
+// waitForRedirect waits until a page of localhost is loaded. An error in Entra ID's form is an
+// error.
 func (w *webDriver) waitForRedirect() error {
-	const look = `const e = document.getElementById("` + errorText + `"); return [location.href, document.readyState, e ? e.innerText : "", document.title];`
+	const script = `const e = document.getElementById("` + errorText + `");
+		return [location.href, document.readyState, e ? e.innerText : ""];`
 	for {
-		var seen []string
-		if err := w.do(http.MethodPost, "/execute/sync", map[string]any{"script": look, "args": []any{}}, &seen); err != nil {
+		var result []string
+		body := map[string]any{"script": script, "args": []any{}}
+		if err := w.do(http.MethodPost, "/execute/sync", body, &result); err != nil {
 			return err
 		}
+		location, state, formError := result[0], result[1], result[2]
 		switch {
-		case seen[1] != "complete":
-		case strings.HasPrefix(seen[0], "http://localhost:"):
+		case state != "complete":
+		case strings.HasPrefix(location, "http://localhost:"):
 			return nil
-		case strings.HasPrefix(seen[0], "chrome-error:"):
+		case strings.HasPrefix(location, "chrome-error:"):
 			return errors.New("the redirect was not answered")
-		case seen[2] != "":
-			return fmt.Errorf("%s", seen[2])
+		case formError != "":
+			return errors.New(formError)
 		}
 		select {
 		case <-w.ctx.Done():
-			return fmt.Errorf("%w at %s", w.ctx.Err(), seen[0])
+			return fmt.Errorf("%w at %s", w.ctx.Err(), location)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -17,17 +17,18 @@ import (
 	"golang.org/x/net/html"
 )
 
-// Two programs to be named by $BROWSER: each opens a URL of Entra ID's, signs $SIGNIN_USER in with
-// $SIGNIN_PASSWORD, and ends when the program that listens on localhost has answered the redirect,
-// with status 1 if it came to something else. With SIGNIN_CANCEL set they press the other button.
+// signin and chromium-signin are browsers for $BROWSER. They open a URL of Entra ID and sign in as
+// $SIGNIN_USER with $SIGNIN_PASSWORD, or press the cancel button if SIGNIN_CANCEL is set. They exit
+// with status 0 when the program that listens on localhost has answered the redirect, and with 1 on
+// any other outcome.
 
-// signInTimeout is how long a sign-in may take, however slow the machine.
+// signInTimeout bounds a sign-in, even on a slow machine.
 const signInTimeout = time.Minute
 
-// signIn is the variant without a browser: it sends what one would.
+// signIn is the program signin: it sends a browser's requests itself.
 func signIn() { os.Exit(runSignIn(followForm)) }
 
-// chromiumSignIn drives Debian's Chromium.
+// chromiumSignIn is the program chromium-signin: it drives Debian's Chromium.
 func chromiumSignIn() { os.Exit(runSignIn(driveChromium)) }
 
 func runSignIn(do func(ctx context.Context, rawURL string) error) int {
@@ -45,7 +46,7 @@ func runSignIn(do func(ctx context.Context, rawURL string) error) int {
 	return 0
 }
 
-// The parts of Entra ID's form, by id.
+// The IDs of the elements in Entra ID's form.
 const (
 	userField     = "username"
 	passwordField = "password"
@@ -54,12 +55,15 @@ const (
 	errorText     = "error"
 )
 
-// followForm sends what a browser would until the program on localhost has answered.
+// followForm sends a browser's requests until the program on localhost has answered.
 func followForm(ctx context.Context, rawURL string) error {
-	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
 	method, form := http.MethodGet, url.Values(nil)
 	for range 5 {
-		req, err := http.NewRequestWithContext(ctx, method, rawURL, strings.NewReader(form.Encode()))
+		body := strings.NewReader(form.Encode())
+		req, err := http.NewRequestWithContext(ctx, method, rawURL, body)
 		if err != nil {
 			return err
 		}
@@ -81,7 +85,8 @@ func followForm(ctx context.Context, rawURL string) error {
 			method, rawURL, form = http.MethodGet, resp.Header.Get("Location"), nil
 			continue
 		case resp.StatusCode != http.StatusOK, findElement(page, errorText) != nil:
-			return fmt.Errorf("%s answered %s: %s", req.URL.Hostname(), resp.Status, textOf(findElement(page, errorText)))
+			return fmt.Errorf("%s answered %s: %s",
+				req.URL.Hostname(), resp.Status, textOf(findElement(page, errorText)))
 		}
 		var action string
 		if action, form, err = fillForm(page); err != nil {
@@ -93,10 +98,10 @@ func followForm(ctx context.Context, rawURL string) error {
 		}
 		method, rawURL = http.MethodPost, target.String()
 	}
-	return errors.New("it leads from page to page")
+	return errors.New("too many pages")
 }
 
-// fillForm reads the form of a page and fills in who signs in, if it asks for that.
+// fillForm reads the form of a page, and fills in its fields for the user name and the password.
 func fillForm(page *html.Node) (action string, form url.Values, err error) {
 	button := submitButton
 	if os.Getenv("SIGNIN_CANCEL") != "" {
@@ -120,12 +125,12 @@ func fillForm(page *html.Node) (action string, form url.Values, err error) {
 		}
 	}
 	if action == "" {
-		return "", nil, fmt.Errorf("there is no form: %s", textOf(page))
+		return "", nil, fmt.Errorf("the page has no form: %s", textOf(page))
 	}
 	return action, form, nil
 }
 
-// findElement is the element with an id, or nil.
+// findElement returns the element with an ID, or nil.
 func findElement(page *html.Node, id string) *html.Node {
 	for n := range page.Descendants() {
 		if attribute(n, "id") == id {

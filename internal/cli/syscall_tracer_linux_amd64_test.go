@@ -15,36 +15,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A tracer runs a program and has the disk fail on purpose: it stops it at every system call that
-// touches a folder, and lets the call pass, fail, or be the program's last. strace -e inject counts
-// calls a thread, and Go moves a goroutine from thread to thread: it would not hit the same one
-// twice.
+// A tracer runs a program under ptrace and injects faults: it stops the program at every system
+// call on a folder, and lets the call pass, makes it fail, or kills the program. strace -e inject
+// cannot do this: it counts calls by thread, and Go moves goroutines between threads, so it would
+// not hit the same call twice.
 type tracer struct {
-	under  string           // the folder
-	decide func(call) fault // is asked at each call, before it is made
+	folder string
+	decide func(call) fault // called before each system call
 }
 
-// call is a system call as it is the same in every run: names that are made by chance are replaced.
+// call identifies a system call across runs: random parts of file names are replaced.
 type call struct {
 	name string
-	path string // below the folder; two of them for a renaming
-	nth  int    // of this name and path, from 1
+	path string // below the folder; two paths for a rename
+	nth  int    // counts calls of this name and path, from 1
 }
 
 func (c call) String() string { return fmt.Sprintf("%s %s (%d)", c.name, c.path, c.nth) }
 
-// fault is what becomes of a call. The zero value lets it pass.
+// fault is what happens to a call. The zero value lets it pass.
 type fault struct {
-	kill  bool          // the program ends before it is made
-	errno syscall.Errno // it is not made and fails; but a close is made, as Linux does
+	kill  bool          // kill the program before the call
+	errno syscall.Errno // fail without making the call; a close is made nevertheless, as in Linux
 }
 
-// systemCall says in which arguments a system call has paths (behind a folder's descriptor) and a
-// descriptor.
+// systemCall describes a system call's arguments by index. An argument before a path, if there is
+// one, is the descriptor of the path's folder.
 type systemCall struct {
 	name  string
 	paths []int
-	fd    int
+	fd    int // a descriptor to use without a path
 }
 
 const noDescriptor = -1
@@ -78,131 +78,145 @@ var systemCalls = map[uint64]systemCall{
 	unix.SYS_RENAMEAT2:  {"renameat2", []int{1, 3}, noDescriptor},
 	unix.SYS_LINKAT:     {"linkat", []int{1, 3}, noDescriptor},
 	unix.SYS_UTIMES:     {"utimes", []int{0}, noDescriptor},
-	unix.SYS_UTIMENSAT:  {"utimensat", []int{1}, 0}, // without a path it is the descriptor's
+	unix.SYS_UTIMENSAT:  {"utimensat", []int{1}, 0},
 }
 
-// tracedRun is what came of a run, and the calls it made.
+// tracedRun is the result of a run, with its system calls on the folder.
 type tracedRun struct {
 	exitResult
 	calls []call
 }
 
-// run is in the calling thread's hands from beginning to end: only it may trace what it started.
-func (tr tracer) run(program string, args, env []string) (done tracedRun, err error) {
+// run runs a program. It stays on one thread, since only the thread that started a process may
+// trace it.
+func (tr tracer) run(program string, args, env []string) (run tracedRun, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	var ends [3]*os.File
-	if ends[0], err = os.Open(os.DevNull); err != nil {
-		return done, err
+	var files, outputs [3]*os.File
+	if files[0], err = os.Open(os.DevNull); err != nil {
+		return run, err
 	}
-	defer ends[0].Close()
-	var outputs [3]*os.File
-	for i := 1; i < 3; i++ { // what is written fits in a pipe
-		if outputs[i], ends[i], err = os.Pipe(); err != nil {
-			return done, err
+	defer files[0].Close()
+	for i := 1; i < 3; i++ { // the outputs fit in the buffers of pipes
+		if outputs[i], files[i], err = os.Pipe(); err != nil {
+			return run, err
 		}
 		defer outputs[i].Close()
 	}
 	process, err := os.StartProcess(program, append([]string{program}, args...), &os.ProcAttr{
-		Env: env, Files: ends[:], Sys: &syscall.SysProcAttr{Ptrace: true, Setpgid: true},
+		Env: env, Files: files[:], Sys: &syscall.SysProcAttr{Ptrace: true, Setpgid: true},
 	})
-	ends[1].Close()
-	ends[2].Close()
+	files[1].Close()
+	files[2].Close()
 	if err != nil {
-		return done, err
+		return run, err
 	}
 	defer process.Release()
-	stuck := time.AfterFunc(2*time.Minute, func() { process.Kill() })
-	defer stuck.Stop()
-	done.status, done.calls, err = tr.follow(process.Pid)
+	timeout := time.AfterFunc(2*time.Minute, func() { process.Kill() })
+	defer timeout.Stop()
+	t := tracee{tracer: tr, pid: process.Pid}
+	run.status, err = t.follow()
+	run.calls = t.calls
 	if err != nil {
 		process.Kill()
-		return done, err
+		return run, err
 	}
-	for i, to := range map[int]*string{1: &done.stdout, 2: &done.stderr} {
+	for i, output := range map[int]*string{1: &run.stdout, 2: &run.stderr} {
 		raw, err := io.ReadAll(outputs[i])
 		if err != nil {
-			return done, err
+			return run, err
 		}
-		*to = string(raw)
+		*output = string(raw)
 	}
-	return done, nil
+	return run, nil
 }
 
-// follow goes from stop to stop until the program ends. The program has a process group of its own:
-// other children are not waited for here.
-func (tr tracer) follow(pid int) (end syscall.WaitStatus, calls []call, err error) {
-	const mine = unix.WALL | unix.WNOTHREAD
-	var ws syscall.WaitStatus
-	if _, err := syscall.Wait4(pid, &ws, mine, nil); err != nil {
-		return ws, nil, err
+// tracee is a traced process. It has a process group of its own, so that follow does not wait for
+// other children of this process.
+type tracee struct {
+	tracer
+	pid    int
+	calls  []call
+	counts map[call]int
+	inCall map[int]syscall.Errno // threads in a system call, and the error to return from it
+}
+
+// follow lets the process run from stop to stop until it ends.
+func (t *tracee) follow() (status syscall.WaitStatus, err error) {
+	const ownThreads = unix.WALL | unix.WNOTHREAD
+	const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_EXITKILL
+	t.counts, t.inCall = map[call]int{}, map[int]syscall.Errno{}
+	if _, err := syscall.Wait4(t.pid, &status, ownThreads, nil); err != nil {
+		return status, err
 	}
-	if err := syscall.PtraceSetOptions(pid, unix.PTRACE_O_TRACESYSGOOD|unix.PTRACE_O_TRACECLONE|unix.PTRACE_O_EXITKILL); err != nil {
-		return ws, nil, err
+	if err := syscall.PtraceSetOptions(t.pid, options); err != nil {
+		return status, err
 	}
-	inside := map[int]syscall.Errno{} // threads in a call, and the error that is to come of it
-	known := map[int]bool{pid: true}
-	seen := map[call]int{}
-	for thread, signal := pid, syscall.Signal(0); ; {
-		if err := syscall.PtraceSyscall(thread, int(signal)); err != nil && err != syscall.ESRCH { // it was killed meanwhile
-			return ws, calls, err
+	known := map[int]bool{t.pid: true} // threads
+	for thread, signal := t.pid, syscall.Signal(0); ; {
+		err := syscall.PtraceSyscall(thread, int(signal))
+		if err != nil && err != syscall.ESRCH { // ESRCH: it has just been killed
+			return status, err
 		}
-		if thread, err = syscall.Wait4(-pid, &ws, mine, nil); err != nil {
-			return ws, calls, err
+		if thread, err = syscall.Wait4(-t.pid, &status, ownThreads, nil); err != nil {
+			return status, err
 		}
-		for ws.Exited() || ws.Signaled() {
-			if thread == pid {
-				return ws, calls, nil
+		for status.Exited() || status.Signaled() {
+			if thread == t.pid {
+				return status, nil
 			}
-			if thread, err = syscall.Wait4(-pid, &ws, mine, nil); err != nil {
-				return ws, calls, err
+			if thread, err = syscall.Wait4(-t.pid, &status, ownThreads, nil); err != nil {
+				return status, err
 			}
 		}
-		signal = ws.StopSignal()
-		switch {
-		case signal == syscall.SIGTRAP|0x80:
+		switch signal = status.StopSignal(); {
+		case signal == syscall.SIGTRAP|0x80: // before or after a system call
 			signal = 0
-		case signal == syscall.SIGTRAP, signal == syscall.SIGSTOP && !known[thread]: // of the tracer's own making
-			known[thread], signal = true, 0
-			continue
-		default:
-			continue
-		}
-		var regs syscall.PtraceRegs
-		if err := syscall.PtraceGetRegs(thread, &regs); err != nil {
-			continue
-		}
-		if errno, leaving := inside[thread]; leaving {
-			delete(inside, thread)
-			if errno != 0 {
-				regs.Rax = uint64(-int64(errno))
-				err = syscall.PtraceSetRegs(thread, &regs)
+			if err := t.stopAtCall(thread); err != nil && err != syscall.ESRCH {
+				return status, err
 			}
-		} else {
-			inside[thread] = 0
-			c, touches := tr.call(thread, &regs)
-			if touches {
-				seen[c]++
-				c.nth = seen[c]
-				calls = append(calls, c)
-				f := tr.decide(c)
-				if f.kill {
-					err = syscall.Kill(pid, syscall.SIGKILL)
-				}
-				if inside[thread] = f.errno; f.errno != 0 && c.name != "close" {
-					regs.Orig_rax = ^uint64(0)
-					err = syscall.PtraceSetRegs(thread, &regs)
-				}
-			}
-		}
-		if err != nil && err != syscall.ESRCH {
-			return ws, calls, err
+		case signal == syscall.SIGTRAP, signal == syscall.SIGSTOP && !known[thread]:
+			known[thread], signal = true, 0 // caused by tracing, not for the program
 		}
 	}
 }
 
-// call reads what a thread is about to do.
-func (tr tracer) call(thread int, regs *syscall.PtraceRegs) (c call, touches bool) {
+// stopAtCall handles a thread that enters or leaves a system call.
+func (t *tracee) stopAtCall(thread int) error {
+	var regs syscall.PtraceRegs
+	if err := syscall.PtraceGetRegs(thread, &regs); err != nil {
+		return nil // it has just been killed
+	}
+	if errno, leaving := t.inCall[thread]; leaving {
+		delete(t.inCall, thread)
+		if errno == 0 {
+			return nil
+		}
+		regs.Rax = uint64(-int64(errno))
+		return syscall.PtraceSetRegs(thread, &regs)
+	}
+	t.inCall[thread] = 0
+	c, inFolder := t.call(thread, &regs)
+	if !inFolder {
+		return nil
+	}
+	t.counts[c]++
+	c.nth = t.counts[c]
+	t.calls = append(t.calls, c)
+	f := t.decide(c)
+	t.inCall[thread] = f.errno
+	switch {
+	case f.kill:
+		return syscall.Kill(t.pid, syscall.SIGKILL)
+	case f.errno != 0 && c.name != "close":
+		regs.Orig_rax = ^uint64(0) // an invalid call, which does nothing
+		return syscall.PtraceSetRegs(thread, &regs)
+	}
+	return nil
+}
+
+// call returns the system call that a thread is entering, and whether it is on the folder.
+func (tr tracer) call(thread int, regs *syscall.PtraceRegs) (c call, inFolder bool) {
 	s, known := systemCalls[regs.Orig_rax]
 	if !known {
 		return c, false
@@ -216,26 +230,27 @@ func (tr tracer) call(thread int, regs *syscall.PtraceRegs) (c call, touches boo
 		paths = []string{openPath(thread, int32(arguments[s.fd]))}
 	}
 	for i, path := range paths {
-		if fd, found := strings.CutPrefix(path, "/proc/self/fd/"); found {
+		if fd, ok := strings.CutPrefix(path, "/proc/self/fd/"); ok {
 			path = openPath(thread, fd)
 		}
-		below, err := filepath.Rel(tr.under, strings.TrimSuffix(path, " (deleted)"))
-		inside := err == nil && below != ".." && !strings.HasPrefix(below, "../") && filepath.IsAbs(path)
-		touches = touches || inside
+		below, err := filepath.Rel(tr.folder, strings.TrimSuffix(path, " (deleted)"))
+		outside := err != nil || below == ".." || strings.HasPrefix(below, "../")
+		inFolder = inFolder || !outside && filepath.IsAbs(path)
 		paths[i] = randomNamePart.ReplaceAllString(below, "$1*")
 	}
-	return call{name: s.name, path: strings.Join(paths, " ")}, touches
+	return call{name: s.name, path: strings.Join(paths, " ")}, inFolder
 }
 
-// randomNamePart finds what of a file's name is different in every run.
+// randomNamePart matches the random part of a temporary file's name.
 var randomNamePart = regexp.MustCompile(`(\.)[0-9]+(?:\b)`)
 
+// openPath returns the path of an open file of a thread, "" if there is none.
 func openPath(thread int, fd any) string {
 	path, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%v", thread, fd))
 	return path
 }
 
-// pathAt reads a string of the program's.
+// pathAt reads a string from the memory of a thread.
 func pathAt(thread int, address uint64) string {
 	buf := make([]byte, 0, unix.PathMax)
 	for address != 0 && len(buf) < cap(buf) {
