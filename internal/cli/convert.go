@@ -3,10 +3,14 @@ package cli
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/akslogin/akslogin/internal/flags"
@@ -40,6 +44,9 @@ func (*convertCommand) Help() string {
 // kubeconfigLockTimeout is how long to wait for another program that writes the same kubeconfig.
 const kubeconfigLockTimeout = 10 * time.Second
 
+// endingSignals end a program that does not handle them.
+var endingSignals = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+
 // Run converts all users or none: it finds a user that cannot be converted before it writes the
 // first file.
 func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
@@ -69,9 +76,12 @@ func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
 	for _, flag := range stanza.UnusedFlags(all) {
 		printWarning("not written, since it has no meaning there: " + flag)
 	}
+	// A signal must not leave a lock file, which nobody would remove.
+	ctx, stop := signal.NotifyContext(context.Background(), endingSignals...)
+	defer stop()
 	for i, f := range files {
-		if !c.DryRun && changed(i) {
-			if all[i], err = converter.ConvertFile(f, files[:i]); err != nil {
+		if !c.DryRun {
+			if all[i], err = converter.WriteFile(ctx, f, files[:i], all[i]); err != nil {
 				return err
 			}
 		}

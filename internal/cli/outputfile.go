@@ -2,11 +2,13 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -72,6 +74,9 @@ func writeOutput(path string, content []byte) error {
 			Hint: "name another file, or remove this one; KUBECONFIG can name several",
 		}
 	}
+	// A signal must not leave the temporary file. It is short work, so signals are ignored.
+	_, stop := signal.NotifyContext(context.Background(), endingSignals...)
+	defer stop()
 	return kubeconfig.WriteFile(file, content)
 }
 

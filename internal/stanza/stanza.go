@@ -34,9 +34,9 @@ func ReadArgs(e *kubeconfig.Exec) (flags.Values, error) {
 			return nil, errors.New("they ask for help or version")
 		}
 	}
-	line, _, err := flags.ParseGetToken(e.Args)
+	values, err := flags.ParseValues(e.Args)
 	if err == nil {
-		return line.Values(), nil
+		return values, nil
 	}
 	var usage *token.UsageError
 	if errors.As(err, &usage) {
