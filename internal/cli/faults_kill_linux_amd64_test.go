@@ -23,6 +23,7 @@ func (r *killedRun) String() string { return "killed at " + r.at.String() }
 // TestKilledAtEverySystemCall checks that a login killed at any system call on the disk leaves the
 // whole old entry or the whole new one, and that the next login uses it and waits for nobody.
 func TestKilledAtEverySystemCall(t *testing.T) {
+	skipIfShort(t, "a run for each system call")
 	f := newFaultTest(t)
 	stale := f.staleCache()
 	lock := ""

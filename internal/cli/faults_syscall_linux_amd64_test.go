@@ -135,6 +135,7 @@ func callFailures(t *testing.T, calls []call) (all []callFailure) {
 // TestEveryDiskCallFails checks that a login succeeds silently on a failing disk, and leaves no
 // temporary files that it can remove.
 func TestEveryDiskCallFails(t *testing.T) {
+	skipIfShort(t, "a run for each system call")
 	f := newFaultTest(t)
 	warm, err := f.newHome(nil)
 	if err == nil {
@@ -185,6 +186,7 @@ func TestEveryDiskCallFails(t *testing.T) {
 // TestCacheRemovedAtEverySystemCall checks that a login succeeds if another process removes or
 // replaces the cache folder during it, and stores its token if that is still possible.
 func TestCacheRemovedAtEverySystemCall(t *testing.T) {
+	skipIfShort(t, "a run for each system call")
 	f := newFaultTest(t)
 	first, err := f.newHome(nil)
 	if err != nil {

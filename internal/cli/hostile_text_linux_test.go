@@ -182,6 +182,7 @@ func pickKind(n int, kinds []string) string {
 // Every flag, and every variable that is read, holds what is evil: what is written is text, on
 // lines of its own.
 func TestHostileValues(t *testing.T) {
+	skipIfShort(t, "thousands of runs")
 	kinds := slices.Sorted(maps.Keys(hostileTexts))
 	t.Chdir(t.TempDir()) // relative paths are flags' values too
 	n := 0
@@ -238,6 +239,7 @@ func flagNames(t *testing.T, command string) (names []string) {
 // What is read from files and from the client is evil: the kubeconfig, the federated token's
 // claims, the client's wish, entries in the cache.
 func TestHostileFiles(t *testing.T) {
+	skipIfShort(t, "thousands of runs")
 	quote := func(s string) string {
 		raw, _ := json.Marshal(strings.ToValidUTF8(s, "?") + "\x00")
 		return string(raw)

@@ -284,9 +284,7 @@ func (s convertedUser) differences(where string, user map[string]any) (found []s
 // kubeloginPath is the incumbent.
 func kubeloginPath(t *testing.T) string {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("-short: kubelogin is not built and not compared with")
-	}
+	skipIfShort(t, "kubelogin is built, and both programs convert thousands of users")
 	program, err := kubelogin.Program()
 	if err != nil {
 		skipUnlessRequired(t, err.Error())

@@ -278,6 +278,7 @@ func (r *loginRun) toolRuns() (ran []string) {
 // Whatever get-token is asked, it sends what kubelogin sends, but for the differences that are
 // wanted.
 func TestLoginMatchesKubelogin(t *testing.T) {
+	skipIfShort(t, "kubelogin is built, and both programs log in some 200 times")
 	kubelogin, akslogin := kubeloginPath(t), programPath(t)
 	cases := append(slices.Clone(loginCases), combinedLoginCases()...)
 	var mutex sync.Mutex

@@ -121,6 +121,7 @@ func (run *browserRun) finish(t *testing.T) (status int) {
 }
 
 func TestSignInBrowsers(t *testing.T) {
+	skipIfShort(t, "a real browser")
 	for _, program := range []string{"signin", "chromium-signin"} {
 		t.Run(program, func(t *testing.T) {
 			if program == "chromium-signin" {
