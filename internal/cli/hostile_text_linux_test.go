@@ -33,7 +33,7 @@ var hostileTexts = map[string]string{
 
 // readVariables are the variables that this program reads.
 func readVariables() (names []string) {
-	for _, v := range flags.VariablesWithoutFlag {
+	for _, v := range flags.VariablesWithoutFlag() {
 		names = append(names, v.Names...)
 	}
 	for _, t := range []reflect.Type{reflect.TypeFor[token.Request](), reflect.TypeFor[flags.Cache]()} {
