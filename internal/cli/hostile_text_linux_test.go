@@ -271,14 +271,14 @@ func TestOversizedInputDoesNotBlockLogin(t *testing.T) {
 	}
 	got := runProgram(t, network.env(env...), getTokenArgs(login.args...)...)
 	if got.exit != 0 || got.stderr != "" {
-		t.Errorf("with five megabytes of unknown variables: status %d, %.500s", got.exit, got.stderr)
+		t.Errorf("with 5 MB of unknown variables: status %d, %.500s", got.exit, got.stderr)
 	}
 	args := getTokenArgs(login.args...)
 	for range 30 {
 		args = append(args, strings.Repeat("a", maxArg))
 	}
 	if got := runProgram(t, network.env(), args...); got.exit != 0 || got.stderr != "" {
-		t.Errorf("with four megabytes of ignored arguments: status %d, %.500s", got.exit, got.stderr)
+		t.Errorf("with 4 MB of ignored arguments: status %d, %.500s", got.exit, got.stderr)
 	}
 	for _, variable := range readVariables() {
 		if slices.Contains([]string{"PATH", "HOME", "HTTPS_PROXY", "https_proxy"}, variable) {

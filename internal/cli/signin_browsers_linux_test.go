@@ -125,7 +125,7 @@ func TestSignInBrowsers(t *testing.T) {
 		t.Run(program, func(t *testing.T) {
 			if program == "chromium-signin" {
 				if _, err := exec.LookPath("chromedriver"); err != nil {
-					skipUnlessRequired(t, "no chromedriver (apt-get install chromium chromium-driver)")
+					skipUnlessRequired(t, "no chromedriver (apt-get install chromium-driver)")
 				}
 			}
 			s := entratest.New(t)
