@@ -180,39 +180,42 @@ func serveEndpoint(endpoint string) http.HandlerFunc {
 	}
 }
 
+// tokenEndpoints are addresses of token endpoints in a discovery document of privateHost. The value
+// is whether the address is on that host.
+var tokenEndpoints = map[string]bool{
+	"https://evil.example/token":                                         false,
+	"http://" + privateHost + "/token":                                   false,
+	"https://" + privateHost + ":444/token":                              false,
+	"https://" + privateHost + "@evil.example/token":                     false,
+	"https://user:password@evil.example/token":                           false,
+	"https://" + privateHost + ".evil.example/token":                     false,
+	"https://evil" + privateHost + "/token":                              false,
+	"https://token." + privateHost + "/token":                            false,
+	"https://" + privateHost + "./token":                                 false,
+	"https://lоgin.private.example/token":                                false,
+	"https://login。private.example/token":                                false,
+	"https://xn--lgin-jbg.private.example/token":                         false,
+	`https://evil.example\@` + privateHost + `/token`:                    false,
+	"https://evil.example#@" + privateHost + "/token":                    false,
+	"https://" + privateHost + "%2f@evil.example/token":                  false,
+	"//evil.example/token":                                               false,
+	"https://login.microsoftonline.com/" + tenant + "/token":             false,
+	"ftp://" + privateHost + "/token":                                    false,
+	"":                                                                   false,
+	"token":                                                              false,
+	"https://evil.example/" + tenant + "/oauth2/v2.0/token":              false,
+	"https://LOGIN.private.example/" + tenant + "/other/token":           true,
+	"https://user:password@" + privateHost + "/" + tenant + "/token":     true,
+	"https://" + privateHost + "/" + tenant + "/oauth2/v2.0/token?q=%41": true,
+}
+
 // TestDiscoveryNamingOtherHosts checks that no secret is sent to a token endpoint on another host
 // than the authority, whether the authority's discovery document names it or Microsoft's.
 func TestDiscoveryNamingOtherHosts(t *testing.T) {
 	t.Parallel()
 	const home = privateHost
-	endpoints := map[string]bool{ // true: it is on the authority's host
-		"https://evil.example/token":                                  false,
-		"http://" + home + "/token":                                   false,
-		"https://" + home + ":444/token":                              false,
-		"https://" + home + "@evil.example/token":                     false,
-		"https://user:password@evil.example/token":                    false,
-		"https://" + home + ".evil.example/token":                     false,
-		"https://evil" + home + "/token":                              false,
-		"https://token." + home + "/token":                            false,
-		"https://" + home + "./token":                                 false,
-		"https://lоgin.private.example/token":                         false,
-		"https://login。private.example/token":                         false,
-		"https://xn--lgin-jbg.private.example/token":                  false,
-		`https://evil.example\@` + home + `/token`:                    false,
-		"https://evil.example#@" + home + "/token":                    false,
-		"https://" + home + "%2f@evil.example/token":                  false,
-		"//evil.example/token":                                        false,
-		"https://login.microsoftonline.com/" + tenant + "/token":      false,
-		"ftp://" + home + "/token":                                    false,
-		"":                                                            false,
-		"token":                                                       false,
-		"https://evil.example/" + tenant + "/oauth2/v2.0/token":       false,
-		"https://LOGIN.private.example/" + tenant + "/other/token":    true,
-		"https://user:password@" + home + "/" + tenant + "/token":     true,
-		"https://" + home + "/" + tenant + "/oauth2/v2.0/token?q=%41": true,
-	}
 	for method, login := range secretLogins(t) {
-		for endpoint, good := range endpoints {
+		for endpoint, good := range tokenEndpoints {
 			for _, trusted := range []bool{true, false} {
 				// The other methods, and the authority that is not trusted, get a part of the
 				// endpoints.
