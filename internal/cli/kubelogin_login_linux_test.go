@@ -312,7 +312,6 @@ func (r *loginRun) toolRuns() (ran []string) {
 // TestLoginMatchesKubelogin checks that get-token sends the requests that kubelogin sends, except
 // for the intended differences. Each of those must occur.
 func TestLoginMatchesKubelogin(t *testing.T) {
-	skipIfShort(t, "kubelogin is built, and both programs log in some 200 times")
 	kubeloginBin, aksloginBin := kubeloginPath(t), programPath(t)
 	cases := append(slices.Clone(loginCases), combinedLoginCases()...)
 	var mutex sync.Mutex
