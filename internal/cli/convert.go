@@ -44,8 +44,11 @@ func (*convertCommand) Help() string {
 // kubeconfigLockTimeout is how long to wait for another program that writes the same kubeconfig.
 const kubeconfigLockTimeout = 10 * time.Second
 
-// endingSignals end a program that does not handle them.
-var endingSignals = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+// untilSignal returns a context that ends with a signal that would end the program. Until stop, the
+// signal does nothing else.
+func untilSignal() (ctx context.Context, stop context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+}
 
 // Run converts all users or none: it finds a user that cannot be converted before it writes the
 // first file.
@@ -77,7 +80,7 @@ func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
 		printWarning("not written, since it has no meaning there: " + flag)
 	}
 	// A signal must not leave a lock file, which nobody would remove.
-	ctx, stop := signal.NotifyContext(context.Background(), endingSignals...)
+	ctx, stop := untilSignal()
 	defer stop()
 	for i, f := range files {
 		if !c.DryRun {

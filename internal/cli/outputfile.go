@@ -2,13 +2,11 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/signal"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -75,7 +73,7 @@ func writeOutput(path string, content []byte) error {
 		}
 	}
 	// A signal must not leave the temporary file. It is short work, so signals are ignored.
-	_, stop := signal.NotifyContext(context.Background(), endingSignals...)
+	_, stop := untilSignal()
 	defer stop()
 	return kubeconfig.WriteFile(file, content)
 }

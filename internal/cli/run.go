@@ -20,8 +20,8 @@ import (
 // be asked. warm is this process's warm start, nil if it has none.
 //
 // Standard output gets the command's result and nothing else; errors and hints go to standard
-// error. Main returns within the command's --timeout and a little more, whatever hangs, both counted
-// from the start of the process.
+// error. Main returns within the command's --timeout and a little more, whatever hangs. The time
+// counts from the start of the process.
 func Main(args []string, warm *warmstart.Run) (exit int) {
 	return run(args, options{warm: warm, started: warmstart.Started()})
 }

@@ -34,8 +34,8 @@ type options struct {
 	verbosity int
 }
 
-// startLogin limits a run to the request's timeout, counted from its start, and returns what a login needs besides the
-// request. The caller calls end when the login is over.
+// startLogin limits a run to the request's timeout, counted from its start, and returns what a
+// login needs besides the request. The caller calls end when the login is over.
 func startLogin(request token.Request, dir cache.Dir, o options, log *slog.Logger) (ctx context.Context, login token.Options, end func()) {
 	timeout := min(request.Timeout, 24*time.Hour)
 	ctx, cancel := context.WithDeadline(context.Background(), o.started.Add(timeout))

@@ -10,10 +10,10 @@
 // indentation and line endings. WithExecs parses and compares its result before returning it, and
 // returns an error for a file that it cannot edit safely.
 //
-// Replace replaces a file's content, if no other program has changed it, under the lock that kubectl
-// takes. Replace and WriteFile write a temporary file and rename it: readers see the old content or
-// the new content, never a part. Both refuse read-only files and anything that is not a regular
-// file.
+// Replace replaces a file's content, if no other program has changed it, under the lock that
+// kubectl takes. Replace and WriteFile write a temporary file and rename it: readers see the old
+// content or the new content, never a part. Both refuse read-only files and anything that is not a
+// regular file.
 //
 // Document renders a new kubeconfig as YAML or JSON that client-go, YAML 1.1 readers and YAML 1.2
 // readers read alike.

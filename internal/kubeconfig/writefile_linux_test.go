@@ -23,8 +23,8 @@ func mount(t *testing.T, source, target, kind string, flags uintptr, data string
 	})
 }
 
-// wantReplaceError checks that Replace of a file fails with an error that wraps target, contains want
-// and the path, and leaves the directory as it was.
+// wantReplaceError checks that Replace of a file fails with an error that wraps target, contains
+// want and the path, and leaves the directory as it was.
 func wantReplaceError(t *testing.T, path, want string, target error) {
 	t.Helper()
 	after := []byte(strings.Repeat("after\n", 100_000))
