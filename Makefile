@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test parallel clients lint vulnerabilities cross fuzz bench bench-parts e2e-programs e2e soak
+.PHONY: help build demo entratest test parallel clients lint vulnerabilities cross fuzz bench bench-parts e2e-programs e2e soak
 
 BIN  ?= bin
 GO   ?= go
@@ -22,6 +22,10 @@ build: ## Build bin/akslogin
 
 demo: build ## Run the kubeconfig stanza against an emulated Entra ID: cold, warm, twenty at once
 	$(GO) run ./internal/demo $(BIN)/akslogin
+
+# It prints the environment for akslogin and curl; the comment of its main.go says how to use it.
+entratest: ## Run the emulated Entra ID for trying things by hand
+	@$(GO) run ./internal/entratest/cmd/entratest
 
 test: ## Run all tests; needs Go, and no Azure account
 	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -timeout 30m ./...

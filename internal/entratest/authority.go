@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// An authority is a certificate authority with one key, and one more for all its leaves.
+// An authority is a certificate authority. All its leaf certificates have the same key.
 type authority struct {
 	cert    *x509.Certificate
 	pem     []byte
@@ -22,10 +22,10 @@ type authority struct {
 	leafKey *ecdsa.PrivateKey
 
 	mu     sync.Mutex
-	leaves map[string]*tls.Certificate
+	leaves map[string]*tls.Certificate // by server name or address
 	serial int64
-	// what leaves are good for; zero: a day
-	notBefore, notAfter time.Time
+
+	notBefore, notAfter time.Time // validity of new leaves; zero means a day
 }
 
 func newAuthority(tb TB, name string) *authority {
@@ -53,7 +53,8 @@ func newAuthority(tb TB, name string) *authority {
 	return a
 }
 
-// sign makes a day's certificate: the authority's own when there is no parent.
+// sign returns a certificate in DER: the authority's own if parent is nil, else a leaf. It is valid
+// for a day, unless the authority has another validity for leaves.
 func (a *authority) sign(template, parent *x509.Certificate) ([]byte, error) {
 	a.serial++
 	template.SerialNumber = big.NewInt(a.serial)
@@ -68,7 +69,7 @@ func (a *authority) sign(template, parent *x509.Certificate) ([]byte, error) {
 	return x509.CreateCertificate(rand.Reader, template, parent, a.leafKey.Public(), a.key)
 }
 
-// certificate mints, once, the leaf for a server name or an address.
+// certificate returns the leaf for a server name or an address, and signs it on first use.
 func (a *authority) certificate(name string) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// authorizeParameters are those of
+// authorizeParameters are the known parameters of the authorize endpoint:
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
 var authorizeParameters = []string{
 	"client_id",
@@ -28,8 +28,8 @@ var authorizeParameters = []string{
 	"state",
 }
 
-// serveAuthorize is the authorization endpoint, RFC 6749 section 3.1: it shows the form. No browser
-// stays signed in.
+// serveAuthorize is the authorization endpoint, RFC 6749 section 3.1. It shows the sign-in form every
+// time: there are no sessions of browsers.
 func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	t := newTokenRequest(r, r.URL.Query())
 	s.mu.Lock()
@@ -40,11 +40,9 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	if !s.onlyParameters(w, r, t.form, authorizeParameters...) {
 		return
 	}
-	for _, check := range (checks{tenantCheck(true), checkPublicClient, checkRedirect, checkAuthorization, checkDelegatedScope}) {
-		if code := check(s, t); code != 0 {
-			s.refusePage(w, t, code)
-			return
-		}
+	if code := authorizeChecks.run(s, t); code != 0 {
+		s.refusePage(w, t, code)
+		return
 	}
 	flow := &signIn{
 		request: t,
@@ -63,41 +61,46 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// checkRedirect lets public clients have answers sent to this machine only: RFC 8252 section 7.3.
+var authorizeChecks = checks{
+	tenantCheck(true), checkPublicClient, checkRedirect, checkAuthorization, checkDelegatedScope,
+}
+
+// checkRedirect requires a redirect to a loopback address, as for public clients in RFC 8252
+// section 7.3.
 func checkRedirect(_ *Server, t *tokenRequest) int {
 	u, err := url.Parse(t.form.Get("redirect_uri"))
 	if err != nil || u.Scheme != "http" || u.Hostname() != "localhost" ||
-		strings.Trim(u.Path, "/") != "" ||
-		u.RawQuery != "" ||
-		u.Fragment != "" ||
-		u.User != nil {
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return 50011
 	}
 	return 0
 }
 
-// checkAuthorization reports what no careful client sends.
+// authorizeValues are the valid values of parameters of the authorize endpoint.
+var authorizeValues = map[string][]string{
+	"response_type":         {"code"},
+	"response_mode":         {"", "query", "fragment", "form_post"},
+	"code_challenge_method": {"S256"},
+	"client_info":           {"", "1"},
+}
+
+// checkAuthorization reports and refuses requests that a well-behaved client does not send.
 func checkAuthorization(s *Server, t *tokenRequest) int {
-	f := t.form
-	for name, known := range map[string][]string{
-		"response_type": {"code"}, "response_mode": {"", "query", "fragment", "form_post"}, "code_challenge_method": {"S256"}, "client_info": {"", "1"},
-	} {
-		if !slices.Contains(known, f.Get(name)) {
-			s.unexpected("authorize with %s %q", name, f.Get(name))
+	for name, valid := range authorizeValues {
+		if value := t.form.Get(name); !slices.Contains(valid, value) {
+			s.unexpected("authorize with %s %q", name, value)
 			return 9002313
 		}
 	}
-	if len(f.Get("code_challenge")) != 43 || f.Get("state") == "" {
-		s.unexpected(
-			"authorize with code_challenge %q and state %q",
-			f.Get("code_challenge"),
-			f.Get("state"),
-		)
+	challenge, state := t.form.Get("code_challenge"), t.form.Get("state")
+	if len(challenge) != 43 || state == "" {
+		s.unexpected("authorize with code_challenge %q and state %q", challenge, state)
 		return 9002313
 	}
 	return 0
 }
 
+// startSignIn gives a sign-in its flow token.
 func (s *Server) startSignIn(flow *signIn) {
 	flow.Flow = "A" + opaque("flow", s.nextSerial())
 	s.mu.Lock()
@@ -108,8 +111,8 @@ func (s *Server) startSignIn(flow *signIn) {
 	s.signIns[flow.Flow] = flow
 }
 
-// serveLogin takes what a person has put into the form. A wrong password brings the form again,
-// with Entra's words.
+// serveLogin handles the submitted sign-in form. After a wrong password it shows the form again, with
+// Entra's message.
 func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 	if err := r.ParseForm(); err != nil {
@@ -128,34 +131,22 @@ func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
 		s.refusePage(w, newTokenRequest(r, f), 50089)
 		return
 	}
-	t := *flow.request // a person may try more than once
+	t := *flow.request // a copy, since the user may try more than once
 	if f.Get("action") == "cancel" {
 		s.finishSignIn(flow)
-		s.redirect(
-			w,
-			r,
-			flow,
-			url.Values{
-				"error":             {"access_denied"},
-				"error_subcode":     {"cancel"},
-				"error_description": {"the user canceled the authentication"},
-			},
-		)
+		s.redirect(w, r, flow, url.Values{
+			"error":             {"access_denied"},
+			"error_subcode":     {"cancel"},
+			"error_description": {"the user canceled the authentication"},
+		})
 		return
 	}
-	if code := s.setUserByPassword(
-		&t,
-		strings.TrimSpace(f.Get("login")),
-		f.Get("passwd"),
-	); code != 0 {
-		again := *flow
-		again.Hint, again.Code, again.Error = f.Get(
-			"login",
-		), code, cmp.Or(
-			signInMessages[code],
-			fillPlaceholders(refusals[code].text, t.placeholders),
-		)
-		writePage(w, http.StatusOK, signInPage, &again)
+	name, password := strings.TrimSpace(f.Get("login")), f.Get("passwd")
+	if code := s.setUserByPassword(&t, name, password); code != 0 {
+		retry, text := *flow, fillPlaceholders(refusals[code].text, t.placeholders)
+		retry.Hint, retry.Code = f.Get("login"), code
+		retry.Error = cmp.Or(signInMessages[code], text)
+		writePage(w, http.StatusOK, signInPage, &retry)
 		return
 	}
 	if !s.finishSignIn(flow) {
@@ -168,14 +159,14 @@ func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
 		redirectURI: t.form.Get("redirect_uri"),
 		challenge:   t.form.Get("code_challenge"),
 	})
-	answer := url.Values{"code": {code}, "session_state": {guid("session of "+flow.Flow, 0)}}
+	response := url.Values{"code": {code}, "session_state": {guid("session of "+flow.Flow, 0)}}
 	if t.form.Get("client_info") == "1" {
-		answer.Set("client_info", t.user.clientInfo())
+		response.Set("client_info", t.user.clientInfo())
 	}
-	s.redirect(w, r, flow, answer)
+	s.redirect(w, r, flow, response)
 }
 
-// finishSignIn makes the form of a sign-in useless; false when it was so before.
+// finishSignIn makes the flow token of a sign-in invalid. It returns false if it was invalid before.
 func (s *Server) finishSignIn(flow *signIn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,7 +175,8 @@ func (s *Server) finishSignIn(flow *signIn) bool {
 	return open
 }
 
-// signInMessages is what Entra's form says in place of the text of a refusal.
+// signInMessages are the messages that Entra's form shows instead of the texts of errors, by AADSTS
+// code.
 var signInMessages = map[int]string{
 	50034: "This username may be incorrect. Make sure you typed it correctly. Otherwise, contact your admin.",
 	50053: "Your account is temporarily locked to prevent unauthorized use. Try again later, and if you still have trouble, contact your admin.",
@@ -192,55 +184,42 @@ var signInMessages = map[int]string{
 	50126: "Your account or password is incorrect. If you don't remember your password, reset it now.",
 }
 
-// refusedResponse is the error response of RFC 6749 section 4.1.2.1.
+// refusedResponse returns the error response of RFC 6749 section 4.1.2.1.
 func (s *Server) refusedResponse(t *tokenRequest, code int) url.Values {
 	e := refusals[code]
-	return url.Values{
-		"error": {e.oauthError},
-		"error_description": {
-			fmt.Sprintf("AADSTS%d: %s", code, fillPlaceholders(e.text, t.placeholders)),
-		},
-	}
+	text := fmt.Sprintf("AADSTS%d: %s", code, fillPlaceholders(e.text, t.placeholders))
+	return url.Values{"error": {e.oauthError}, "error_description": {text}}
 }
 
-// redirect sends the browser back to the client with an answer, in the way that the client wanted.
-func (s *Server) redirect(w http.ResponseWriter, r *http.Request, flow *signIn, answer url.Values) {
+// redirect sends the browser back to the client with a response, in the requested response_mode.
+func (s *Server) redirect(w http.ResponseWriter, r *http.Request, flow *signIn, response url.Values) {
 	f := flow.request.form
-	answer.Set("state", f.Get("state"))
+	response.Set("state", f.Get("state"))
 	target := f.Get("redirect_uri")
 	switch f.Get("response_mode") {
 	case "form_post":
-		writePage(
-			w,
-			http.StatusOK,
-			formPostPage,
-			map[string]any{"Target": target, "Answer": answer},
-		)
+		data := map[string]any{"Target": target, "Response": response}
+		writePage(w, http.StatusOK, formPostPage, data)
 	case "fragment":
-		http.Redirect(w, r, target+"#"+answer.Encode(), http.StatusFound)
+		http.Redirect(w, r, target+"#"+response.Encode(), http.StatusFound)
 	default:
-		http.Redirect(w, r, target+"?"+answer.Encode(), http.StatusFound)
+		http.Redirect(w, r, target+"?"+response.Encode(), http.StatusFound)
 	}
 }
 
-// refusePage is what Entra shows where it cannot trust the client's address.
+// refusePage shows an error page. Entra does so instead of a redirect when it cannot trust the
+// client's redirect URI.
 func (s *Server) refusePage(w http.ResponseWriter, t *tokenRequest, code int) {
 	w.Header().Set("x-ms-request-id", guid("trace", s.nextSerial()))
-	writePage(
-		w,
-		http.StatusBadRequest,
-		refusalPage,
-		&signIn{
-			Title: "Sorry, but we’re having trouble signing you in.",
-			Code:  code,
-			Error: fillPlaceholders(refusals[code].text, t.placeholders),
-		},
-	)
+	writePage(w, http.StatusBadRequest, refusalPage, &signIn{
+		Title: "Sorry, but we’re having trouble signing you in.",
+		Code:  code,
+		Error: fillPlaceholders(refusals[code].text, t.placeholders),
+	})
 }
 
-// pageTemplates are as small as they can be: no scripts but the one that a form_post needs, and
-// nothing to load, an icon neither. The first button of a form is the one that the Enter key
-// presses.
+// pageTemplates are minimal. The only script is the one that form_post needs, and a page loads
+// nothing else, not even an icon. The Enter key presses the first button of a form.
 var pageTemplates = template.Must(template.New("").Parse(`{{define "head"}}<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{{.}}</title><link rel="icon" href="data:,"></head><body>
 {{end}}{{define "signIn"}}{{template "head" .Title}}<h1>{{.Title}}</h1>
@@ -253,7 +232,7 @@ var pageTemplates = template.Must(template.New("").Parse(`{{define "head"}}<!DOC
 <button id="cancel" name="action" value="cancel" type="submit">Cancel</button></p>
 </form></body></html>
 {{end}}{{define "formPost"}}{{template "head" "Working..."}}<form id="form" method="post" action="{{.Target}}">
-{{range $name, $values := .Answer}}<input type="hidden" name="{{$name}}" value="{{index $values 0}}">
+{{range $name, $values := .Response}}<input type="hidden" name="{{$name}}" value="{{index $values 0}}">
 {{end}}<noscript><p>Script is disabled. Click Submit to continue.</p><button id="submit" type="submit">Submit</button></noscript>
 </form><script>document.forms[0].submit()</script></body></html>
 {{end}}{{define "refusal"}}{{template "head" .Title}}<h1>{{.Title}}</h1>
@@ -273,7 +252,7 @@ func writePage(w http.ResponseWriter, status int, page string, data any) {
 	pageTemplates.ExecuteTemplate(w, page, data) // fails only when the client is gone
 }
 
-// codeLifetime is how long a person's sign-in may wait to be used.
+// codeLifetime is the lifetime of authorization codes.
 const codeLifetime = 10 * time.Minute
 
 func (s *Server) newCode(a *authorization) string {

@@ -14,11 +14,11 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// certificateChecks is a client's proof by an assertion that the key of its certificate signs:
+// certificateChecks verify a client assertion signed with the key of the client's certificate:
 // https://learn.microsoft.com/entra/identity-platform/certificate-credentials
 var certificateChecks = checks{checkCertificateForm, checkCertificateKey, checkCertificateClaims}
 
-// certificateMethods are the algorithms that Entra takes: PS256, and RS256 of older clients.
+// certificateMethods are the algorithms that Entra accepts: PS256, and RS256 from older clients.
 var certificateMethods = map[string]jwt.SigningMethod{
 	"PS256": jwt.SigningMethodPS256,
 	"RS256": jwt.SigningMethodRS256,
@@ -27,9 +27,7 @@ var certificateMethods = map[string]jwt.SigningMethod{
 func checkCertificateForm(_ *Server, t *tokenRequest) int {
 	a := t.assertion
 	if certificateMethods[fmt.Sprint(a.header["alg"])] == nil || a.subject == "" ||
-		len(a.audience) != 1 ||
-		a.expires.IsZero() ||
-		a.jti == "" {
+		len(a.audience) != 1 || a.expires.IsZero() || a.jti == "" {
 		return 50027
 	}
 	return 0
@@ -38,36 +36,34 @@ func checkCertificateForm(_ *Server, t *tokenRequest) int {
 // checkCertificateKey finds the certificate by its thumbprint and verifies the signature with its
 // key.
 func checkCertificateKey(_ *Server, t *tokenRequest) int {
-	h := t.assertion.header
-	i := slices.IndexFunc(t.app.Certificates, func(c *x509.Certificate) bool { return named(h, c) })
+	const timeFormat = "01/02/2006 15:04:05"
+	h, p := t.assertion.header, t.placeholders
+	matches := func(c *x509.Certificate) bool { return matchesCertificate(h, c) }
+	i := slices.IndexFunc(t.app.Certificates, matches)
 	if i < 0 {
-		t.placeholders["key"] = fmt.Sprintf("%X", thumbprint(h))
-		t.placeholders["signature"] = "The certificate with identifier used to sign the client assertion is not registered on application."
-		t.placeholders["keys"] = fmt.Sprintf(
-			", Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '%s'",
-			t.app.ClientID,
-		)
+		p["key"] = fmt.Sprintf("%X", thumbprint(h))
+		p["signature"] = "The certificate with identifier used to sign the client assertion is not " +
+			"registered on application."
+		p["keys"] = fmt.Sprintf(", Please visit the Azure Portal, Graph Explorer or directly use MS "+
+			"Graph to see configured keys for app Id '%s'", t.app.ClientID)
 		return 700027
 	}
 	c := t.app.Certificates[i]
-	t.placeholders["key"] = fmt.Sprintf("%X", sha1.Sum(c.Raw))
+	p["key"] = fmt.Sprintf("%X", sha1.Sum(c.Raw))
 	if now := time.Now(); now.Before(c.NotBefore) || now.After(c.NotAfter) {
-		t.placeholders["reason"] = "The key used is expired."
-		t.placeholders["keys"] = fmt.Sprintf(
-			", Found key 'Start=%s, End=%s'",
-			c.NotBefore.UTC().Format("01/02/2006 15:04:05"),
-			c.NotAfter.UTC().Format("01/02/2006 15:04:05"),
-		)
+		p["reason"] = "The key used is expired."
+		p["keys"] = fmt.Sprintf(", Found key 'Start=%s, End=%s'",
+			c.NotBefore.UTC().Format(timeFormat), c.NotAfter.UTC().Format(timeFormat))
 		return 700027
 	}
 	return verifySignature(t, certificateMethods[fmt.Sprint(h["alg"])], c.PublicKey)
 }
 
-// named is whether a header names the certificate: by its thumbprint and, where it brings a chain,
-// by itself.
-func named(header map[string]any, c *x509.Certificate) bool {
+// matchesCertificate reports whether an assertion's header identifies the certificate: by its
+// thumbprint and, if the header has a certificate chain, by the chain's first certificate.
+func matchesCertificate(header map[string]any, c *x509.Certificate) bool {
 	s1, s256 := sha1.Sum(c.Raw), sha256.Sum256(c.Raw)
-	named := false
+	hasThumbprint := false
 	for name, want := range map[string][]byte{"x5t": s1[:], "x5t#S256": s256[:]} {
 		if header[name] == nil {
 			continue
@@ -75,15 +71,16 @@ func named(header map[string]any, c *x509.Certificate) bool {
 		if !bytes.Equal(decodeAnyBase64(header[name]), want) {
 			return false
 		}
-		named = true
+		hasThumbprint = true
 	}
-	chain, sent := header["x5c"].([]any)
-	if sent && (len(chain) == 0 || !bytes.Equal(decodeAnyBase64(chain[0]), c.Raw)) {
+	chain, hasChain := header["x5c"].([]any)
+	if hasChain && (len(chain) == 0 || !bytes.Equal(decodeAnyBase64(chain[0]), c.Raw)) {
 		return false
 	}
-	return named
+	return hasThumbprint
 }
 
+// thumbprint returns the certificate's thumbprint in an assertion's header.
 func thumbprint(header map[string]any) []byte {
 	if t := decodeAnyBase64(header["x5t"]); t != nil {
 		return t
@@ -91,21 +88,20 @@ func thumbprint(header map[string]any) []byte {
 	return decodeAnyBase64(header["x5t#S256"])
 }
 
-// decodeAnyBase64 decodes both alphabets: RFC 7515 wants base64url, MSAL for Go writes base64, and
-// Entra takes both.
+// decodeAnyBase64 decodes base64 and base64url: RFC 7515 requires base64url, MSAL for Go writes
+// base64, and Entra accepts both. It returns nil for other values.
 func decodeAnyBase64(value any) []byte {
 	text, _ := value.(string)
-	b, err := base64.RawURLEncoding.DecodeString(
-		strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(text), "="),
-	)
+	text = strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(text), "=")
+	b, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || text == "" {
 		return nil
 	}
 	return b
 }
 
-// checkCertificateClaims lets a jti come again, since a request that failed may be repeated as it
-// is.
+// checkCertificateClaims checks subject, audience and validity. It accepts a jti more than once,
+// since a client may retry a failed request unchanged.
 func checkCertificateClaims(s *Server, t *tokenRequest) int {
 	a := t.assertion
 	switch {
@@ -117,8 +113,8 @@ func checkCertificateClaims(s *Server, t *tokenRequest) int {
 	return checkValidNow(s, t)
 }
 
-// assertionAudiences are the audiences of an assertion for a request, in lower case: the token
-// endpoint under all names of its tenant, and the issuer of version 2.0.
+// assertionAudiences returns the valid audiences of a request's assertion, in lower case: the token
+// endpoint and the version 2.0 issuer, under each name of the tenant.
 func (s *Server) assertionAudiences(t *tokenRequest) []string {
 	var all []string
 	for _, name := range []string{t.requestedTenant, t.tenant, t.placeholders["tenant"]} {

@@ -8,9 +8,9 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// federatedChecks is a client's proof by a federated client_assertion, RFC 7523 section 2.2. Its
-// checks are in the order in which Entra reports what is wrong.
-var federatedChecks = []func(*Server, *tokenRequest) int{
+// federatedChecks verify a client_assertion that is a federated token, RFC 7523 section 2.2. They
+// are in the order in which Entra reports errors.
+var federatedChecks = checks{
 	checkWellFormed,
 	checkFederated,
 	checkSignature,
@@ -27,23 +27,25 @@ func checkWellFormed(_ *Server, t *tokenRequest) int {
 	return 0
 }
 
-// checkFederated looks for a federated credential with the issuer, the subject and the audience.
-// The refusal names the first of them, in that order, that no credential shares; of a subject, also
-// that only capital and small letters differ.
+// checkFederated requires a federated credential with the assertion's issuer, subject and audience.
+// Its code tells which of these, in that order, is the first that no credential matches. A subject
+// that differs in case only has a code of its own.
 func checkFederated(_ *Server, t *tokenRequest) int {
-	left := slices.Clone(t.app.FederatedCredentials)
-	for _, step := range []struct {
-		code int
-		fits func(FederatedCredential) bool
+	candidates := slices.Clone(t.app.FederatedCredentials)
+	for _, filter := range []struct {
+		code    int
+		matches func(FederatedCredential) bool
 	}{
 		{700211, func(f FederatedCredential) bool { return f.Issuer == t.assertion.issuer }},
 		{700213, func(f FederatedCredential) bool { return strings.EqualFold(f.Subject, t.assertion.subject) }},
 		{7002138, func(f FederatedCredential) bool { return f.Subject == t.assertion.subject }},
 		{700212, func(f FederatedCredential) bool { return f.Audience == t.assertion.audience[0] }},
 	} {
-		left = slices.DeleteFunc(left, func(f FederatedCredential) bool { return !step.fits(f) })
-		if len(left) == 0 {
-			return step.code
+		candidates = slices.DeleteFunc(candidates, func(f FederatedCredential) bool {
+			return !filter.matches(f)
+		})
+		if len(candidates) == 0 {
+			return filter.code
 		}
 	}
 	return 0
@@ -64,7 +66,7 @@ func checkSignature(s *Server, t *tokenRequest) int {
 	return verifySignature(t, jwt.SigningMethodRS256, key.Public())
 }
 
-// maxAssertionLifetime is how long Entra lets a federated token live: a day and an hour.
+// maxAssertionLifetime is the longest lifetime of a federated token that Entra accepts.
 const maxAssertionLifetime = 25 * time.Hour
 
 func checkLifetime(_ *Server, t *tokenRequest) int {

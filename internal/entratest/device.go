@@ -8,14 +8,15 @@ import (
 	"time"
 )
 
-// PendingUserCodes lists the user codes that wait for somebody, in order.
+// PendingUserCodes returns the user codes of the devices that wait for a user's decision, oldest
+// first.
 func (s *Server) PendingUserCodes() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.pendingUserCodesLocked()
 }
 
-// pendingUserCodesLocked is called with mu held.
+// pendingUserCodesLocked is [Server.PendingUserCodes] for callers that hold mu.
 func (s *Server) pendingUserCodesLocked() []string {
 	var codes []string
 	for _, d := range s.devices {
@@ -26,10 +27,10 @@ func (s *Server) pendingUserCodesLocked() []string {
 	return codes
 }
 
-// WaitUserCode blocks until a user code waits for somebody, and returns it; false when atMost was
-// over first.
-func (s *Server) WaitUserCode(atMost time.Duration) (userCode string, ok bool) {
-	ok = s.waitUntil(atMost, func() bool {
+// WaitUserCode blocks until a device waits for a user's decision, and returns its user code. ok is
+// false if timeout passes first.
+func (s *Server) WaitUserCode(timeout time.Duration) (userCode string, ok bool) {
+	ok = s.waitUntil(timeout, func() bool {
 		if codes := s.pendingUserCodesLocked(); len(codes) > 0 {
 			userCode = codes[0]
 		}
@@ -38,38 +39,40 @@ func (s *Server) WaitUserCode(atMost time.Duration) (userCode string, ok bool) {
 	return userCode, ok
 }
 
-// ApproveDevice is the person who opens the page, enters the code and signs in, with a second
-// factor where one is needed. The error says why Entra would not let him.
+// ApproveDevice enters a user code and signs in as a user, with a second factor if the user needs
+// one. It returns an error if no device waits with that code or if Entra would refuse the user.
 func (s *Server) ApproveDevice(userCode, userName string) error {
 	u, ok := s.findUser(userName)
 	switch {
 	case !ok:
-		return fmt.Errorf("no user %s", userName)
+		return fmt.Errorf("user %s not found", userName)
 	case u.AADSTS != 0:
 		return fmt.Errorf("AADSTS%d: %s", u.AADSTS, refusals[u.AADSTS].text)
 	}
 	return s.decideDevice(userCode, func(d *device) error {
 		if d.tenant != "" && d.tenant != u.Tenant {
-			return fmt.Errorf("%s is not of tenant %s", userName, d.tenant)
+			return fmt.Errorf("%s is not a user of tenant %s", userName, d.tenant)
 		}
 		d.user = u.Name
 		return nil
 	})
 }
 
-// DeclineDevice is the person who enters the code and then cancels.
+// DeclineDevice enters a user code and cancels the sign-in. It returns an error if no device waits
+// with that code.
 func (s *Server) DeclineDevice(userCode string) error {
 	return s.decideDevice(userCode, func(d *device) error { d.declined = true; return nil })
 }
 
-func (s *Server) decideDevice(userCode string, decision func(*device) error) error {
+// decideDevice calls decide with the waiting device that has the user code, with mu held.
+func (s *Server) decideDevice(userCode string, decide func(*device) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !slices.Contains(s.pendingUserCodesLocked(), userCode) {
 		return fmt.Errorf("no device waits with the code %s", userCode)
 	}
 	i := slices.IndexFunc(s.devices, func(d *device) bool { return d.userCode == userCode })
-	return decision(s.devices[i])
+	return decide(s.devices[i])
 }
 
 // serveDeviceCode is the device authorization endpoint, RFC 8628 section 3.1.
@@ -93,16 +96,15 @@ func (s *Server) serveDeviceCode(w http.ResponseWriter, r *http.Request) {
 		failure.send(w, r, refuse)
 		return
 	}
-	for _, check := range (checks{tenantCheck(true), checkPublicClient, checkDelegatedScope}) {
-		if code := check(s, t); code != 0 {
-			refuse(code, 0)
-			return
-		}
+	checks := checks{tenantCheck(true), checkPublicClient, checkDelegatedScope}
+	if code := checks.run(s, t); code != 0 {
+		refuse(code, 0)
+		return
 	}
 	writeJSON(w, http.StatusOK, s.newDevice(t))
 }
 
-// newDevice makes a device wait, and the answer that it gets.
+// newDevice adds a device that waits for a user, and returns the body of its response.
 func (s *Server) newDevice(t *tokenRequest) map[string]any {
 	n := s.nextSerial()
 	d := &device{
@@ -114,14 +116,14 @@ func (s *Server) newDevice(t *tokenRequest) map[string]any {
 	s.recordSecrets(d.code)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	interval, life := s.deviceSettings.interval, s.deviceSettings.lifetime
+	interval, lifetime := s.deviceSettings.interval, s.deviceSettings.lifetime
 	if interval == 0 {
 		interval = time.Second
 	}
-	if life == 0 {
-		life = 15 * time.Minute
+	if lifetime == 0 {
+		lifetime = 15 * time.Minute
 	}
-	d.expires = time.Now().Add(life)
+	d.expires = time.Now().Add(lifetime)
 	s.devices = append(s.devices, d)
 	s.wakeWaiters()
 	const page = "https://microsoft.com/devicelogin"
@@ -129,8 +131,9 @@ func (s *Server) newDevice(t *tokenRequest) map[string]any {
 		"user_code":        d.userCode,
 		"device_code":      d.code,
 		"verification_uri": page,
-		"expires_in":       int64(life / time.Second),
+		"expires_in":       int64(lifetime / time.Second),
 		"interval":         int64(interval / time.Second),
-		"message":          "To sign in, use a web browser to open the page " + page + " and enter the code " + d.userCode + " to authenticate.",
+		"message": "To sign in, use a web browser to open the page " + page +
+			" and enter the code " + d.userCode + " to authenticate.",
 	}
 }

@@ -7,52 +7,54 @@ import (
 	"strings"
 )
 
-// AKSServerID is the application id of the AKS Entra server, the audience of a cluster's tokens.
-// Every tenant knows it, and Azure Resource Manager.
+// AKSServerID is the application ID of the AKS Entra server, the audience of a cluster's tokens. It
+// is a resource of every tenant.
 const AKSServerID = "6dae42f8-4368-4678-94ff-3960e28e3630"
 
-// An App is an application or a managed identity known in a tenant; on the wire the two are alike.
+// An App is an application or a managed identity of a tenant; they behave alike at the token
+// endpoint.
 type App struct {
 	Tenant               string // the tenant's GUID
-	TenantDomain         string // a verified domain by which the tenant may be addressed as well; may be empty
-	ClientID             string
-	ObjectID             string // the service principal's; derived from ClientID when empty
+	TenantDomain         string // a verified domain that also addresses the tenant; may be empty
+	ClientID             string // GUID
+	ObjectID             string // of the service principal; "" derives one from ClientID
 	FederatedCredentials []FederatedCredential
-	Secrets              []string            // client secrets, any of which will do
-	Certificates         []*x509.Certificate // with RSA keys, whose assertions are accepted
-	Public               bool                // a public client: people sign in to it, from http://localhost with any port (RFC 8252 section 7.3)
-	Groups               []string            // object ids, for the token's groups claim; none, no claim
-	ResourceID           string              // of a managed identity in Azure Resource Manager, for the token's xms_mirid; empty, no claim
+	Secrets              []string            // valid client secrets
+	Certificates         []*x509.Certificate // valid certificates, with RSA keys
+	Public               bool                // a public client: redirects to http://localhost, any port (RFC 8252 section 7.3)
+	Groups               []string            // object IDs for the token's groups claim; empty means no claim
+	ResourceID           string              // Azure resource ID of a managed identity, for the token's xms_mirid claim; empty means no claim
 }
 
-// A FederatedCredential is matched exactly and case-sensitively, trailing slashes included, as
-// Entra does.
+// A FederatedCredential matches federated tokens exactly and case-sensitively, trailing slashes
+// included, as in Entra.
 type FederatedCredential struct {
 	Issuer, Subject string
-	Audience        string // empty: api://AzureADTokenExchange
+	Audience        string // "" means api://AzureADTokenExchange
 }
 
-// defaultFederatedAudience is what Entra recommends, and what every tool asks its issuer for.
+// defaultFederatedAudience is the audience that Entra recommends and that tools request.
 const defaultFederatedAudience = "api://AzureADTokenExchange"
 
-// knownClients are Microsoft's public clients, which every tenant knows, each with the family whose
-// refresh tokens it may use as well; "" for none.
+// knownClients are Microsoft's public clients, which exist in every tenant. The value is the family
+// of clients that share refresh tokens; "" means none.
 var knownClients = map[string]string{
 	"80faf920-1908-4b52-b5ef-a8e7bedfc67a": "",  // AKS, in every kubeconfig of az aks get-credentials
 	"04b07795-8ddb-461a-bbee-02f9e1bf7b46": "1", // the Azure CLI; the Azure Developer CLI uses it too
 }
 
-// A User is a person known in a tenant.
+// A User is a person's account in a tenant.
 type User struct {
 	Tenant   string // the tenant's GUID
-	Name     string // the user principal name, like alice@contoso.example; no two of all tenants are the same in lower case
+	Name     string // user principal name, like alice@contoso.example; unique in all tenants, ignoring case
 	Password string
-	ObjectID string   // derived from Name when empty
-	Groups   []string // object ids, for the token's groups claim; none, no claim
-	MFA      bool     // a password alone is not enough: AADSTS50076 where nobody could be asked for more
-	AADSTS   int      // the AADSTS code that meets whoever comes with the right password, or with a refresh token; 0: none
+	ObjectID string   // "" derives one from Name
+	Groups   []string // object IDs for the token's groups claim; empty means no claim
+	MFA      bool     // a second factor is required: without a prompt, AADSTS50076 refuses the login
+	AADSTS   int      // code that refuses logins with the right password or a refresh token; 0 means none
 }
 
+// authMethods returns the amr claim.
 func (u *User) authMethods() []string {
 	if u.MFA {
 		return []string{"pwd", "mfa"}
@@ -65,50 +67,50 @@ func (u *User) displayName() string {
 	return name
 }
 
-// pairwiseSubject is the subject by which an application knows a person, and no other application
-// does.
+// pairwiseSubject returns the user's sub claim for an audience. Each audience gets another one.
 func pairwiseSubject(u *User, audience string) string {
 	return opaque("subject "+u.ObjectID+" "+strings.ToLower(audience), 0)
 }
 
-// clientInfo names a person's account at home, for the cache of MSAL.
+// clientInfo returns the client_info by which MSAL caches the user's account: base64url of JSON.
 func (u *User) clientInfo() string {
 	raw, err := json.Marshal(map[string]string{"uid": u.ObjectID, "utid": u.Tenant})
 	if err != nil {
-		panic(err) // two strings
+		panic(err) // two strings always marshal
 	}
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// A ManagedIdentity is an App that the machine in front of [Server.IMDSURL] can be. App.ResourceID
-// names it in Azure Resource Manager; a system-assigned one has that of the machine, which nobody
-// can ask for.
+// A ManagedIdentity is an identity of the machine that [Server.IMDSURL] serves. App.ResourceID is its
+// Azure resource ID. A system-assigned identity has the machine's ID there, by which clients cannot
+// select it.
 type ManagedIdentity struct {
 	App
 	SystemAssigned bool
 }
 
-// A Cluster is an AKS cluster that Azure Resource Manager knows.
+// A Cluster is an AKS cluster in Azure Resource Manager.
 type Cluster struct {
-	Tenant string   // of its subscription: the tenant's GUID
+	Tenant string   // GUID of the tenant of its subscription
 	ID     string   // /subscriptions/GUID/resourceGroups/NAME/providers/Microsoft.ContainerService/managedClusters/NAME
-	Users  []string // client IDs, or names of people, with the role "Azure Kubernetes Service Cluster User Role" on it
+	Users  []string // client IDs or user names with the role "Azure Kubernetes Service Cluster User Role"
 
 	Kubeconfig       string
-	PublicKubeconfig string // what server-fqdn=public gives; empty: Kubeconfig
+	PublicKubeconfig string // for requests with server-fqdn=public; "" means Kubeconfig
 }
 
-// A ServiceConnection is one of Azure DevOps that uses workload identity federation.
+// A ServiceConnection is a service connection of Azure DevOps with workload identity federation.
 type ServiceConnection struct {
-	ID           string // its GUID
-	Organization string // its name
+	ID           string // GUID
+	Organization string // name
 	Project      string
 	Name         string
 
-	// The claims of its ID tokens. Empty ones are the Azure DevOps issuer's,
-	// https://vstoken.dev.azure.com/ORGANIZATION-GUID and sc://ORGANIZATION/PROJECT/NAME, which is
-	// retired on 1 July 2027; newer connections have the Entra issuer's,
-	// https://login.microsoftonline.com/TENANT/v2.0 and an opaque subject that begins with /eid1/c/pub/t/.
+	// Issuer and Subject are claims of its ID tokens. If empty they are those of the Azure DevOps
+	// issuer, which is retired on 1 July 2027: https://vstoken.dev.azure.com/ORGANIZATION-GUID and
+	// sc://ORGANIZATION/PROJECT/NAME. Newer connections have the Entra issuer,
+	// https://login.microsoftonline.com/TENANT/v2.0, and an opaque subject that begins with
+	// /eid1/c/pub/t/.
 	// https://learn.microsoft.com/azure/devops/pipelines/release/convert-service-connections
 	Issuer, Subject string
 }
@@ -123,7 +125,7 @@ func (c ServiceConnection) withDefaults() ServiceConnection {
 	return c
 }
 
-// FederatedCredential is the federated credential that an application needs for the connection.
+// FederatedCredential returns the federated credential that the connection's application needs.
 func (c ServiceConnection) FederatedCredential() FederatedCredential {
 	c = c.withDefaults()
 	return FederatedCredential{Issuer: c.Issuer, Subject: c.Subject}

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// instanceMetadata is what Entra's instance discovery says about its own hosts.
+// instanceMetadata is the metadata of Entra's instance discovery: the host names of each cloud.
 var instanceMetadata = []map[string]any{
 	{
 		"preferred_network": "login.microsoftonline.com",
@@ -27,12 +27,15 @@ var instanceMetadata = []map[string]any{
 		"preferred_cache":   "login.partner.microsoftonline.cn",
 		"aliases":           []string{"login.partner.microsoftonline.cn", "login.chinacloudapi.cn"},
 	},
-	{"preferred_network": "login.microsoftonline.us", "preferred_cache": "login.microsoftonline.us",
-		"aliases": []string{"login.microsoftonline.us", "login.usgovcloudapi.net"}},
+	{
+		"preferred_network": "login.microsoftonline.us",
+		"preferred_cache":   "login.microsoftonline.us",
+		"aliases":           []string{"login.microsoftonline.us", "login.usgovcloudapi.net"},
+	},
 }
 
-// serveInstanceDiscovery refuses hosts that are not Entra's, its own loopback names too: so does
-// the real one.
+// serveInstanceDiscovery refuses hosts that are not Entra's, as the real one does. That includes the
+// emulator's loopback names.
 func (s *Server) serveInstanceDiscovery(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if !s.onlyParameters(w, r, q, "api-version", "authorization_endpoint") {
@@ -45,9 +48,10 @@ func (s *Server) serveInstanceDiscovery(w http.ResponseWriter, r *http.Request) 
 	}
 	tenant, _, _ := strings.Cut(strings.TrimPrefix(endpoint.Path, "/"), "/")
 	writeJSON(w, http.StatusOK, map[string]any{
-		"tenant_discovery_endpoint": "https://" + endpoint.Host + "/" + tenant + "/v2.0/.well-known/openid-configuration",
-		"api-version":               "1.1",
-		"metadata":                  instanceMetadata,
+		"tenant_discovery_endpoint": "https://" + endpoint.Host + "/" + tenant +
+			"/v2.0/.well-known/openid-configuration",
+		"api-version": "1.1",
+		"metadata":    instanceMetadata,
 	})
 }
 
@@ -64,50 +68,27 @@ func (s *Server) serveOpenIDConfigurationV1(w http.ResponseWriter, r *http.Reque
 	}
 }
 
-// writeOpenIDConfiguration writes an OpenID configuration. The v1 token endpoint is named although
-// it is not served, so that a client that follows it is reported.
+// writeOpenIDConfiguration writes an OpenID configuration. version is "/v2.0", or "" for version 1.0,
+// whose token endpoint it names although it is not served: a client that uses it is reported.
 func (s *Server) writeOpenIDConfiguration(
-	w http.ResponseWriter,
-	r *http.Request,
-	issuer, base, version string,
+	w http.ResponseWriter, r *http.Request, issuer, base, version string,
 ) {
+	type list = []string
 	writeJSON(w, http.StatusOK, map[string]any{
-		"token_endpoint": base + "/oauth2" + version + "/token",
-		"token_endpoint_auth_methods_supported": []string{
-			"client_secret_post",
-			"private_key_jwt",
-			"client_secret_basic",
-		},
+		"token_endpoint":                        base + "/oauth2" + version + "/token",
+		"token_endpoint_auth_methods_supported": list{"client_secret_post", "private_key_jwt", "client_secret_basic"},
 		"jwks_uri":                              base + "/discovery" + version + "/keys",
-		"response_modes_supported":              []string{"query", "fragment", "form_post"},
-		"subject_types_supported":               []string{"pairwise"},
-		"id_token_signing_alg_values_supported": []string{"RS256"},
-		"response_types_supported": []string{
-			"code",
-			"id_token",
-			"code id_token",
-			"id_token token",
-		},
-		"scopes_supported": []string{
-			"openid",
-			"profile",
-			"email",
-			"offline_access",
-		},
-		"issuer":                        issuer,
-		"authorization_endpoint":        base + "/oauth2" + version + "/authorize",
-		"device_authorization_endpoint": base + "/oauth2" + version + "/devicecode",
-		"claims_supported": []string{
-			"sub",
-			"iss",
-			"aud",
-			"exp",
-			"iat",
-			"tid",
-			"ver",
-		},
-		"tenant_region_scope": "EU",
-		"cloud_instance_name": "microsoftonline.com",
+		"response_modes_supported":              list{"query", "fragment", "form_post"},
+		"subject_types_supported":               list{"pairwise"},
+		"id_token_signing_alg_values_supported": list{"RS256"},
+		"response_types_supported":              list{"code", "id_token", "code id_token", "id_token token"},
+		"scopes_supported":                      list{"openid", "profile", "email", "offline_access"},
+		"issuer":                                issuer,
+		"authorization_endpoint":                base + "/oauth2" + version + "/authorize",
+		"device_authorization_endpoint":         base + "/oauth2" + version + "/devicecode",
+		"claims_supported":                      list{"sub", "iss", "aud", "exp", "iat", "tid", "ver"},
+		"tenant_region_scope":                   "EU",
+		"cloud_instance_name":                   "microsoftonline.com",
 	})
 }
 
@@ -118,24 +99,25 @@ func (s *Server) serveJWKS(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// documentTenant is the GUID of the tenant whose document is asked for, and its name in the
-// endpoints. "common" has documents although it is no tenant; its issuer has a placeholder.
+// documentTenant returns the ID of the tenant whose document is requested, and its name for use in
+// URLs. "common" and "organizations" have documents too; their ID is a placeholder. If ok is false,
+// it has answered the request.
 func (s *Server) documentTenant(w http.ResponseWriter, r *http.Request) (id, name string, ok bool) {
 	if !s.onlyParameters(w, r, r.URL.Query()) {
 		return "", "", false
 	}
-	asked := r.PathValue("tenant")
-	if isSharedTenant(asked) {
-		return "{tenantid}", asked, true
+	requested := r.PathValue("tenant")
+	if isSharedTenant(requested) {
+		return "{tenantid}", requested, true
 	}
-	id, _, ok = s.findTenant(asked)
+	id, _, ok = s.findTenant(requested)
 	if !ok {
-		s.refuse(w, r, 90002, 0, map[string]string{"tenant": asked})
+		s.refuse(w, r, 90002, 0, map[string]string{"tenant": requested})
 	}
 	return id, id, ok
 }
 
-// JWKS is the published set of Entra's signing keys, the same in every tenant.
+// JWKS returns Entra's published signing keys, RFC 7517, which are the same in every tenant.
 func (s *Server) JWKS() []byte {
 	k := entraKey()
 	exponent := big.NewInt(int64(k.key.E)).Bytes()

@@ -10,12 +10,13 @@ import (
 	"time"
 )
 
-// A refusal is one of Entra's errors. Words in braces in its text are filled from the request.
+// A refusal is one of Entra's errors. Placeholders in braces in its text are filled in from the
+// request.
 type refusal struct {
-	oauthError string // OAuth's error
+	oauthError string // the OAuth error code
 	status     int
 	text       string
-	suberror   string // suberror, for those that have one
+	suberror   string // "" means none
 }
 
 const (
@@ -27,7 +28,7 @@ const (
 	invalidScopeInput = "The provided request must include a 'scope' input parameter. The provided value for the input parameter 'scope' is not valid."
 )
 
-// refusals are the codes that the server knows, most of them its own answers, the others for
+// refusals are the known errors by AADSTS code: those that the checks return, and others for
 // [Server.FailNext].
 var refusals = map[int]refusal{
 	50011:   {oauthError: "invalid_request", status: 400, text: "The redirect URI '{redirect}' specified in the request does not match the redirect URIs configured for the application '{client}'. Make sure the redirect URI sent in the request matches one added to your application in the Azure portal. Navigate to https://aka.ms/redirectUriMismatchError to learn more about how to fix this."},
@@ -97,7 +98,7 @@ var refusals = map[int]refusal{
 	9002341: {oauthError: "interaction_required", status: 400, text: "User is required to permit SSO."},
 }
 
-// errorBody is Entra's, its members in Entra's order.
+// errorBody is the body of Entra's errors, with members in Entra's order.
 type errorBody struct {
 	Error         string `json:"error"`
 	Description   string `json:"error_description"`
@@ -109,14 +110,16 @@ type errorBody struct {
 	Suberror      string `json:"suberror,omitempty"`
 }
 
-// refuse answers with one of Entra's refusals. status is its own one when zero; facts are the words
-// for its text.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, code, status int, facts map[string]string) {
+// refuse answers with one of Entra's errors. A status of 0 means the error's own. placeholders are
+// the values for its text, and "error" overrides the OAuth error code.
+func (s *Server) refuse(
+	w http.ResponseWriter, r *http.Request, code, status int, placeholders map[string]string,
+) {
 	e := refusals[code]
 	if code == 90002 && r.Method == http.MethodGet {
-		e.oauthError = "invalid_tenant" // so the documents call what is an invalid_request at the token endpoint
+		e.oauthError = "invalid_tenant" // documents differ from the token endpoint here
 	}
-	if name := facts["error"]; name != "" {
+	if name := placeholders["error"]; name != "" {
 		e.oauthError = name
 	}
 	if status == 0 {
@@ -135,18 +138,19 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, code, status int
 	if body.CorrelationID == "" {
 		body.CorrelationID = guid("correlation", n)
 	}
+	text := fillPlaceholders(e.text, placeholders)
 	body.Description = fmt.Sprintf("AADSTS%d: %s Trace ID: %s Correlation ID: %s Timestamp: %s",
-		code, fillPlaceholders(e.text, facts), body.TraceID, body.CorrelationID, body.Timestamp)
+		code, text, body.TraceID, body.CorrelationID, body.Timestamp)
 	w.Header().Set("x-ms-request-id", body.TraceID)
 	writeJSON(w, status, body)
 }
 
-// fillPlaceholders replaces the words in braces that are in facts and leaves the others:
-// {EmailHidden} is Entra's own.
-func fillPlaceholders(text string, facts map[string]string) string {
+// fillPlaceholders replaces the placeholders in braces that have a value. It leaves others as they
+// are: Entra itself sends {EmailHidden}.
+func fillPlaceholders(text string, placeholders map[string]string) string {
 	var pairs []string
-	for word, value := range facts {
-		pairs = append(pairs, "{"+word+"}", value)
+	for name, value := range placeholders {
+		pairs = append(pairs, "{"+name+"}", value)
 	}
 	return strings.NewReplacer(pairs...).Replace(text)
 }
@@ -159,16 +163,20 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	json.NewEncoder(w).Encode(body) // fails only when the client is gone
 }
 
-// onlyParameters reports and refuses parameters that are unknown or there twice.
-func (s *Server) onlyParameters(w http.ResponseWriter, r *http.Request, got url.Values, known ...string) bool {
-	for name, values := range got {
+// onlyParameters reports and refuses a request with unknown or repeated parameters. It returns false
+// if it has answered.
+func (s *Server) onlyParameters(
+	w http.ResponseWriter, r *http.Request, parameters url.Values, known ...string,
+) bool {
+	request := r.Method + " " + r.Host + " " + r.URL.Path
+	for name, values := range parameters {
 		if !slices.Contains(known, name) {
-			s.unexpected("%s %s %s: unknown parameter %q", r.Method, r.Host, r.URL.Path, name)
+			s.unexpected("%s: unknown parameter %q", request, name)
 			s.refuse(w, r, 9002313, 0, nil)
 			return false
 		}
 		if len(values) != 1 {
-			s.unexpected("%s %s %s: parameter %q is there %d times", r.Method, r.Host, r.URL.Path, name, len(values))
+			s.unexpected("%s: parameter %q is there %d times", request, name, len(values))
 			s.refuse(w, r, 9000411, 0, map[string]string{"parameter": name})
 			return false
 		}
@@ -176,7 +184,7 @@ func (s *Server) onlyParameters(w http.ResponseWriter, r *http.Request, got url.
 	return true
 }
 
-// requireKnownCode is fatal for a code that is not in the table of refusals; 0 is none.
+// requireKnownCode is fatal for an AADSTS code that is not in the table of refusals. 0 means no code.
 func (s *Server) requireKnownCode(code int) {
 	if _, ok := refusals[code]; code != 0 && !ok {
 		s.tb.Fatalf("entratest: AADSTS%d is not in the table of refusals", code)

@@ -11,53 +11,57 @@ import (
 	"strings"
 )
 
-// A Failure is what a request meets in place of its proper answer. The first of Hang, Break,
-// Redirect and AADSTS that is set decides; without any, Body is sent as it is.
+// A Failure replaces the proper response to a request. The first of Hang, Break, Redirect and
+// AADSTS that is set decides what is sent; if none is, Body is.
 type Failure struct {
-	Status    int         // 0: 200 for a Body, the code's own for an AADSTS
-	Header    http.Header // added to the answer, Retry-After for one
-	Body      string      // application/json, or text/html when it begins with '<'
-	AADSTS    int         // Entra's own refusal with that code, its text filled with the values of the request
-	Hang      bool        // nothing comes until the client goes away
+	Status    int         // 0 means 200 for Body, and the code's own status for AADSTS
+	Header    http.Header // added to the response, for example Retry-After
+	Body      string      // application/json, or text/html if it begins with '<'
+	AADSTS    int         // sends Entra's error with this code, its text filled in from the request
+	Hang      bool        // sends nothing until the client goes away
 	Break     Break
-	Redirect  string    // 307 to this URL
+	Redirect  string    // redirects to this URL with status 307
 	connFault ConnFault // see [Server.FailNextConn]
 }
 
 // A Break is a way in which a connection ends too early.
 type Break int
 
-// BreakConnection closes the connection before an answer. BreakBody announces more bytes than it
-// sends, which are the Failure's Body or the beginning of a proper token answer, and closes the
-// connection then; of an HTTP/2 connection it resets the stream only.
 const (
+	// BreakConnection closes the connection before the response.
 	BreakConnection Break = iota + 1
+
+	// BreakBody announces more bytes than it sends, and then closes the connection; with HTTP/2 it
+	// only resets the stream. It sends the Failure's Body, or the beginning of a token response.
 	BreakBody
 )
 
-// failureCycle is what [Server.FailEvery] set.
+// failureCycle is the schedule that [Server.FailEvery] sets: every nth request meets the next of the
+// failures, in turn.
 type failureCycle struct {
 	n, seen  int
 	failures []Failure
 }
 
-// next counts a request, and returns its failure if it meets one. Called with mu held.
-func (r *failureCycle) next() *Failure {
-	if len(r.failures) == 0 {
+// next counts a request. It returns the request's failure, or nil. Called with Server.mu held.
+func (c *failureCycle) next() *Failure {
+	if len(c.failures) == 0 {
 		return nil
 	}
-	if r.seen++; r.seen%r.n != 0 {
+	if c.seen++; c.seen%c.n != 0 {
 		return nil
 	}
-	return &r.failures[(r.seen/r.n-1)%len(r.failures)]
+	return &c.failures[(c.seen/c.n-1)%len(c.failures)]
 }
 
+// repeatFailure returns n copies of a failure that do not change with f.Header.
 func repeatFailure(n int, f Failure) []Failure {
 	f.Header = f.Header.Clone()
 	return slices.Repeat([]Failure{f}, n)
 }
 
-// popFailure takes the first failure off a queue. Called with mu held.
+// popFailure removes the first failure from a queue and returns it, or nil if the queue is empty.
+// Called with Server.mu held.
 func popFailure(queue *[]Failure) *Failure {
 	if len(*queue) == 0 {
 		return nil
@@ -67,8 +71,8 @@ func popFailure(queue *[]Failure) *Failure {
 	return &f
 }
 
-// send answers with the failure. refuse writes Entra's refusal with a code, which only the token
-// endpoint can.
+// send answers with the failure. It calls refuse to send Entra's error with a code, which only the
+// token and devicecode endpoints can; at other endpoints refuse is nil.
 func (f *Failure) send(w http.ResponseWriter, r *http.Request, refuse func(code, status int)) {
 	maps.Copy(w.Header(), f.Header)
 	switch {
@@ -89,7 +93,7 @@ func (f *Failure) send(w http.ResponseWriter, r *http.Request, refuse func(code,
 	}
 }
 
-func (f *Failure) sendBody(w http.ResponseWriter, body string, announced int) {
+func (f *Failure) sendBody(w http.ResponseWriter, body string, contentLength int) {
 	contentType := "application/json; charset=utf-8"
 	if strings.HasPrefix(body, "<") {
 		contentType = "text/html; charset=utf-8"
@@ -97,25 +101,29 @@ func (f *Failure) sendBody(w http.ResponseWriter, body string, announced int) {
 	if w.Header().Get("Content-Type") == "" {
 		w.Header().Set("Content-Type", contentType)
 	}
-	w.Header().Set("Content-Length", strconv.Itoa(announced))
+	w.Header().Set("Content-Length", strconv.Itoa(contentLength))
 	w.WriteHeader(max(f.Status, http.StatusOK))
 	io.WriteString(w, body) // fails only when the client is gone
 }
 
+// truncatedToken is the beginning of a token response.
+const truncatedToken = `{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,` +
+	`"access_token":"eyJ0eXAiOiJKV1QiLCJhbGciOi`
+
 func (f *Failure) sendTruncated(w http.ResponseWriter) {
 	body := f.Body
 	if body == "" {
-		body = `{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"eyJ0eXAiOiJKV1QiLCJhbGciOi`
+		body = truncatedToken
 	}
 	f.sendBody(w, body, len(body)+1000)
 	http.NewResponseController(w).Flush() // fails only when the client is gone
-	// net/http ends what it began, in order. Closing an HTTP/2 connection here could overtake the
-	// bytes on their way.
+	// The panic lets net/http end the response in order. Closing an HTTP/2 connection here could
+	// overtake the bytes that were just written.
 	panic(http.ErrAbortHandler)
 }
 
-// closeConnection ends the connection of a request, which under HTTP/2 is more than its stream,
-// without a word of TLS.
+// closeConnection closes the TCP connection of a request, without a TLS alert. With HTTP/2 that
+// ends all streams, not only the request's.
 func closeConnection(r *http.Request) {
 	c := r.Context().Value(connKey{}).(net.Conn)
 	if secured, ok := c.(*tls.Conn); ok {

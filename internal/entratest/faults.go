@@ -5,59 +5,63 @@ import (
 	"net/http"
 )
 
-// FailNext makes the next n token requests meet f, after those that are queued already.
-// A code that is not in the package's table is fatal.
+// FailNext makes the next n token requests meet f, after the failures that are queued already. An
+// AADSTS code that the package does not know is fatal.
 func (s *Server) FailNext(n int, f Failure) {
 	s.requireKnownCode(f.AADSTS)
-	s.set(func(k *settings) { k.failures = append(k.failures, repeatFailure(n, f)...) })
+	s.set(func(st *settings) { st.failures = append(st.failures, repeatFailure(n, f)...) })
 }
 
-// FailEvery makes every nth token request from now on meet one of the failures, in turn. Those that
-// meet a queued failure are not counted. Without failures it ends.
+// FailEvery makes every nth token request from now on meet one of the failures, in turn. Requests
+// that meet a failure of [Server.FailNext] do not count. Without failures it ends an earlier
+// FailEvery. An AADSTS code that the package does not know is fatal.
 func (s *Server) FailEvery(n int, failures ...Failure) {
 	var all []Failure
 	for _, f := range failures {
 		s.requireKnownCode(f.AADSTS)
 		all = append(all, repeatFailure(1, f)...)
 	}
-	s.set(func(k *settings) { k.failEvery = failureCycle{n: n, failures: all} })
+	s.set(func(st *settings) { st.failEvery = failureCycle{n: n, failures: all} })
 }
 
-// FailNextConn makes the next n token requests that would be granted meet w; the connections have
-// to be HTTP/1.1.
-func (s *Server) FailNextConn(n int, w ConnFault) {
-	s.set(
-		func(k *settings) { k.failures = append(k.failures, repeatFailure(n, Failure{connFault: w})...) },
-	)
+// FailNextConn makes the next n token requests that would get a token meet a connection fault
+// instead. Their connections must use HTTP/1.1, see [Server.SetALPN].
+func (s *Server) FailNextConn(n int, fault ConnFault) {
+	failures := repeatFailure(n, Failure{connFault: fault})
+	s.set(func(st *settings) { st.failures = append(st.failures, failures...) })
 }
 
-// ClearFailures forgets the failures that were not met yet.
-func (s *Server) ClearFailures() { s.set(func(k *settings) { k.failures = nil }) }
+// ClearFailures cancels the queued failures of token requests.
+func (s *Server) ClearFailures() { s.set(func(st *settings) { st.failures = nil }) }
 
-// SetProxyFault makes the CONNECT proxy do something else than connecting; nil lifts that. good is
-// its proper answer.
-func (s *Server) SetProxyFault(w ConnFault) { s.set(func(k *settings) { k.conn.proxyFault = w }) }
+// SetProxyFault makes the CONNECT proxy run a connection fault instead of opening tunnels. The
+// fault gets the proxy's proper response to CONNECT. nil restores the tunnels.
+func (s *Server) SetProxyFault(fault ConnFault) {
+	s.set(func(st *settings) { st.conn.proxyFault = fault })
+}
 
-func (s *Server) runConnFault(w http.ResponseWriter, wire ConnFault, good []byte) {
+// runConnFault takes over the connection of a request and runs a fault on it.
+func (s *Server) runConnFault(w http.ResponseWriter, fault ConnFault, response []byte) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		s.tb.Errorf("entratest: a Wire needs HTTP/1.1: %v", err)
+		s.tb.Errorf("entratest: a ConnFault needs HTTP/1.1: %v", err)
 		return
 	}
 	defer s.trackConn(conn)()
-	heard, gone := make(chan struct{}), make(chan struct{})
+	moreInput, hungUp := make(chan struct{}), make(chan struct{})
 	go func() {
 		io.CopyN(io.Discard, conn, 1)
-		close(heard)
-		io.Copy(io.Discard, conn) // the client hangs up, or we do
-		close(gone)
+		close(moreInput)
+		io.Copy(io.Discard, conn) // until the client hangs up or the conn.Close below
+		close(hungUp)
 	}()
-	wire(&faultConn{conn, heard, gone}, good)
+	fault(&faultConn{conn, moreInput, hungUp}, response)
 	conn.Close()
-	<-gone
+	<-hungUp
 }
 
-// FailDeviceCode makes the next n requests for device codes meet f.
+// FailDeviceCode makes the next n requests for device codes meet f. An AADSTS code that the package
+// does not know is fatal.
 func (s *Server) FailDeviceCode(n int, f Failure) {
 	s.requireKnownCode(f.AADSTS)
 	s.mu.Lock()
@@ -65,46 +69,36 @@ func (s *Server) FailDeviceCode(n int, f Failure) {
 	s.deviceSettings.failures = append(s.deviceSettings.failures, repeatFailure(n, f)...)
 }
 
-// FailGitHub makes the next n requests for ID tokens meet f. StartWorkflow has no AADSTS codes: f
-// must not have one.
+// FailGitHub makes the next n requests for ID tokens of GitHub Actions meet f. An AADSTS code in f
+// is fatal.
 func (s *Server) FailGitHub(n int, f Failure) {
-	if f.AADSTS != 0 {
-		s.tb.Fatalf("entratest: GitHub does not answer with AADSTS%d", f.AADSTS)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.github.failures = append(s.github.failures, repeatFailure(n, f)...)
+	s.queueFailure("GitHub", &s.github.failures, n, f)
 }
 
-// FailPipelines makes the next n requests for ID tokens of service connections meet f. Azure DevOps
-// has no AADSTS codes: f must not have one.
+// FailPipelines makes the next n requests for ID tokens of Azure Pipelines meet f. An AADSTS code
+// in f is fatal.
 func (s *Server) FailPipelines(n int, f Failure) {
-	if f.AADSTS != 0 {
-		s.tb.Fatalf("entratest: Azure Pipelines does not answer with AADSTS%d", f.AADSTS)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pipelines.failures = append(s.pipelines.failures, repeatFailure(n, f)...)
+	s.queueFailure("Azure Pipelines", &s.pipelines.failures, n, f)
 }
 
-// FailIMDS makes the next n requests to a managed identity endpoint meet f. What IMDS cannot do has
-// AADSTS codes in its texts only: f must not have one.
+// FailIMDS makes the next n requests to a managed identity endpoint meet f. An AADSTS code in f is
+// fatal: IMDS has such codes in the texts of its errors only.
 func (s *Server) FailIMDS(n int, f Failure) {
-	if f.AADSTS != 0 {
-		s.tb.Fatalf("entratest: IMDS does not answer with AADSTS%d", f.AADSTS)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.identities.failures = append(s.identities.failures, repeatFailure(n, f)...)
+	s.queueFailure("IMDS", &s.identities.failures, n, f)
 }
 
-// FailResourceManager makes the next n requests to Azure Resource Manager meet f. It has no AADSTS
-// codes: f must not have one.
+// FailResourceManager makes the next n requests to Azure Resource Manager meet f. An AADSTS code in
+// f is fatal.
 func (s *Server) FailResourceManager(n int, f Failure) {
+	s.queueFailure("Azure Resource Manager", &s.arm.failures, n, f)
+}
+
+// queueFailure adds failures to the queue of a service that has no AADSTS codes.
+func (s *Server) queueFailure(service string, queue *[]Failure, n int, f Failure) {
 	if f.AADSTS != 0 {
-		s.tb.Fatalf("entratest: Azure Resource Manager does not answer with AADSTS%d", f.AADSTS)
+		s.tb.Fatalf("entratest: %s does not answer with AADSTS%d", service, f.AADSTS)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.arm.failures = append(s.arm.failures, repeatFailure(n, f)...)
+	*queue = append(*queue, repeatFailure(n, f)...)
 }

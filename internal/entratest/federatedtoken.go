@@ -2,28 +2,27 @@ package entratest
 
 import (
 	"crypto/rsa"
+	"maps"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Claims describe a federated token of the workload cluster's issuer. A zero field gets a sensible
-// value.
+// Claims are the claims of a federated token of the workload cluster's issuer. Zero fields get the
+// default in their comment.
 type Claims struct {
-	Issuer    string // the Server's Issuer
-	Subject   string // system:serviceaccount:default:default
-	Audience  string // api://AzureADTokenExchange
-	IssuedAt  time.Time
+	Issuer    string    // Server.Issuer
+	Subject   string    // system:serviceaccount:default:default
+	Audience  string    // api://AzureADTokenExchange
+	IssuedAt  time.Time // now, or an hour before Expires if that is earlier
 	NotBefore time.Time // IssuedAt
 	Expires   time.Time // an hour from now
 }
 
-// Assertion signs a federated token with the issuer's key. No two are the same.
-// A zero IssuedAt is now, or an hour before Expires when that is earlier.
+// Assertion returns a new federated token, a JWT signed with the issuer's key.
 func (s *Server) Assertion(c Claims) string { return s.signAssertion(issuerKey().key, c) }
 
-// ForgedAssertion is [Server.Assertion] signed with a key that is not the issuer's, under the
-// issuer's key id.
+// ForgedAssertion returns a federated token with the issuer's key ID, signed with another key.
 func (s *Server) ForgedAssertion(c Claims) string { return s.signAssertion(entraKey().key, c) }
 
 func (s *Server) signAssertion(key *rsa.PrivateKey, c Claims) string {
@@ -65,13 +64,11 @@ func (s *Server) withDefaults(c Claims) Claims {
 	return c
 }
 
-// sign makes a compact JWS with the given header members beside alg.
+// sign returns a compact JWS with the given header members and alg.
 func (s *Server) sign(key *rsa.PrivateKey, header, claims map[string]any) string {
 	t := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims(claims))
 	t.Header = map[string]any{"alg": "RS256"}
-	for k, v := range header {
-		t.Header[k] = v
-	}
+	maps.Copy(t.Header, header)
 	signed, err := t.SignedString(key)
 	if err != nil {
 		s.tb.Fatalf("entratest: %v", err)

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// StartWorkflow lets a workflow with that subject ask for ID tokens. It returns what StartWorkflow
-// Actions puts into ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN. The URL leads
-// here through the CONNECT proxy; with the Server's URL in place of its scheme and host it does so
-// directly.
+// StartWorkflow starts a GitHub Actions workflow that may request ID tokens for that subject. It
+// returns the values that GitHub Actions sets as ACTIONS_ID_TOKEN_REQUEST_URL and
+// ACTIONS_ID_TOKEN_REQUEST_TOKEN. The URL leads here through the CONNECT proxy, and without a proxy
+// if [Server.URL] replaces its scheme and host.
 func (s *Server) StartWorkflow(subject string) (url, requestToken string) {
 	token := "ghs_" + opaque("request token", s.nextSerial())
 	s.mu.Lock()
@@ -18,18 +18,15 @@ func (s *Server) StartWorkflow(subject string) (url, requestToken string) {
 	return gitHubIssuerURL + "/github/oidc?api-version=2.0", token
 }
 
-func (s *Server) routeGitHub(
-	mux *http.ServeMux,
-) {
+func (s *Server) routeGitHub(mux *http.ServeMux) {
 	mux.HandleFunc("GET /github/oidc", s.serveGitHub)
 }
 
 func (s *Server) serveGitHub(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.gitHubRequests++
-	subject, want, failure := s.github.subject, s.github.requestToken, popFailure(
-		&s.github.failures,
-	)
+	subject, want := s.github.subject, s.github.requestToken
+	failure := popFailure(&s.github.failures)
 	s.mu.Unlock()
 
 	q := r.URL.Query()
@@ -38,29 +35,26 @@ func (s *Server) serveGitHub(w http.ResponseWriter, r *http.Request) {
 	case want == "":
 		s.serveUnknown(w, r)
 	case !s.onlyParameters(w, r, q, "api-version", "audience"):
-		// It has answered.
+		// onlyParameters has answered.
 	case failure != nil:
 		failure.send(w, r, nil)
 	case q.Get("api-version") != "2.0":
-		s.unexpected("GitHub: api-version %q; the URL that was given has 2.0", q.Get("api-version"))
+		s.unexpected("GitHub: api-version %q; the request URL has 2.0", q.Get("api-version"))
 		http.Error(w, "unknown api-version", http.StatusBadRequest)
 	case !strings.EqualFold(scheme, "bearer") || got != want:
 		writeJSON(w, http.StatusUnauthorized, map[string]any{"message": "Unauthorized"})
 	default:
 		w.Header().Set("Content-Type", "application/json; charset=utf-8; api-version=2.0")
-		writeJSON(
-			w,
-			http.StatusOK,
-			map[string]any{"count": 1, "value": s.gitHubToken(subject, q.Get("audience"))},
-		)
+		idToken := s.gitHubToken(subject, q.Get("audience"))
+		writeJSON(w, http.StatusOK, map[string]any{"count": 1, "value": idToken})
 	}
 }
 
-// gitHubToken signs an ID token of five minutes. The key is the cluster issuer's under another id:
-// making a third one would cost every process that tests StartWorkflow.
+// gitHubToken returns an ID token with a lifetime of five minutes. Its key is the cluster issuer's
+// with another key ID, because generating a third key takes time.
 func (s *Server) gitHubToken(subject, audience string) string {
 	if audience == "" {
-		audience = "https://github.com/octo-org" // StartWorkflow's default: the owner of the repository
+		audience = "https://github.com/octo-org" // GitHub's default: the owner of the repository
 	}
 	now := time.Now()
 	return s.sign(issuerKey().key, map[string]any{"typ": "JWT", "kid": gitHubKid}, map[string]any{

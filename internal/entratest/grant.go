@@ -7,21 +7,35 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// A grant is one way to a token. Its file declares it, and [New] puts it under its grant_type.
+// A grant is a grant type of the token endpoint. The function grants has all of them by name.
 type grant struct {
-	parameters    []string // that may be in the form, grant_type included
-	sharedTenants bool     // people of every tenant may use it, at the shared endpoints too
-	// check looks at the request as Entra does and fills in its app and resource; the code of a
-	// refusal, or 0.
-	check func(*Server, *tokenRequest) int
+	parameters    []string // known form parameters, grant_type included
+	sharedTenants bool     // it is available at "common" and "organizations" too
+	check         check
 }
 
-// tenantCheck fills in the tenant. The shared endpoints are no tenants: an app-only token always
-// belongs to one, and a person's to his own.
-func tenantCheck(people bool) func(*Server, *tokenRequest) int {
+// A check validates a request as Entra does, and fills in what it finds out: the tenant, app, user
+// or resource. It returns the AADSTS code of Entra's error, or 0.
+type check = func(*Server, *tokenRequest) int
+
+// checks are run in order, up to the first that does not return 0.
+type checks []check
+
+func (c checks) run(s *Server, t *tokenRequest) int {
+	for _, check := range c {
+		if code := check(s, t); code != 0 {
+			return code
+		}
+	}
+	return 0
+}
+
+// tenantCheck returns a check that fills in the tenant. "common" and "organizations" are valid if
+// shared is true. They stand for the user's own tenant, while an app-only token needs a tenant.
+func tenantCheck(shared bool) check {
 	return func(s *Server, t *tokenRequest) int {
 		switch {
-		case people && isSharedTenant(t.requestedTenant):
+		case shared && isSharedTenant(t.requestedTenant):
 			return 0
 		case isSharedTenant(t.requestedTenant), t.requestedTenant == "consumers":
 			return 50059
@@ -36,12 +50,10 @@ func tenantCheck(people bool) func(*Server, *tokenRequest) int {
 	}
 }
 
-type checks = []func(*Server, *tokenRequest) int
-
-// popParameters ask for a token that is bound to a key.
+// popParameters request a proof-of-possession token, which is bound to a key.
 var popParameters = []string{"req_cnf", "token_type"}
 
-// checkPublicClient finds the app that a person uses. It is one that keeps no secret.
+// checkPublicClient fills in the app, which must be a public client.
 func checkPublicClient(s *Server, t *tokenRequest) int {
 	clientID := t.form.Get("client_id")
 	if clientID == "" {
@@ -65,7 +77,8 @@ func checkPublicClient(s *Server, t *tokenRequest) int {
 	return 0
 }
 
-// checkDelegatedScope fills in the resource that a person's scope names, where the tenant is known.
+// checkDelegatedScope checks the scope of a user's request. It fills in the resource if the tenant
+// is known.
 func checkDelegatedScope(s *Server, t *tokenRequest) int {
 	if t.form.Get("scope") == "" {
 		t.placeholders["parameter"] = "scope"
@@ -73,13 +86,13 @@ func checkDelegatedScope(s *Server, t *tokenRequest) int {
 	}
 	resource := ""
 	for _, scope := range resourceScopes(t.form.Get("scope")) {
-		named, permission, _ := cutLast(scope, "/")
-		if permission != ".default" && permission != "user_impersonation" ||
-			resource != "" && named != resource {
+		scopeResource, permission, _ := cutLast(scope, "/")
+		known := permission == ".default" || permission == "user_impersonation"
+		if !known || resource != "" && scopeResource != resource {
 			t.placeholders["scope"] = t.form.Get("scope")
 			return 70011
 		}
-		resource = named
+		resource = scopeResource
 	}
 	if resource == "" {
 		t.placeholders["scope"] = t.form.Get("scope")
@@ -95,7 +108,7 @@ func checkDelegatedScope(s *Server, t *tokenRequest) int {
 	return 0
 }
 
-// setUser fills in the person, and the tenant where the endpoint is a shared one.
+// setUser fills in the user, and the user's tenant if the endpoint is a shared one.
 func (s *Server) setUser(t *tokenRequest, name string) int {
 	u, ok := s.findUser(name)
 	switch {
@@ -110,7 +123,7 @@ func (s *Server) setUser(t *tokenRequest, name string) int {
 	return u.AADSTS
 }
 
-// setUserByPassword is [Server.setUser] for somebody who knows the password.
+// setUserByPassword is [Server.setUser] after a check of the password.
 func (s *Server) setUserByPassword(t *tokenRequest, name, password string) int {
 	u, ok := s.findUser(name)
 	if ok && u.Password != password {
@@ -119,7 +132,7 @@ func (s *Server) setUserByPassword(t *tokenRequest, name, password string) int {
 	return s.setUser(t, name)
 }
 
-// verifySignature verifies an assertion with a key.
+// verifySignature verifies the signature of the request's assertion.
 func verifySignature(t *tokenRequest, method jwt.SigningMethod, key any) int {
 	signed, signature, _ := cutLast(t.assertion.raw, ".")
 	sig, err := base64.RawURLEncoding.DecodeString(signature)
@@ -127,13 +140,14 @@ func verifySignature(t *tokenRequest, method jwt.SigningMethod, key any) int {
 		err = method.Verify(signed, sig, key)
 	}
 	if err != nil {
-		t.placeholders["reason"] = "The provided signature value did not match the expected signature value."
+		t.placeholders["reason"] = "The provided signature value did not match the expected " +
+			"signature value."
 		return 700027
 	}
 	return 0
 }
 
-// checkValidNow gives no leeway: client and server share a clock here.
+// checkValidNow has no leeway for clock skew, since client and server share a clock here.
 func checkValidNow(_ *Server, t *tokenRequest) int {
 	if now, a := time.Now(), t.assertion; now.Before(a.validFrom) || !now.Before(a.expires) {
 		return 700024

@@ -5,41 +5,31 @@ import (
 	"strings"
 )
 
-// clientCredentialsGrant is the grant of RFC 6749 section 4.4: an application proves itself by a
-// secret, by its certificate's key or by a federated token.
+// clientCredentialsGrant is the grant of RFC 6749 section 4.4. The application authenticates with a
+// client secret, or with an assertion: a federated token, or one signed with a certificate's key.
 var clientCredentialsGrant = grant{
-	parameters: slices.Concat(
-		[]string{
-			"client_assertion",
-			"client_assertion_type",
-			"client_id",
-			"client_info",
-			"client_secret",
-			"grant_type",
-			"scope",
-		},
-		popParameters,
-	),
-	check: func(s *Server, t *tokenRequest) int {
-		for _, check := range slices.Concat([]checks{{checkRequiredParameters, checkClient}, clientAuthChecks(t), {checkScope}}...) {
-			if code := check(s, t); code != 0 {
-				return code
-			}
-		}
-		return 0
-	},
+	parameters: slices.Concat([]string{
+		"client_assertion",
+		"client_assertion_type",
+		"client_id",
+		"client_info",
+		"client_secret",
+		"grant_type",
+		"scope",
+	}, popParameters),
+	check: checks{checkRequiredParameters, checkClient, checkClientAuth, checkScope}.run,
 }
 
-// clientAuthChecks are the checks of the proof that a request brings. The assertion that a
-// certificate signs is issued by the client itself.
-func clientAuthChecks(t *tokenRequest) checks {
+// checkClientAuth authenticates the application. An assertion signed with a certificate's key has
+// the client itself as its issuer.
+func checkClientAuth(s *Server, t *tokenRequest) int {
 	switch {
 	case t.form.Has("client_secret"):
-		return secretChecks
+		return checkSecret(s, t)
 	case strings.EqualFold(t.assertion.issuer, t.form.Get("client_id")):
-		return certificateChecks
+		return certificateChecks.run(s, t)
 	default:
-		return federatedChecks
+		return federatedChecks.run(s, t)
 	}
 }
 
@@ -55,10 +45,8 @@ func checkRequiredParameters(s *Server, t *tokenRequest) int {
 		s.unexpected("token request with a client_secret and a client_assertion")
 		return 9002313
 	case !secret && t.form.Get("client_assertion_type") != assertionType:
-		s.unexpected(
-			"token request with client_assertion_type %q",
-			t.form.Get("client_assertion_type"),
-		)
+		assertionType := t.form.Get("client_assertion_type")
+		s.unexpected("token request with client_assertion_type %q", assertionType)
 		return 9002313
 	case t.form.Get("scope") == "":
 		t.placeholders["parameter"] = "scope"
@@ -67,20 +55,21 @@ func checkRequiredParameters(s *Server, t *tokenRequest) int {
 	return 0
 }
 
-// checkClient finds the app, which must be one that can prove itself.
-func checkClient(s *Server, t *tokenRequest) (code int) {
+// checkClient fills in the app, which must not be a pure public client.
+func checkClient(s *Server, t *tokenRequest) int {
 	var ok bool
 	if t.app, ok = s.findApp(t.tenant, t.form.Get("client_id")); !ok {
 		return 700016
 	}
-	if t.app.Public &&
-		len(t.app.Secrets)+len(t.app.Certificates)+len(t.app.FederatedCredentials) == 0 {
+	credentials := len(t.app.Secrets) + len(t.app.Certificates) + len(t.app.FederatedCredentials)
+	if t.app.Public && credentials == 0 {
 		return 700025
 	}
 	return 0
 }
 
-func checkScope(s *Server, t *tokenRequest) (code int) {
+// checkScope fills in the resource. The scope must be the one of a single resource.
+func checkScope(s *Server, t *tokenRequest) int {
 	scopes := resourceScopes(t.form.Get("scope"))
 	if len(scopes) != 1 {
 		t.placeholders["scope"] = t.form.Get("scope")
@@ -96,11 +85,11 @@ func checkScope(s *Server, t *tokenRequest) (code int) {
 	return 0
 }
 
-// secretChecks is a client's proof by its client_secret, RFC 6749 section 2.3.1.
-var secretChecks = checks{func(_ *Server, t *tokenRequest) int {
+// checkSecret verifies the client_secret, RFC 6749 section 2.3.1.
+func checkSecret(_ *Server, t *tokenRequest) int {
 	if !slices.Contains(t.app.Secrets, t.form.Get("client_secret")) {
 		return 7000215
 	}
 	t.appIDACR = "1"
 	return 0
-}}
+}

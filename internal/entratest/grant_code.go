@@ -9,32 +9,22 @@ import (
 )
 
 // authorizationCodeGrant is the grant of RFC 6749 section 4.1 with the proof key of RFC 7636, which
-// Entra demands of public clients.
+// Entra requires from public clients.
 var authorizationCodeGrant = grant{
-	parameters: slices.Concat(
-		[]string{
-			"client_id",
-			"client_info",
-			"code",
-			"code_verifier",
-			"grant_type",
-			"redirect_uri",
-			"scope",
-		},
-		popParameters,
-	),
+	parameters: slices.Concat([]string{
+		"client_id",
+		"client_info",
+		"code",
+		"code_verifier",
+		"grant_type",
+		"redirect_uri",
+		"scope",
+	}, popParameters),
 	sharedTenants: true,
-	check: func(s *Server, t *tokenRequest) int {
-		for _, check := range (checks{checkPublicClient, checkCode, checkDelegatedScope}) {
-			if code := check(s, t); code != 0 {
-				return code
-			}
-		}
-		return 0
-	},
+	check:         checks{checkPublicClient, checkCode, checkDelegatedScope}.run,
 }
 
-// checkCode spends a code, once.
+// checkCode redeems an authorization code, which is valid once, and fills in the user.
 func checkCode(s *Server, t *tokenRequest) int {
 	for _, name := range []string{"code", "redirect_uri"} {
 		if t.form.Get(name) == "" {
@@ -59,7 +49,8 @@ func checkCode(s *Server, t *tokenRequest) int {
 	return s.setUser(t, name)
 }
 
-// refusal is what stands against the use of a code. Called with mu held.
+// refusal returns the AADSTS code that refuses the authorization code for a request, or 0. Called
+// with Server.mu held.
 func (a *authorization) refusal(t *tokenRequest) int {
 	challenge := sha256.Sum256([]byte(t.form.Get("code_verifier")))
 	switch {

@@ -6,22 +6,15 @@ import (
 	"time"
 )
 
-// deviceCodeGrant is the grant of RFC 8628: the device asks again and again until the person has
-// signed in elsewhere.
+// deviceCodeGrant is the grant of RFC 8628: the device polls until the user has signed in
+// elsewhere.
 var deviceCodeGrant = grant{
 	parameters:    []string{"client_id", "client_info", "device_code", "grant_type", "scope"},
 	sharedTenants: true,
-	check: func(s *Server, t *tokenRequest) int {
-		for _, check := range (checks{checkPublicClient, checkDevice, checkDelegatedScope}) {
-			if code := check(s, t); code != 0 {
-				return code
-			}
-		}
-		return 0
-	},
+	check:         checks{checkPublicClient, checkDevice, checkDelegatedScope}.run,
 }
 
-// checkDevice says how far a device's person has come.
+// checkDevice redeems a device code, which is valid once, and fills in the user.
 func checkDevice(s *Server, t *tokenRequest) int {
 	s.mu.Lock()
 	i := slices.IndexFunc(s.devices, func(d *device) bool {
@@ -51,7 +44,8 @@ func checkDevice(s *Server, t *tokenRequest) int {
 	return s.setUser(t, name)
 }
 
-// refusal is what a poll gets in place of a token. Called with mu held.
+// refusal returns the AADSTS code that a poll of the device gets instead of a token, or 0. Called
+// with Server.mu held.
 func (d *device) refusal() int {
 	switch {
 	case d.redeemed:

@@ -1,8 +1,6 @@
 package entratest
 
-import (
-	"slices"
-)
+import "slices"
 
 // passwordGrant is the grant of RFC 6749 section 4.3. Entra has it at "organizations" and not at
 // "common".
@@ -12,14 +10,7 @@ var passwordGrant = grant{
 		popParameters,
 	),
 	sharedTenants: true,
-	check: func(s *Server, t *tokenRequest) int {
-		for _, check := range (checks{checkPublicClient, checkPassword, checkDelegatedScope}) {
-			if code := check(s, t); code != 0 {
-				return code
-			}
-		}
-		return checkNoMFA(t)
-	},
+	check:         checks{checkPublicClient, checkPassword, checkDelegatedScope, checkNoMFA}.run,
 }
 
 func checkPassword(s *Server, t *tokenRequest) int {
@@ -35,9 +26,8 @@ func checkPassword(s *Server, t *tokenRequest) int {
 	return s.setUserByPassword(t, t.form.Get("username"), t.form.Get("password"))
 }
 
-// checkNoMFA refuses those of whom more is wanted than a password, where nobody can be asked for
-// it.
-func checkNoMFA(t *tokenRequest) int {
+// checkNoMFA refuses users who need a second factor, since this grant cannot prompt for one.
+func checkNoMFA(_ *Server, t *tokenRequest) int {
 	if t.user.MFA {
 		return 50076
 	}

@@ -5,43 +5,36 @@ import (
 	"strings"
 )
 
-// refreshTokenGrant is the grant of RFC 6749 section 6. A refresh token is good for every resource
-// of the person's tenant, each use gives a new one, and the old one stays good, as Entra's do.
+// refreshTokenGrant is the grant of RFC 6749 section 6. As in Entra, a refresh token is valid for
+// every resource of the user's tenant. Each use returns a new one, and the old one stays valid.
 var refreshTokenGrant = grant{
 	parameters: slices.Concat(
 		[]string{"client_id", "client_info", "grant_type", "refresh_token", "scope"},
 		popParameters,
 	),
 	sharedTenants: true,
-	check: func(s *Server, t *tokenRequest) int {
-		if code := checkPublicClient(s, t); code != 0 {
-			return code
-		}
-		if code := checkRefreshToken(s, t); code != 0 {
-			return code
-		}
-		return checkDelegatedScope(s, t)
-	},
+	check:         checks{checkPublicClient, checkRefreshToken, checkDelegatedScope}.run,
 }
 
-// checkRefreshToken finds whose refresh token it is. Those of a family's client are good for its
-// other members.
+// checkRefreshToken fills in the user of a refresh token. It is valid for its client, and for all
+// clients of the same family.
 func checkRefreshToken(s *Server, t *tokenRequest) int {
 	s.mu.Lock()
-	held := s.refreshTokens[t.form.Get("refresh_token")]
-	if held == nil {
+	shared := s.refreshTokens[t.form.Get("refresh_token")]
+	if shared == nil {
 		s.mu.Unlock()
 		return 70000
 	}
-	found := *held
+	session := *shared
 	s.mu.Unlock()
-	t.placeholders["issued"] = formatTicks(found.issued)
+	t.placeholders["issued"] = formatTicks(session.issued)
 	client := strings.ToLower(t.app.ClientID)
+	family := knownClients[client]
 	switch {
-	case found.client != client && (knownClients[client] == "" || knownClients[client] != knownClients[found.client]):
+	case session.client != client && (family == "" || family != knownClients[session.client]):
 		return 70000
-	case found.aadsts != 0:
-		return found.aadsts
+	case session.aadsts != 0:
+		return session.aadsts
 	}
-	return s.setUser(t, found.user)
+	return s.setUser(t, session.user)
 }

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// entraHosts are the hosts at which Entra ID answers, apart from the loopback names.
+// entraHosts are the hosts of Entra ID; the loopback names serve it too.
 var entraHosts = []string{
 	"login.microsoftonline.com",
 	"login.microsoftonline.us",
 	"login.partner.microsoftonline.cn",
 	"login.chinacloudapi.cn",
 	"login.windows.net",
-	"sts.windows.net", // tokens name it as their issuer, so API servers read its documents
+	"sts.windows.net", // the issuer in tokens, so API servers read its documents
 }
 
-// proxiedHosts are all names behind the CONNECT proxy.
+// proxiedHosts returns all hosts that the CONNECT proxy leads to.
 func proxiedHosts() []string {
 	return slices.Concat(
 		entraHosts,
@@ -25,24 +25,24 @@ func proxiedHosts() []string {
 	)
 }
 
-// armHosts are the hosts of Azure Resource Manager, each with the older name that tokens for it may
-// have too.
+// armHosts are the hosts of Azure Resource Manager. The value is the host's older name, which the
+// audience of tokens may have too.
 var armHosts = map[string]string{
 	"management.azure.com":         "management.core.windows.net",
 	"management.usgovcloudapi.net": "management.core.usgovcloudapi.net",
 	"management.chinacloudapi.cn":  "management.core.chinacloudapi.cn",
 }
 
-// armAudiences are all that Azure Resource Manager takes at some hosts, in the order in which it
-// names them.
+// armAudiences returns the audiences that Azure Resource Manager accepts at the given hosts, in the
+// order in which its errors list them.
 func armAudiences(hosts ...string) []string {
-	var all []string
+	var audiences []string
 	for _, host := range hosts {
 		for _, name := range []string{armHosts[host], host} {
-			all = append(all, "https://"+name+"/", "https://"+name)
+			audiences = append(audiences, "https://"+name+"/", "https://"+name)
 		}
 	}
-	return all
+	return audiences
 }
 
 const (
@@ -56,22 +56,22 @@ const (
 const (
 	pipelinesHost = "dev.azure.com"
 
-	pipelinesIssuerURL = "https://vstoken.dev.azure.com/" // the organization's GUID comes after it
+	pipelinesIssuerURL = "https://vstoken.dev.azure.com/" // followed by the organization's GUID
 
-	entraIssuerURL = "https://login.microsoftonline.com/" // the tenant's GUID and /v2.0 come after it
+	entraIssuerURL = "https://login.microsoftonline.com/" // followed by the tenant's GUID and /v2.0
 
 	pipelinesKid = "D6A3F0E2B7C95418A1E09C4D7B2F6358E4D1C0A9"
 )
 
-// isPipelinesIssuer knows the issuers of service connections' ID tokens, whose key
-// [Server.pipelinesToken] uses.
+// isPipelinesIssuer reports whether issuer is one of service connections' ID tokens, which
+// [Server.pipelinesToken] signs.
 func isPipelinesIssuer(issuer string) bool {
 	return strings.HasPrefix(issuer, pipelinesIssuerURL) ||
 		strings.HasPrefix(issuer, entraIssuerURL)
 }
 
-// tokenIssuer is the issuer of version 1.0 tokens; it is the same in every cloud's host here.
+// tokenIssuer returns the issuer of version 1.0 tokens. Here it is the same in every cloud.
 func tokenIssuer(tenant string) string { return "https://sts.windows.net/" + tenant + "/" }
 
-// isSharedTenant is whether people of every tenant sign in there.
-func isSharedTenant(tenant string) bool { return tenant == "common" || tenant == "organizations" }
+// isSharedTenant reports whether the name addresses the users of every tenant.
+func isSharedTenant(name string) bool { return name == "common" || name == "organizations" }

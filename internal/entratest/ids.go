@@ -7,23 +7,24 @@ import (
 	"strings"
 )
 
-// guid and opaque make identifiers that look like Entra's, differ with what and n, and are the same
-// in every run.
+// guid returns a GUID that depends on its arguments only, so it is the same in every run.
 func guid(what string, n int) string {
 	h := sha256.Sum256(fmt.Appendf(nil, "%s %d", what, n))
 	h[6], h[8] = h[6]&0x0f|0x40, h[8]&0x3f|0x80 // version 4, variant 1
 	return fmt.Sprintf("%x-%x-%x-%x-%x", h[0:4], h[4:6], h[6:8], h[8:10], h[10:16])
 }
 
+// opaque returns 22 characters of base64url that depend on its arguments only, so they are the same
+// in every run.
 func opaque(what string, n int) string {
 	h := sha256.Sum256(fmt.Appendf(nil, "%s %d", what, n))
 	return base64.RawURLEncoding.EncodeToString(h[:16])
 }
 
-// objectID is that of the service principal of an application that has not got another one.
+// objectID returns the default object ID of an application's service principal.
 func objectID(clientID string) string { return guid("object of "+strings.ToLower(clientID), 0) }
 
-// userCode makes nine characters that people do not mix up.
+// userCode returns nine characters without those that people confuse.
 func userCode(n int) string {
 	const letters = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 	code := []byte(opaque("user code", n))[:9]

@@ -10,32 +10,32 @@ import (
 )
 
 // AssignIdentity registers a managed identity and assigns it to the machine, or replaces the one
-// with the same client id.
+// with the same client ID.
 func (s *Server) AssignIdentity(m ManagedIdentity) {
 	s.Register(m.App)
-	app, _ := s.findApp(m.Tenant, m.ClientID) // just registered
-	m.App = app
+	m.App, _ = s.findApp(m.Tenant, m.ClientID) // found, since just registered
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.identities.assigned = slices.DeleteFunc(
-		s.identities.assigned,
-		func(old ManagedIdentity) bool { return strings.EqualFold(old.ClientID, m.ClientID) },
-	)
+	s.unassignLocked(m.ClientID)
 	s.identities.assigned = append(s.identities.assigned, m)
 }
 
-// UnassignIdentity takes a managed identity from the machine. Its application stays in the tenant.
+// UnassignIdentity removes a managed identity from the machine. Its application stays in the tenant.
 func (s *Server) UnassignIdentity(clientID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.identities.assigned = slices.DeleteFunc(
-		s.identities.assigned,
-		func(m ManagedIdentity) bool { return strings.EqualFold(m.ClientID, clientID) },
-	)
+	s.unassignLocked(clientID)
 }
 
-// EnableAppService makes the machine one of App Service or Container Apps too. It returns what
-// these put into IDENTITY_ENDPOINT and IDENTITY_HEADER.
+// unassignLocked is [Server.UnassignIdentity] for callers that hold mu.
+func (s *Server) unassignLocked(clientID string) {
+	s.identities.assigned = slices.DeleteFunc(s.identities.assigned, func(m ManagedIdentity) bool {
+		return strings.EqualFold(m.ClientID, clientID)
+	})
+}
+
+// EnableAppService adds the endpoint of App Service and Container Apps to the machine. It returns
+// the values that these set as IDENTITY_ENDPOINT and IDENTITY_HEADER.
 func (s *Server) EnableAppService() (endpoint, header string) {
 	header = strings.ToUpper(guid("identity header", s.nextSerial()))
 	s.recordSecrets(header)
@@ -46,22 +46,22 @@ func (s *Server) EnableAppService() (endpoint, header string) {
 }
 
 const (
-	imdsHost       = "169.254.169.254"
 	imdsPath       = "/metadata/identity/oauth2/token"
 	appServicePath = "/msi/token"
 )
 
-// serveManagedIdentity is what a machine in Azure finds on plain HTTP: IMDS, and App Service's
-// endpoint once [Server.EnableAppService] was called.
+// serveManagedIdentity serves IMDS and, after [Server.EnableAppService], App Service's endpoint.
 func (s *Server) serveManagedIdentity(w http.ResponseWriter, r *http.Request) {
 	s.logRequest(r)
-	serve := map[string]func(http.ResponseWriter, *http.Request){imdsPath: s.serveIMDS, appServicePath: s.serveAppService}[r.URL.Path]
+	serve := map[string]http.HandlerFunc{
+		imdsPath: s.serveIMDS, appServicePath: s.serveAppService,
+	}[r.URL.Path]
 	if serve == nil || r.Method != http.MethodGet {
 		s.serveUnknown(w, r)
 		return
 	}
-	held, delay, failure := s.admitIMDSRequest()
-	if !s.waitDelay(r, held, delay) {
+	release, delay, failure := s.admitIMDSRequest()
+	if !s.waitDelay(r, release, delay) {
 		panic(http.ErrAbortHandler)
 	}
 	if failure != nil {
@@ -71,17 +71,19 @@ func (s *Server) serveManagedIdentity(w http.ResponseWriter, r *http.Request) {
 	serve(w, r)
 }
 
-// admitIMDSRequest counts a request for a managed identity's token; else it is what [Server.arrive]
-// is for Entra's.
-func (s *Server) admitIMDSRequest() (held <-chan struct{}, delay time.Duration, f *Failure) {
+// admitIMDSRequest counts a request for a managed identity's token. It returns what the request has
+// to wait for and the failure that it meets, or nil.
+func (s *Server) admitIMDSRequest() (
+	release <-chan struct{}, delay time.Duration, failure *Failure,
+) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.imdsRequests++
 	s.wakeWaiters()
-	return s.held, s.delay, popFailure(&s.identities.failures)
+	return s.release, s.delay, popFailure(&s.identities.failures)
 }
 
-// imdsSelectors are the parameters that name an identity, of which a request has one or none.
+// imdsSelectors are the parameters that select an identity. A request has at most one.
 var imdsSelectors = map[string]func(m ManagedIdentity, value string) bool{
 	"client_id":  func(m ManagedIdentity, v string) bool { return strings.EqualFold(m.ClientID, v) },
 	"object_id":  func(m ManagedIdentity, v string) bool { return strings.EqualFold(m.ObjectID, v) },
@@ -96,55 +98,47 @@ func hasResourceID(m ManagedIdentity, id string) bool {
 // serveIMDS is the endpoint of virtual machines, scale sets and AKS nodes.
 // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
 func (s *Server) serveIMDS(w http.ResponseWriter, r *http.Request) {
-	refuse := func(name, text string) {
-		writeJSON(
-			w,
-			http.StatusBadRequest,
-			map[string]any{"error": name, "error_description": text},
-		)
+	refuse := func(code, message string) {
+		body := map[string]any{"error": code, "error_description": message}
+		writeJSON(w, http.StatusBadRequest, body)
 	}
 	q := r.URL.Query()
+	metadata, version := r.Header.Get("Metadata"), q.Get("api-version")
 	switch {
-	case r.Header.Get("Metadata") != "true":
-		s.unexpected("IMDS: %s: the header Metadata is %q", r.URL, r.Header.Get("Metadata"))
+	case metadata != "true":
+		s.unexpected("IMDS: %s: the header Metadata is %q", r.URL, metadata)
 		refuse("bad_request_102", "Required metadata header not specified")
 		return
 	case len(r.Header.Values("X-Forwarded-For")) > 0:
 		s.unexpected("IMDS: %s: it came through a proxy", r.URL)
 		refuse("invalid_request", "Request with the X-Forwarded-For header is not allowed")
 		return
-	case q.Get("api-version") != "2018-02-01":
-		s.unexpected("IMDS: api-version %q", q.Get("api-version"))
-		refuse(
-			"bad_request_101",
-			"Required query variable 'api-version' is missing or not supported",
-		)
+	case version != "2018-02-01":
+		s.unexpected("IMDS: api-version %q", version)
+		refuse("bad_request_101", "Required query variable 'api-version' is missing or not supported")
 		return
 	case !s.onlyParameters(w, r, q, "api-version", "resource", "client_id", "object_id", "msi_res_id", "mi_res_id"):
 		return
 	}
-	m, problem := s.chooseIdentity(q, "invalid_request", "Identity not found")
-	if problem == nil {
-		problem = s.grantIdentity(w, m, q.Get("resource"), imdsAnswer)
+	notFound := identityError{"invalid_request", "Identity not found"}
+	m, identityErr := s.chooseIdentity(q, notFound)
+	if identityErr == nil {
+		identityErr = s.grantIdentity(w, m, q.Get("resource"), imdsResponse)
 	}
-	if problem != nil {
-		refuse(problem[0], problem[1])
+	if identityErr != nil {
+		refuse(identityErr.code, identityErr.message)
 	}
 }
 
 // serveAppService is the endpoint of App Service, Functions and Container Apps.
 // https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
 func (s *Server) serveAppService(w http.ResponseWriter, r *http.Request) {
-	refuse := func(status int, text string) {
-		writeJSON(
-			w,
-			status,
-			map[string]any{
-				"statusCode":    status,
-				"message":       text,
-				"correlationId": guid("correlation", s.nextSerial()),
-			},
-		)
+	refuse := func(status int, message string) {
+		writeJSON(w, status, map[string]any{
+			"statusCode":    status,
+			"message":       message,
+			"correlationId": guid("correlation", s.nextSerial()),
+		})
 	}
 	s.mu.Lock()
 	header := s.identities.appServiceHeader
@@ -164,111 +158,97 @@ func (s *Server) serveAppService(w http.ResponseWriter, r *http.Request) {
 	case !s.onlyParameters(w, r, q, "api-version", "resource", "client_id", "object_id", "principal_id", "mi_res_id"):
 		return
 	}
-	m, problem := s.chooseIdentity(
-		q,
-		"",
-		"No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId.",
-	)
-	if problem == nil {
-		problem = s.grantIdentity(w, m, q.Get("resource"), appServiceAnswer)
+	notFound := identityError{message: "No User Assigned or Delegated Managed Identity found for " +
+		"specified ClientId/ResourceId/PrincipalId."}
+	m, identityErr := s.chooseIdentity(q, notFound)
+	if identityErr == nil {
+		identityErr = s.grantIdentity(w, m, q.Get("resource"), appServiceResponse)
 	}
-	if problem != nil {
-		refuse(http.StatusBadRequest, problem[1])
+	if identityErr != nil {
+		refuse(http.StatusBadRequest, identityErr.message)
 	}
 }
 
-// A identityError is the name and the text of a refusal.
-type identityError [2]string
+// An identityError is an error of a managed identity endpoint.
+type identityError struct{ code, message string }
 
-// chooseIdentity finds the identity that a request is for: the one it names, else the
-// system-assigned, else the only one.
-func (s *Server) chooseIdentity(q url.Values, name, text string) (ManagedIdentity, *identityError) {
+// chooseIdentity returns the identity for a request: the selected one, else the system-assigned one,
+// else the only one. It returns notFound if there is none.
+func (s *Server) chooseIdentity(
+	q url.Values, notFound identityError,
+) (ManagedIdentity, *identityError) {
 	s.mu.Lock()
-	fit := slices.Clone(s.identities.assigned)
+	candidates := slices.Clone(s.identities.assigned)
 	s.mu.Unlock()
-	named := 0
-	for parameter, is := range imdsSelectors {
+	selectors := 0
+	for parameter, matches := range imdsSelectors {
 		if q.Has(parameter) {
-			named++
-			fit = slices.DeleteFunc(
-				fit,
-				func(m ManagedIdentity) bool { return !is(m, q.Get(parameter)) },
-			)
+			selectors++
+			candidates = slices.DeleteFunc(candidates, func(m ManagedIdentity) bool {
+				return !matches(m, q.Get(parameter))
+			})
 		}
 	}
-	if named > 1 {
-		s.unexpected("IMDS: %d parameters name an identity in %s", named, q.Encode())
+	if selectors > 1 {
+		s.unexpected("IMDS: %d parameters select an identity in %s", selectors, q.Encode())
 	}
-	if named == 0 {
-		if i := slices.IndexFunc(
-			fit,
-			func(m ManagedIdentity) bool { return m.SystemAssigned },
-		); i >= 0 {
-			fit = fit[i : i+1]
-		}
+	systemAssigned := func(m ManagedIdentity) bool { return m.SystemAssigned }
+	if i := slices.IndexFunc(candidates, systemAssigned); i >= 0 && selectors == 0 {
+		candidates = candidates[i : i+1]
 	}
-	switch len(fit) {
+	switch len(candidates) {
 	case 0:
-		return ManagedIdentity{}, &identityError{name, text}
+		return ManagedIdentity{}, &notFound
 	case 1:
-		return fit[0], nil
+		return candidates[0], nil
 	}
 	return ManagedIdentity{}, &identityError{
 		"invalid_request",
-		"Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request",
+		"Multiple user assigned identities exist, please specify the clientId / resourceId of the " +
+			"identity in the token request",
 	}
 }
 
-// grantIdentity answers with a token of Entra's for an identity.
+// grantIdentity answers with one of Entra's access tokens for an identity. respond returns the body
+// of the response.
 func (s *Server) grantIdentity(
-	w http.ResponseWriter,
-	m ManagedIdentity,
-	resource string,
-	answer func(identityToken) any,
+	w http.ResponseWriter, m ManagedIdentity, resource string, respond func(identityToken) any,
 ) *identityError {
-	t := &tokenRequest{tenant: m.Tenant, app: m.App, placeholders: map[string]string{}}
-	id, name, _ := s.findTenant(m.Tenant) // registered with the identity
-	t.tenant = id
-	var ok bool
 	if resource == "" {
 		return &identityError{"invalid_request", "Required query variable 'resource' is missing"}
 	}
-	if t.resource, ok = s.findResource(id, strings.TrimSuffix(resource, "/")); !ok {
-		if t.resource, ok = s.findResource(id, resource); !ok {
-			text := fillPlaceholders(
-				refusals[500011].text,
-				map[string]string{"resource": resource, "tenant": name},
-			)
-			return &identityError{"invalid_resource", "AADSTS500011: " + text}
-		}
+	id, name, _ := s.findTenant(m.Tenant) // found, since registered with the identity
+	audience, ok := s.findResource(id, strings.TrimSuffix(resource, "/"))
+	if !ok {
+		audience, ok = s.findResource(id, resource)
+	}
+	if !ok {
+		placeholders := map[string]string{"resource": resource, "tenant": name}
+		text := fillPlaceholders(refusals[500011].text, placeholders)
+		return &identityError{"invalid_resource", "AADSTS500011: " + text}
 	}
 	s.mu.Lock()
-	life, refreshIn := s.tokenLifetime, s.refreshIn
+	lifetime, refreshIn := s.tokenLifetime, s.refreshIn
 	s.mu.Unlock()
-	token := s.accessToken(t, life)
-	s.mu.Lock()
-	s.issued++
-	s.issuedTokens = append(s.issuedTokens, token)
-	s.mu.Unlock()
-	writeJSON(
-		w,
-		http.StatusOK,
-		answer(identityToken{token, m.ClientID, resource, time.Now(), life, refreshIn}),
-	)
+	token := s.accessToken(&tokenRequest{tenant: id, app: m.App, resource: audience}, lifetime)
+	s.countIssued(token)
+	body := respond(identityToken{token, m.ClientID, resource, time.Now(), lifetime, refreshIn})
+	writeJSON(w, http.StatusOK, body)
 	return nil
 }
 
+// An identityToken is an access token with what responses say about it.
 type identityToken struct {
 	token, clientID, resource string
-	now                       time.Time
+	issuedAt                  time.Time
 	lifetime, refreshIn       time.Duration
 }
 
 func unixSeconds(t time.Time) string      { return strconv.FormatInt(t.Unix(), 10) }
 func wholeSeconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
 
-// imdsAnswer has its numbers as strings, as the real one.
-func imdsAnswer(t identityToken) any {
+// imdsResponse has numbers as strings, like the real one.
+func imdsResponse(t identityToken) any {
 	body := map[string]any{
 		"access_token":   t.token,
 		"client_id":      t.clientID,
@@ -276,10 +256,8 @@ func imdsAnswer(t identityToken) any {
 		"token_type":     "Bearer",
 		"expires_in":     wholeSeconds(t.lifetime),
 		"ext_expires_in": wholeSeconds(t.lifetime),
-		"expires_on": unixSeconds(
-			t.now.Add(t.lifetime),
-		),
-		"not_before": unixSeconds(t.now.Add(-5 * time.Minute)),
+		"expires_on":     unixSeconds(t.issuedAt.Add(t.lifetime)),
+		"not_before":     unixSeconds(t.issuedAt.Add(-5 * time.Minute)),
 	}
 	if t.refreshIn != 0 {
 		body["refresh_in"] = wholeSeconds(t.refreshIn)
@@ -287,12 +265,12 @@ func imdsAnswer(t identityToken) any {
 	return body
 }
 
-func appServiceAnswer(t identityToken) any {
+func appServiceResponse(t identityToken) any {
 	return map[string]any{
 		"access_token": t.token,
 		"client_id":    strings.ToUpper(t.clientID),
 		"resource":     t.resource,
 		"token_type":   "Bearer",
-		"expires_on":   unixSeconds(t.now.Add(t.lifetime)),
+		"expires_on":   unixSeconds(t.issuedAt.Add(t.lifetime)),
 	}
 }

@@ -12,23 +12,21 @@ import (
 	"time"
 )
 
-// A signer is an RSA key with the names under which it is published.
+// A signer is an RSA key with its key ID and a self-signed certificate.
 type signer struct {
 	key  *rsa.PrivateKey
 	kid  string
 	cert []byte // DER
 }
 
-// entraKey signs access tokens, issuerKey federated ones; each is made once a process, as that
-// takes a while.
+// entraKey signs access tokens and issuerKey signs federated tokens. Each is generated once a
+// process, since that is slow.
 var (
-	entraKey = sync.OnceValue(
-		func() signer { return newSigner("accounts.accesscontrol.windows.net") },
-	)
+	entraKey  = sync.OnceValue(func() signer { return newSigner("accounts.accesscontrol.windows.net") })
 	issuerKey = sync.OnceValue(func() signer { return newSigner("oidc.example") })
 )
 
-// newSigner panics when it fails, which only happens when the system has no randomness.
+// newSigner generates a key. It panics only if the system has no randomness.
 func newSigner(name string) signer {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -48,16 +46,14 @@ func newSigner(name string) signer {
 	return signer{key: key, kid: base64.RawURLEncoding.EncodeToString(thumbprint[:]), cert: cert}
 }
 
-var clientCertificates sync.Map // of certificates by name
+var clientCertificates sync.Map // name to func() signer
 
-// ClientCertificate is a self-signed certificate for a client and its key, made once a process for
-// each name.
+// ClientCertificate returns a self-signed certificate for a client, and its key. It generates them
+// once a process for each name.
 func ClientCertificate(name string) (*x509.Certificate, *rsa.PrivateKey) {
-	made, _ := clientCertificates.LoadOrStore(
-		name,
-		sync.OnceValue(func() signer { return newSigner(name) }),
-	)
-	k := made.(func() signer)()
+	generate := sync.OnceValue(func() signer { return newSigner(name) })
+	once, _ := clientCertificates.LoadOrStore(name, generate)
+	k := once.(func() signer)()
 	c, err := x509.ParseCertificate(k.cert)
 	if err != nil {
 		panic(err) // newSigner made it

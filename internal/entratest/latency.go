@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// waitLatency is false when the client went away, or the server, before the answer was due.
+// waitLatency waits as [Server.SetLatency] says. It returns false if the client goes away or the
+// server stops first.
 func (s *Server) waitLatency(r *http.Request) bool {
 	s.mu.Lock()
 	latency := s.latency
@@ -14,16 +15,16 @@ func (s *Server) waitLatency(r *http.Request) bool {
 	return s.waitDelay(r, nil, latency)
 }
 
-// waitConnect waits as long as it takes to reach a host, and says how long a way there is. It is
-// not ok when nobody waits any more.
-func (s *Server) waitConnect(r *http.Request) (way time.Duration, ok bool) {
+// waitConnect waits one round trip and returns the one-way delay of the tunnel. ok is false if the
+// client goes away or the server stops first.
+func (s *Server) waitConnect(r *http.Request) (oneWay time.Duration, ok bool) {
 	s.mu.Lock()
-	distance := s.roundTrip
+	roundTrip := s.roundTrip
 	s.mu.Unlock()
-	return distance / 2, s.waitDelay(r, nil, distance)
+	return roundTrip / 2, s.waitDelay(r, nil, roundTrip)
 }
 
-// delayedReader gives what another reader gives, in order and in the same rhythm, but later.
+// A delayedReader returns the data of another reader in the same chunks, each of them later.
 type delayedReader struct {
 	chunks  <-chan chunk
 	current chunk
@@ -35,31 +36,30 @@ type chunk struct {
 	err       error
 }
 
-// delayReader reads until r ends or until stop is closed; whoever closes that ends r too.
-func delayReader(r io.Reader, later time.Duration, stop <-chan struct{}) io.Reader {
-	if later == 0 {
+// delayReader returns a reader of r's data that delivers each chunk the given delay after r did.
+//
+// Its goroutine ends when r returns an error, or at the next chunk once stop is closed. The caller
+// must close stop and make r return an error, so that the goroutine does not leak.
+func delayReader(r io.Reader, delay time.Duration, stop <-chan struct{}) io.Reader {
+	if delay == 0 {
 		return r
 	}
-	parcels := make(chan chunk, 64)
-	arrive := func() (p chunk) {
-		data := make([]byte, 32<<10)
-		n, err := r.Read(data)
-		return chunk{time.Now().Add(later), data[:n], err}
-	}
+	chunks := make(chan chunk, 64)
 	go func() {
 		for {
-			p := arrive()
+			data := make([]byte, 32<<10)
+			n, err := r.Read(data)
 			select {
-			case parcels <- p:
+			case chunks <- chunk{time.Now().Add(delay), data[:n], err}:
 			case <-stop:
 				return
 			}
-			if p.err != nil {
+			if err != nil {
 				return
 			}
 		}
 	}()
-	return &delayedReader{chunks: parcels}
+	return &delayedReader{chunks: chunks}
 }
 
 func (d *delayedReader) Read(b []byte) (int, error) {
@@ -75,20 +75,21 @@ func (d *delayedReader) Read(b []byte) (int, error) {
 	return n, d.current.err
 }
 
-// waitDelay is false when the client went away, or the server, before the request may go on.
-func (s *Server) waitDelay(r *http.Request, held <-chan struct{}, delay time.Duration) bool {
-	var later <-chan time.Time
+// waitDelay waits until release is closed and delay has passed. A nil release or a zero delay is
+// not waited for. It returns false if the client goes away or the server stops first.
+func (s *Server) waitDelay(r *http.Request, release <-chan struct{}, delay time.Duration) bool {
+	var passed <-chan time.Time
 	if delay > 0 {
 		timer := time.NewTimer(delay)
 		defer timer.Stop()
-		later = timer.C
+		passed = timer.C
 	}
-	for held != nil || later != nil {
+	for release != nil || passed != nil {
 		select {
-		case <-held:
-			held = nil
-		case <-later:
-			later = nil
+		case <-release:
+			release = nil
+		case <-passed:
+			passed = nil
 		case <-r.Context().Done():
 			return false
 		case <-s.done:

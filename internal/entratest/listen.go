@@ -21,12 +21,13 @@ func (s *Server) listen() net.Listener {
 	return ln
 }
 
+// writeFile writes a file that only its owner may read and returns its path.
 func (s *Server) writeFile(dir, name string, content []byte) string {
-	file := filepath.Join(dir, name)
-	if err := os.WriteFile(file, content, 0o600); err != nil {
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
 		s.tb.Fatalf("entratest: %v", err)
 	}
-	return file
+	return path
 }
 
 type getCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error)
@@ -43,7 +44,7 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, c)
 		},
-		// Handshakes that fail are part of many tests, and tb has no log.
+		// Failed handshakes are part of many tests, and TB has no log.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 }
@@ -60,20 +61,18 @@ func (s *Server) serveTLS(ln net.Listener, certs getCertificate, h http.Handler)
 			s.countConnection()
 		}
 	}
-	s.inFlight.Go(func() { srv.ServeTLS(ln, "", "") }) // ends with ErrServerClosed, always
+	s.inFlight.Go(func() { srv.ServeTLS(ln, "", "") }) // always returns ErrServerClosed
 	return srv
 }
 
 func (s *Server) servePlain(ln net.Listener, h http.Handler) *http.Server {
 	srv := s.httpServer(h)
-	s.inFlight.Go(func() { srv.Serve(ln) }) // ends with ErrServerClosed, always
+	s.inFlight.Go(func() { srv.Serve(ln) }) // always returns ErrServerClosed
 	return srv
 }
 
-// mainTLSConfig is the main listener's configuration for a connection.
-func (s *Server) mainTLSConfig(
-	certs getCertificate,
-) func(*tls.ClientHelloInfo) (*tls.Config, error) {
+// mainTLSConfig returns a tls.Config.GetConfigForClient that follows the current settings.
+func (s *Server) mainTLSConfig(certs getCertificate) func(*tls.ClientHelloInfo) (*tls.Config, error) {
 	return func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -92,8 +91,8 @@ func (s *Server) mainTLSConfig(
 	}
 }
 
-// mainCertificate knows the names behind the proxy and the loopback ones; a client without SNI
-// asked for the address.
+// mainCertificate has certificates for the hosts behind the proxy and for the loopback names. A
+// client without SNI gets the one for the address.
 func (s *Server) mainCertificate(a *authority) getCertificate {
 	known := append(proxiedHosts(), "localhost")
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -103,18 +102,18 @@ func (s *Server) mainCertificate(a *authority) getCertificate {
 		case slices.Contains(known, name):
 			return a.certificate(name)
 		default:
-			return nil, s.rejectServerName(name, "none of ours")
+			return nil, s.rejectServerName(name, "unknown host")
 		}
 	}
 }
 
-// tokenProxyCertificate requires the name given to [Server.SetSNI]; without one it knows the
-// loopback names.
+// tokenProxyCertificate requires the name given to [Server.SetSNI]. Without one it has certificates
+// for the loopback names.
 func (s *Server) tokenProxyCertificate(a *authority) getCertificate {
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		switch want := s.requiredSNI(); {
 		case want != "" && hello.ServerName != want:
-			return nil, s.rejectServerName(hello.ServerName, "the token proxy wants "+want)
+			return nil, s.rejectServerName(hello.ServerName, "the token proxy requires "+want)
 		case want != "":
 			return a.certificate(want)
 		case hello.ServerName == "":

@@ -14,48 +14,56 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// checkPoPKey fills in the key that a PoP token is to be bound to.
+// checkPoPKey fills in the cnf claim: the key that a PoP token is bound to. A request for a bearer
+// token has none.
 func checkPoPKey(s *Server, t *tokenRequest) int {
 	if !t.form.Has("token_type") && !t.form.Has("req_cnf") {
 		return 0
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(t.form.Get("req_cnf"))
-	var cnf map[string]any
-	if err == nil {
-		err = json.Unmarshal(raw, &cnf)
-	}
-	kid, _ := cnf["kid"].(string)
-	if print, kidErr := base64.RawURLEncoding.DecodeString(
-		kid,
-	); err == nil &&
-		(kidErr != nil || len(print) != sha256.Size) {
-		err = fmt.Errorf("kid %q is no SHA-256 thumbprint", kid)
-	}
-	if t.form.Get("token_type") != "pop" || err != nil {
-		s.unexpected(
-			"token request with token_type %q and req_cnf %q: %v",
-			t.form.Get("token_type"),
-			raw,
-			err,
-		)
+	cnf, err := parseReqCnf(t.form.Get("req_cnf"))
+	if tokenType := t.form.Get("token_type"); tokenType != "pop" || err != nil {
+		s.unexpected("token request with token_type %q and req_cnf %q: %v",
+			tokenType, t.form.Get("req_cnf"), err)
 		return 9002313
 	}
 	t.cnf = cnf
 	return 0
 }
 
-// popLifetime is how long after its ts a PoP token is taken.
+// parseReqCnf parses a req_cnf parameter: base64url of a JSON object with a kid member, which is a
+// SHA-256 thumbprint in base64url.
+func parseReqCnf(parameter string) (map[string]any, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(parameter)
+	if err != nil {
+		return nil, err
+	}
+	var cnf map[string]any
+	if err := json.Unmarshal(raw, &cnf); err != nil {
+		return nil, err
+	}
+	kid, _ := cnf["kid"].(string)
+	thumbprint, err := base64.RawURLEncoding.DecodeString(kid)
+	if err != nil || len(thumbprint) != sha256.Size {
+		return nil, fmt.Errorf("kid %q is not a SHA-256 thumbprint", kid)
+	}
+	return cnf, nil
+}
+
+// popLifetime is the maximum age of a PoP token, counted from its ts claim.
 const popLifetime = 15 * time.Minute
 
-// VerifyPoP checks a signed PoP token for a cluster, u being its ID in Azure Resource Manager, as
-// the cluster's server side does: the signature by the key in cnf.jwk, the names of that key, u,
-// ts, and the access token within, which must be for audience and bound to the same key. It returns
-// the claims of the access token.
+// VerifyPoP verifies a signed PoP token as the server side of a cluster does. u is the cluster's ID
+// in Azure Resource Manager. It checks:
+//   - the signature, with the key in cnf.jwk, and the key ID, which must be that key's thumbprint,
+//   - the claims u, ts and nonce,
+//   - the access token in it, which must be for audience and bound to the same key.
+//
+// It returns the claims of the access token.
 func (s *Server) VerifyPoP(signed, audience, u string) (map[string]any, error) {
 	return s.VerifyPoPAt(time.Now(), signed, audience, u)
 }
 
-// VerifyPoPAt is [Server.VerifyPoP] by a server whose clock shows now.
+// VerifyPoPAt is [Server.VerifyPoP] at the time now.
 func (s *Server) VerifyPoPAt(now time.Time, signed, audience, u string) (map[string]any, error) {
 	var claims struct {
 		AccessToken string `json:"at"`
@@ -68,11 +76,11 @@ func (s *Server) VerifyPoPAt(now time.Time, signed, audience, u string) (map[str
 		jwt.RegisteredClaims
 	}
 	header := map[string]any{}
-	_, err := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithStrictDecoding()).
-		ParseWithClaims(signed, &claims, func(t *jwt.Token) (any, error) {
-			header = t.Header
-			return claims.Key.JWK.public()
-		})
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithStrictDecoding())
+	_, err := parser.ParseWithClaims(signed, &claims, func(t *jwt.Token) (any, error) {
+		header = t.Header
+		return claims.Key.JWK.public()
+	})
 	if err != nil {
 		return nil, fmt.Errorf("PoP token: %w", err)
 	}
@@ -82,11 +90,8 @@ func (s *Server) VerifyPoPAt(now time.Time, signed, audience, u string) (map[str
 	case !strings.EqualFold(fmt.Sprint(header["typ"]), "pop"):
 		return nil, fmt.Errorf("PoP token: typ %v", header["typ"])
 	case header["kid"] != thumbprint:
-		return nil, fmt.Errorf(
-			"PoP token: kid %v, and the thumbprint of its key is %s",
-			header["kid"],
-			thumbprint,
-		)
+		return nil, fmt.Errorf("PoP token: kid %v, but the thumbprint of its key is %s",
+			header["kid"], thumbprint)
 	case !strings.EqualFold(claims.U, u):
 		return nil, fmt.Errorf("PoP token: u %q, not %q", claims.U, u)
 	case age > popLifetime, age < -time.Minute:
@@ -99,16 +104,13 @@ func (s *Server) VerifyPoPAt(now time.Time, signed, audience, u string) (map[str
 		return nil, fmt.Errorf("PoP token: %w", err)
 	}
 	if cnf, _ := inner["cnf"].(map[string]any); cnf["kid"] != thumbprint {
-		return nil, fmt.Errorf(
-			"PoP token: its access token is bound to %v, not to %s",
-			cnf["kid"],
-			thumbprint,
-		)
+		return nil, fmt.Errorf("PoP token: its access token is bound to %v, not to %s",
+			cnf["kid"], thumbprint)
 	}
 	return inner, nil
 }
 
-// A jwk is an RSA key as RFC 7517 writes it.
+// A jwk is a public RSA key in the format of RFC 7517.
 type jwk struct {
 	Type     string `json:"kty"`
 	Modulus  string `json:"n"`
@@ -133,7 +135,7 @@ func (k jwk) public() (*rsa.PublicKey, error) {
 	}, nil
 }
 
-// thumbprint is that of RFC 7638.
+// thumbprint returns the SHA-256 thumbprint of RFC 7638, in base64url.
 func (k jwk) thumbprint() string {
 	sum := sha256.Sum256(fmt.Appendf(nil, `{"e":"%s","kty":"RSA","n":"%s"}`, k.Exponent, k.Modulus))
 	return base64.RawURLEncoding.EncodeToString(sum[:])

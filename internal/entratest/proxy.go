@@ -11,7 +11,10 @@ import (
 	"time"
 )
 
-// newProxyListener is a listener that hangs up while the proxy is down.
+// connectResponse is the CONNECT proxy's response to a client that may use the tunnel.
+const connectResponse = "HTTP/1.1 200 Connection established\r\n\r\n"
+
+// newProxyListener returns a listener that closes new connections at once while the proxy is down.
 func (s *Server) newProxyListener(ln net.Listener) net.Listener { return &proxyListener{ln, s} }
 
 type proxyListener struct {
@@ -19,15 +22,15 @@ type proxyListener struct {
 	server *Server
 }
 
-func (d *proxyListener) Accept() (net.Conn, error) {
+func (l *proxyListener) Accept() (net.Conn, error) {
 	for {
-		c, err := d.Listener.Accept()
+		c, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		d.server.mu.Lock()
-		down := d.server.proxy.down
-		d.server.mu.Unlock()
+		l.server.mu.Lock()
+		down := l.server.proxy.down
+		l.server.mu.Unlock()
 		if !down {
 			return c, nil
 		}
@@ -53,44 +56,44 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request) {
 	if s.serveProxyFault(w, r) {
 		return
 	}
-	way, ok := s.waitConnect(r)
+	oneWay, ok := s.waitConnect(r)
 	if !ok {
 		panic(http.ErrAbortHandler)
 	}
 	s.mu.Lock()
-	target := s.proxy.upstream
+	address := s.proxy.upstream
 	s.mu.Unlock()
-	up, err := net.Dial("tcp", target)
+	upstream, err := net.Dial("tcp", address)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
-	down, buffered, err := http.NewResponseController(w).Hijack()
+	client, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		up.Close()
+		upstream.Close()
 		return
 	}
-	io.WriteString(
-		down,
-		"HTTP/1.1 200 Connection established\r\n\r\n",
-	) // fails only when the client is gone
-	s.tunnel(down, buffered.Reader, up, way)
+	io.WriteString(client, connectResponse) // fails only when the client is gone
+	s.tunnel(client, buffered.Reader, upstream, oneWay)
 }
 
-// tunnel copies both ways until both sides have ended, or the server is stopped.
-func (s *Server) tunnel(down net.Conn, fromDown *bufio.Reader, up net.Conn, way time.Duration) {
-	defer s.trackConn(down)()
-	defer s.trackConn(up)()
+// tunnel copies in both directions until both sides have ended or the server stops. fromClient
+// reads from client, after what is buffered.
+func (s *Server) tunnel(
+	client net.Conn, fromClient *bufio.Reader, upstream net.Conn, oneWay time.Duration,
+) {
+	defer s.trackConn(client)()
+	defer s.trackConn(upstream)()
 	stop := make(chan struct{})
 	defer close(stop)
-	var both sync.WaitGroup
-	both.Go(func() { copyHalf(up, delayReader(fromDown, way, stop)) })
-	both.Go(func() { copyHalf(down, delayReader(up, way, stop)) })
-	both.Wait()
+	var directions sync.WaitGroup
+	directions.Go(func() { copyHalf(upstream, delayReader(fromClient, oneWay, stop)) })
+	directions.Go(func() { copyHalf(client, delayReader(upstream, oneWay, stop)) })
+	directions.Wait()
 }
 
-// copyHalf passes the end of from on, so that a connection that is broken on one side is so on the
-// other.
+// copyHalf copies one direction of a tunnel. It passes the end of from on: a connection that breaks
+// on one side breaks on the other too.
 func copyHalf(to net.Conn, from io.Reader) {
 	_, err := io.Copy(to, from)
 	tcp, ok := to.(*net.TCPConn)
@@ -101,8 +104,9 @@ func copyHalf(to net.Conn, from io.Reader) {
 	tcp.CloseWrite()
 }
 
-// InterceptTLS makes the CONNECT proxy one that opens TLS: it shows certificates of a certificate
-// authority of its own. It returns that one's file.
+// InterceptTLS makes the CONNECT proxy decrypt TLS, as some companies' proxies do: tunnels opened
+// from now on present certificates of another certificate authority. It returns that authority's
+// PEM file.
 func (s *Server) InterceptTLS() (caFile string) {
 	company := newAuthority(s.tb, "Company Proxy CA")
 	ln := s.listen()
@@ -114,20 +118,22 @@ func (s *Server) InterceptTLS() (caFile string) {
 	return s.writeFile(s.tb.TempDir(), "company-ca.pem", company.pem)
 }
 
-// serveProxyFault is true when the CONNECT request has been dealt with.
+// serveProxyFault answers a CONNECT request that lacks the proxy's password, and one that meets a
+// fault. It returns true if it has answered.
 func (s *Server) serveProxyFault(w http.ResponseWriter, r *http.Request) bool {
 	s.mu.Lock()
-	password, foul := s.conn.proxyPassword, s.conn.proxyFault
+	password, fault := s.conn.proxyPassword, s.conn.proxyFault
 	s.mu.Unlock()
-	shown := r.Header.Get("Proxy-Authorization")
-	if password != "" && shown != "Basic "+base64.StdEncoding.EncodeToString([]byte(password)) {
+	presented := r.Header.Get("Proxy-Authorization")
+	want := "Basic " + base64.StdEncoding.EncodeToString([]byte(password))
+	if password != "" && presented != want {
 		w.Header().Set("Proxy-Authenticate", `Basic realm="company"`)
-		w.Header().Set("X-You-Said", shown) // as some do
-		http.Error(w, "not with "+shown, http.StatusProxyAuthRequired)
+		w.Header().Set("X-You-Said", presented) // some proxies quote the credentials
+		http.Error(w, "not with "+presented, http.StatusProxyAuthRequired)
 		return true
 	}
-	if foul != nil {
-		s.runConnFault(w, foul, []byte("HTTP/1.1 200 Connection established\r\n\r\n"))
+	if fault != nil {
+		s.runConnFault(w, fault, []byte(connectResponse))
 	}
-	return foul != nil
+	return fault != nil
 }

@@ -9,75 +9,33 @@ import (
 	"time"
 )
 
-// OAuthRequests lists the requests to the token, devicecode and authorize endpoints, in order of
-// arrival.
-func (s *Server) OAuthRequests() []OAuthRequest {
-	return readCounter(s, func(c *counters) []OAuthRequest { return slices.Clone(c.oauthRequests) })
+// Unless its comment says otherwise, a method of this file reports what happened since the start or
+// the last [Server.ResetCounters]. Requests are counted when they arrive, whatever their response.
+
+// Requests returns the requests in order of arrival, as "METHOD host path" with "?query" if there
+// was one.
+func (s *Server) Requests() []string {
+	return readCounter(s, func(c *counters) []string { return slices.Clone(c.requests) })
 }
 
-// PendingPolls counts those of [Server.TokenRequests] that were answered with authorization_pending
-// or slow_down: polls of devices whose person has not decided yet.
-func (s *Server) PendingPolls() int {
-	return readCounter(s, func(c *counters) int { return c.pendingPolls })
+// RequestHeaders returns the headers of [Server.Requests], in the same order. They include secrets.
+func (s *Server) RequestHeaders() []http.Header {
+	return readCounter(s, func(c *counters) []http.Header { return slices.Clone(c.headers) })
 }
 
-// DeviceCodeRequests counts the requests for device codes, whatever became of them.
-func (s *Server) DeviceCodeRequests() int {
-	return readCounter(s, func(c *counters) int { return c.deviceCodeRequests })
+// Connections counts the TLS connections, direct, through the CONNECT proxy and to the token proxy.
+// It includes those with failed handshakes.
+func (s *Server) Connections() int {
+	return readCounter(s, func(c *counters) int { return c.connections })
 }
 
-// AuthorizeRequests counts the sign-ins that were begun in a browser, whatever became of them.
-func (s *Server) AuthorizeRequests() int {
-	return readCounter(s, func(c *counters) int { return c.authorizeRequests })
+// ProxyConnects returns the "host:port" of the CONNECT requests in order of arrival, refused ones
+// included.
+func (s *Server) ProxyConnects() []string {
+	return readCounter(s, func(c *counters) []string { return slices.Clone(c.connects) })
 }
 
-// SeenSecrets lists, each once, the client secrets, passwords, code verifiers, refresh tokens,
-// device codes and authorization codes received since the start, accepted or not, and those given
-// out: ID tokens, and what a pipeline or an App Service is started with, included.
-// [Server.ResetCounters] does not clear it, so that a test can look for leaks at its end.
-func (s *Server) SeenSecrets() []string {
-	return readCounter(s, func(c *counters) []string { return slices.Clone(c.seenSecrets) })
-}
-
-// secretParameters are those whose values nobody else may see, assertions apart.
-var secretParameters = []string{
-	"client_secret",
-	"password",
-	"passwd",
-	"refresh_token",
-	"device_code",
-	"code",
-	"code_verifier",
-}
-
-// logOAuthRequest keeps a request and the secrets in it.
-func (s *Server) logOAuthRequest(t *tokenRequest, endpoint string) {
-	form := url.Values{}
-	for name, values := range maps.All(t.form) {
-		form[name] = slices.Clone(values)
-	}
-	s.mu.Lock()
-	s.oauthRequests = append(
-		s.oauthRequests,
-		OAuthRequest{Endpoint: endpoint, Host: t.host, Tenant: t.requestedTenant, Form: form},
-	)
-	s.mu.Unlock()
-	for _, name := range secretParameters {
-		s.recordSecrets(t.form[name]...)
-	}
-}
-
-func (s *Server) recordSecrets(values ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, value := range values {
-		if value != "" && !slices.Contains(s.seenSecrets, value) {
-			s.seenSecrets = append(s.seenSecrets, value)
-		}
-	}
-}
-
-// TokenRequests counts the POSTs to a token endpoint on their arrival, whatever became of them.
+// TokenRequests counts the POST requests to a token endpoint.
 func (s *Server) TokenRequests() int {
 	return readCounter(s, func(c *counters) int { return c.tokenRequests })
 }
@@ -87,70 +45,76 @@ func (s *Server) TokenProxyRequests() int {
 	return readCounter(s, func(c *counters) int { return c.tokenProxyRequests })
 }
 
-// GitHubRequests counts the requests to StartWorkflow's ID-token endpoint, whatever became of them.
+// PendingPolls counts those of [Server.TokenRequests] that were answered with authorization_pending
+// or slow_down: polls of devices whose user has not decided yet.
+func (s *Server) PendingPolls() int {
+	return readCounter(s, func(c *counters) int { return c.pendingPolls })
+}
+
+// DeviceCodeRequests counts the requests for device codes.
+func (s *Server) DeviceCodeRequests() int {
+	return readCounter(s, func(c *counters) int { return c.deviceCodeRequests })
+}
+
+// AuthorizeRequests counts the requests to the authorize endpoint: sign-ins started in a browser.
+func (s *Server) AuthorizeRequests() int {
+	return readCounter(s, func(c *counters) int { return c.authorizeRequests })
+}
+
+// OAuthRequests returns the requests to the token, devicecode and authorize endpoints, in order of
+// arrival.
+func (s *Server) OAuthRequests() []OAuthRequest {
+	return readCounter(s, func(c *counters) []OAuthRequest { return slices.Clone(c.oauthRequests) })
+}
+
+// GitHubRequests counts the requests to GitHub Actions' ID token endpoint.
 func (s *Server) GitHubRequests() int {
 	return readCounter(s, func(c *counters) int { return c.gitHubRequests })
 }
 
-// PipelineRequests counts the requests to Azure Pipelines' ID-token endpoint, whatever became of
-// them.
+// PipelineRequests counts the requests to Azure Pipelines' ID token endpoint.
 func (s *Server) PipelineRequests() int {
 	return readCounter(s, func(c *counters) int { return c.pipelineRequests })
 }
 
-// IMDSRequests counts the requests to the machine's managed identity endpoints, App Service's
-// included, whatever became of them.
+// IMDSRequests counts the requests to the managed identity endpoints, App Service's included.
 func (s *Server) IMDSRequests() int {
 	return readCounter(s, func(c *counters) int { return c.imdsRequests })
 }
 
-// ResourceManagerRequests counts the requests to Azure Resource Manager for a cluster's
-// credentials, whatever became of them.
+// ResourceManagerRequests counts the requests to Azure Resource Manager for a cluster's user
+// credentials.
 func (s *Server) ResourceManagerRequests() int {
 	return readCounter(s, func(c *counters) int { return c.resourceManagerRequests })
 }
 
-// Issued counts the access tokens given out.
+// Issued counts the issued access tokens.
 func (s *Server) Issued() int { return readCounter(s, func(c *counters) int { return c.issued }) }
 
-// Connections counts the connections accepted for TLS, directly, through the CONNECT proxy or at
-// the token proxy, handshakes that failed included.
-func (s *Server) Connections() int {
-	return readCounter(s, func(c *counters) int { return c.connections })
-}
-
-// Requests lists the requests in order of arrival as "METHOD host path", with "?query" when there
-// was one.
-func (s *Server) Requests() []string {
-	return readCounter(s, func(c *counters) []string { return slices.Clone(c.requests) })
-}
-
-// RequestHeaders lists the headers of [Server.Requests], in the same order. The secrets in them are
-// whole.
-func (s *Server) RequestHeaders() []http.Header {
-	return readCounter(s, func(c *counters) []http.Header { return slices.Clone(c.headers) })
-}
-
-// ProxyConnects lists the "host:port" of the CONNECT requests in order of arrival, refused ones
-// included.
-func (s *Server) ProxyConnects() []string {
-	return readCounter(s, func(c *counters) []string { return slices.Clone(c.connects) })
-}
-
-// SeenAssertions lists every client_assertion received since the start, accepted or not.
-// [Server.ResetCounters] does not clear it, so that a test can look for leaks at its end.
-func (s *Server) SeenAssertions() []string {
-	return readCounter(s, func(c *counters) []string { return slices.Clone(c.seenAssertions) })
-}
-
-// IssuedTokens lists every access token given out since the start. [Server.ResetCounters] does not
+// IssuedTokens returns every access token issued since the start. [Server.ResetCounters] does not
 // clear it.
 func (s *Server) IssuedTokens() []string {
 	return readCounter(s, func(c *counters) []string { return slices.Clone(c.issuedTokens) })
 }
 
-// ResetCounters sets all counts to zero and clears the lists of requests and CONNECTs. Knobs and
-// queued failures stay.
+// SeenAssertions returns every client_assertion received since the start, accepted or not.
+// [Server.ResetCounters] does not clear it, so that a test can look for leaks at its end.
+func (s *Server) SeenAssertions() []string {
+	return readCounter(s, func(c *counters) []string { return slices.Clone(c.seenAssertions) })
+}
+
+// SeenSecrets returns, each once, the secrets received or issued since the start:
+//   - received, accepted or not: client secrets, passwords, code verifiers, refresh tokens, device
+//     codes and authorization codes;
+//   - issued: these, ID tokens, and the secrets of a pipeline's job and of App Service.
+//
+// [Server.ResetCounters] does not clear it, so that a test can look for leaks at its end.
+func (s *Server) SeenSecrets() []string {
+	return readCounter(s, func(c *counters) []string { return slices.Clone(c.seenSecrets) })
+}
+
+// ResetCounters sets all counts to zero and clears the lists of requests. Settings and queued
+// failures stay.
 func (s *Server) ResetCounters() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,15 +127,16 @@ func (s *Server) ResetCounters() {
 	}
 }
 
-// WaitTokenRequests blocks until n token requests have arrived since the last reset; false when
-// atMost was over first.
-func (s *Server) WaitTokenRequests(n int, atMost time.Duration) bool {
-	return s.waitUntil(atMost, func() bool { return s.tokenRequests >= n })
+// WaitTokenRequests blocks until [Server.TokenRequests] is at least n, and then returns true. It
+// returns false if timeout passes first.
+func (s *Server) WaitTokenRequests(n int, timeout time.Duration) bool {
+	return s.waitUntil(timeout, func() bool { return s.tokenRequests >= n })
 }
 
-// WaitIMDSRequests is [Server.WaitTokenRequests] for those of [Server.IMDSRequests].
-func (s *Server) WaitIMDSRequests(n int, atMost time.Duration) bool {
-	return s.waitUntil(atMost, func() bool { return s.imdsRequests >= n })
+// WaitIMDSRequests blocks until [Server.IMDSRequests] is at least n, and then returns true. It
+// returns false if timeout passes first.
+func (s *Server) WaitIMDSRequests(n int, timeout time.Duration) bool {
+	return s.waitUntil(timeout, func() bool { return s.imdsRequests >= n })
 }
 
 func (s *Server) countConnection() {
@@ -191,8 +156,44 @@ func (s *Server) logRequest(r *http.Request) {
 	s.headers = append(s.headers, r.Header.Clone())
 }
 
-func (s *Server) recordAssertions(raw []string) {
+// secretParameters are the form parameters with secret values, except for assertions.
+var secretParameters = []string{
+	"client_secret",
+	"password",
+	"passwd",
+	"refresh_token",
+	"device_code",
+	"code",
+	"code_verifier",
+}
+
+// logOAuthRequest records a request and the secrets in it.
+func (s *Server) logOAuthRequest(t *tokenRequest, endpoint string) {
+	form := url.Values{}
+	for name, values := range maps.All(t.form) {
+		form[name] = slices.Clone(values)
+	}
+	request := OAuthRequest{Endpoint: endpoint, Host: t.host, Tenant: t.requestedTenant, Form: form}
+	s.mu.Lock()
+	s.oauthRequests = append(s.oauthRequests, request)
+	s.mu.Unlock()
+	for _, name := range secretParameters {
+		s.recordSecrets(t.form[name]...)
+	}
+}
+
+func (s *Server) recordAssertions(assertions []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seenAssertions = append(s.seenAssertions, raw...)
+	s.seenAssertions = append(s.seenAssertions, assertions...)
+}
+
+func (s *Server) recordSecrets(values ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, value := range values {
+		if value != "" && !slices.Contains(s.seenSecrets, value) {
+			s.seenSecrets = append(s.seenSecrets, value)
+		}
+	}
 }

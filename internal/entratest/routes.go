@@ -9,46 +9,53 @@ import (
 	"strings"
 )
 
-// newHandlers gives each Host header its routes. At the loopback names everything is served.
+// newHandlers returns the handler of each Host header. The loopback names serve everything.
 func (s *Server) newHandlers() map[string]http.Handler {
-	entra, github, pipelines, all := http.NewServeMux(), http.NewServeMux(), http.NewServeMux(), http.NewServeMux()
+	entra, github, pipelines := http.NewServeMux(), http.NewServeMux(), http.NewServeMux()
+	loopback := http.NewServeMux()
 	s.routeEntra(entra)
-	s.routeEntra(all)
+	s.routeEntra(loopback)
 	s.routeGitHub(github)
-	s.routeGitHub(all)
+	s.routeGitHub(loopback)
 	s.routePipelines(pipelines)
-	s.routePipelines(all)
-	sites := map[string]http.Handler{gitHubHost: github, pipelinesHost: pipelines}
-	muxes := []*http.ServeMux{entra, github, pipelines, all}
+	s.routePipelines(loopback)
+	handlers := map[string]http.Handler{gitHubHost: github, pipelinesHost: pipelines}
+	muxes := []*http.ServeMux{entra, github, pipelines, loopback}
 	for host := range armHosts {
 		arm := http.NewServeMux()
 		s.routeResourceManager(arm, armAudiences(host))
-		sites[host], muxes = arm, append(muxes, arm)
+		handlers[host], muxes = arm, append(muxes, arm)
 	}
-	s.routeResourceManager(all, armAudiences(slices.Sorted(maps.Keys(armHosts))...))
+	s.routeResourceManager(loopback, armAudiences(slices.Sorted(maps.Keys(armHosts))...))
 	for _, host := range entraHosts {
-		sites[host] = entra
+		handlers[host] = entra
 	}
 	for _, host := range s.loopbackHosts {
-		sites[host] = all
+		handlers[host] = loopback
 	}
 	for _, mux := range muxes {
 		mux.HandleFunc("/", s.serveUnknown)
 	}
-	return sites
+	return handlers
 }
 
 func (s *Server) routeEntra(mux *http.ServeMux) {
+	const openIDConfiguration = "/.well-known/openid-configuration"
 	mux.HandleFunc("GET /common/discovery/instance", s.serveInstanceDiscovery)
-	mux.HandleFunc(
-		"GET /{tenant}/v2.0/.well-known/openid-configuration",
-		s.serveOpenIDConfigurationV2,
-	)
-	mux.HandleFunc("GET /{tenant}/.well-known/openid-configuration", s.serveOpenIDConfigurationV1)
+	mux.HandleFunc("GET /{tenant}/v2.0"+openIDConfiguration, s.serveOpenIDConfigurationV2)
+	mux.HandleFunc("GET /{tenant}"+openIDConfiguration, s.serveOpenIDConfigurationV1)
 	mux.HandleFunc("GET /{tenant}/discovery/v2.0/keys", s.serveJWKS)
 	mux.HandleFunc("GET /{tenant}/discovery/keys", s.serveJWKS)
 	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", s.serveToken)
 	s.routeSignIn(mux)
+}
+
+// routeSignIn adds the endpoints that only logins of people use.
+func (s *Server) routeSignIn(mux *http.ServeMux) {
+	mux.HandleFunc("GET /common/UserRealm/{user}", s.serveUserRealm)
+	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/devicecode", s.serveDeviceCode)
+	mux.HandleFunc("GET /{tenant}/oauth2/v2.0/authorize", s.serveAuthorize)
+	mux.HandleFunc("POST /{tenant}/login", s.serveLogin)
 }
 
 func (s *Server) serveMain(w http.ResponseWriter, r *http.Request) {
@@ -59,29 +66,22 @@ func (s *Server) serveMain(w http.ResponseWriter, r *http.Request) {
 	s.route(w, r, strings.TrimSuffix(r.Host, ":443"))
 }
 
-// route answers at host. Paths that are not clean are unknown: [http.ServeMux] alone would redirect
-// them.
+// route serves a request as host. A path that is not clean is unknown; [http.ServeMux] would
+// redirect it.
 func (s *Server) route(w http.ResponseWriter, r *http.Request, host string) {
-	site, ok := s.handlers[host]
+	handler, ok := s.handlers[host]
 	if !ok || path.Clean(r.URL.Path) != r.URL.Path {
 		s.serveUnknown(w, r)
 		return
 	}
-	site.ServeHTTP(w, r)
-}
-
-// routeSignIn serves what only people need beside the token endpoint.
-func (s *Server) routeSignIn(mux *http.ServeMux) {
-	mux.HandleFunc("GET /common/UserRealm/{user}", s.serveUserRealm)
-	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/devicecode", s.serveDeviceCode)
-	mux.HandleFunc("GET /{tenant}/oauth2/v2.0/authorize", s.serveAuthorize)
-	mux.HandleFunc("POST /{tenant}/login", s.serveLogin)
+	handler.ServeHTTP(w, r)
 }
 
 const tokenProxyPrefix = "/token-proxy"
 
-// TokenProxyURL is what AZURE_KUBERNETES_TOKEN_PROXY is set to: an AKS identity-binding proxy with
-// a listener and a certificate authority of its own, in front of the same Entra ID.
+// TokenProxyURL returns a value for AZURE_KUBERNETES_TOKEN_PROXY. It addresses an AKS identity
+// binding proxy in front of the same Entra ID, with a listener and a certificate authority of its
+// own.
 func (s *Server) TokenProxyURL() string { return s.tokenProxyURL }
 
 func (s *Server) serveTokenProxy(w http.ResponseWriter, r *http.Request) {
@@ -90,8 +90,9 @@ func (s *Server) serveTokenProxy(w http.ResponseWriter, r *http.Request) {
 		s.serveUnknown(w, r)
 		return
 	}
-	http.StripPrefix(tokenProxyPrefix, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.route(w, r.WithContext(context.WithValue(r.Context(), tokenProxyKey{}, true)), r.Host)
-	})).
-		ServeHTTP(w, r)
+	entra := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := context.WithValue(r.Context(), tokenProxyKey{}, true)
+		s.route(w, r.WithContext(ctx), r.Host)
+	})
+	http.StripPrefix(tokenProxyPrefix, entra).ServeHTTP(w, r)
 }

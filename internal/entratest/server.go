@@ -1,11 +1,16 @@
-// Package entratest is a small, strict Microsoft Entra ID on loopback TLS, for end-to-end tests and
-// the demo.
+// Package entratest emulates Microsoft Entra ID on loopback TLS, for end-to-end tests and the demo.
 //
-// Certificates, signatures, proof keys and the checks of whatever a client presents are real,
-// people sign in with a form, and refusals carry Entra's own codes and texts. Whatever a
-// well-behaved client would not send is reported through [TB] and answered with an error. Behaviour
-// is set and observed with methods, never over HTTP. It must not be used as an identity provider:
-// it trusts whoever can call its methods.
+// The emulator is strict. Certificates, signatures, proof keys and the checks of requests are real,
+// people sign in with an HTML form, and errors carry Entra's own codes and texts. A request that a
+// well-behaved client does not send is reported through [TB] and answered with an error.
+//
+// Behavior is set and observed with methods of [Server]; its own listeners never serve settings
+// (cmd/entratest has a control listener). The emulator must not be used as an identity provider: it
+// trusts every caller of its methods.
+//
+// server.go holds the Server and all of its state. Each other file with methods of Server holds the
+// behavior of one subject. Files of plain data, such as directory.go, failure.go, connfault.go and
+// tokenrequest.go, do not know the Server.
 package entratest
 
 import (
@@ -16,30 +21,33 @@ import (
 	"time"
 )
 
-// A Server is one Entra ID with all its tenants, the OIDC issuer of one workload cluster,
-// StartWorkflow's and Azure Pipelines' issuers, the managed identity endpoints of one machine,
-// Azure Resource Manager, a CONNECT proxy and an AKS token proxy. Its exported fields are set by
-// [New] and not changed afterwards; its methods may be called at any time, from any goroutine.
+// A Server is one Entra ID with all its tenants and everything around it:
+//   - the OIDC issuers of one workload cluster, of GitHub Actions and of Azure Pipelines,
+//   - the managed identity endpoints of one machine,
+//   - Azure Resource Manager,
+//   - a CONNECT proxy, and an AKS token proxy.
+//
+// [New] sets the exported fields, which do not change afterwards. All methods are safe for
+// concurrent use.
 type Server struct {
-	URL      string // https://127.0.0.1:port, usable as an authority host; HTTP/2 and HTTP/1.1
-	ProxyURL string // http://127.0.0.1:port, a CONNECT proxy through which the real host names lead here
-	CAFile   string // the certificate authority of URL and of the names behind ProxyURL, PEM
+	URL      string // https://127.0.0.1:PORT, an authority host; serves HTTP/2 and HTTP/1.1
+	ProxyURL string // http://127.0.0.1:PORT, a CONNECT proxy that leads the real host names here
+	CAFile   string // PEM file: the certificate authority of URL and of the hosts behind ProxyURL
 	CAPEM    []byte // the content of CAFile
-	Issuer   string // the OIDC issuer of the workload cluster, with the trailing slash that AKS has
-	IMDSURL  string // http://127.0.0.1:port, where a machine in Azure finds what is at http://169.254.169.254
+	Issuer   string // OIDC issuer of the workload cluster, with a trailing slash as on AKS
+	IMDSURL  string // http://127.0.0.1:PORT, serves what Azure serves at http://169.254.169.254
 
-	TokenProxyCAFile string // the certificate authority of the token proxy alone, PEM
+	TokenProxyCAFile string // PEM file: the certificate authority of the token proxy only
 	TokenProxyCAPEM  []byte // the content of TokenProxyCAFile
 
 	tb            TB
 	tokenProxyURL string
-	loopbackHosts []string // the Host headers of direct requests
-	handlers      map[string]http.Handler
-	grants        map[string]grant
+	loopbackHosts []string                // Host headers of requests that use no proxy
+	handlers      map[string]http.Handler // by Host header
 
-	done     chan struct{} // ends whatever waits
+	done     chan struct{} // closed when the server stops
 	inFlight sync.WaitGroup
-	mu       sync.Mutex // guards everything below, and the Add of work
+	mu       sync.Mutex // guards everything below, and inFlight.Add
 	closing  bool
 	settings
 	counters
@@ -52,8 +60,9 @@ type Server struct {
 	proxy      connectProxy
 }
 
-// startWork says that a piece of work begins which may use tb; false when the server is being
-// stopped.
+// startWork registers work that may use s.tb, so that the server waits for it when it stops. The
+// caller calls s.inFlight.Done at the end. It returns false, and registers nothing, if the server
+// is stopping.
 func (s *Server) startWork() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,42 +77,44 @@ func (s *Server) serveUnknown(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "nothing is served here", http.StatusNotFound)
 }
 
-// unexpected reports what a well-behaved client would not do. The caller answers with an error as
-// well.
+// unexpected reports a request that a well-behaved client does not send. The caller also answers
+// it with an error.
 func (s *Server) unexpected(format string, args ...any) {
 	s.tb.Errorf("entratest: "+format, args...)
 }
 
-// settings is how the server behaves from now on. Guarded by Server.mu.
+// settings is the configured behavior of the server. Guarded by Server.mu.
 type settings struct {
 	tokenLifetime time.Duration
 	refreshIn     time.Duration
 	delay         time.Duration
 	latency       time.Duration
 	roundTrip     time.Duration
-	held          chan struct{} // nil when token requests are not held
+	release       chan struct{} // closing it releases held requests; nil if none are held
 	sni           string
 	failures      []Failure
 	failEvery     failureCycle
 	conn          connSettings
 }
 
-// connSettings is how connections are from now on. Guarded by Server.mu.
+// connSettings configures connections to the main listener and to the CONNECT proxy. Guarded by
+// Server.mu.
 type connSettings struct {
 	mainCA        *authority
-	alpn          string    // the only one of ALPN; "": HTTP/2 and HTTP/1.1
-	tlsVersion    uint16    // the only one of TLS; 0: 1.2 and newer
-	proxyPassword string    // USER:PASSWORD that the CONNECT proxy wants; "": none
-	proxyFault    ConnFault // what the CONNECT proxy does in place of connecting; nil: it connects
+	alpn          string    // the only ALPN protocol; "" means HTTP/2 and HTTP/1.1
+	tlsVersion    uint16    // the only TLS version; 0 means 1.2 and newer
+	proxyPassword string    // USER:PASSWORD that the CONNECT proxy requires; "" means none
+	proxyFault    ConnFault // runs instead of the CONNECT proxy's tunnel; nil means none
 }
 
+// deviceSettings configures the device authorization endpoint and polls. Guarded by Server.mu.
 type deviceSettings struct {
-	interval, lifetime time.Duration
-	slowDowns          int
+	interval, lifetime time.Duration // 0 means the default
+	slowDowns          int           // polls yet to be answered with slow_down
 	failures           []Failure
 }
 
-// counters is what happened so far. Guarded by Server.mu.
+// counters is what happened since the start or the last reset. Guarded by Server.mu.
 type counters struct {
 	tokenRequests           int
 	tokenProxyRequests      int
@@ -120,24 +131,24 @@ type counters struct {
 	requests                []string
 	headers                 []http.Header // of requests, in the same order
 	connects                []string
-	arrived                 chan struct{} // closed, and replaced, when something arrives that is waited for
+	arrived                 chan struct{} // closed and replaced when a waiter may look again
 
 	// never reset:
-	serial         int // makes identifiers that differ and yet are the same in every run
+	serial         int // makes identifiers unique within a run and equal in every run
 	seenAssertions []string
 	issuedTokens   []string
 	seenSecrets    []string
 }
 
-// A OAuthRequest is a request to Entra's token, devicecode or authorize endpoint as it arrived.
+// An OAuthRequest is a request to Entra's token, devicecode or authorize endpoint as it arrived.
 type OAuthRequest struct {
-	Endpoint string // the last part of the path
+	Endpoint string // last part of the path: token, devicecode or authorize
 	Host     string
 	Tenant   string     // as the path names it
 	Form     url.Values // the body; of authorize, the query
 }
 
-// directory is who exists. Guarded by Server.mu.
+// directory is the tenants with their applications. Guarded by Server.mu.
 type directory struct {
 	tenants map[string]*tenant // by id, in lower case
 }
@@ -148,37 +159,37 @@ type tenant struct {
 	resources  map[string]string // by identifier in lower case, as registered
 }
 
-// accounts is who signs in, and what they hold. Guarded by Server.mu.
+// accounts is the users, and their sign-ins and grants. Guarded by Server.mu.
 type accounts struct {
-	users          map[string]User // by name in lower case
-	realms         map[string]string
-	devices        []*device // in order
+	users          map[string]User   // by name in lower case
+	realms         map[string]string // federation metadata URLs by domain; "" means managed
+	devices        []*device         // oldest first
 	deviceSettings deviceSettings
 	signIns        map[string]*signIn        // by flow token
 	codes          map[string]*authorization // by authorization code
 	refreshTokens  map[string]*session
 }
 
-// A session is what a refresh token stands for.
+// A session is the state behind a refresh token.
 type session struct {
 	user   string
 	client string
 	issued time.Time
-	aadsts int // 0 while it works
+	aadsts int // code that refuses the refresh token; 0 if it is valid
 }
 
-// A device waits for a person. Guarded by Server.mu.
+// A device is the state behind a device code. Guarded by Server.mu.
 type device struct {
 	code, userCode string
 	client         string // in lower case
-	tenant         string // "": any
+	tenant         string // "" means any
 	expires        time.Time
-	user           string // who approved
+	user           string // who approved it; "" if nobody has yet
 	declined       bool
 	redeemed       bool
 }
 
-// An authorization is what a code stands for.
+// An authorization is the state behind an authorization code.
 type authorization struct {
 	user, client string
 	redirectURI  string
@@ -191,25 +202,25 @@ type authorization struct {
 type signIn struct {
 	request *tokenRequest
 
-	// What the pages show of it:
+	// The page templates use these by name:
 	Title  string
 	Tenant string
-	Flow   string // names it in the form
-	Hint   string
+	Flow   string // flow token, identifies the sign-in in the form
+	Hint   string // initial value of the user name field
 	Error  string
 	Code   int // of Error
 }
 
-// gitHubIssuer is the state of StartWorkflow's ID-token endpoint. Guarded by Server.mu.
+// gitHubIssuer is the state of GitHub Actions' ID token endpoint. Guarded by Server.mu.
 type gitHubIssuer struct {
-	subject, requestToken string // empty: the workflow may not ask for ID tokens
+	subject, requestToken string // empty if the workflow may not request ID tokens
 	failures              []Failure
 }
 
-// pipelinesIssuer is the state of Azure Pipelines' ID-token endpoint. Guarded by Server.mu.
+// pipelinesIssuer is the state of Azure Pipelines' ID token endpoint. Guarded by Server.mu.
 type pipelinesIssuer struct {
-	path, systemToken string // empty: there is no running job
-	connections       map[string]ServiceConnection
+	path, systemToken string                       // empty if no job is running
+	connections       map[string]ServiceConnection // by ID in lower case
 	failures          []Failure
 }
 
@@ -217,7 +228,7 @@ type pipelinesIssuer struct {
 // Server.mu.
 type managedIdentities struct {
 	assigned         []ManagedIdentity
-	appServiceHeader string // what App Service's endpoint wants; empty: there is no App Service
+	appServiceHeader string // required by App Service's endpoint; empty if there is none
 	failures         []Failure
 }
 
@@ -227,15 +238,14 @@ type resourceManager struct {
 	failures []Failure
 }
 
-// connectProxy is the state of the CONNECT proxy.
+// connectProxy is the state of the CONNECT proxy. Guarded by Server.mu.
 type connectProxy struct {
-	// guarded by Server.mu:
-	upstream string // where every known name leads
+	upstream string // address that every tunnel leads to
 	down     bool
-	hijacked map[net.Conn]bool // taken over from net/http, to be closed at the end
+	hijacked map[net.Conn]bool // taken over from net/http; closed when the server stops
 }
 
-// set changes knobs under the lock.
+// set changes settings under the lock.
 func (s *Server) set(change func(*settings)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -257,33 +267,34 @@ func (s *Server) nextSerial() int {
 	return s.serial
 }
 
-// waitUntil blocks until there is what is waited for; false when atMost was over first. there is
-// called with mu held.
-func (s *Server) waitUntil(atMost time.Duration, there func() bool) bool {
-	timeout := time.NewTimer(atMost)
-	defer timeout.Stop()
+// waitUntil blocks until condition returns true, and then returns true. It returns false if timeout
+// passes first. It calls condition with mu held, at once and after each [Server.wakeWaiters].
+func (s *Server) waitUntil(timeout time.Duration, condition func() bool) bool {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
 	for {
 		s.mu.Lock()
-		done, arrived := there(), s.arrived
+		met, arrived := condition(), s.arrived
 		s.mu.Unlock()
-		if done {
+		if met {
 			return true
 		}
 		select {
 		case <-arrived:
-		case <-timeout.C:
+		case <-timer.C:
 			return false
 		}
 	}
 }
 
-// wakeWaiters lets those who wait look again. Called with mu held.
+// wakeWaiters makes [Server.waitUntil] check its condition again. Called with mu held.
 func (s *Server) wakeWaiters() {
 	close(s.arrived)
 	s.arrived = make(chan struct{})
 }
 
-// trackConn remembers a connection until the returned function closes it.
+// trackConn has the server close a connection when it stops. The returned function closes the
+// connection and ends that.
 func (s *Server) trackConn(c net.Conn) (done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

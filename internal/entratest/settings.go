@@ -8,41 +8,40 @@ import (
 
 func defaultSettings() settings { return settings{tokenLifetime: time.Hour} }
 
-// SetTokenLifetime sets the life of the access tokens issued from now on: their exp claim and
-// expires_in, in whole seconds. It is an hour at first. It may be zero or negative.
-func (s *Server) SetTokenLifetime(
-	d time.Duration,
-) {
-	s.set(func(k *settings) { k.tokenLifetime = d })
+// SetTokenLifetime sets the lifetime of the access tokens issued from now on: their exp claim and
+// expires_in, in whole seconds. The default is one hour. It may be zero or negative.
+func (s *Server) SetTokenLifetime(d time.Duration) {
+	s.set(func(st *settings) { st.tokenLifetime = d })
 }
 
-// SetRefreshIn adds refresh_in to the answers from now on; zero, as at first, leaves it out.
-func (s *Server) SetRefreshIn(d time.Duration) { s.set(func(k *settings) { k.refreshIn = d }) }
+// SetRefreshIn adds refresh_in, in whole seconds, to token responses from now on. Zero, the
+// default, leaves it out.
+func (s *Server) SetRefreshIn(d time.Duration) { s.set(func(st *settings) { st.refreshIn = d }) }
 
-// SetDelay makes each answer of a token endpoint or IMDS wait that long, or until the client goes
-// away.
-func (s *Server) SetDelay(d time.Duration) { s.set(func(k *settings) { k.delay = d }) }
+// SetDelay delays each response of a token endpoint and of IMDS by d. The wait ends early if the
+// client goes away.
+func (s *Server) SetDelay(d time.Duration) { s.set(func(st *settings) { st.delay = d }) }
 
-// SetSNI makes the token proxy require that TLS server name; "" lifts the requirement.
-func (s *Server) SetSNI(name string) { s.set(func(k *settings) { k.sni = name }) }
+// SetSNI makes the token proxy require that TLS server name. "" lifts the requirement.
+func (s *Server) SetSNI(name string) { s.set(func(st *settings) { st.sni = name }) }
 
 // Hold makes requests to a token endpoint or IMDS wait, after they were counted, until
-// [Server.Release] or until their client goes away.
+// [Server.Release] is called or their client goes away.
 func (s *Server) Hold() {
-	s.set(func(k *settings) {
-		if k.held == nil {
-			k.held = make(chan struct{})
+	s.set(func(st *settings) {
+		if st.release == nil {
+			st.release = make(chan struct{})
 		}
 	})
 }
 
-// Release lets all held requests go on and ends holding. Without [Server.Hold] before it does
-// nothing.
+// Release lets all held requests go on and ends [Server.Hold]. It does nothing if no Hold is in
+// effect.
 func (s *Server) Release() {
-	s.set(func(k *settings) {
-		if k.held != nil {
-			close(k.held)
-			k.held = nil
+	s.set(func(st *settings) {
+		if st.release != nil {
+			close(st.release)
+			st.release = nil
 		}
 	})
 }
@@ -53,58 +52,57 @@ func (s *Server) requiredSNI() string {
 	return s.sni
 }
 
-// SetLatency makes every answer behind the host names wait that long, documents too, of which
-// [Server.SetDelay] knows nothing. Nothing else is done with a request before.
-func (s *Server) SetLatency(d time.Duration) { s.set(func(k *settings) { k.latency = d }) }
+// SetLatency delays every response of the main listener by d, before the request is processed.
+// Unlike [Server.SetDelay] it applies to documents too.
+func (s *Server) SetLatency(d time.Duration) { s.set(func(st *settings) { st.latency = d }) }
 
-// SetRoundTrip sets how long a round trip takes through tunnels of the CONNECT proxy that are made
-// from now on. Its own answer takes one too: it stands for the connection that a client without a
-// proxy would have to make.
-func (s *Server) SetRoundTrip(roundTrip time.Duration) {
-	s.set(func(k *settings) { k.roundTrip = roundTrip })
-}
+// SetRoundTrip sets the round-trip time of CONNECT tunnels opened from now on. The proxy's response
+// to CONNECT takes one round trip too: it stands for the connection setup of a client that uses no
+// proxy.
+func (s *Server) SetRoundTrip(d time.Duration) { s.set(func(st *settings) { st.roundTrip = d }) }
 
-// SetALPN makes the main listener speak "h2" or "http/1.1" only; "" lifts that.
-func (s *Server) SetALPN(alpn string) { s.set(func(k *settings) { k.conn.alpn = alpn }) }
+// SetALPN makes the main listener negotiate only "h2" or only "http/1.1". "" restores both.
+func (s *Server) SetALPN(alpn string) { s.set(func(st *settings) { st.conn.alpn = alpn }) }
 
-// SetTLSVersion makes the main listener speak one version of TLS, as tls.VersionTLS11, and no
-// other; 0 lifts that.
+// SetTLSVersion makes the main listener accept a single TLS version, such as tls.VersionTLS11. 0
+// restores the default, 1.2 and newer.
 func (s *Server) SetTLSVersion(version uint16) {
-	s.set(func(k *settings) { k.conn.tlsVersion = version })
+	s.set(func(st *settings) { st.conn.tlsVersion = version })
 }
 
-// SetCertificateValidity makes the certificates of the main listener ones that are good between two
-// times; zero times lift that.
-func (s *Server) SetCertificateValidity(from, until time.Time) {
+// SetCertificateValidity makes the main listener present certificates that are valid from notBefore
+// until notAfter. Zero times restore the default.
+func (s *Server) SetCertificateValidity(notBefore, notAfter time.Time) {
 	a := s.conn.mainCA
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.notBefore, a.notAfter, a.leaves = from, until, map[string]*tls.Certificate{}
+	a.notBefore, a.notAfter, a.leaves = notBefore, notAfter, map[string]*tls.Certificate{}
 }
 
-// SetProxyPassword makes the CONNECT proxy want a user and a password; "" lifts that.
+// SetProxyPassword makes the CONNECT proxy require basic authentication with that user and
+// password. An empty user and password lift the requirement.
 func (s *Server) SetProxyPassword(user, password string) {
-	s.set(func(k *settings) { k.conn.proxyPassword = strings.TrimSuffix(user+":"+password, ":") })
+	s.set(func(st *settings) { st.conn.proxyPassword = strings.TrimSuffix(user+":"+password, ":") })
 }
 
-// SetProxyDown makes the CONNECT proxy hang up on whoever calls, or take calls again. Tunnels that
-// stand go on.
+// SetProxyDown makes the CONNECT proxy close new connections at once, or accept them again. Open
+// tunnels continue.
 func (s *Server) SetProxyDown(down bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.proxy.down = down
 }
 
-// SetDevicePollInterval sets how often clients are told to ask, in whole seconds; 0, as at first,
-// means one second. It is not enforced, and MSAL for Go pays no attention to it: it asks after 50
-// ms, 150 ms and so on, up to every 5 s.
+// SetDevicePollInterval sets the poll interval that device code responses announce, in whole
+// seconds. 0, the default, means one second. It is not enforced, and MSAL for Go ignores it: it
+// polls after 50 ms, 150 ms and so on, up to every 5 s.
 func (s *Server) SetDevicePollInterval(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deviceSettings.interval = d
 }
 
-// SetDeviceCodeLifetime sets the life of the device codes given out from now on; 0, as at first,
+// SetDeviceCodeLifetime sets the lifetime of the device codes issued from now on. 0, the default,
 // means 15 minutes.
 func (s *Server) SetDeviceCodeLifetime(d time.Duration) {
 	s.mu.Lock()
@@ -112,15 +110,15 @@ func (s *Server) SetDeviceCodeLifetime(d time.Duration) {
 	s.deviceSettings.lifetime = d
 }
 
-// SlowDownPolls answers the next n polls of devices that wait with slow_down.
+// SlowDownPolls answers the next n polls of pending devices with slow_down.
 func (s *Server) SlowDownPolls(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deviceSettings.slowDowns = n
 }
 
-// SetUserRealm makes the users of a domain federated: passwords are none of Entra's business then,
-// and metadataURL says where they are checked. "" makes them managed again, as all are at first.
+// SetUserRealm makes the users of a domain federated: another identity provider, which metadataURL
+// names, checks their passwords. "" makes them managed again, the default.
 func (s *Server) SetUserRealm(domain, metadataURL string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

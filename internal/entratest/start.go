@@ -5,41 +5,42 @@ import (
 	"net/http"
 )
 
-// New starts a server that knows no application yet. It is stopped, and waited for, by tb.Cleanup.
+// New starts a server in which no application is registered. When tb's test or program ends,
+// tb.Cleanup stops the server and waits for its goroutines.
 func New(tb TB) *Server {
 	s := &Server{
 		tb:       tb,
 		Issuer:   "https://oidc.example/cluster-a/",
 		done:     make(chan struct{}),
 		settings: defaultSettings(),
-		grants:   grants(),
 	}
 	s.counters.arrived = make(chan struct{})
-	main, aks := newAuthority(tb, "entratest CA"), newAuthority(tb, "entratest token proxy CA")
-	s.conn.mainCA = main
-	s.CAPEM, s.TokenProxyCAPEM = main.pem, aks.pem
+	mainCA := newAuthority(tb, "entratest CA")
+	tokenProxyCA := newAuthority(tb, "entratest token proxy CA")
+	s.conn.mainCA = mainCA
+	s.CAPEM, s.TokenProxyCAPEM = mainCA.pem, tokenProxyCA.pem
 	dir := tb.TempDir()
 	s.CAFile = s.writeFile(dir, "entra-ca.pem", s.CAPEM)
 	s.TokenProxyCAFile = s.writeFile(dir, "token-proxy-ca.pem", s.TokenProxyCAPEM)
 
-	direct, plain, proxied, machine := s.listen(), s.listen(), s.listen(), s.listen()
-	s.URL = "https://" + direct.Addr().String()
-	s.ProxyURL = "http://" + plain.Addr().String()
-	s.IMDSURL = "http://" + machine.Addr().String()
-	s.tokenProxyURL = "https://" + proxied.Addr().String() + tokenProxyPrefix
-	_, port, _ := net.SplitHostPort(
-		direct.Addr().String(),
-	) // a listener's own address always splits
+	main, proxy, tokenProxy, imds := s.listen(), s.listen(), s.listen(), s.listen()
+	mainAddr := main.Addr().String()
+	s.URL = "https://" + mainAddr
+	s.ProxyURL = "http://" + proxy.Addr().String()
+	s.IMDSURL = "http://" + imds.Addr().String()
+	s.tokenProxyURL = "https://" + tokenProxy.Addr().String() + tokenProxyPrefix
+	_, port, _ := net.SplitHostPort(mainAddr) // a listener's address always splits
 	s.loopbackHosts = []string{"127.0.0.1:" + port, "localhost:" + port}
-	s.proxy.upstream = direct.Addr().String()
+	s.proxy.upstream = mainAddr
 	s.proxy.hijacked = map[net.Conn]bool{}
 	s.handlers = s.newHandlers()
 
+	tokenProxyCert := s.tokenProxyCertificate(tokenProxyCA)
 	servers := []*http.Server{
-		s.serveTLS(direct, s.mainCertificate(main), http.HandlerFunc(s.serveMain)),
-		s.serveTLS(proxied, s.tokenProxyCertificate(aks), http.HandlerFunc(s.serveTokenProxy)),
-		s.servePlain(s.newProxyListener(plain), http.HandlerFunc(s.serveConnect)),
-		s.servePlain(machine, http.HandlerFunc(s.serveManagedIdentity)),
+		s.serveTLS(main, s.mainCertificate(mainCA), http.HandlerFunc(s.serveMain)),
+		s.serveTLS(tokenProxy, tokenProxyCert, http.HandlerFunc(s.serveTokenProxy)),
+		s.servePlain(s.newProxyListener(proxy), http.HandlerFunc(s.serveConnect)),
+		s.servePlain(imds, http.HandlerFunc(s.serveManagedIdentity)),
 	}
 	tb.Cleanup(func() { s.close(servers) })
 	return s
@@ -54,7 +55,7 @@ func (s *Server) close(servers []*http.Server) {
 	}
 	s.mu.Unlock()
 	for _, srv := range servers {
-		srv.Close() // its only errors are those of listeners that are closed already
+		srv.Close() // fails only for listeners that are closed already
 	}
 	s.inFlight.Wait()
 }

@@ -7,37 +7,46 @@ import (
 	"sync"
 )
 
-// A Program is the [TB] of a program that is not a test. Whoever makes one calls End.
+// TB is the part of [testing.TB] that a [Server] needs. A program that is not a test uses a
+// [ProgramTB].
+type TB interface {
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Cleanup(func())
+	TempDir() string
+}
+
+// A ProgramTB is the [TB] of a program that is not a test. The program must call Close at its end.
 type ProgramTB struct {
-	Name string // what its folders and last words begin with
+	Name string // prefix of temporary directories and of Fatalf's message
 
 	mu       sync.Mutex
 	cleanups []func()
-	reported []error
+	errs     []error
 }
 
-// Errorf keeps what was reported for [Program.End].
+// Errorf records an error for [ProgramTB.Close].
 func (p *ProgramTB) Errorf(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.reported = append(p.reported, fmt.Errorf(format, args...))
+	p.errs = append(p.errs, fmt.Errorf(format, args...))
 }
 
-// Fatalf ends the program.
+// Fatalf runs the cleanup functions, prints the message on standard error and exits with status 1.
 func (p *ProgramTB) Fatalf(format string, args ...any) {
 	p.cleanup()
 	fmt.Fprintf(os.Stderr, p.Name+": "+format+"\n", args...)
 	os.Exit(1)
 }
 
-// Cleanup has f called by [Program.End]; what came last is called first.
+// Cleanup has [ProgramTB.Close] call f. Functions are called in last-added, first-called order.
 func (p *ProgramTB) Cleanup(f func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cleanups = append(p.cleanups, f)
 }
 
-// TempDir makes a folder that [Program.End] removes.
+// TempDir makes a directory that [ProgramTB.Close] removes.
 func (p *ProgramTB) TempDir() string {
 	dir, err := os.MkdirTemp("", "akslogin-"+p.Name)
 	if err != nil {
@@ -47,14 +56,15 @@ func (p *ProgramTB) TempDir() string {
 	return dir
 }
 
-// Close cleans up, and returns what was reported.
+// Close runs the cleanup functions and returns the errors that Errorf recorded, joined.
 func (p *ProgramTB) Close() error {
 	p.cleanup()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return errors.Join(p.reported...)
+	return errors.Join(p.errs...)
 }
 
+// cleanup runs the cleanup functions, those included that they add. It calls them without the lock.
 func (p *ProgramTB) cleanup() {
 	for {
 		p.mu.Lock()
@@ -68,12 +78,4 @@ func (p *ProgramTB) cleanup() {
 		p.mu.Unlock()
 		last()
 	}
-}
-
-// TB is the part of testing.TB that the server needs; a program that is not a test brings its own.
-type TB interface {
-	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
-	Cleanup(func())
-	TempDir() string
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// name is how Entra calls the tenant in its refusals.
+// name returns the tenant's name in Entra's errors: its domain if it has one, else its GUID.
 func (t *tenant) name() string {
 	if t.domain != "" {
 		return t.domain
@@ -14,7 +14,7 @@ func (t *tenant) name() string {
 	return t.id
 }
 
-// Register adds an application to its tenant, or replaces the one with the same client id. It keeps
+// Register adds an application to its tenant, or replaces the one with the same client ID. It keeps
 // a copy.
 func (s *Server) Register(a App) {
 	a.FederatedCredentials = slices.Clone(a.FederatedCredentials)
@@ -38,15 +38,15 @@ func (s *Server) Register(a App) {
 	t.apps[strings.ToLower(a.ClientID)] = a
 }
 
-// RegisterResource makes an API known in a tenant, so that scopes may name it. appID is the GUID or
-// the identifier URI that comes before "/.default"; it becomes the audience of the tokens.
+// RegisterResource adds an API to a tenant, so that scopes may name it. appID is the GUID or the
+// identifier URI that scopes have before "/.default"; it becomes the audience of tokens.
 func (s *Server) RegisterResource(tenant, appID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.getOrAddTenant(tenant).resources[strings.ToLower(appID)] = appID
 }
 
-// getOrAddTenant finds or makes a tenant. Called with mu held.
+// getOrAddTenant returns the tenant with that GUID, and adds it if necessary. Called with mu held.
 func (s *Server) getOrAddTenant(id string) *tenant {
 	if s.tenants == nil {
 		s.tenants = map[string]*tenant{}
@@ -62,18 +62,20 @@ func (s *Server) getOrAddTenant(id string) *tenant {
 	return s.tenants[key]
 }
 
-// findTenant returns the id and the name of the tenant addressed by its GUID or its domain.
-func (s *Server) findTenant(asked string) (id, name string, ok bool) {
+// findTenant finds a tenant by its GUID or its domain, and returns its GUID and its name.
+func (s *Server) findTenant(idOrDomain string) (id, name string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.tenants {
-		if strings.EqualFold(asked, t.id) || t.domain != "" && strings.EqualFold(asked, t.domain) {
+		if strings.EqualFold(idOrDomain, t.id) ||
+			t.domain != "" && strings.EqualFold(idOrDomain, t.domain) {
 			return t.id, t.name(), true
 		}
 	}
 	return "", "", false
 }
 
+// findApp finds an application of a tenant. Microsoft's public clients are in every tenant.
 func (s *Server) findApp(tenant, clientID string) (App, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,8 +87,8 @@ func (s *Server) findApp(tenant, clientID string) (App, bool) {
 	return App{Tenant: tenant, ClientID: clientID, ObjectID: objectID(clientID), Public: true}, ok
 }
 
-// findSharedApp finds an application at an endpoint that all tenants share. It is multi-tenant when
-// Microsoft made it or more than one tenant knows it.
+// findSharedApp finds an application for an endpoint that all tenants share. It is multi-tenant if it
+// is Microsoft's or registered in more than one tenant.
 func (s *Server) findSharedApp(clientID string) (a App, multiTenant, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,16 +97,17 @@ func (s *Server) findSharedApp(clientID string) (a App, multiTenant, ok bool) {
 		return App{ClientID: clientID, Public: true}, true, true
 	}
 	for _, t := range s.tenants {
-		if found, there := t.apps[clientID]; there {
-			a, multiTenant, ok = found, ok, true
+		if app, registered := t.apps[clientID]; registered {
+			a, multiTenant, ok = app, ok, true
 		}
 	}
 	return a, multiTenant, ok
 }
 
-func (s *Server) findResource(tenant, asked string) (appID string, ok bool) {
+// findResource returns the audience of tokens for a resource of a tenant.
+func (s *Server) findResource(tenant, resource string) (audience string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	appID, ok = s.getOrAddTenant(tenant).resources[strings.ToLower(asked)]
-	return appID, ok
+	audience, ok = s.getOrAddTenant(tenant).resources[strings.ToLower(resource)]
+	return audience, ok
 }

@@ -8,15 +8,17 @@ import (
 	"time"
 )
 
+// serveToken is the token endpoint, RFC 6749 section 3.2.
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
-	held, delay, failure := s.admitTokenRequest(r.Context().Value(tokenProxyKey{}) != nil)
-	// Read before anything waits: only then does net/http notice a client that goes away.
+	viaTokenProxy := r.Context().Value(tokenProxyKey{}) != nil
+	release, delay, failure := s.admitTokenRequest(viaTokenProxy)
+	// The body is read before any wait: only then does net/http notice a client that goes away.
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 	formErr := r.ParseForm()
 	t := newTokenRequest(r, r.PostForm)
 	s.recordAssertions(t.form["client_assertion"])
 	s.logOAuthRequest(t, "token")
-	if !s.waitDelay(r, held, delay) {
+	if !s.waitDelay(r, release, delay) {
 		panic(http.ErrAbortHandler)
 	}
 	refuse := func(code, status int) { s.refuse(w, r, code, status, t.placeholders) }
@@ -28,11 +30,10 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 		failure.send(w, r, refuse)
 		return
 	}
-	for _, check := range []func(*Server, *tokenRequest) int{tenantCheck(g.sharedTenants), checkPoPKey, g.check} {
-		if code := check(s, t); code != 0 {
-			refuse(code, 0)
-			return
-		}
+	checks := checks{tenantCheck(g.sharedTenants), checkPoPKey, g.check}
+	if code := checks.run(s, t); code != 0 {
+		refuse(code, 0)
+		return
 	}
 	if failure != nil {
 		s.issueTokenWithFault(w, failure.connFault, t)
@@ -41,24 +42,18 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	s.issueToken(w, t)
 }
 
-// checkTokenRequest reports and refuses what no client sends. ok is false when the request has been
-// answered.
+// checkTokenRequest reports and refuses requests that a well-behaved client does not send. It
+// returns the request's grant. If ok is false, it has answered or the client is gone.
 func (s *Server) checkTokenRequest(
-	w http.ResponseWriter,
-	r *http.Request,
-	t *tokenRequest,
-	formErr error,
+	w http.ResponseWriter, r *http.Request, t *tokenRequest, formErr error,
 ) (g grant, ok bool) {
-	if formErr != nil && clientGone(r) { // killed between a request's head and its end
+	if formErr != nil && clientGone(r) { // killed before it sent the whole body
 		return g, false
 	}
-	contentType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || contentType != "application/x-www-form-urlencoded" || formErr != nil {
-		s.unexpected(
-			"token request with Content-Type %q, form error %v",
-			r.Header.Get("Content-Type"),
-			formErr,
-		)
+	contentType := r.Header.Get("Content-Type")
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	if err != nil || mediaType != "application/x-www-form-urlencoded" || formErr != nil {
+		s.unexpected("token request with Content-Type %q, form error %v", contentType, formErr)
 		t.placeholders["parameter"] = "grant_type"
 		s.refuse(w, r, 900144, 0, t.placeholders)
 		return g, false
@@ -70,7 +65,7 @@ func (s *Server) checkTokenRequest(
 		s.refuse(w, r, 900144, 0, t.placeholders)
 		return g, false
 	}
-	g, ok = s.grants[name]
+	g, ok = grants()[name]
 	if !ok {
 		s.unexpected("token request with grant_type %q", name)
 		s.refuse(w, r, 70003, 0, t.placeholders)
@@ -80,8 +75,8 @@ func (s *Server) checkTokenRequest(
 		s.onlyParameters(w, r, t.form, g.parameters...)
 }
 
-// clientGone tells whether the client has gone away. The connection may learn of that a moment
-// after the body.
+// clientGone reports whether the client has gone away. It waits a second, since net/http may notice
+// that some time after the read of the body failed.
 func clientGone(r *http.Request) bool {
 	select {
 	case <-r.Context().Done():
@@ -91,11 +86,11 @@ func clientGone(r *http.Request) bool {
 	}
 }
 
-// admitTokenRequest counts a token request and says what it has to wait for and, when not nil, the
-// failure it meets.
-func (s *Server) admitTokenRequest(
-	viaTokenProxy bool,
-) (held <-chan struct{}, delay time.Duration, f *Failure) {
+// admitTokenRequest counts a token request. It returns what the request has to wait for and the
+// failure that it meets, or nil.
+func (s *Server) admitTokenRequest(viaTokenProxy bool) (
+	release <-chan struct{}, delay time.Duration, failure *Failure,
+) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokenRequests++
@@ -103,17 +98,17 @@ func (s *Server) admitTokenRequest(
 		s.tokenProxyRequests++
 	}
 	s.wakeWaiters()
-	if f = popFailure(&s.failures); f == nil {
-		f = s.failEvery.next()
+	if failure = popFailure(&s.failures); failure == nil {
+		failure = s.failEvery.next()
 	}
-	return s.held, s.delay, f
+	return s.release, s.delay, failure
 }
 
-// grants are all that the server knows, by grant_type.
+// grants returns the known grants by grant_type.
 func grants() map[string]grant {
 	return map[string]grant{
 		"client_credentials": clientCredentialsGrant,
-		"device_code":        deviceCodeGrant, // so MSAL calls it, after Entra's older endpoint
+		"device_code":        deviceCodeGrant, // MSAL uses the name of Entra's older endpoint
 		"urn:ietf:params:oauth:grant-type:device_code": deviceCodeGrant,
 		"refresh_token":      refreshTokenGrant,
 		"password":           passwordGrant,
@@ -121,26 +116,25 @@ func grants() map[string]grant {
 	}
 }
 
-// issueTokenWithFault sends a granted answer by way of w.
-func (s *Server) issueTokenWithFault(w http.ResponseWriter, wire ConnFault, t *tokenRequest) {
-	r := &recorder{header: http.Header{}}
-	s.issueToken(r, t)
-	good := bytes.NewBufferString("HTTP/1.1 200 OK\r\n")
-	r.header.Set("Content-Length", fmt.Sprint(r.Len()))
-	r.header.Set("Connection", "close")
-	r.header.Write(good) // to memory
-	good.WriteString("\r\n")
-	good.Write(r.Bytes())
-	s.runConnFault(w, wire, good.Bytes())
+// issueTokenWithFault has fault send the response that [Server.issueToken] would send.
+func (s *Server) issueTokenWithFault(w http.ResponseWriter, fault ConnFault, t *tokenRequest) {
+	buffer := &responseBuffer{header: http.Header{}}
+	s.issueToken(buffer, t)
+	buffer.header.Set("Content-Length", fmt.Sprint(buffer.Len()))
+	buffer.header.Set("Connection", "close")
+	response := bytes.NewBufferString("HTTP/1.1 200 OK\r\n")
+	buffer.header.Write(response)
+	response.WriteString("\r\n")
+	response.Write(buffer.Bytes())
+	s.runConnFault(w, fault, response.Bytes())
 }
 
-// recorder is an answer in memory.
-type recorder struct {
+// A responseBuffer is an [http.ResponseWriter] in memory. It ignores the status.
+type responseBuffer struct {
 	bytes.Buffer
 	header http.Header
-	status int
 }
 
-func (r *recorder) Header() http.Header { return r.header }
+func (b *responseBuffer) Header() http.Header { return b.header }
 
-func (r *recorder) WriteHeader(status int) { r.status = status }
+func (b *responseBuffer) WriteHeader(int) {}

@@ -12,19 +12,19 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// A tokenRequest is one POST to a token endpoint and what is found out about it on the way.
+// A tokenRequest is a request to an OAuth endpoint, with what the checks find out about it.
 type tokenRequest struct {
 	form            url.Values
-	host            string // that was asked
+	host            string // the Host header
 	requestedTenant string // the tenant as the path names it
-	tenant          string // its GUID; "" at a shared endpoint until the person is known
+	tenant          string // the tenant's GUID; "" at a shared endpoint until the user is known
 	app             App
-	appIDACR        string         // how the app proved itself, as appidacr says it: "1" with a secret, "2", which "" means too, with a key
-	user            *User          // whom the token is for; nil: for the app itself
+	appIDACR        string         // the appidacr claim: "1" for a secret, "2" or "" for a key
+	user            *User          // the user that the token is for; nil for an app-only token
 	resource        string         // the audience of the token
 	cnf             map[string]any // the cnf claim of a PoP token; nil for a bearer token
 	assertion       assertion
-	placeholders    map[string]string // words for the texts of refusals
+	placeholders    map[string]string // values for the texts of errors
 }
 
 func newTokenRequest(r *http.Request, form url.Values) *tokenRequest {
@@ -52,12 +52,12 @@ func newTokenRequest(r *http.Request, form url.Values) *tokenRequest {
 	return t
 }
 
-// An assertion is a federated token as it was received, read but not yet believed.
+// An assertion is a client_assertion, parsed but not verified.
 type assertion struct {
 	raw                string
-	wellFormed         bool // it is a JWT with what Entra wants in a federated one
+	wellFormed         bool // it is a JWT with all that Entra requires in a federated token
 	header             map[string]any
-	jti                string // jti
+	jti                string
 	issuer, subject    string
 	audience           []string
 	kid                string
@@ -65,9 +65,9 @@ type assertion struct {
 	validFrom, expires time.Time
 }
 
-// setAssertion reads an assertion, "" for none, and takes from it what refusals quote.
+// setAssertion parses an assertion, "" for none, and fills in the values that errors quote.
 func (t *tokenRequest) setAssertion(raw string) {
-	a := readAssertion(raw)
+	a := parseAssertion(raw)
 	t.assertion = a
 	t.placeholders["issuer"] = a.issuer
 	t.placeholders["subject"] = a.subject
@@ -79,14 +79,13 @@ func (t *tokenRequest) setAssertion(raw string) {
 	t.placeholders["expiry"] = formatTicks(a.expires)
 }
 
-// readAssertion is stricter than package jwt, which takes white space in the last part and does
-// without claims.
-func readAssertion(raw string) assertion {
+// parseAssertion parses a JWT without verifying it. It is stricter than package jwt, which accepts
+// white space in the last part, and missing claims.
+func parseAssertion(raw string) assertion {
 	a := assertion{raw: raw}
 	for part := range strings.SplitSeq(raw, ".") {
-		if _, err := base64.RawURLEncoding.Strict().
-			DecodeString(part); err != nil || part == "" ||
-			strings.ContainsAny(part, "\r\n") {
+		_, err := base64.RawURLEncoding.Strict().DecodeString(part)
+		if err != nil || part == "" || strings.ContainsAny(part, "\r\n") {
 			return a
 		}
 	}
@@ -109,12 +108,11 @@ func readAssertion(raw string) assertion {
 		a.validFrom = claims.NotBefore.Time
 	}
 	a.wellFormed = t.Method == jwt.SigningMethodRS256 && a.issuer != "" && a.subject != "" &&
-		len(a.audience) == 1 &&
-		claims.ExpiresAt != nil &&
-		claims.IssuedAt != nil
+		len(a.audience) == 1 && claims.ExpiresAt != nil && claims.IssuedAt != nil
 	return a
 }
 
+// cutLast is [strings.Cut] around the last instance of sep.
 func cutLast(s, sep string) (before, after string, found bool) {
 	i := strings.LastIndex(s, sep)
 	if i < 0 {
@@ -123,15 +121,15 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// formatTicks writes a time as Entra's texts do.
+// formatTicks formats a time as Entra's texts do, in steps of 100 ns.
 func formatTicks(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.0000000Z") }
 
-// resourceScopes are the words of a scope without OpenID Connect's own.
+// resourceScopes returns the scopes in a scope parameter that are not OpenID Connect's.
 func resourceScopes(scope string) []string {
-	return slices.DeleteFunc(strings.Fields(scope), func(word string) bool {
-		return slices.Contains([]string{"openid", "offline_access", "profile"}, word)
+	return slices.DeleteFunc(strings.Fields(scope), func(one string) bool {
+		return slices.Contains([]string{"openid", "offline_access", "profile"}, one)
 	})
 }
 
-// tokenProxyKey is the context key that marks requests which came through the token proxy.
+// tokenProxyKey is the context key of requests that came through the token proxy.
 type tokenProxyKey struct{}

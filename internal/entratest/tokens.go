@@ -13,46 +13,52 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// issueToken issues an access token for the app and resource of a request that passed.
+// issueToken answers a valid request with an access token.
 func (s *Server) issueToken(w http.ResponseWriter, t *tokenRequest) {
 	s.mu.Lock()
-	life, refreshIn := s.tokenLifetime, s.refreshIn
+	lifetime, refreshIn := s.tokenLifetime, s.refreshIn
 	s.mu.Unlock()
-	token := s.accessToken(t, life)
+	token := s.accessToken(t, lifetime)
 	body := map[string]any{
 		"token_type":     "Bearer",
-		"expires_in":     int64(life / time.Second),
-		"ext_expires_in": int64(life / time.Second),
+		"expires_in":     int64(lifetime / time.Second),
+		"ext_expires_in": int64(lifetime / time.Second),
 		"access_token":   token,
 	}
 	if t.cnf != nil {
 		body["token_type"] = "pop"
 	}
 	if t.user != nil {
-		maps.Copy(body, s.userFields(t, life))
+		maps.Copy(body, s.userFields(t, lifetime))
 	}
 	if refreshIn != 0 {
 		body["refresh_in"] = int64(refreshIn / time.Second)
 	}
-	s.mu.Lock()
-	s.issued++
-	s.issuedTokens = append(s.issuedTokens, token)
-	s.mu.Unlock()
+	s.countIssued(token)
 	w.Header().Set("x-ms-request-id", guid("trace", s.nextSerial()))
 	writeJSON(w, http.StatusOK, body)
 }
 
-// accessToken signs a token of version 1.0, the version that AKS asks for. Like Entra's it is valid
-// from five minutes ago, for API servers whose clock is behind.
-func (s *Server) accessToken(t *tokenRequest, life time.Duration) string {
+func (s *Server) countIssued(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.issued++
+	s.issuedTokens = append(s.issuedTokens, token)
+}
+
+// validSince returns the iat and nbf claims of a token that is issued now: five minutes ago, like
+// Entra's, for API servers whose clock is behind.
+func validSince(now time.Time) int64 { return now.Add(-5 * time.Minute).Unix() }
+
+// accessToken returns a signed access token of version 1.0, the version that AKS requests.
+func (s *Server) accessToken(t *tokenRequest, lifetime time.Duration) string {
 	k, n, now := entraKey(), s.nextSerial(), time.Now()
 	claims := map[string]any{
-		"aud": t.resource,
-		"iss": tokenIssuer(t.tenant),
-		"iat": now.Add(-5 * time.Minute).
-			Unix(),
-		"nbf":   now.Add(-5 * time.Minute).Unix(),
-		"exp":   now.Add(life).Unix(),
+		"aud":   t.resource,
+		"iss":   tokenIssuer(t.tenant),
+		"iat":   validSince(now),
+		"nbf":   validSince(now),
+		"exp":   now.Add(lifetime).Unix(),
 		"aio":   opaque("aio", n),
 		"appid": t.app.ClientID,
 		"tid":   t.tenant,
@@ -81,8 +87,8 @@ func (s *Server) accessToken(t *tokenRequest, life time.Duration) string {
 	return s.sign(k.key, map[string]any{"typ": "JWT", "kid": k.kid, "x5t": k.kid}, claims)
 }
 
-// Verify checks an access token as an API server would: signature, issuer, audience and validity.
-// It returns its claims.
+// Verify verifies an access token as an API server does: signature, issuer, audience and validity.
+// It returns the token's claims. The error wraps those of package jwt.
 func (s *Server) Verify(accessToken, audience string) (map[string]any, error) {
 	claims := jwt.MapClaims{}
 	key := func(t *jwt.Token) (any, error) {
@@ -91,19 +97,20 @@ func (s *Server) Verify(accessToken, audience string) (map[string]any, error) {
 		}
 		return entraKey().key.Public(), nil
 	}
-	_, err := jwt.ParseWithClaims(accessToken, claims, key, jwt.WithValidMethods([]string{"RS256"}),
-		jwt.WithAudience(audience), jwt.WithExpirationRequired(), jwt.WithStrictDecoding())
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithAudience(audience),
+		jwt.WithExpirationRequired(), jwt.WithStrictDecoding())
+	_, err := parser.ParseWithClaims(accessToken, claims, key)
 	if err != nil {
 		return nil, fmt.Errorf("access token: %w", err)
 	}
 	tid, _ := claims["tid"].(string)
 	if id, _, ok := s.findTenant(tid); !ok || claims["iss"] != tokenIssuer(id) {
-		return nil, errors.New("access token: issuer and tenant are not ours")
+		return nil, errors.New("access token: unknown issuer or tenant")
 	}
 	return claims, nil
 }
 
-// accessClaims are a person's claims in an access token.
+// accessClaims returns the user's claims in an access token.
 func (u *User) accessClaims(t *tokenRequest) map[string]any {
 	return map[string]any{
 		"acr":         "1",
@@ -119,39 +126,39 @@ func (u *User) accessClaims(t *tokenRequest) map[string]any {
 	}
 }
 
-// userFields is what an answer for a person has beside the access token.
-func (s *Server) userFields(t *tokenRequest, life time.Duration) map[string]any {
-	scope := strings.Fields(t.form.Get("scope"))
-	asked := resourceScopes(t.form.Get("scope"))
-	resource, _, _ := cutLast(asked[0], "/")
-	granted := append([]string{resource + "/user_impersonation"}, asked...)
+// userFields returns the fields of a user's token response besides the access token.
+func (s *Server) userFields(t *tokenRequest, lifetime time.Duration) map[string]any {
+	scopes := strings.Fields(t.form.Get("scope"))
+	requested := resourceScopes(t.form.Get("scope"))
+	resource, _, _ := cutLast(requested[0], "/")
+	granted := append([]string{resource + "/user_impersonation"}, requested...)
 	slices.Sort(granted)
-	more := map[string]any{"scope": strings.Join(slices.Compact(granted), " ")}
-	if slices.Contains(scope, "openid") {
-		more["id_token"] = s.idToken(t, life)
+	fields := map[string]any{"scope": strings.Join(slices.Compact(granted), " ")}
+	if slices.Contains(scopes, "openid") {
+		fields["id_token"] = s.idToken(t, lifetime)
 	}
 	if t.form.Get("client_info") == "1" {
-		more["client_info"] = t.user.clientInfo()
+		fields["client_info"] = t.user.clientInfo()
 	}
-	if slices.Contains(scope, "offline_access") {
+	if slices.Contains(scopes, "offline_access") {
 		family := knownClients[strings.ToLower(t.app.ClientID)]
 		if family != "" {
-			more["foci"] = family
+			fields["foci"] = family
 		}
-		more["refresh_token"] = s.newRefreshToken(t)
+		fields["refresh_token"] = s.newRefreshToken(t)
 	}
-	return more
+	return fields
 }
 
-// idToken signs an ID token of version 2.0.
-func (s *Server) idToken(t *tokenRequest, life time.Duration) string {
+// idToken returns a signed ID token of version 2.0.
+func (s *Server) idToken(t *tokenRequest, lifetime time.Duration) string {
 	k, n, now := entraKey(), s.nextSerial(), time.Now()
 	token := s.sign(k.key, map[string]any{"typ": "JWT", "kid": k.kid}, map[string]any{
 		"aud":                t.app.ClientID,
 		"iss":                "https://" + entraHosts[0] + "/" + t.tenant + "/v2.0",
-		"iat":                now.Unix() - 300,
-		"nbf":                now.Unix() - 300,
-		"exp":                now.Add(life).Unix(),
+		"iat":                validSince(now),
+		"nbf":                validSince(now),
+		"exp":                now.Add(lifetime).Unix(),
 		"name":               t.user.displayName(),
 		"oid":                t.user.ObjectID,
 		"preferred_username": t.user.Name,

@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// RegisterUser adds a user to a tenant, or replaces the one with the same name. It keeps a copy.
+// RegisterUser adds a user to a tenant, or replaces the one with the same name. It keeps a copy. A
+// name without "@" and an unknown AADSTS code are fatal.
 func (s *Server) RegisterUser(u User) {
 	if !strings.Contains(u.Name, "@") {
-		s.tb.Fatalf("entratest: %q is no user principal name", u.Name)
+		s.tb.Fatalf("entratest: %q is not a user principal name", u.Name)
 	}
 	s.requireKnownCode(u.AADSTS)
 	u.Groups = slices.Clone(u.Groups)
@@ -26,19 +27,20 @@ func (s *Server) RegisterUser(u User) {
 	s.users[strings.ToLower(u.Name)] = u
 }
 
-// RevokeRefreshTokens ends all refresh tokens of a user as a new password does: AADSTS50173.
+// RevokeRefreshTokens makes all refresh tokens of a user fail with AADSTS50173, as after a change of
+// the password.
 func (s *Server) RevokeRefreshTokens(user string) { s.endRefreshTokens(user, 50173) }
 
-// ExpireRefreshTokens ends all refresh tokens of a user as three months without use do:
-// AADSTS700082.
+// ExpireRefreshTokens makes all refresh tokens of a user fail with AADSTS700082, as after 90 days
+// without use.
 func (s *Server) ExpireRefreshTokens(user string) { s.endRefreshTokens(user, 700082) }
 
 func (s *Server) endRefreshTokens(user string, code int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, held := range s.refreshTokens {
-		if strings.EqualFold(held.user, user) {
-			held.aadsts = code
+	for _, session := range s.refreshTokens {
+		if strings.EqualFold(session.user, user) {
+			session.aadsts = code
 		}
 	}
 }
@@ -50,8 +52,8 @@ func (s *Server) findUser(name string) (User, bool) {
 	return u, ok
 }
 
-// serveUserRealm says whether Entra itself checks the passwords of a domain. MSAL asks before it
-// sends one.
+// serveUserRealm says whether Entra itself checks the passwords of a domain. MSAL requests that
+// before it sends a password.
 func (s *Server) serveUserRealm(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if !s.onlyParameters(w, r, q, "api-version") {
@@ -60,28 +62,27 @@ func (s *Server) serveUserRealm(w http.ResponseWriter, r *http.Request) {
 	if q.Get("api-version") != "1.0" {
 		s.unexpected("user realm with api-version %q", q.Get("api-version"))
 	}
-	answer := map[string]any{
+	realm := map[string]any{
 		"ver":                 "1.0",
 		"account_type":        "Unknown",
 		"cloud_instance_name": "microsoftonline.com",
 		"cloud_audience_urn":  "urn:federation:MicrosoftOnline",
 	}
-	if _, domain, ok := cutLast(
-		strings.ToLower(r.PathValue("user")),
-		"@",
-	); ok &&
-		s.knowsDomain(domain) {
-		answer["account_type"], answer["domain_name"] = "Managed", domain
+	_, domain, ok := cutLast(strings.ToLower(r.PathValue("user")), "@")
+	if ok && s.knowsDomain(domain) {
+		realm["account_type"], realm["domain_name"] = "Managed", domain
 		s.mu.Lock()
-		metadata := s.realms[domain]
+		metadataURL := s.realms[domain]
 		s.mu.Unlock()
-		if metadata != "" {
-			answer["account_type"], answer["federation_protocol"], answer["federation_metadata_url"] = "Federated", "WSTrust", metadata
+		if metadataURL != "" {
+			realm["account_type"], realm["federation_protocol"] = "Federated", "WSTrust"
+			realm["federation_metadata_url"] = metadataURL
 		}
 	}
-	writeJSON(w, http.StatusOK, answer)
+	writeJSON(w, http.StatusOK, realm)
 }
 
+// knowsDomain reports whether a tenant or a user has that domain.
 func (s *Server) knowsDomain(domain string) bool {
 	if _, _, ok := s.findTenant(domain); ok {
 		return true
