@@ -97,10 +97,11 @@ func newExecConfig(program, home string, emulator map[string]string) (*execConfi
 	if err != nil {
 		return nil, err
 	}
+	tokenFile := emulator["AZURE_FEDERATED_TOKEN_FILE"]
 	blanks := strings.NewReplacer(
 		"<tenant ID>", emulator["AZURE_TENANT_ID"],
 		"<client ID of the managed identity>", emulator["AZURE_CLIENT_ID"],
-		"/var/run/secrets/azure/tokens/azure-identity-token", emulator["AZURE_FEDERATED_TOKEN_FILE"],
+		"/var/run/secrets/azure/tokens/azure-identity-token", tokenFile,
 		"<the cluster's CA certificate, PEM in base64>", "",
 	)
 	kubeconfig, err := clientcmd.Load([]byte(blanks.Replace(string(example))))
@@ -125,9 +126,9 @@ func (c *execConfig) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// runStep runs a step and prints what it took. It fails unless every run prints the same exec
-// credential. Unless the step clears the cache, that must be cached, the one of the step before
-// it; nil is none.
+// runStep runs a step, prints its time and requests, and returns the exec credential that the runs
+// printed. It fails unless every run prints the same: the cached one, if cached is not nil and the
+// step does not clear the cache.
 func (c *execConfig) runStep(entra *emulator, step step, cached []byte) ([]byte, error) {
 	if step.clearCache {
 		cached = nil

@@ -83,7 +83,8 @@ func (s *Server) checkARMRequest(w http.ResponseWriter, r *http.Request) bool {
 		{r.Header.Get("Authorization") == "", armRefusal{401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."}},
 	} {
 		if check.failed {
-			s.unexpected("Azure Resource Manager: %s %s: %s", r.Method, r.URL, check.refusal.message)
+			message := check.refusal.message
+			s.unexpected("Azure Resource Manager: %s %s: %s", r.Method, r.URL, message)
 			s.refuseARM(w, check.refusal)
 			return false
 		}
@@ -130,8 +131,9 @@ func (s *Server) verifyARMToken(r *http.Request, audiences []string) (armCaller,
 			"The access token expiry UTC time is earlier than current UTC time '" + now + "'."}
 	case errors.Is(err, jwt.ErrTokenInvalidAudience):
 		return armCaller{}, &armRefusal{401, "InvalidAuthenticationTokenAudience",
-			"The access token has been obtained for wrong audience or resource. It should exactly " +
-				"match with one of the allowed audiences '" + strings.Join(audiences, "','") + "'."}
+			"The access token has been obtained for wrong audience or resource. It should " +
+				"exactly match with one of the allowed audiences '" +
+				strings.Join(audiences, "','") + "'."}
 	case err != nil:
 		return armCaller{}, &armRefusal{401, "InvalidAuthenticationToken",
 			"The access token is invalid."}
@@ -155,7 +157,7 @@ func (caller armCaller) mayRead(c Cluster) bool {
 // resource group, then for the cluster, since the errors name the first of these that is missing.
 func (s *Server) findCluster(r *http.Request, caller armCaller) (Cluster, *armRefusal) {
 	id, _, _ := cutLast(r.URL.Path, "/")
-	subscription, group, name := r.PathValue("subscription"), r.PathValue("group"), r.PathValue("name")
+	subscription, group := r.PathValue("subscription"), r.PathValue("group")
 	inSubscription := s.clustersUnder("/subscriptions/" + subscription + "/")
 	inGroup := s.clustersUnder("/subscriptions/" + subscription + "/resourceGroups/" + group + "/")
 	i := slices.IndexFunc(inGroup, func(c Cluster) bool { return strings.EqualFold(c.ID, id) })
@@ -165,14 +167,15 @@ func (s *Server) findCluster(r *http.Request, caller armCaller) (Cluster, *armRe
 			"The subscription '" + subscription + "' could not be found."}
 	case !strings.EqualFold(inSubscription[0].Tenant, caller.tenant):
 		return Cluster{}, wrongTenantRefusal(caller.tenant, inSubscription[0].Tenant)
-	case i >= 0 && !caller.mayRead(inGroup[i]), !slices.ContainsFunc(inSubscription, caller.mayRead):
+	case i >= 0 && !caller.mayRead(inGroup[i]),
+		!slices.ContainsFunc(inSubscription, caller.mayRead):
 		return Cluster{}, forbiddenRefusal(caller.client, id)
 	case len(inGroup) == 0:
 		return Cluster{}, &armRefusal{404, "ResourceGroupNotFound",
 			"Resource group '" + group + "' could not be found."}
 	case i < 0:
 		return Cluster{}, &armRefusal{404, "ResourceNotFound",
-			"The Resource 'Microsoft.ContainerService/managedClusters/" + name +
+			"The Resource 'Microsoft.ContainerService/managedClusters/" + r.PathValue("name") +
 				"' under resource group '" + group + "' was not found. " +
 				"For more details please go to https://aka.ms/ARMResourceNotFoundFix"}
 	}
@@ -203,10 +206,10 @@ func wrongTenantRefusal(tenant, want string) *armRefusal {
 		"The access token is from the wrong issuer '" + tokenIssuer(tenant) +
 			"'. It must match the tenant '" + tokenIssuer(want) +
 			"' associated with this subscription. Please use the authority (URL) " +
-			"'https://login.windows.net/" + want + "' to get the token. Note, if the subscription " +
-			"is transferred to another tenant there is no impact to the services, but information " +
-			"about new tenant could take time to propagate (up to an hour). If you just " +
-			"transferred your subscription and see this error message, please try back later."}
+			"'https://login.windows.net/" + want + "' to get the token. Note, if the " +
+			"subscription is transferred to another tenant there is no impact to the services, " +
+			"but information about new tenant could take time to propagate (up to an hour). If " +
+			"you just transferred your subscription and see this error message, please try back later."}
 }
 
 func forbiddenRefusal(client, id string) *armRefusal {

@@ -28,8 +28,8 @@ var authorizeParameters = []string{
 	"state",
 }
 
-// serveAuthorize is the authorization endpoint, RFC 6749 section 3.1. It shows the sign-in form every
-// time: there are no sessions of browsers.
+// serveAuthorize is the authorization endpoint, RFC 6749 section 3.1. It shows the sign-in form
+// every time: there are no sessions of browsers.
 func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	t := newTokenRequest(r, r.URL.Query())
 	s.mu.Lock()
@@ -111,8 +111,8 @@ func (s *Server) startSignIn(flow *signIn) {
 	s.signIns[flow.Flow] = flow
 }
 
-// serveLogin handles the submitted sign-in form. After a wrong password it shows the form again, with
-// Entra's message.
+// serveLogin handles the submitted sign-in form. After a wrong password it shows the form again,
+// with Entra's message.
 func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 	if err := r.ParseForm(); err != nil {
@@ -166,7 +166,8 @@ func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
 	s.redirect(w, r, flow, response)
 }
 
-// finishSignIn makes the flow token of a sign-in invalid. It returns false if it was invalid before.
+// finishSignIn makes the flow token of a sign-in invalid. It returns false if it was invalid
+// before.
 func (s *Server) finishSignIn(flow *signIn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,7 +193,9 @@ func (s *Server) refusedResponse(t *tokenRequest, code int) url.Values {
 }
 
 // redirect sends the browser back to the client with a response, in the requested response_mode.
-func (s *Server) redirect(w http.ResponseWriter, r *http.Request, flow *signIn, response url.Values) {
+func (s *Server) redirect(
+	w http.ResponseWriter, r *http.Request, flow *signIn, response url.Values,
+) {
 	f := flow.request.form
 	response.Set("state", f.Get("state"))
 	target := f.Get("redirect_uri")

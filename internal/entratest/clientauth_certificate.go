@@ -42,10 +42,10 @@ func checkCertificateKey(_ *Server, t *tokenRequest) int {
 	i := slices.IndexFunc(t.app.Certificates, matches)
 	if i < 0 {
 		p["key"] = fmt.Sprintf("%X", thumbprint(h))
-		p["signature"] = "The certificate with identifier used to sign the client assertion is not " +
-			"registered on application."
-		p["keys"] = fmt.Sprintf(", Please visit the Azure Portal, Graph Explorer or directly use MS "+
-			"Graph to see configured keys for app Id '%s'", t.app.ClientID)
+		p["signature"] = "The certificate with identifier used to sign the client assertion is " +
+			"not registered on application."
+		p["keys"] = fmt.Sprintf(", Please visit the Azure Portal, Graph Explorer or directly use "+
+			"MS Graph to see configured keys for app Id '%s'", t.app.ClientID)
 		return 700027
 	}
 	c := t.app.Certificates[i]

@@ -53,8 +53,11 @@ var ConnFaults = map[string]ConnFault{
 	"cut-in-body":       truncateAt(func(head, body int) int { return head + body/2 }),
 	"cut-last-byte":     truncateAt(func(head, body int) int { return head + body - 1 }),
 
-	"hang":         func(conn io.Writer, _ []byte) { hang(conn) },
-	"hang-in-body": func(conn io.Writer, response []byte) { conn.Write(response[:len(response)-9]); hang(conn) },
+	"hang": func(conn io.Writer, _ []byte) { hang(conn) },
+	"hang-in-body": func(conn io.Writer, response []byte) {
+		conn.Write(response[:len(response)-9])
+		hang(conn)
+	},
 	"slow-headers": func(conn io.Writer, response []byte) { drip(conn, response) },
 	"slow-body": func(conn io.Writer, response []byte) {
 		head, body := splitResponse(response)
@@ -100,10 +103,17 @@ var ConnFaults = map[string]ConnFault{
 		conn.Write(append(bytes.TrimSpace(body), "\r\n\r\n"...))
 	},
 	"body-as-header": replaceOnce("\r\n\r\n", "\r\n"),
-	"switching":      func(conn io.Writer, response []byte) { switchProtocols(conn, response); hang(conn) },
-	"switched":       switchProtocols,
-	"twice":          func(conn io.Writer, response []byte) { conn.Write(slices.Concat(response, response)) },
-	"trailing":       func(conn io.Writer, response []byte) { conn.Write(append(response, "\x00garbage"...)) },
+	"switching": func(conn io.Writer, response []byte) {
+		switchProtocols(conn, response)
+		hang(conn)
+	},
+	"switched": switchProtocols,
+	"twice": func(conn io.Writer, response []byte) {
+		conn.Write(slices.Concat(response, response))
+	},
+	"trailing": func(conn io.Writer, response []byte) {
+		conn.Write(append(response, "\x00garbage"...))
+	},
 	"garbage-in-body": func(conn io.Writer, response []byte) {
 		_, body := splitResponse(response)
 		length := len(body) + len("garbage")
@@ -112,10 +122,14 @@ var ConnFaults = map[string]ConnFault{
 
 	// For [Server.SetProxyFault]:
 	"page": func(conn io.Writer, _ []byte) {
-		io.WriteString(conn, okLine+"Content-Type: text/html\r\n\r\n<html>Welcome to the hotel</html>")
+		io.WriteString(conn, okLine+"Content-Type: text/html\r\n\r\n"+
+			"<html>Welcome to the hotel</html>")
 	},
-	"connected":              func(conn io.Writer, response []byte) { conn.Write(response) },
-	"connected-then-silence": func(conn io.Writer, response []byte) { conn.Write(response); hang(conn) },
+	"connected": func(conn io.Writer, response []byte) { conn.Write(response) },
+	"connected-then-silence": func(conn io.Writer, response []byte) {
+		conn.Write(response)
+		hang(conn)
+	},
 	"connected-then-page": func(conn io.Writer, response []byte) {
 		answerTunnel(conn, response, "HTTP/1.1 403 Forbidden\r\n\r\n<html>")
 	},

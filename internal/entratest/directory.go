@@ -12,7 +12,7 @@ import (
 const AKSServerID = "6dae42f8-4368-4678-94ff-3960e28e3630"
 
 // An App is an application or a managed identity of a tenant; they behave alike at the token
-// endpoint.
+// endpoint. The port of a public client's redirects does not matter (RFC 8252 section 7.3).
 type App struct {
 	Tenant               string // the tenant's GUID
 	TenantDomain         string // a verified domain that also addresses the tenant; may be empty
@@ -21,9 +21,10 @@ type App struct {
 	FederatedCredentials []FederatedCredential
 	Secrets              []string            // valid client secrets
 	Certificates         []*x509.Certificate // valid certificates, with RSA keys
-	Public               bool                // a public client: redirects to http://localhost, any port (RFC 8252 section 7.3)
-	Groups               []string            // object IDs for the token's groups claim; empty means no claim
-	ResourceID           string              // Azure resource ID of a managed identity, for the token's xms_mirid claim; empty means no claim
+	Public               bool                // a public client, which redirects to http://localhost
+
+	Groups     []string // object IDs, the token's groups claim; empty means no claim
+	ResourceID string   // of a managed identity, the token's xms_mirid claim; "" means no claim
 }
 
 // A FederatedCredential matches federated tokens exactly and case-sensitively, trailing slashes
@@ -39,19 +40,19 @@ const defaultFederatedAudience = "api://AzureADTokenExchange"
 // knownClients are Microsoft's public clients, which exist in every tenant. The value is the family
 // of clients that share refresh tokens; "" means none.
 var knownClients = map[string]string{
-	"80faf920-1908-4b52-b5ef-a8e7bedfc67a": "",  // AKS, in every kubeconfig of az aks get-credentials
-	"04b07795-8ddb-461a-bbee-02f9e1bf7b46": "1", // the Azure CLI; the Azure Developer CLI uses it too
+	"80faf920-1908-4b52-b5ef-a8e7bedfc67a": "",  // AKS, in kubeconfigs of az aks get-credentials
+	"04b07795-8ddb-461a-bbee-02f9e1bf7b46": "1", // Azure CLI and Azure Developer CLI
 }
 
-// A User is a person's account in a tenant.
+// A User is a person's account in a tenant. Names are unique in all tenants, ignoring case.
 type User struct {
 	Tenant   string // the tenant's GUID
-	Name     string // user principal name, like alice@contoso.example; unique in all tenants, ignoring case
+	Name     string // user principal name, like alice@contoso.example
 	Password string
 	ObjectID string   // "" derives one from Name
-	Groups   []string // object IDs for the token's groups claim; empty means no claim
-	MFA      bool     // a second factor is required: without a prompt, AADSTS50076 refuses the login
-	AADSTS   int      // code that refuses logins with the right password or a refresh token; 0 means none
+	Groups   []string // object IDs, the token's groups claim; empty means no claim
+	MFA      bool     // needs a second factor; logins without a prompt fail with AADSTS50076
+	AADSTS   int      // code that logins with valid credentials fail with; 0 means none
 }
 
 // authMethods returns the amr claim.
@@ -81,9 +82,9 @@ func (u *User) clientInfo() string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// A ManagedIdentity is an identity of the machine that [Server.IMDSURL] serves. App.ResourceID is its
-// Azure resource ID. A system-assigned identity has the machine's ID there, by which clients cannot
-// select it.
+// A ManagedIdentity is an identity of the machine that [Server.IMDSURL] serves. App.ResourceID is
+// its Azure resource ID. A system-assigned identity has the machine's ID there, by which clients
+// cannot select it.
 type ManagedIdentity struct {
 	App
 	SystemAssigned bool
@@ -91,9 +92,15 @@ type ManagedIdentity struct {
 
 // A Cluster is an AKS cluster in Azure Resource Manager.
 type Cluster struct {
-	Tenant string   // GUID of the tenant of its subscription
-	ID     string   // /subscriptions/GUID/resourceGroups/NAME/providers/Microsoft.ContainerService/managedClusters/NAME
-	Users  []string // client IDs or user names with the role "Azure Kubernetes Service Cluster User Role"
+	Tenant string // GUID of the tenant of its subscription
+
+	// ID is the Azure resource ID, which begins with /subscriptions/GUID/resourceGroups/NAME and
+	// continues with /providers/Microsoft.ContainerService/managedClusters/NAME.
+	ID string
+
+	// Users are the client IDs and names of users with the role "Azure Kubernetes Service Cluster
+	// User Role".
+	Users []string
 
 	Kubeconfig       string
 	PublicKubeconfig string // for requests with server-fqdn=public; "" means Kubeconfig

@@ -34,8 +34,8 @@ var instanceMetadata = []map[string]any{
 	},
 }
 
-// serveInstanceDiscovery refuses hosts that are not Entra's, as the real one does. That includes the
-// emulator's loopback names.
+// serveInstanceDiscovery refuses hosts that are not Entra's, as the real one does. That includes
+// the emulator's loopback names.
 func (s *Server) serveInstanceDiscovery(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if !s.onlyParameters(w, r, q, "api-version", "authorization_endpoint") {
@@ -68,25 +68,29 @@ func (s *Server) serveOpenIDConfigurationV1(w http.ResponseWriter, r *http.Reque
 	}
 }
 
-// writeOpenIDConfiguration writes an OpenID configuration. version is "/v2.0", or "" for version 1.0,
-// whose token endpoint it names although it is not served: a client that uses it is reported.
+// writeOpenIDConfiguration writes an OpenID configuration. version is "/v2.0", or "" for version
+// 1.0, whose token endpoint it names although it is not served: a client that uses it is reported.
 func (s *Server) writeOpenIDConfiguration(
 	w http.ResponseWriter, r *http.Request, issuer, base, version string,
 ) {
 	type list = []string
+	authMethods := list{"client_secret_post", "private_key_jwt", "client_secret_basic"}
+	responseTypes := list{"code", "id_token", "code id_token", "id_token token"}
+	scopes := list{"openid", "profile", "email", "offline_access"}
+	claims := list{"sub", "iss", "aud", "exp", "iat", "tid", "ver"}
 	writeJSON(w, http.StatusOK, map[string]any{
 		"token_endpoint":                        base + "/oauth2" + version + "/token",
-		"token_endpoint_auth_methods_supported": list{"client_secret_post", "private_key_jwt", "client_secret_basic"},
+		"token_endpoint_auth_methods_supported": authMethods,
 		"jwks_uri":                              base + "/discovery" + version + "/keys",
 		"response_modes_supported":              list{"query", "fragment", "form_post"},
 		"subject_types_supported":               list{"pairwise"},
 		"id_token_signing_alg_values_supported": list{"RS256"},
-		"response_types_supported":              list{"code", "id_token", "code id_token", "id_token token"},
-		"scopes_supported":                      list{"openid", "profile", "email", "offline_access"},
+		"response_types_supported":              responseTypes,
+		"scopes_supported":                      scopes,
 		"issuer":                                issuer,
 		"authorization_endpoint":                base + "/oauth2" + version + "/authorize",
 		"device_authorization_endpoint":         base + "/oauth2" + version + "/devicecode",
-		"claims_supported":                      list{"sub", "iss", "aud", "exp", "iat", "tid", "ver"},
+		"claims_supported":                      claims,
 		"tenant_region_scope":                   "EU",
 		"cloud_instance_name":                   "microsoftonline.com",
 	})

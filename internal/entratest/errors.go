@@ -163,8 +163,8 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	json.NewEncoder(w).Encode(body) // fails only when the client is gone
 }
 
-// onlyParameters reports and refuses a request with unknown or repeated parameters. It returns false
-// if it has answered.
+// onlyParameters reports and refuses a request with unknown or repeated parameters. It returns
+// false if it has answered.
 func (s *Server) onlyParameters(
 	w http.ResponseWriter, r *http.Request, parameters url.Values, known ...string,
 ) bool {
@@ -184,7 +184,8 @@ func (s *Server) onlyParameters(
 	return true
 }
 
-// requireKnownCode is fatal for an AADSTS code that is not in the table of refusals. 0 means no code.
+// requireKnownCode is fatal for an AADSTS code that is not in the table of refusals. 0 means no
+// code.
 func (s *Server) requireKnownCode(code int) {
 	if _, ok := refusals[code]; code != 0 && !ok {
 		s.tb.Fatalf("entratest: AADSTS%d is not in the table of refusals", code)

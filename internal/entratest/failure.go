@@ -36,8 +36,8 @@ const (
 	BreakBody
 )
 
-// failureCycle is the schedule that [Server.FailEvery] sets: every nth request meets the next of the
-// failures, in turn.
+// failureCycle is the schedule that [Server.FailEvery] sets: every nth request meets the next of
+// the failures, in turn.
 type failureCycle struct {
 	n, seen  int
 	failures []Failure

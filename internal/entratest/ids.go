@@ -8,16 +8,16 @@ import (
 )
 
 // guid returns a GUID that depends on its arguments only, so it is the same in every run.
-func guid(what string, n int) string {
-	h := sha256.Sum256(fmt.Appendf(nil, "%s %d", what, n))
+func guid(label string, n int) string {
+	h := sha256.Sum256(fmt.Appendf(nil, "%s %d", label, n))
 	h[6], h[8] = h[6]&0x0f|0x40, h[8]&0x3f|0x80 // version 4, variant 1
 	return fmt.Sprintf("%x-%x-%x-%x-%x", h[0:4], h[4:6], h[6:8], h[8:10], h[10:16])
 }
 
 // opaque returns 22 characters of base64url that depend on its arguments only, so they are the same
 // in every run.
-func opaque(what string, n int) string {
-	h := sha256.Sum256(fmt.Appendf(nil, "%s %d", what, n))
+func opaque(label string, n int) string {
+	h := sha256.Sum256(fmt.Appendf(nil, "%s %d", label, n))
 	return base64.RawURLEncoding.EncodeToString(h[:16])
 }
 

@@ -20,7 +20,8 @@ func (s *Server) AssignIdentity(m ManagedIdentity) {
 	s.identities.assigned = append(s.identities.assigned, m)
 }
 
-// UnassignIdentity removes a managed identity from the machine. Its application stays in the tenant.
+// UnassignIdentity removes a managed identity from the machine. Its application stays in the
+// tenant.
 func (s *Server) UnassignIdentity(clientID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,10 +84,20 @@ func (s *Server) admitIMDSRequest() (
 	return s.release, s.delay, popFailure(&s.identities.failures)
 }
 
+// The known parameters of the managed identity endpoints.
+var (
+	imdsParameters = []string{
+		"api-version", "resource", "client_id", "object_id", "msi_res_id", "mi_res_id",
+	}
+	appServiceParameters = []string{
+		"api-version", "resource", "client_id", "object_id", "principal_id", "mi_res_id",
+	}
+)
+
 // imdsSelectors are the parameters that select an identity. A request has at most one.
 var imdsSelectors = map[string]func(m ManagedIdentity, value string) bool{
-	"client_id":  func(m ManagedIdentity, v string) bool { return strings.EqualFold(m.ClientID, v) },
-	"object_id":  func(m ManagedIdentity, v string) bool { return strings.EqualFold(m.ObjectID, v) },
+	"client_id":  func(m ManagedIdentity, id string) bool { return strings.EqualFold(m.ClientID, id) },
+	"object_id":  func(m ManagedIdentity, id string) bool { return strings.EqualFold(m.ObjectID, id) },
 	"msi_res_id": hasResourceID,
 	"mi_res_id":  hasResourceID,
 }
@@ -115,9 +126,10 @@ func (s *Server) serveIMDS(w http.ResponseWriter, r *http.Request) {
 		return
 	case version != "2018-02-01":
 		s.unexpected("IMDS: api-version %q", version)
-		refuse("bad_request_101", "Required query variable 'api-version' is missing or not supported")
+		const message = "Required query variable 'api-version' is missing or not supported"
+		refuse("bad_request_101", message)
 		return
-	case !s.onlyParameters(w, r, q, "api-version", "resource", "client_id", "object_id", "msi_res_id", "mi_res_id"):
+	case !s.onlyParameters(w, r, q, imdsParameters...):
 		return
 	}
 	notFound := identityError{"invalid_request", "Identity not found"}
@@ -155,7 +167,7 @@ func (s *Server) serveAppService(w http.ResponseWriter, r *http.Request) {
 		s.unexpected("App Service: api-version %q", q.Get("api-version"))
 		refuse(http.StatusBadRequest, "Unsupported api-version")
 		return
-	case !s.onlyParameters(w, r, q, "api-version", "resource", "client_id", "object_id", "principal_id", "mi_res_id"):
+	case !s.onlyParameters(w, r, q, appServiceParameters...):
 		return
 	}
 	notFound := identityError{message: "No User Assigned or Delegated Managed Identity found for " +
@@ -172,8 +184,8 @@ func (s *Server) serveAppService(w http.ResponseWriter, r *http.Request) {
 // An identityError is an error of a managed identity endpoint.
 type identityError struct{ code, message string }
 
-// chooseIdentity returns the identity for a request: the selected one, else the system-assigned one,
-// else the only one. It returns notFound if there is none.
+// chooseIdentity returns the identity for a request: the selected one, else the system-assigned
+// one, else the only one. It returns notFound if there is none.
 func (s *Server) chooseIdentity(
 	q url.Values, notFound identityError,
 ) (ManagedIdentity, *identityError) {
@@ -204,8 +216,8 @@ func (s *Server) chooseIdentity(
 	}
 	return ManagedIdentity{}, &identityError{
 		"invalid_request",
-		"Multiple user assigned identities exist, please specify the clientId / resourceId of the " +
-			"identity in the token request",
+		"Multiple user assigned identities exist, please specify the clientId / resourceId of " +
+			"the identity in the token request",
 	}
 }
 

@@ -22,9 +22,14 @@ type signer struct {
 // entraKey signs access tokens and issuerKey signs federated tokens. Each is generated once a
 // process, since that is slow.
 var (
-	entraKey  = sync.OnceValue(func() signer { return newSigner("accounts.accesscontrol.windows.net") })
-	issuerKey = sync.OnceValue(func() signer { return newSigner("oidc.example") })
+	entraKey  = generateOnce("accounts.accesscontrol.windows.net")
+	issuerKey = generateOnce("oidc.example")
 )
+
+// generateOnce returns a function that generates a signer on its first call.
+func generateOnce(name string) func() signer {
+	return sync.OnceValue(func() signer { return newSigner(name) })
+}
 
 // newSigner generates a key. It panics only if the system has no randomness.
 func newSigner(name string) signer {
@@ -51,9 +56,8 @@ var clientCertificates sync.Map // name to func() signer
 // ClientCertificate returns a self-signed certificate for a client, and its key. It generates them
 // once a process for each name.
 func ClientCertificate(name string) (*x509.Certificate, *rsa.PrivateKey) {
-	generate := sync.OnceValue(func() signer { return newSigner(name) })
-	once, _ := clientCertificates.LoadOrStore(name, generate)
-	k := once.(func() signer)()
+	generate, _ := clientCertificates.LoadOrStore(name, generateOnce(name))
+	k := generate.(func() signer)()
 	c, err := x509.ParseCertificate(k.cert)
 	if err != nil {
 		panic(err) // newSigner made it

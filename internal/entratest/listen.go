@@ -72,7 +72,9 @@ func (s *Server) servePlain(ln net.Listener, h http.Handler) *http.Server {
 }
 
 // mainTLSConfig returns a tls.Config.GetConfigForClient that follows the current settings.
-func (s *Server) mainTLSConfig(certs getCertificate) func(*tls.ClientHelloInfo) (*tls.Config, error) {
+func (s *Server) mainTLSConfig(
+	certs getCertificate,
+) func(*tls.ClientHelloInfo) (*tls.Config, error) {
 	return func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// StartPipeline starts an Azure Pipelines job that may use the service connections, and ends the job
-// before it. It returns the values that Azure Pipelines sets as SYSTEM_OIDCREQUESTURI and
+// StartPipeline starts an Azure Pipelines job that may use the service connections, and ends the
+// job before it. It returns the values that Azure Pipelines sets as SYSTEM_OIDCREQUESTURI and
 // SYSTEM_ACCESSTOKEN. The URI leads here through the CONNECT proxy, and without a proxy if
 // [Server.URL] replaces its scheme and host.
 func (s *Server) StartPipeline(connections ...ServiceConnection) (uri, systemToken string) {

@@ -87,8 +87,8 @@ func (s *Server) findApp(tenant, clientID string) (App, bool) {
 	return App{Tenant: tenant, ClientID: clientID, ObjectID: objectID(clientID), Public: true}, ok
 }
 
-// findSharedApp finds an application for an endpoint that all tenants share. It is multi-tenant if it
-// is Microsoft's or registered in more than one tenant.
+// findSharedApp finds an application for an endpoint that all tenants share. It is multi-tenant if
+// it is Microsoft's or registered in more than one tenant.
 func (s *Server) findSharedApp(clientID string) (a App, multiTenant, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -27,8 +27,8 @@ func (s *Server) RegisterUser(u User) {
 	s.users[strings.ToLower(u.Name)] = u
 }
 
-// RevokeRefreshTokens makes all refresh tokens of a user fail with AADSTS50173, as after a change of
-// the password.
+// RevokeRefreshTokens makes all refresh tokens of a user fail with AADSTS50173, as after a change
+// of the password.
 func (s *Server) RevokeRefreshTokens(user string) { s.endRefreshTokens(user, 50173) }
 
 // ExpireRefreshTokens makes all refresh tokens of a user fail with AADSTS700082, as after 90 days

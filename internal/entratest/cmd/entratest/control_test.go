@@ -42,7 +42,7 @@ func startProgram(t *testing.T) (controlURL string, tb *controlTB) {
 }
 
 // request sends a request, whose body may be empty, and returns the response's status and body.
-func request(t *testing.T, method, url, body string, header ...string) (status int, response string) {
+func request(t *testing.T, method, url, body string, header ...string) (status int, out string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -66,7 +66,8 @@ func request(t *testing.T, method, url, body string, header ...string) (status i
 	return answer.StatusCode, string(raw)
 }
 
-const clusterID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/c"
+const clusterID = "/subscriptions/s/resourceGroups/g" +
+	"/providers/Microsoft.ContainerService/managedClusters/c"
 
 func TestControlEndpoints(t *testing.T) {
 	controlURL, _ := startProgram(t)
@@ -80,7 +81,7 @@ func TestControlEndpoints(t *testing.T) {
 		{"POST /settings", `{"proxy_fault":"","refresh_in":"1s","delay":"0s","hold":"true","proxy_down":"false"}`, 204, ""},
 		{"POST /settings", `{"hold":"false","sni":"a","round_trip":"1ms","device_code_lifetime":"1m","device_poll_interval":"1s"}`, 204, ""},
 		{"POST /settings", `{"token_lifetime":"9h","latency":"soon"}`, 400, `latency: time: invalid duration "soon"`},
-		{"POST /settings", `{"token_lifetime":"9h","colour":"red"}`, 400, `setting "colour" not found`},
+		{"POST /settings", `{"token_lifetime":"9h","color":"red"}`, 400, `setting "color" not found`},
 		{"POST /settings", `{"proxy_fault":"flood"}`, 400, `connection fault "flood" not found`},
 		{"POST /settings", `{"latency":1}`, 400, "json"},
 		{"GET /settings", "", 200, `"token_lifetime":"2s"`},
@@ -126,7 +127,9 @@ func TestControlEndpoints(t *testing.T) {
 
 func TestControlRefusesWebPages(t *testing.T) {
 	controlURL, _ := startProgram(t)
-	for _, header := range [][]string{{"Origin", "https://site.example"}, {"Origin", "null"}, {"Host", "site.example"}} {
+	for _, header := range [][]string{
+		{"Origin", "https://site.example"}, {"Origin", "null"}, {"Host", "site.example"},
+	} {
 		status, _ := request(t, "POST", controlURL+"/settings", `{"latency":"1s"}`, header...)
 		if status != http.StatusForbidden {
 			t.Errorf("%q: status %d", header, status)
@@ -142,7 +145,8 @@ func TestUnexpectedRequestsAreListed(t *testing.T) {
 	tb.Errorf("entratest: GET %s: nothing is served there", "/x")
 	_, response := request(t, "GET", controlURL+"/unexpected", "")
 	var unexpected []string
-	if err := json.Unmarshal([]byte(response), &unexpected); err != nil || len(unexpected) != 1 || !strings.Contains(unexpected[0], "GET /x") {
+	err := json.Unmarshal([]byte(response), &unexpected)
+	if err != nil || len(unexpected) != 1 || !strings.Contains(unexpected[0], "GET /x") {
 		t.Errorf("%v: %s", err, response)
 	}
 	if err := tb.Close(); err == nil {
@@ -165,8 +169,16 @@ func TestPrintedEnvironmentSurvivesShell(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s := &entratest.Server{ProxyURL: "http://127.0.0.1:1", CAFile: filepath.Join(dir, "ca.pem"), IMDSURL: "http://127.0.0.1:2"}
-	w := &entratest.Workload{TenantID: "tenant", ClientID: "client", TokenFile: filepath.Join(dir, "token")}
+	s := &entratest.Server{
+		ProxyURL: "http://127.0.0.1:1",
+		CAFile:   filepath.Join(dir, "ca.pem"),
+		IMDSURL:  "http://127.0.0.1:2",
+	}
+	w := &entratest.Workload{
+		TenantID:  "tenant",
+		ClientID:  "client",
+		TokenFile: filepath.Join(dir, "token"),
+	}
 	file, err := os.Create(filepath.Join(dir, "env"))
 	if err != nil {
 		t.Fatal(err)
@@ -183,8 +195,13 @@ func TestPrintedEnvironmentSurvivesShell(t *testing.T) {
 	}
 	lines := "\n" + string(out)
 	for _, want := range []string{
-		"HTTPS_PROXY=" + s.ProxyURL, "SSL_CERT_FILE=" + s.CAFile, "AZURE_POD_IDENTITY_AUTHORITY_HOST=" + s.IMDSURL,
-		"AZURE_TENANT_ID=tenant", "AZURE_CLIENT_ID=client", "AZURE_FEDERATED_TOKEN_FILE=" + w.TokenFile, "ENTRATEST_CONTROL=http://127.0.0.1:3",
+		"HTTPS_PROXY=" + s.ProxyURL,
+		"SSL_CERT_FILE=" + s.CAFile,
+		"AZURE_POD_IDENTITY_AUTHORITY_HOST=" + s.IMDSURL,
+		"AZURE_TENANT_ID=tenant",
+		"AZURE_CLIENT_ID=client",
+		"AZURE_FEDERATED_TOKEN_FILE=" + w.TokenFile,
+		"ENTRATEST_CONTROL=http://127.0.0.1:3",
 	} {
 		if !strings.Contains(lines, "\n"+want+"\n") {
 			t.Errorf("%s is not in the environment:%s", want, lines)

@@ -25,10 +25,11 @@
 //	GET    /requests    the requests, connections and issued tokens since the last reset
 //	DELETE /requests    reset these
 //	GET    /unexpected  the requests that a well-behaved client does not send
-//	POST   /tokens      a federated token as plain text: issuer, subject, audience, lifetime, forged
+//	POST   /tokens      a federated token as plain text: issuer, subject, audience, lifetime,
+//	                    forged
 //	POST   /failures    the failure of the next count requests: aadsts, status, body, retry_after,
 //	                    redirect, break (connection, body), hang, conn_fault (needs the setting
-//	                    "alpn":"http/1.1"); of the token endpoint, or with "endpoint":"imds" of IMDS
+//	                    "alpn":"http/1.1"); of the token endpoint, or of "endpoint":"imds"
 //	DELETE /failures    cancel the queued failures of the token endpoint
 //	POST   /apps, /users, /identities, /clusters
 //	                    add an [entratest.App], User, ManagedIdentity or Cluster
