@@ -101,7 +101,10 @@ func (s *Server) serveDeviceCode(w http.ResponseWriter, r *http.Request) {
 		refuse(code, 0)
 		return
 	}
-	writeJSON(w, http.StatusOK, s.newDevice(t))
+	body := s.newDevice(t)
+	setClientTelemetry(w, 0)
+	traceID := guid("trace", s.nextSerial())
+	writeEntra(w, http.StatusOK, traceID, t.placeholders["correlation"], body)
 }
 
 // newDevice adds a device that waits for a user, and returns the body of its response.
@@ -112,6 +115,8 @@ func (s *Server) newDevice(t *tokenRequest) map[string]any {
 		userCode: userCode(n),
 		client:   strings.ToLower(t.app.ClientID),
 		tenant:   t.tenant,
+
+		correlationID: t.placeholders["correlation"],
 	}
 	s.recordSecrets(d.code)
 	s.mu.Lock()

@@ -42,11 +42,11 @@ func (s *Server) serveGitHub(w http.ResponseWriter, r *http.Request) {
 		s.unexpected("GitHub: api-version %q; the request URL has 2.0", q.Get("api-version"))
 		http.Error(w, "unknown api-version", http.StatusBadRequest)
 	case !strings.EqualFold(scheme, "bearer") || got != want:
-		writeJSON(w, http.StatusUnauthorized, map[string]any{"message": "Unauthorized"})
+		writeUncachedJSON(w, http.StatusUnauthorized, map[string]any{"message": "Unauthorized"})
 	default:
 		w.Header().Set("Content-Type", "application/json; charset=utf-8; api-version=2.0")
 		idToken := s.gitHubToken(subject, q.Get("audience"))
-		writeJSON(w, http.StatusOK, map[string]any{"count": 1, "value": idToken})
+		writeUncachedJSON(w, http.StatusOK, map[string]any{"count": 1, "value": idToken})
 	}
 }
 

@@ -109,6 +109,7 @@ func hasResourceID(m ManagedIdentity, id string) bool {
 // serveIMDS is the endpoint of virtual machines, scale sets and AKS nodes.
 // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
 func (s *Server) serveIMDS(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Server", "IMDS/150.870.65.1497")
 	refuse := func(code, message string) {
 		body := map[string]any{"error": code, "error_description": message}
 		writeJSON(w, http.StatusBadRequest, body)

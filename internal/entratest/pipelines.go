@@ -77,14 +77,14 @@ func (s *Server) servePipelines(w http.ResponseWriter, r *http.Request) {
 	default:
 		token := s.pipelinesToken(connection)
 		s.recordSecrets(token)
-		writeJSON(w, http.StatusOK, map[string]any{"oidcToken": token})
+		writeUncachedJSON(w, http.StatusOK, map[string]any{"oidcToken": token})
 	}
 }
 
 // refusePipelines answers with an error of Azure DevOps.
 func refusePipelines(w http.ResponseWriter, status int, exception, message string) {
 	const namespace = "Microsoft.TeamFoundation.DistributedTask.WebApi"
-	writeJSON(w, status, map[string]any{
+	writeUncachedJSON(w, status, map[string]any{
 		"$id":            "1",
 		"innerException": nil,
 		"message":        message,

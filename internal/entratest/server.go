@@ -187,6 +187,7 @@ type device struct {
 	user           string // who approved it; "" if nobody has yet
 	declined       bool
 	redeemed       bool
+	correlationID  string // the client's identifier of the request for the device code
 }
 
 // An authorization is the state behind an authorization code.

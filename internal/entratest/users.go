@@ -77,9 +77,13 @@ func (s *Server) serveUserRealm(w http.ResponseWriter, r *http.Request) {
 		if metadataURL != "" {
 			realm["account_type"], realm["federation_protocol"] = "Federated", "WSTrust"
 			realm["federation_metadata_url"] = metadataURL
+			service := strings.TrimSuffix(metadataURL, "/mex")
+			realm["federation_active_auth_url"] = service + "/2005/usernamemixed"
 		}
 	}
-	writeJSON(w, http.StatusOK, realm)
+	w.Header().Set("Content-Disposition", "inline; filename=userrealm.json")
+	traceID := guid("trace", s.nextSerial())
+	writeEntra(w, http.StatusOK, traceID, r.Header.Get("client-request-id"), realm)
 }
 
 // knowsDomain reports whether a tenant or a user has that domain.
