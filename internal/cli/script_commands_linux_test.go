@@ -100,7 +100,7 @@ func cmdCredential(ts *testscript.TestScript, neg bool, args []string) {
 func verifyPoP(ts *testscript.TestScript, status *clientauthentication.ExecCredentialStatus, audience, host string) (string, error) {
 	later, _ := time.ParseDuration(ts.Getenv("AKSLOGIN_LATER"))
 	now := time.Now().Add(later)
-	if _, err := server(ts).VerifyPoPAt(now, status.Token, audience, host); err != nil {
+	if _, err := server(ts).VerifyPoPWithSkew(later, status.Token, audience, host); err != nil {
 		return "", err
 	}
 	if left := status.ExpirationTimestamp.Sub(now); left > 10*time.Minute {

@@ -12,6 +12,7 @@ import (
 // if [Server.URL] replaces its scheme and host.
 func (s *Server) StartWorkflow(subject string) (url, requestToken string) {
 	token := "ghs_" + opaque("request token", s.nextSerial())
+	s.recordSecrets(token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.github.subject, s.github.requestToken = subject, token
@@ -46,6 +47,7 @@ func (s *Server) serveGitHub(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Content-Type", "application/json; charset=utf-8; api-version=2.0")
 		idToken := s.gitHubToken(subject, q.Get("audience"))
+		s.recordSecrets(idToken)
 		writeUncachedJSON(w, http.StatusOK, map[string]any{"count": 1, "value": idToken})
 	}
 }

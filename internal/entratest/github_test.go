@@ -3,6 +3,7 @@ package entratest_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,11 @@ func TestGitHub(t *testing.T) {
 	path := strings.TrimPrefix(rawURL, githubIssuer)
 	if _, status := githubIDToken(t, direct, s.URL+path, token); status != 200 {
 		t.Errorf("without the proxy: %d", status)
+	}
+	for _, secret := range []string{token, assertion} {
+		if !slices.Contains(s.SeenSecrets(), secret) {
+			t.Errorf("secrets %q lack %s", s.SeenSecrets(), secret)
+		}
 	}
 	if s.GitHubRequests() != 4 {
 		t.Errorf("%d requests", s.GitHubRequests())

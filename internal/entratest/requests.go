@@ -106,7 +106,9 @@ func (s *Server) SeenAssertions() []string {
 // SeenSecrets returns, each once, the secrets received or issued since the start:
 //   - received, accepted or not: client secrets, passwords, code verifiers, refresh tokens, device
 //     codes and authorization codes;
-//   - issued: these, ID tokens, and the secrets of a pipeline's job and of App Service.
+//   - issued: refresh tokens, device codes, authorization codes, ID tokens of Entra, GitHub Actions
+//     and Azure Pipelines, the request tokens of workflows, the system tokens of jobs, and App
+//     Service's identity header.
 //
 // [Server.ResetCounters] does not clear it, so that a test can look for leaks at its end.
 func (s *Server) SeenSecrets() []string {

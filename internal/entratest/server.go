@@ -97,7 +97,7 @@ type settings struct {
 	conn          connSettings
 }
 
-// connSettings configures connections to the main listener and to the CONNECT proxy. Guarded by
+// connSettings configures connections to the TLS listeners and to the CONNECT proxy. Guarded by
 // Server.mu.
 type connSettings struct {
 	mainCA        *authority

@@ -61,10 +61,11 @@ func (s *Server) SetLatency(d time.Duration) { s.set(func(st *settings) { st.lat
 // proxy.
 func (s *Server) SetRoundTrip(d time.Duration) { s.set(func(st *settings) { st.roundTrip = d }) }
 
-// SetALPN makes the main listener negotiate only "h2" or only "http/1.1". "" restores both.
+// SetALPN makes all TLS listeners negotiate only "h2" or only "http/1.1": the main listener, the
+// token proxy and that of [Server.InterceptTLS]. "" restores both.
 func (s *Server) SetALPN(alpn string) { s.set(func(st *settings) { st.conn.alpn = alpn }) }
 
-// SetTLSVersion makes the main listener accept a single TLS version, such as tls.VersionTLS11. 0
+// SetTLSVersion makes all TLS listeners accept a single TLS version, such as tls.VersionTLS11. 0
 // restores the default, 1.2 and newer.
 func (s *Server) SetTLSVersion(version uint16) {
 	s.set(func(st *settings) { st.conn.tlsVersion = version })
