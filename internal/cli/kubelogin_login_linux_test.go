@@ -83,7 +83,7 @@ func newLoginRun(t *testing.T) *loginRun {
 	r.writeCertificates()
 	endpoint, header := s.EnableAppService()
 	oidcURI, systemToken := s.StartPipeline(serviceConnection)
-	gitHubURL, gitHubToken := s.StartWorkflow(gitHubSubject)
+	gitHubURL, gitHubToken := s.StartGitHubWorkflow(gitHubSubject)
 	maps.Copy(r.values, map[string]string{
 		"HOME": filepath.Join(r.folder, "home"), "ENTRA": s.URL, "ENDPOINT": endpoint, "HEADER": header, "OIDC_URI": oidcURI, "SYSTEM_TOKEN": systemToken,
 		"GITHUB_URL": gitHubURL, "GITHUB_TOKEN": gitHubToken, "PORT": strconv.Itoa(freePort(t.Fatal)),

@@ -148,7 +148,7 @@ var entraVerbs = map[string]func(ts *testscript.TestScript, s *entratest.Server,
 		ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(s.ForgedAssertion(claimsFrom(ts, args[1:]))), 0o600))
 	},
 	"workflow": func(ts *testscript.TestScript, s *entratest.Server, args []string) {
-		url, requestToken := s.StartWorkflow(args[0])
+		url, requestToken := s.StartGitHubWorkflow(args[0])
 		ts.Setenv("ACTIONS_ID_TOKEN_REQUEST_URL", url)
 		ts.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", requestToken)
 	},

@@ -27,8 +27,8 @@ func (s *Server) pendingUserCodesLocked() []string {
 	return codes
 }
 
-// WaitUserCode blocks until a device waits for a user's decision, and returns its user code. ok is
-// false if timeout passes first.
+// WaitUserCode blocks until a device waits for a user's decision, and returns the user code of the
+// oldest one, which goes on waiting. ok is false if timeout passes first.
 func (s *Server) WaitUserCode(timeout time.Duration) (userCode string, ok bool) {
 	ok = s.waitUntil(timeout, func() bool {
 		if codes := s.pendingUserCodesLocked(); len(codes) > 0 {
@@ -39,8 +39,9 @@ func (s *Server) WaitUserCode(timeout time.Duration) (userCode string, ok bool) 
 	return userCode, ok
 }
 
-// ApproveDevice enters a user code and signs in as a user, with a second factor if the user needs
-// one. It returns an error if no device waits with that code or if Entra would refuse the user.
+// ApproveDevice enters a user code and signs in as a user, with the user's password and with a
+// second factor if the user needs one. It returns an error if no device waits with that code or if
+// Entra would refuse the user.
 func (s *Server) ApproveDevice(userCode, userName string) error {
 	u, ok := s.findUser(userName)
 	switch {

@@ -143,7 +143,8 @@ func (s *Server) documentTenant(w http.ResponseWriter, r *http.Request) (id, nam
 	return id, id, ok
 }
 
-// JWKS returns Entra's published signing keys, RFC 7517, which are the same in every tenant.
+// JWKS returns the JSON document with Entra's published signing keys, an RFC 7517 JWK Set. It is
+// the same in every tenant.
 func (s *Server) JWKS() []byte {
 	k := entraKey()
 	exponent := big.NewInt(int64(k.key.E)).Bytes()

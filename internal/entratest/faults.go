@@ -5,9 +5,9 @@ import (
 	"net/http"
 )
 
-// FailNext makes the next n token requests meet f, after the failures that are queued already. Those
-// that are reported as unexpected do not count. An AADSTS code that the package does not know is
-// fatal.
+// FailNext makes the next n token requests meet f, after the failures that are queued already.
+// Requests that are reported as unexpected do not count. An AADSTS code that the package does not
+// know is fatal.
 func (s *Server) FailNext(n int, f Failure) {
 	s.requireKnownCode(f.AADSTS)
 	s.set(func(st *settings) { st.failures = append(st.failures, repeatFailure(n, f)...) })

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/akslogin/akslogin/internal/entratest"
@@ -119,22 +118,10 @@ func TestFailEvery(t *testing.T) {
 	}
 }
 
-// fatalTB is a TB whose Fatalf panics with the message instead of ending the test.
-type fatalTB struct{ *testing.T }
-
-func (fatalTB) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
-
 func TestFailEveryRefusesZero(t *testing.T) {
 	s := newServer(fatalTB{t})
 	for _, n := range []int{0, -1} {
-		func() {
-			defer func() {
-				if message, _ := recover().(string); !strings.Contains(message, "FailEvery") {
-					t.Errorf("FailEvery(%d): %q", n, message)
-				}
-			}()
-			s.FailEvery(n, entratest.Failure{Status: 500})
-		}()
+		wantFatal(t, fmt.Sprint(n), "FailEvery", func() { s.FailEvery(n, entratest.Failure{}) })
 	}
 }
 
@@ -179,7 +166,7 @@ func TestClearFailures(t *testing.T) {
 	c := directClient(t, s)
 	assignIdentities(s)
 	uri, _ := s.StartPipeline()
-	gitHubURL, gitHubToken := s.StartWorkflow("a subject")
+	gitHubURL, gitHubToken := s.StartGitHubWorkflow("a subject")
 	f := entratest.Failure{Status: 503, Body: "{}"}
 	for _, fail := range []func(int, entratest.Failure){
 		s.FailNext, s.FailDeviceCode, s.FailGitHub, s.FailPipelines, s.FailIMDS,

@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// StartWorkflow starts a GitHub Actions workflow that may request ID tokens for that subject. It
-// returns the values that GitHub Actions sets as ACTIONS_ID_TOKEN_REQUEST_URL and
-// ACTIONS_ID_TOKEN_REQUEST_TOKEN. The URL leads here through the CONNECT proxy, and without a proxy
-// if [Server.URL] replaces its scheme and host.
-func (s *Server) StartWorkflow(subject string) (url, requestToken string) {
+// StartGitHubWorkflow starts a GitHub Actions workflow that may request ID tokens for that subject.
+// The workflow of an earlier call ends. It returns the values that GitHub Actions sets as
+// ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN. The URL leads to the Server
+// through the CONNECT proxy. A client without a proxy uses [Server.URL] followed by the URL's path
+// and query.
+func (s *Server) StartGitHubWorkflow(subject string) (url, requestToken string) {
 	token := "ghs_" + opaque("request token", s.nextSerial())
 	s.recordSecrets(token)
 	s.mu.Lock()

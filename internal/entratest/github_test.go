@@ -50,7 +50,7 @@ func TestGitHub(t *testing.T) {
 		{Issuer: githubIssuer, Subject: workflow},
 	}
 	s.Register(app)
-	rawURL, token := s.StartWorkflow(workflow)
+	rawURL, token := s.StartGitHubWorkflow(workflow)
 	if rawURL != githubIssuer+"/github/oidc?api-version=2.0" {
 		t.Fatal(rawURL)
 	}

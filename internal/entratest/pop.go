@@ -63,9 +63,9 @@ func (s *Server) VerifyPoP(signed, audience, clusterID string) (map[string]any, 
 	return s.VerifyPoPWithSkew(0, signed, audience, clusterID)
 }
 
-// VerifyPoPWithSkew is [Server.VerifyPoP] for a client whose clock is ahead of the server's by skew.
-// Its times are checked against the client's clock, and those of the access token in it against the
-// server's.
+// VerifyPoPWithSkew is [Server.VerifyPoP] for a client whose clock is ahead of the server's by
+// skew. The times of the PoP token are checked against the client's clock, and those of the access
+// token in it against the server's.
 func (s *Server) VerifyPoPWithSkew(
 	skew time.Duration, signed, audience, clusterID string,
 ) (map[string]any, error) {

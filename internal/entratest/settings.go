@@ -52,8 +52,8 @@ func (s *Server) requiredSNI() string {
 	return s.sni
 }
 
-// SetLatency delays every response of the main listener by d, before the request is processed.
-// Unlike [Server.SetDelay] it applies to documents too.
+// SetLatency delays every request to the main listener by d, before it is processed and counted as
+// a token request. Unlike [Server.SetDelay] it applies to documents too.
 func (s *Server) SetLatency(d time.Duration) { s.set(func(st *settings) { st.latency = d }) }
 
 // SetRoundTrip sets the round-trip time of CONNECT tunnels opened from now on. The proxy's response
@@ -72,7 +72,8 @@ func (s *Server) SetTLSVersion(version uint16) {
 }
 
 // SetCertificateValidity makes the main listener present certificates that are valid from notBefore
-// until notAfter. Zero times restore the default.
+// until notAfter. Those of the token proxy and of [Server.InterceptTLS] do not change. Zero times
+// restore the default.
 func (s *Server) SetCertificateValidity(notBefore, notAfter time.Time) {
 	a := s.conn.mainCA
 	a.mu.Lock()
@@ -111,15 +112,17 @@ func (s *Server) SetDeviceCodeLifetime(d time.Duration) {
 	s.deviceSettings.lifetime = d
 }
 
-// SlowDownPolls answers the next n polls of pending devices with slow_down.
+// SlowDownPolls answers the next n polls of pending devices with slow_down. n replaces the number
+// of an earlier call.
 func (s *Server) SlowDownPolls(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deviceSettings.slowDowns = n
 }
 
-// SetUserRealm makes the users of a domain federated: another identity provider, which metadataURL
-// names, checks their passwords. "" makes them managed again, the default.
+// SetUserRealm makes the users of a domain federated: another identity provider checks their
+// passwords. metadataURL is the URL of its WS-Trust metadata, which usually ends with
+// /adfs/services/trust/mex. "" makes the users managed again, the default.
 func (s *Server) SetUserRealm(domain, metadataURL string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
