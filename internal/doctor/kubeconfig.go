@@ -74,6 +74,9 @@ func checkKubeconfig(o Options) (execConfig, []token.Finding) {
 	if c.cluster, err = kubeconfig.InlineCA(entries.Cluster.Fields, entries.ClusterFile.Path); err != nil {
 		c.cluster, all = nil, append(all, token.ErrorFinding("cluster", err))
 	}
+	if found := checkCertificateCheck(c.cluster); found.Status != "" {
+		all = append(all, found)
+	}
 	found := checkUser(entries)
 	all = append(all, found)
 	if found.Status != token.StatusOK {
