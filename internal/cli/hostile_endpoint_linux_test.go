@@ -15,20 +15,20 @@ import (
 // hostileSecret is what must not get around: of no shape that would be recognized.
 const hostileSecret = "open sesame, said Ali+Baba/40"
 
-// secretLogins are the ways in which something secret is sent to Entra ID.
-func secretLogins(t *testing.T) map[string]struct {
+// secretLogin is a login's secret and its flags.
+type secretLogin struct {
 	secret string
 	args   []string
-} {
+}
+
+// secretLogins are the ways in which something secret is sent to Entra ID.
+func secretLogins(t *testing.T) map[string]secretLogin {
 	t.Helper()
 	federated := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(federated, []byte(sampleAssertion), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return map[string]struct {
-		secret string
-		args   []string
-	}{
+	return map[string]secretLogin{
 		"workloadidentity": {sampleAssertion, []string{"--login", "workloadidentity", "--federated-token-file", federated}},
 		"spn":              {hostileSecret, []string{"--login", "spn", "--client-secret", hostileSecret}},
 		"ropc":             {hostileSecret, []string{"--login", "ropc", "--username", alice, "--password", hostileSecret}},
