@@ -214,9 +214,8 @@ func TestChildProcessesGetNoSecret(t *testing.T) {
 	}
 }
 
-// addedVariables are the names of variables that runProgram sets, that a shell sets, and that
-// azidentity sets for azd.
-var addedVariables = []string{"HOME", "PATH", "PWD", "NO_COLOR"}
+// addedVariables are the names of variables that runProgram sets, and that a shell sets.
+var addedVariables = []string{"HOME", "PATH", "PWD"}
 
 // publicParameters are the parameters that a browser may carry: those of RFC 6749, section 4.1.1,
 // of RFC 7636 (the challenge, not the verifier) and of OpenID Connect.

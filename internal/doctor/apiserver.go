@@ -146,8 +146,8 @@ func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
 	return found
 }
 
-// newAPIServerClient returns a client that trusts the CA that the kubeconfig's cluster names, or the
-// system's, and follows no redirect, so that no other host gets the token.
+// newAPIServerClient returns a client that trusts the CA that the kubeconfig's cluster names, or
+// those of the system, and follows no redirect, so that no other host gets the token.
 func newAPIServerClient(cluster map[string]any) (*http.Client, error) {
 	text := func(field string) string { s, _ := cluster[field].(string); return s }
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: text("tls-server-name")}

@@ -156,8 +156,8 @@ func checkStaticCredential(c execConfig) token.Finding {
 }
 
 // findCommand looks for the program as client-go does: a path with a separator is relative to the
-// kubeconfig's folder, a name is looked up on the PATH. shown is the command as doctor may print it:
-// whole if there is such a program, else without what may be a secret in it.
+// kubeconfig's folder, a name is looked up on the PATH. shown is the command as doctor may print
+// it: whole if there is such a program, else without what may be a secret in it.
 func (c execConfig) findCommand() (path, shown string, err error) {
 	command := c.user.Exec.Command
 	path = command

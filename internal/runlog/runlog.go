@@ -179,8 +179,8 @@ func openForAppend(path string) (*os.File, error) {
 	return f, nil
 }
 
-// isOpenFileOrDevice reports whether a path leads to what only the system and the owner of a process
-// can choose: a device, or an open file of a process, such as the log of a container's first one.
+// isOpenFileOrDevice reports whether a path leads to what only the system or a process's owner can
+// choose: a device, or an open file of a process, such as the log of a container's first one.
 func isOpenFileOrDevice(path string) bool {
 	for _, pattern := range []string{"/dev/*", "/dev/fd/*", "/proc/*/fd/*"} {
 		if match, _ := filepath.Match(pattern, filepath.Clean(path)); match {
