@@ -1,8 +1,6 @@
 package token
 
 import (
-	"errors"
-	"os"
 	"os/exec"
 	"syscall"
 	"unsafe"
@@ -13,12 +11,12 @@ import (
 // toolCommand returns the command that runs a command line, in a folder where no other user can
 // place programs.
 func toolCommand(commandLine string) (*exec.Cmd, error) {
-	root := os.Getenv("SYSTEMROOT")
-	if root == "" {
-		return nil, errors.New("$SYSTEMROOT, which names the folder of Windows, is not set")
+	folder, err := windows.GetSystemWindowsDirectory()
+	if err != nil {
+		return nil, err
 	}
 	cmd := exec.Command("cmd.exe")
-	cmd.Dir = root
+	cmd.Dir = folder
 	cmd.SysProcAttr = &syscall.SysProcAttr{CmdLine: "/c " + commandLine}
 	return cmd, nil
 }
