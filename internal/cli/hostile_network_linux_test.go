@@ -276,12 +276,20 @@ func textProblem(text string, longest int) string {
 	if !utf8.ValidString(text) {
 		return "bytes that are no UTF-8"
 	}
+	marks := 0
 	for _, c := range text {
 		switch {
 		case c == '\n':
-		case unicode.IsControl(c), unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs):
+		case unicode.IsControl(c), unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs),
+			unicode.In(c, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector), c == '\u2800':
 			return fmt.Sprintf("%U", c)
+		case unicode.Is(unicode.M, c):
+			if marks++; marks > 4 {
+				return "a stack of marks"
+			}
+			continue
 		}
+		marks = 0
 	}
 	for line := range strings.Lines(text) {
 		if len(line) > longest {

@@ -22,7 +22,7 @@ import (
 // hostileText is what a terminal would obey: colours, a link, the clipboard, a title, C1 as
 // characters and as bytes; text that turns, hides or forges other text; and bytes that are no text.
 const hostileText = "a\x1b[31mred\x1b]8;;https://evil.example\x07link\x1b]8;;\x07\x1b]52;c;ZXZpbA==\x07\x1b]0;title\x1b\\\u009b31m\u009d0;x\u009c" +
-	"\r\nakslogin: error: forged\n\u202egnp.exe\u2066\u2069\u200b\u200d\ufeff\u2028\u2029\u00ad\U000e0041\x7f\t\v\f\b\xff\xfe\x9b31m\xed\xa0\x80"
+	"\r\nakslogin: error: forged\n\u202egnp.exe\u2066\u2069\u200b\u200d\ufeff\u2028\u2029\u00ad\U000e0041\u3164\u115f\u1160\uffa0\u2800\ufe0f\u034f\u180b\u17b4z\u0300\u0301\u0302\u0303\u0304\u0305\u0306\ue000\x7f\t\v\f\b\xff\xfe\x9b31m\xed\xa0\x80"
 
 // hostileTexts are evil, evil where a value of another kind is expected, and more of it than
 // anybody needs.
@@ -126,11 +126,11 @@ func attackSurfaces(t *testing.T, folder string) map[string]attackSurface {
 	}
 	for _, m := range token.Methods {
 		args := []string{"get-token", "-v", "--login", m.Name, "--tenant-id", tenant, "--client-id", client}
-		for flag, value := range map[string]string{
-			"client-secret": hostileSecret, "username": alice, "password": hostileSecret, "federated-token-file": federated, "azure-pipelines-service-connection-id": serviceConnection.ID,
+		for _, given := range [][2]string{
+			{"client-secret", hostileSecret}, {"username", alice}, {"password", hostileSecret}, {"federated-token-file", federated}, {"azure-pipelines-service-connection-id", serviceConnection.ID},
 		} {
-			if slices.Contains(slices.Concat(m.Required, m.Optional), flag) || strings.Contains(strings.Join(m.Required, "|"), flag) {
-				args = append(args, "--"+flag, value)
+			if flag := given[0]; slices.Contains(slices.Concat(m.Required, m.Optional), flag) || strings.Contains(strings.Join(m.Required, "|"), flag) {
+				args = append(args, "--"+flag, given[1])
 			}
 		}
 		all["get-token "+m.Name] = attackSurface{args, maxLineLength}
@@ -185,7 +185,9 @@ func TestHostileValues(t *testing.T) {
 	kinds := slices.Sorted(maps.Keys(hostileTexts))
 	t.Chdir(t.TempDir()) // relative paths are flags' values too
 	n := 0
-	for name, s := range attackSurfaces(t, t.TempDir()) {
+	surfaces := attackSurfaces(t, t.TempDir())
+	for _, name := range slices.Sorted(maps.Keys(surfaces)) { // n depends on the order
+		s := surfaces[name]
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
 			check := func(what, kind string, got runResult) {
@@ -216,6 +218,38 @@ func TestHostileValues(t *testing.T) {
 				check("$"+variable, kind, runInProcess(t, folder, map[string]string{variable: hostileTexts[kind]}, s.args...))
 			}
 		})
+	}
+}
+
+// A kubeconfig gets no character that nobody sees as it is, in whatever form it is written and
+// however the characters are escaped there.
+func TestInvisibleCharactersAreNotWritten(t *testing.T) {
+	t.Chdir(t.TempDir())
+	surfaces := attackSurfaces(t, t.TempDir())
+	uri := slices.Concat(surfaces["airflow"].args, []string{"-o", "airflow-uri"})
+	for name, args := range map[string][]string{
+		"YAML": surfaces["kubeconfig"].args, "JSON": surfaces["kubeconfig JSON"].args, "variable": surfaces["airflow"].args, "URI": uri, "convert": surfaces["convert"].args,
+	} {
+		for text, want := range map[string]string{
+			"a" + strings.Repeat("\x1b", 64<<10): "U+001B", "a\u009bb": "U+009B", "a\u202eb": "U+202E", "a\u3164": "U+3164", "\u2800a": "U+2800", "a\ufe0f": "U+FE0F", "a\u00a0b": "U+00A0",
+			"a\u0301\u0302\u0303\u0304\u0305": "a stack of combining marks",
+		} {
+			flags := []string{"--federated-token-file", "--cache-dir"}
+			if name != "convert" {
+				flags = append(flags, "--name", "--namespace", "--tls-server-name")
+			}
+			for _, flag := range flags {
+				got := runInProcess(t, t.TempDir(), nil, append(slices.Clone(args), flag+"="+text)...)
+				attackSurface{maxLineLength: maxLineLength}.wantPlainText(t, got)
+				if got.exit != 2 || got.stdout != "" || !strings.Contains(got.stderr, "would have "+want) {
+					t.Errorf("%s, %s %.20q: %+v", name, flag, text, got)
+				}
+			}
+		}
+		visible := "naïve/e\u0301\u0302\u0303\u0304/日本語/👍"
+		if got := runInProcess(t, t.TempDir(), nil, append(slices.Clone(args), "--federated-token-file="+visible)...); got.exit != 0 {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 
@@ -252,7 +286,9 @@ func TestHostileFiles(t *testing.T) {
 	kinds := slices.Sorted(maps.Keys(hostileTexts))
 	n, m := 0, 0
 	t.Chdir(t.TempDir())
-	for name, s := range attackSurfaces(t, t.TempDir()) {
+	surfaces := attackSurfaces(t, t.TempDir())
+	for _, name := range slices.Sorted(maps.Keys(surfaces)) { // n depends on the order
+		s := surfaces[name]
 		t.Run(name, func(t *testing.T) {
 			some := []string{"plain", pickKind(2*n+1, kinds)}
 			if strings.HasPrefix(name, "cache") {
@@ -298,7 +334,8 @@ func TestHostileFiles(t *testing.T) {
 					"duplicates":       {map[string]string{"KUBERNETES_EXEC_INFO": `{"apiVersion":"client.authentication.k8s.io/v1","apiVersion":` + quote(short) + `,"spec":{"interactive":true,"interactive":"` + "\u202e" + `"}}`}, nil},
 					"no wish":          {map[string]string{"KUBERNETES_EXEC_INFO": short}, nil},
 				}
-				for what, c := range cases {
+				for _, what := range slices.Sorted(maps.Keys(cases)) {
+					c := cases[what]
 					if m++; m%sampleEvery != 0 {
 						continue
 					}
