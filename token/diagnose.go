@@ -28,6 +28,7 @@ type Diagnosis struct {
 func Diagnose(r Request, opts Options) *Diagnosis {
 	d := &Diagnosis{request: r, options: opts.withDefaults()}
 	d.options.Prompt = nil // nobody is asked to sign in
+	r.rememberSecrets(d.options.Getenv)
 	d.method, d.loginErr = r.Check()
 	if d.method.Name == "" {
 		return d

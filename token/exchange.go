@@ -9,6 +9,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"github.com/akslogin/akslogin/token/internal/entra"
+	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
 // federatedCredentialTries limits how often exchange asks while Entra ID finds no matching
@@ -46,7 +47,7 @@ func exchange(
 	}
 	if err != nil {
 		values := hintValues(r, opts, login, client)
-		return Token{}, &exchangeError{r, values, r.secrets(opts.Getenv), err}
+		return Token{}, &exchangeError{r, values, err}
 	}
 	return tok, nil
 }
@@ -79,6 +80,7 @@ func requestToken(
 	if err != nil {
 		return Token{}, rootCause(ctx, err, client.LastOutcome)
 	}
+	redact.Remember(result.Token)
 	// azidentity counts by the system's clock, and opts.Now may be another one in a test. Times are
 	// in UTC, because the store would have to read the local time zone from disk.
 	now := opts.Now().UTC()

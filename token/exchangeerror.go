@@ -6,7 +6,6 @@ import "fmt"
 type exchangeError struct {
 	request    Request
 	hintValues map[string]string
-	secrets    []string // removed from the text, even if a server repeats them
 	err        error
 }
 

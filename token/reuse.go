@@ -294,5 +294,5 @@ func replayRefusal(
 	values := maps.Clone(f.HintValues)
 	maps.Copy(values, hintValues(r, opts, login, client))
 	values["server"] = f.HintValues["server"]
-	return &exchangeError{r, values, r.secrets(opts.Getenv), f.Refusal}
+	return &exchangeError{r, values, f.Refusal}
 }

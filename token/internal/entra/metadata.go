@@ -74,6 +74,7 @@ func (t *metadataTransport) RoundTrip(req *http.Request) (*http.Response, error)
 		req = req.Clone(req.Context())
 		req.URL.Scheme, req.URL.Host, req.Host = t.imds.Scheme, t.imds.Host, t.imds.Host
 	}
+	rememberSecrets(req.Header, nil)
 	*t.outcome = Outcome{ServerURL: req.URL.Scheme + "://" + req.URL.Host + "/"}
 	resp, err := t.roundTrip(req)
 	t.outcome.Err = err

@@ -124,9 +124,11 @@ func cloneRequest(ctx context.Context, req *http.Request) (*http.Request, error)
 	clone := req.Clone(ctx)
 	clone.GetBody = nil
 	if req.Body == nil {
+		rememberSecrets(req.Header, nil)
 		return clone, nil
 	}
 	body, err := io.ReadAll(req.Body)
+	rememberSecrets(req.Header, body)
 	clone.Body = io.NopCloser(bytes.NewReader(body))
 	return clone, err
 }
