@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/adrg/xdg"
+
+	"github.com/akslogin/akslogin/cache/sealed"
 )
 
 // ResolveDir returns the cache directory for a path that a user gave (see [ExpandPath]). For "" it
@@ -15,6 +17,16 @@ func ResolveDir(path string) string {
 		return filepath.Join(xdg.CacheHome, "akslogin")
 	}
 	return ExpandPath(path)
+}
+
+// OrFallback returns d if entries can be stored in it. Otherwise it returns a private directory of
+// this user in the temporary directory, under the same rules.
+func (d Dir) OrFallback() Dir {
+	d.Other, d.Reason = sealed.FallbackDir(), sealed.Usable(d.Path)
+	if d.Reason != nil {
+		d.Path, d.Other = d.Other, d.Path
+	}
+	return d
 }
 
 // ExpandPath returns the absolute path for one that a user gave. A leading ~ is the home directory,

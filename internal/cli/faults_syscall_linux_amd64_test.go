@@ -68,6 +68,7 @@ var modifyingCalls = map[string]bool{
 // another user, or remote.
 var possibleErrnos = map[string][]syscall.Errno{
 	"openat":     {syscall.EACCES, syscall.EDQUOT, syscall.EINTR, syscall.EIO, syscall.EMFILE, syscall.ENOSPC, syscall.EROFS, syscall.ESTALE},
+	"faccessat":  {syscall.EACCES, syscall.EIO, syscall.EROFS},
 	"newfstatat": {syscall.EACCES, syscall.EIO, syscall.ESTALE},
 	"mkdirat":    {syscall.EACCES, syscall.EDQUOT, syscall.ENOSPC, syscall.EROFS},
 	"epoll_ctl":  {syscall.ENOMEM, syscall.ENOSPC},

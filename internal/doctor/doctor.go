@@ -144,6 +144,9 @@ func checkExchange(ctx context.Context, e *examination) (found []token.Finding) 
 func checkCacheDir(_ context.Context, e *examination) []token.Finding {
 	found := token.Finding{Status: token.StatusOK, Check: "cache"}
 	path := e.dir.Path
+	if e.dir.Reason != nil {
+		path += fmt.Sprintf(", since the user's cache folder cannot be used (%v)", e.dir.Reason)
+	}
 	state, err := e.dir.Check()
 	switch {
 	case err != nil:

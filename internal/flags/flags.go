@@ -32,14 +32,19 @@ type GlobalFlags struct {
 
 // Cache says where the cache is.
 type Cache struct {
-	CacheDir string `name:"cache-dir" aliases:"token-cache-dir" group:"cache" placeholder:"FOLDER" ambient:"AKSLOGIN_CACHE_DIR,KUBECACHEDIR" help:"Folder of the cached tokens; by default akslogin in the user's cache folder."`
+	CacheDir string `name:"cache-dir" aliases:"token-cache-dir" group:"cache" placeholder:"FOLDER" ambient:"AKSLOGIN_CACHE_DIR,KUBECACHEDIR" help:"Folder of the cached tokens; by default akslogin in the user's cache folder, or a private folder in the temporary one where that cannot be used."`
 }
 
 // Dir returns the cache directory that the flag names, or else a variable, or else the default of
-// the operating system.
+// the operating system. Only the default has a fallback: where somebody names a directory, the
+// tokens go there or nowhere.
 func (c Cache) Dir() cache.Dir {
 	named := valueOrVariable(c.CacheDir, reflect.TypeOf(c), "CacheDir")
-	return cache.Dir{Path: cache.ResolveDir(named), Now: time.Now}
+	dir := cache.Dir{Path: cache.ResolveDir(named), Now: time.Now}
+	if named == "" {
+		return dir.OrFallback()
+	}
+	return dir
 }
 
 // Log says where runs are logged if the client drops standard error.

@@ -39,6 +39,7 @@ type Run struct {
 
 	box    *sealed.Box // seals the answer; made from the identity
 	dir    string      // the cache directory
+	named  bool        // an argument or a variable names dir
 	secret []byte      // the federated token
 
 	lock         *os.File  // the writer's lock until ReleaseWaiters; nil if not held
@@ -67,13 +68,27 @@ func newRun(args, environ []string) *Run {
 	if err != nil || len(federated) == 0 {
 		return nil
 	}
-	dir := cacheDir(cmp.Or(FlagValue(args, "--cache-dir", "--token-cache-dir"),
-		lookup(variables, "AKSLOGIN_CACHE_DIR"), lookup(variables, "KUBECACHEDIR")))
+	dir := cmp.Or(FlagValue(args, "--cache-dir", "--token-cache-dir"),
+		lookup(variables, "AKSLOGIN_CACHE_DIR"), lookup(variables, "KUBECACHEDIR"))
 	box, err := sealed.NewBox(federated, inputs...)
 	if err != nil {
 		return nil
 	}
-	return &Run{args: args, environ: environ, box: box, dir: dir, secret: federated}
+	return &Run{
+		args: args, environ: environ,
+		box: box, dir: cacheDir(dir), named: dir != "", secret: federated,
+	}
+}
+
+// useFallback makes the run use the directory in the temporary directory, if cache.Dir's OrFallback
+// does. It reports whether it did. Answers in the user's cache directory are looked for first: the
+// check would cost every warm run some system calls.
+func (r *Run) useFallback() bool {
+	if r == nil || r.named || sealed.Usable(r.dir) == nil {
+		return false
+	}
+	r.dir = sealed.FallbackDir()
+	return true
 }
 
 // countedVariables returns the variables that count, as NAME=VALUE and sorted. Those of secrets are

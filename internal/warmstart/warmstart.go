@@ -74,6 +74,9 @@ func start() *Run {
 	loaded, _ := withTimeout(diskTimeout, func(timer *time.Timer) (r result) {
 		r.run = newRun(os.Args[2:], os.Environ())
 		answer, absent := r.run.load(time.Now())
+		if answer == nil && r.run.useFallback() {
+			answer, absent = r.run.load(time.Now())
+		}
 		// Returning the answer to the caller would start a thread.
 		if answer != nil && timer.Stop() {
 			writeAndExit(answer)
