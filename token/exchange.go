@@ -45,8 +45,7 @@ func exchange(
 		tok, err = requestToken(ctx, r, opts, login, client)
 	}
 	if err != nil {
-		values := hintValues(r, opts, login, client)
-		return Token{}, &exchangeError{r, values, r.secrets(opts.Getenv), err}
+		return Token{}, newExchangeError(r, opts, login, client, err)
 	}
 	return tok, nil
 }

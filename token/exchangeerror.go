@@ -1,6 +1,10 @@
 package token
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/akslogin/akslogin/token/internal/entra"
+)
 
 // exchangeError says which exchange failed, and why.
 type exchangeError struct {
@@ -8,6 +12,18 @@ type exchangeError struct {
 	hintValues map[string]string
 	secrets    []string // removed from the text, even if a server repeats them
 	err        error
+}
+
+// newExchangeError returns the error for an exchange that has just failed.
+func newExchangeError(
+	r Request,
+	opts Options,
+	login Login,
+	client entra.Client,
+	err error,
+) *exchangeError {
+	values := hintValues(r, opts, login, client)
+	return &exchangeError{r, values, r.secrets(opts.Getenv), err}
 }
 
 // Error names the login, the identity, the tenant and the authority, with the source of each value.
