@@ -183,6 +183,36 @@ func TestEveryDiskCallFails(t *testing.T) {
 	}
 }
 
+// TestRefusedFsyncKeepsEntry checks that a token is cached where fsync is refused.
+func TestRefusedFsyncKeepsEntry(t *testing.T) {
+	f := newFaultTest(t)
+	home, err := f.newHome(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} {
+		f.entra.ResetCounters()
+		refused := false
+		result, err := f.runTraced(home, home, func(c call) fault {
+			if c.name != "fsync" {
+				return fault{}
+			}
+			refused = true
+			return fault{errno: syscall.EINVAL}
+		})
+		if err = errors.Join(err, f.checkSuccess(result.exitResult)); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.entra.TokenRequests(); got != want || refused != (want == 1) {
+			t.Errorf("%d token requests, want %d; fsync was refused: %v", got, want, refused)
+		}
+		warmStarts, _ := filepath.Glob(filepath.Join(cacheDir(home), "*.memo"))
+		for _, path := range warmStarts {
+			os.Remove(path)
+		}
+	}
+}
+
 // TestCacheRemovedAtEverySystemCall checks that a login succeeds if another process removes or
 // replaces the cache folder during it, and stores its token if that is still possible.
 func TestCacheRemovedAtEverySystemCall(t *testing.T) {
