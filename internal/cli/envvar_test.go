@@ -77,7 +77,7 @@ func TestDocumentedVariablesCount(t *testing.T) {
 			}
 		}
 	}
-	for _, group := range flags.VariablesWithoutFlag {
+	for _, group := range flags.VariablesWithoutFlag() {
 		for _, name := range group.Names {
 			if !envvar.Counts(name) {
 				t.Errorf("the help text names $%s, which internal/envvar does not list", name)
