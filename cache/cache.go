@@ -38,11 +38,6 @@ type Dir struct {
 	// HolderTimeout is how long a lock holder may have no heartbeat before waiters skip it (see
 	// [Entry.Lock]); 0 is five seconds.
 	HolderTimeout time.Duration
-
-	// Other is the directory that [Dir.OrFallback] did not choose; "": nothing was chosen. Reason
-	// says why the fallback was; nil: it was not.
-	Other  string
-	Reason error
 }
 
 // Entry is one encrypted file in a Dir, and its lock. Many processes may use it at once.

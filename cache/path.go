@@ -19,14 +19,15 @@ func ResolveDir(path string) string {
 	return ExpandPath(path)
 }
 
-// OrFallback returns d if entries can be stored in it. Otherwise it returns a private directory of
-// this user in the temporary directory, under the same rules.
-func (d Dir) OrFallback() Dir {
-	d.Other, d.Reason = sealed.FallbackDir(), sealed.Usable(d.Path)
-	if d.Reason != nil {
-		d.Path, d.Other = d.Other, d.Path
+// DefaultDir returns what ResolveDir returns for "" if entries can be stored there. Otherwise dir is
+// a private directory of this user in the temporary directory, under the same rules, and reason
+// says why. other is the one of the two that dir is not.
+func DefaultDir() (dir, other string, reason error) {
+	dir, other = ResolveDir(""), sealed.FallbackDir()
+	if reason = sealed.Usable(dir); reason != nil {
+		dir, other = other, dir
 	}
-	return d
+	return dir, other, reason
 }
 
 // ExpandPath returns the absolute path for one that a user gave. A leading ~ is the home directory,

@@ -45,10 +45,10 @@ func Explain(err error) Explanation {
 		if errors.As(err, new(*signInNeededError)) {
 			return newExplanation(text, signInHint(exchange.request), ExitSignInNeeded)
 		}
-		hint := redact.Secrets(exchange.hint(), exchange.secrets)
+		hint := redact.Secrets(expandHint(exchange.hint(), exchange.hintValues), exchange.secrets)
 		return newExplanation(text, hint, ExitLoginFailed)
 	case errors.As(err, &post):
-		hint := causeHint(post.err, post.hintValues)
+		hint := expandHint(causeHint(post.err, post.hintValues), post.hintValues)
 		return newExplanation(post.redactedText(), hint, ExitLoginFailed)
 	case errors.As(err, &failed):
 		return newExplanation(failed.Text, failed.Hint, ExitLoginFailed)

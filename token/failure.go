@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"maps"
 	"strconv"
 	"time"
 
@@ -66,7 +65,7 @@ func (s *reuseTokenSource) newFailure(ctx context.Context, err error) *failure {
 	case errors.Is(err, s.lastOutcome.Err):
 		// No timeout: that of the other process may differ.
 		f.Cause = redact.Excerpt(causeText(exchange.err, Request{}))
-		f.Hint = exchange.hintTemplate()
+		f.Hint = exchange.hint()
 	default: // the reason is this process's own, as a program that it cannot start
 		return f
 	}
@@ -98,7 +97,7 @@ type throttledError struct {
 func (s *reuseTokenSource) throttled(ctx context.Context, cached cacheRecord) (Token, error) {
 	now := s.Now()
 	if cached.Token.valid(now) {
-		return s.serve(cached.Token, "the server wants no request yet; the cached token is served")
+		return s.serve(cached.Token, "the server asked for a pause; the cached token is served")
 	}
 	err := s.replay(cached.Failure)
 	wait := cached.Failure.NotBefore.Sub(now)
@@ -171,17 +170,20 @@ func replayFailure(
 	login Login,
 	client entra.Client,
 ) error {
-	values := map[string]string{}
-	maps.Copy(values, f.HintValues)
-	maps.Copy(values, hintValues(r, opts, login, client))
-	values["server"] = f.HintValues["server"]
 	err := f.cause()
 	if f.Refusal != nil {
 		refusal := *f.Refusal
 		refusal.RetryAfter = max(f.NotBefore.Sub(opts.Now()).Round(time.Second), 0)
 		err = &refusal
 	}
-	return &exchangeError{r, values, r.secrets(opts.Getenv), err}
+	e := newExchangeError(r, opts, login, client, err)
+	for placeholder, value := range f.HintValues {
+		if _, own := e.hintValues[placeholder]; !own {
+			e.hintValues[placeholder] = value
+		}
+	}
+	e.hintValues["server"] = f.HintValues["server"]
+	return e
 }
 
 // routeVariables decide by which route Entra ID is reached, and whose certificates are trusted.

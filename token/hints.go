@@ -18,11 +18,8 @@ import (
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
-// hint returns what to do about a failed exchange, or "".
-func (e *exchangeError) hint() string { return expandHint(e.hintTemplate(), e.hintValues) }
-
-// hintTemplate is hint with placeholders.
-func (e *exchangeError) hintTemplate() string {
+// hint returns what to do about a failed exchange, with placeholders for e.hintValues, or "".
+func (e *exchangeError) hint() string {
 	var (
 		shared    *sharedError
 		refusal   *Refusal
@@ -52,7 +49,7 @@ func (e *exchangeError) hintTemplate() string {
 	case m.FallbackHint != "" && !errors.As(e.err, &permanent):
 		return m.FallbackHint
 	}
-	return causeHintTemplate(e.err, e.hintValues)
+	return causeHint(e.err, e.hintValues)
 }
 
 // refusalHint returns what to do about a refusal, with placeholders: the hint for its AADSTS code, or else one for its
@@ -93,14 +90,9 @@ func realmHint(e *entra.RealmError) string {
 	return "compare the user name: it is NAME@DOMAIN, with a domain of the tenant"
 }
 
-// causeHint returns what to do about an error other than a refusal, or "". values are as of
-// [hintValues].
+// causeHint returns what to do about an error other than a refusal, with placeholders for values,
+// which are as of [hintValues], or "".
 func causeHint(err error, values map[string]string) string {
-	return expandHint(causeHintTemplate(err, values), values)
-}
-
-// causeHintTemplate is causeHint with placeholders.
-func causeHintTemplate(err error, values map[string]string) string {
 	var (
 		proxy       *entra.ProxyError
 		certificate *tls.CertificateVerificationError

@@ -60,7 +60,7 @@ func (s *reuseTokenSource) token(ctx context.Context) (Token, error) {
 		if !errors.As(err, &throttled) {
 			return tok, err
 		}
-		s.Log.Debug("the server wants no request for a while; waiting", "time", throttled.wait)
+		s.Log.Debug("waiting, as the server asked", "time", throttled.wait)
 		select {
 		case <-time.After(throttled.wait):
 		case <-ctx.Done():

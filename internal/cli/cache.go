@@ -83,7 +83,7 @@ func (c *cacheClear) Run(o options) error {
 	}
 	const removed = "cached entries removed from %s: %d\n"
 	_, err = fmt.Printf(removed, token.Clean(dir.Path), n)
-	if dir.Path = dir.Other; err != nil || dir.Path == "" {
+	if dir.Path, _ = c.Fallback(); err != nil || dir.Path == "" {
 		return err
 	}
 	if n, _ = dir.Clear(); n > 0 {

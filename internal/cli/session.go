@@ -41,9 +41,6 @@ func startLogin(request token.Request, dir cache.Dir, o options, log *slog.Logge
 	watchdog := o.startWatchdog(timeout)
 	log = request.RedactingLogger(log, envvar.Get)
 	runlog.LogSDKRetries(log)
-	if dir.Reason != nil {
-		log.Debug("the user's cache folder cannot be used; one in the temporary folder serves", "folder", dir.Path, "reason", dir.Reason)
-	}
 	return ctx, token.Options{
 		Getenv:             envvar.Get,
 		Now:                o.now,
