@@ -135,7 +135,7 @@ func (d *Diagnosis) routeFindings(
 		route.Text += "; connected with " + trace.remoteAddr
 	}
 	if d.client.Region != "" {
-		variable := d.firstSet("AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION")
+		variable := d.firstSet(regionVariables...)
 		route.Text += "; the exchange goes to the region " + d.client.Region + " ($" + variable + ")"
 	}
 	return []Finding{authority, route}

@@ -116,7 +116,11 @@ func newClient(m Method, r Request, opts Options) (entra.Client, error) {
 		return entra.Client{}, err
 	}
 	client.Authority = authority
-	client.Region = regionFrom(opts.Getenv)
+	if m.usesRegion() {
+		if client.Region, err = regionFrom(opts.Getenv); err != nil {
+			return entra.Client{}, err
+		}
+	}
 	client.TokenType = r.tokenType()
 	client.SkipDiscovery = isMicrosoftAuthority(authority) && client.Region == "" &&
 		!strings.EqualFold(r.TenantID, "adfs")

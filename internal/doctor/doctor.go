@@ -177,7 +177,7 @@ func checkLogFile(_ context.Context, e *examination) []token.Finding {
 			Status: token.StatusWarning,
 			Check:  "log file",
 			Text:   "failed runs are not written down: " + err.Error(),
-			Todo:   "have --log-file or $AKSLOGIN_LOG_FILE name a file that this user can write to",
+			Todo:   "have --log-file or $AKSLOGIN_LOG_FILE name a file of this user, no link, that it can write to",
 		}}
 	}
 	if absent != nil {
