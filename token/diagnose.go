@@ -102,8 +102,12 @@ func (d *Diagnosis) CheckCache() Finding {
 	if r.Failure != nil {
 		found.Status = StatusWarning
 		found.Text += "; the last request for a token failed at " + formatTime(r.Failure.At)
-		if r.Failure.Refusal != nil {
-			found.Text += ": " + r.Failure.Refusal.Error()
+		if cause := r.Failure.cause(); cause != nil {
+			found.Text += ": " + cause.Error()
+		}
+		if now.Before(r.Failure.NotBefore) {
+			found.Text += "; get-token sends none before " + formatTime(r.Failure.NotBefore) +
+				", as the server asked"
 		}
 	}
 	return found

@@ -81,11 +81,12 @@ func (d *Diagnosis) CheckNetwork(ctx context.Context) []Finding {
 	resp, err := client.Do(req)
 	all := d.routeFindings(req, connections.ProxyFor, trace)
 	if err != nil {
+		values := hintValues(d.request, d.options, Login{}, client)
 		failed := Finding{
 			Status: StatusWrong,
 			Check:  "answer",
 			Text:   redact.Excerpt(causeText(err, Request{})),
-			Todo:   causeHint(err, hintValues(d.request, d.options, Login{}, client)),
+			Todo:   expandHint(causeHint(err, values), values),
 		}
 		if text := refusedCertificateText(err); text != "" {
 			failed.Check, failed.Text = "TLS", failed.Text+text

@@ -46,8 +46,7 @@ func exchange(
 		tok, err = requestToken(ctx, r, opts, login, client)
 	}
 	if err != nil {
-		values := hintValues(r, opts, login, client)
-		return Token{}, &exchangeError{r, values, err}
+		return Token{}, newExchangeError(r, opts, login, client, err)
 	}
 	return tok, nil
 }

@@ -45,9 +45,10 @@ func Explain(err error) Explanation {
 		if errors.As(err, new(*signInNeededError)) {
 			return newExplanation(text, signInHint(exchange.request), ExitSignInNeeded)
 		}
-		return newExplanation(text, exchange.hint(), ExitLoginFailed)
+		hint := expandHint(exchange.hint(), exchange.hintValues)
+		return newExplanation(text, hint, ExitLoginFailed)
 	case errors.As(err, &post):
-		hint := causeHint(post.err, post.hintValues)
+		hint := expandHint(causeHint(post.err, post.hintValues), post.hintValues)
 		return newExplanation(post.redactedText(), hint, ExitLoginFailed)
 	case errors.As(err, &failed):
 		return newExplanation(failed.Text, failed.Hint, ExitLoginFailed)
