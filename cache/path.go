@@ -19,8 +19,8 @@ func ResolveDir(path string) string {
 	return ExpandPath(path)
 }
 
-// DefaultDir returns what ResolveDir returns for "" if entries can be stored there. Otherwise dir is
-// a private directory of this user in the temporary directory, under the same rules, and reason
+// DefaultDir returns what ResolveDir returns for "" if entries can be stored there. Otherwise dir
+// is a private directory of this user in the temporary directory, under the same rules, and reason
 // says why. other is the one of the two that dir is not.
 func DefaultDir() (dir, other string, reason error) {
 	dir, other = ResolveDir(""), sealed.FallbackDir()

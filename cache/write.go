@@ -7,8 +7,8 @@ import (
 	"github.com/rogpeppe/go-internal/robustio"
 )
 
-// replaceFile writes the file by an atomic rename. With sync, the content is on disk before that, if
-// the disk can do it.
+// replaceFile writes the file by an atomic rename. With sync, the content is on disk before that,
+// if the disk can do it.
 func replaceFile(path string, content []byte, sync bool) error {
 	temp, err := writeTemp(path, content, sync)
 	if err != nil {

@@ -52,8 +52,8 @@ func (e *exchangeError) hint() string {
 	return causeHint(e.err, e.hintValues)
 }
 
-// refusalHint returns what to do about a refusal, with placeholders: the hint for its AADSTS code, or else one for its
-// HTTP status.
+// refusalHint returns what to do about a refusal, with placeholders: the hint for its AADSTS code,
+// or else one for its HTTP status.
 func (e *exchangeError) refusalHint(m Method, refusal *Refusal) string {
 	values := e.hintValues
 	hint := cmp.Or(m.Hints[refusal.AADSTS], aadstsHints[refusal.AADSTS])

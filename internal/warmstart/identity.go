@@ -148,9 +148,9 @@ func cacheDir(path string) string {
 	return join(wd, path)
 }
 
-// programID tells builds apart, since another one may answer differently: by the build ID in memory,
-// and by the size and modification time of the program's file, in case the build has no ID. It
-// returns "" if nothing is known.
+// programID tells builds apart, since another one may answer differently: by the build ID in
+// memory, and by the size and modification time of the program's file, in case the build has no ID.
+// It returns "" if nothing is known.
 func programID() string {
 	id := buildID()
 	path, err := os.Executable()

@@ -14,10 +14,10 @@ type programHeader struct {
 	offset, address, physical, inFile, inMemory, align uintptr
 }
 
-// buildID returns the ELF notes of the running program, in which Go's linker puts a hash of all that
-// was linked. They are read from memory: a file's path may lead to another build by now, its size
-// and time may be those of another one, and without /proc there is no path. buildID returns "" if
-// there are no notes, as with the linker's flag -buildid= .
+// buildID returns the ELF notes of the running program, in which Go's linker puts a hash of all
+// that was linked. They are read from memory: a file's path may lead to another build by now, its
+// size and time may be those of another one, and without /proc there is no path. buildID returns ""
+// if there are no notes, as with the linker's flag -buildid= .
 func buildID() (id string) {
 	const ( // elf.h
 		atPHDR, atPHNUM = 3, 5
