@@ -36,6 +36,7 @@ var notCounted = map[string]string{
 	"HOME":                           "leads to the cache directory, where the stored answer is",
 	"USERPROFILE":                    "as HOME",
 	"LOCALAPPDATA":                   "as HOME",
+	"TMPDIR":                         "as HOME",
 	"XDG_":                           "as HOME; adrg/xdg reads all of them, the program uses two",
 	"KUBE_PATCH_CONVERSION_DETECTOR": "apimachinery, at initialization",
 }

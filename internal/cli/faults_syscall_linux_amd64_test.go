@@ -68,6 +68,7 @@ var modifyingCalls = map[string]bool{
 // another user, or remote.
 var possibleErrnos = map[string][]syscall.Errno{
 	"openat":     {syscall.EACCES, syscall.EDQUOT, syscall.EINTR, syscall.EIO, syscall.EMFILE, syscall.ENOSPC, syscall.EROFS, syscall.ESTALE},
+	"faccessat":  {syscall.EACCES, syscall.EIO, syscall.EROFS},
 	"newfstatat": {syscall.EACCES, syscall.EIO, syscall.ESTALE},
 	"mkdirat":    {syscall.EACCES, syscall.EDQUOT, syscall.ENOSPC, syscall.EROFS},
 	"epoll_ctl":  {syscall.ENOMEM, syscall.ENOSPC},
@@ -180,6 +181,36 @@ func TestEveryDiskCallFails(t *testing.T) {
 			})
 			t.Logf("%d failures", len(failures))
 		})
+	}
+}
+
+// TestRefusedFsyncKeepsEntry checks that a token is cached where fsync is refused.
+func TestRefusedFsyncKeepsEntry(t *testing.T) {
+	f := newFaultTest(t)
+	home, err := f.newHome(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} {
+		f.entra.ResetCounters()
+		refused := false
+		result, err := f.runTraced(home, home, func(c call) fault {
+			if c.name != "fsync" {
+				return fault{}
+			}
+			refused = true
+			return fault{errno: syscall.EINVAL}
+		})
+		if err = errors.Join(err, f.checkSuccess(result.exitResult)); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.entra.TokenRequests(); got != want || refused != (want == 1) {
+			t.Errorf("%d token requests, want %d; fsync was refused: %v", got, want, refused)
+		}
+		warmStarts, _ := filepath.Glob(filepath.Join(cacheDir(home), "*.memo"))
+		for _, path := range warmStarts {
+			os.Remove(path)
+		}
 	}
 }
 

@@ -309,10 +309,19 @@ func textProblem(text string, maxLength int) string {
 	if !utf8.ValidString(text) {
 		return "bytes that are not UTF-8"
 	}
-	unsafe := []*unicode.RangeTable{unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs}
+	unsafe := []*unicode.RangeTable{
+		unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs,
+		unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector,
+	}
+	marks := 0
 	for _, c := range text {
-		if c != '\n' && (unicode.IsControl(c) || unicode.In(c, unsafe...)) {
+		if c != '\n' && (unicode.IsControl(c) || unicode.In(c, unsafe...)) || c == '\u2800' {
 			return fmt.Sprintf("%U", c)
+		}
+		if !unicode.In(c, unicode.Mn, unicode.Me) {
+			marks = 0
+		} else if marks++; marks > 4 {
+			return "a stack of combining marks"
 		}
 	}
 	for line := range strings.Lines(text) {

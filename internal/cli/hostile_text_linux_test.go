@@ -20,7 +20,8 @@ import (
 // hostileText has sequences that control a terminal (colors, a link, the clipboard, a title, C1 as
 // characters and as bytes), characters that reorder, hide or forge text, and invalid UTF-8.
 const hostileText = "a\x1b[31mred\x1b]8;;https://evil.example\x07link\x1b]8;;\x07\x1b]52;c;ZXZpbA==\x07\x1b]0;title\x1b\\\u009b31m\u009d0;x\u009c" +
-	"\r\nakslogin: error: forged\n\u202egnp.exe\u2066\u2069\u200b\u200d\ufeff\u2028\u2029\u00ad\U000e0041\x7f\t\v\f\b\xff\xfe\x9b31m\xed\xa0\x80"
+	"\r\nakslogin: error: forged\n\u202egnp.exe\u2066\u2069\u200b\u200d\ufeff\u2028\u2029\u00ad\U000e0041\x7f\t\v\f\b\xff\xfe\x9b31m\xed\xa0\x80" +
+	"\u3164\u115f\u1160\uffa0\u2800\ufe0f\u034f\u180b\u17b4\ue000z\u0300\u0301\u0302\u0303\u0304\u0305"
 
 // hostileTexts are the hostile text itself, embedded in values of several kinds, and very long
 // texts.
@@ -145,14 +146,15 @@ func attackSurfaces(t *testing.T, folder string) map[string]attackSurface {
 		args := []string{
 			"get-token", "-v", "--login", m.Name, "--tenant-id", tenant, "--client-id", client,
 		}
-		for flag, value := range map[string]string{
+		values := map[string]string{
 			"client-secret": hostileSecret, "username": alice, "password": hostileSecret,
 			"federated-token-file":                  federated,
 			"azure-pipelines-service-connection-id": serviceConnection.ID,
-		} {
+		}
+		for _, flag := range slices.Sorted(maps.Keys(values)) {
 			required := strings.Contains(strings.Join(m.Required, "|"), flag)
 			if required || slices.Contains(m.Optional, flag) {
-				args = append(args, "--"+flag, value)
+				args = append(args, "--"+flag, values[flag])
 			}
 		}
 		surfaces["get-token "+m.Name] = attackSurface{args, maxLineLength}
@@ -193,7 +195,9 @@ func TestHostileValues(t *testing.T) {
 	kinds := slices.Sorted(maps.Keys(hostileTexts))
 	t.Chdir(t.TempDir()) // flags with relative paths may create files
 	n := 0
-	for name, s := range attackSurfaces(t, t.TempDir()) {
+	surfaces := attackSurfaces(t, t.TempDir())
+	for _, name := range slices.Sorted(maps.Keys(surfaces)) { // n depends on the order
+		s := surfaces[name]
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
 			check := func(what, kind string, env map[string]string, more ...string) {
@@ -229,6 +233,47 @@ func TestHostileValues(t *testing.T) {
 				check("$"+variable, kind, map[string]string{variable: hostileTexts[kind]})
 			}
 		})
+	}
+}
+
+// TestInvisibleCharactersAreNotWritten checks that no kubeconfig gets invisible or control
+// characters, in whatever format it is written and however that format escapes them.
+func TestInvisibleCharactersAreNotWritten(t *testing.T) {
+	t.Chdir(t.TempDir())
+	surfaces := attackSurfaces(t, t.TempDir())
+	commands := map[string][]string{
+		"URI": slices.Concat(surfaces["airflow"].args, []string{"-o", "airflow-uri"}),
+	}
+	for _, name := range []string{"kubeconfig", "kubeconfig JSON", "airflow", "convert"} {
+		commands[name] = surfaces[name].args
+	}
+	for text, want := range map[string]string{
+		"a" + strings.Repeat("\x1b", 64<<10): "U+001B",
+		"a\u009bb":                           "U+009B",
+		"a\u202eb":                           "U+202E",
+		"a\u3164":                            "U+3164",
+		"\u2800a":                            "U+2800",
+		"a\ufe0f":                            "U+FE0F",
+		"a\u00a0b":                           "U+00A0",
+		"a\u0301\u0302\u0303\u0304\u0305":    "a stack of combining marks",
+		"naïve/e\u0301\u0302/日本語/👍":          "",
+	} {
+		for name, command := range commands {
+			flags := []string{"--federated-token-file"}
+			if name != "convert" {
+				flags = append(flags, "--name", "--namespace")
+			}
+			for _, flag := range flags {
+				args := slices.Concat(command, []string{flag + "=" + text})
+				got := runInProcess(t, t.TempDir(), nil, args...)
+				surfaces["get-token"].wantPlainText(t, runResult{stderr: got.stderr})
+				refused := got.exit == 2 && got.stdout == "" &&
+					strings.Contains(got.stderr, "would have "+want)
+				if refused != (want != "") || !refused && got.exit != 0 {
+					t.Errorf("%s, %s %.20q: %+v", name, flag, text, got)
+				}
+			}
+		}
 	}
 }
 

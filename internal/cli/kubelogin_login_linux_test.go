@@ -102,7 +102,7 @@ func newLoginRun(t *testing.T) *loginRun {
 	r.writeCertificates()
 	endpoint, header := s.EnableAppService()
 	oidcURI, systemToken := s.StartPipeline(serviceConnection)
-	gitHubURL, gitHubToken := s.StartWorkflow(gitHubSubject)
+	gitHubURL, gitHubToken := s.StartGitHubWorkflow(gitHubSubject)
 	maps.Copy(r.values, map[string]string{
 		"HOME": filepath.Join(r.folder, "home"), "PORT": strconv.Itoa(freePort(t.Fatal)),
 

@@ -108,7 +108,7 @@ func verifyPoP(
 ) (accessToken string, err error) {
 	later, _ := time.ParseDuration(ts.Getenv("AKSLOGIN_LATER"))
 	now := time.Now().Add(later)
-	if _, err := server(ts).VerifyPoPAt(now, status.Token, audience, host); err != nil {
+	if _, err := server(ts).VerifyPoPWithSkew(later, status.Token, audience, host); err != nil {
 		return "", err
 	}
 	if left := status.ExpirationTimestamp.Sub(now); left > 10*time.Minute {
@@ -168,11 +168,13 @@ func cmdNoSecrets(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdSignal stops (SIGSTOP), continues or kills the script's background processes, or only the
-// first COUNT of them: signal stop|continue|kill [COUNT].
+// cmdSignal stops (SIGSTOP), continues, kills, terminates (SIGTERM) or interrupts the script's
+// background processes, or only the first COUNT of them:
+// signal stop|continue|kill|terminate|interrupt [COUNT].
 func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 	signals := map[string]syscall.Signal{
 		"stop": syscall.SIGSTOP, "continue": syscall.SIGCONT, "kill": syscall.SIGKILL,
+		"terminate": syscall.SIGTERM, "interrupt": syscall.SIGINT,
 	}
 	cmds := ts.BackgroundCmds()
 	if len(args) > 1 {

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 		"with-dns":        runWithDNS,
 		"parallel":        runParallel,
 		"no-keyring":      runWithoutKeyring,
+		"no-prctl":        runWithoutPrctl,
 		"normalized":      runNormalized,
 	})
 }

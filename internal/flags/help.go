@@ -43,7 +43,7 @@ func VariablesWithoutFlag() []VariableGroup {
 var otherVariables = []VariableGroup{
 	{[]string{"KUBERNETES_EXEC_INFO"}, "what the client wants: the answer's version, v1 or v1beta1"},
 	{[]string{"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"}, "AKS identity bindings"},
-	{[]string{"AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION"}, "a regional address of Entra ID"},
+	{[]string{"AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION"}, "a regional address of Entra ID, by the region's name"},
 	{[]string{"SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN"}, "Azure Pipelines"},
 	{[]string{"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT", "MSI_ENDPOINT", "MSI_SECRET", "DEFAULT_IDENTITY_CLIENT_ID", "IMDS_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST"},
 		"managed identities elsewhere than on a virtual machine"},
