@@ -129,7 +129,7 @@ func swap(temp, path string, old []byte) error {
 // kubectl locks the path that it was given, and another process may use another link to the file.
 func lockFiles(ctx context.Context, path, target string) (unlock func() error, err error) {
 	unlockTarget, err := lockFile(ctx, target)
-	if err != nil || samePath(target, path) {
+	if err != nil || sameDirEntry(target, path) {
 		return unlockTarget, err
 	}
 	unlockPath, err := lockFile(ctx, path)
@@ -170,8 +170,8 @@ func WriteFile(path string, content []byte) error {
 	return nil
 }
 
-// samePath reports whether two paths name the same directory entry, and so have the same lock file.
-func samePath(a, b string) bool {
+// sameDirEntry reports whether two paths name the same directory entry, and so have the same lock file.
+func sameDirEntry(a, b string) bool {
 	dirA, errA := os.Stat(filepath.Dir(a))
 	dirB, errB := os.Stat(filepath.Dir(b))
 	return errA == nil && errB == nil && os.SameFile(dirA, dirB) &&
@@ -284,7 +284,7 @@ func writeTemp(path string, content []byte, old fs.FileInfo) (temp string, err e
 
 func writeContent(f *os.File, content []byte, old fs.FileInfo) error {
 	if old != nil {
-		if err := copyOwnership(f, old); err != nil {
+		if err := copyModeAndOwner(f, old); err != nil {
 			return err
 		}
 	}
