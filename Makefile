@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo entratest test parallel clients lint vulnerabilities cross fuzz bench bench-parts e2e-programs e2e soak
+.PHONY: help build demo entratest test test-arm64 test-windows parallel clients lint vulnerabilities cross fuzz bench bench-parts e2e-programs e2e soak
 
 BIN  ?= bin
 GO   ?= go
@@ -32,6 +32,12 @@ test: ## Run all tests; needs Go, and no Azure account
 
 parallel: ## Run the login scripts and hostile endpoints without the race detector, a hundred processes at once
 	$(GO) test -timeout 30m -run 'TestScript/login|TestHostile|TestRedirectsAreNotFollowed|TestDiscovery|TestResponses' ./internal/cli
+
+test-arm64: ## Run what needs no native Linux for linux/arm64, under qemu-user-static
+	@.ci/test-platform arm64
+
+test-windows: ## Run what needs no Linux for windows/amd64, under wine
+	@.ci/test-platform windows
 
 # Where tests look for what is not Go's: outside of the repository, and kept.
 DEPS ?= $(or $(AKSLOGIN_TEST_DEPS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/akslogin-test)
