@@ -91,8 +91,8 @@ func TestImportablePackagesStandAlone(t *testing.T) {
 	}
 }
 
-// A warm start ends in the initialization of package warmstart. Whatever that imports is initialized
-// before, at every start.
+// A warm start ends in the initialization of package warmstart. Its imports are initialized before,
+// at every start.
 func TestWarmStartImportsNoNetworkPackages(t *testing.T) {
 	for _, goos := range []string{"linux", "darwin", "windows"} {
 		cmd := exec.Command("go", "list", "-deps", "./internal/warmstart")
