@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo entratest test test-arm64 test-windows parallel clients lint vulnerabilities cross fuzz bench bench-parts e2e-programs e2e soak
+.PHONY: help build demo entratest test check test-all race test-arm64 test-windows clients lint vulnerabilities cross fuzz outdated bench bench-check bench-parts e2e-programs e2e soak soak-check
 
 BIN  ?= bin
 GO   ?= go
@@ -20,18 +20,33 @@ help: ## Show this list
 build: ## Build bin/akslogin
 	$(BUILD) -o $(BIN)/akslogin .
 
-demo: build ## Run the kubeconfig stanza against an emulated Entra ID: cold, warm, twenty at once
+demo: build ## Run an exec config against an emulated Entra ID: cold, warm, twenty at once
 	$(GO) run ./internal/demo $(BIN)/akslogin
 
 # It prints the environment for akslogin and curl; the comment of its main.go says how to use it.
 entratest: ## Run the emulated Entra ID for trying things by hand
 	@$(GO) run ./internal/entratest/cmd/entratest
 
-test: ## Run all tests; needs Go, and no Azure account
-	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -timeout 30m ./...
+# Scripts wait for processes most of the time, so more of them run at once than there are processors.
+PARALLEL ?= 8
 
-parallel: ## Run the login scripts and hostile endpoints without the race detector, a hundred processes at once
-	$(GO) test -timeout 30m -run 'TestScript/login|TestHostile|TestRedirectsAreNotFollowed|TestDiscovery|TestResponses' ./internal/cli
+test: ## Run the tests, in two minutes; needs Go, and no Azure account
+	$(GO) test -short -parallel $(PARALLEL) -timeout 15m ./...
+
+# What main is guarded with, in CI too. Each step is a target of its own.
+CHECKS ?= test-all race test-arm64 test-windows lint vulnerabilities outdated cross fuzz demo bench-check e2e soak-check
+check: ## Run everything that guards main, with the time of each step
+	@set -e; for step in $(CHECKS); do \
+		printf '\n== make %s\n' $$step; start=$$(date +%s); \
+		$(MAKE) --no-print-directory $$step; \
+		printf '== make %s took %d s\n' $$step $$(($$(date +%s) - start)); \
+	done
+
+test-all: ## Run all tests: also those with real clients, kubelogin, browsers, a hundred processes, a fault at every system call
+	$(GO) test -parallel $(PARALLEL) -timeout 30m ./...
+
+race: ## Run the tests of make test with the race detector; needs a C compiler
+	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -short -parallel $(PARALLEL) -timeout 30m ./...
 
 test-arm64: ## Run what needs no native Linux for linux/arm64, under qemu-user-static
 	@.ci/test-platform arm64
@@ -75,12 +90,18 @@ fuzz: ## Run each fuzz target for FUZZTIME
 		done; \
 	done
 
+outdated: ## Name newer modules, a newer Go and a newer kubelogin, if the module proxy can be reached
+	@.ci/outdated
+
 # Few rounds say little on a busy machine. CHECK=1 fails where a number is far beyond its bound. BEFORE=PATH measures another akslogin binary too, in turn.
 ROUNDS ?= 200
 OUT    ?= $(BIN)/bench
 bench: build ## Measure it in turn with a program that does nothing and with kubelogin, ROUNDS times; OUT gets bench.json and bench.svg
 	$(BUILD) -o '$(BIN)/bench/' ./internal/bench/empty ./internal/bench/launch
 	$(GO) run ./internal/bench -rounds $(ROUNDS) -out '$(OUT)' $(if $(CHECK),-check) $(if $(BEFORE),-before '$(BEFORE)') '$(BIN)/akslogin' '$(BIN)/bench/empty' '$(BIN)/bench/launch'
+
+bench-check: ## Measure a few rounds, and fail where a number is far beyond its bound
+	@$(MAKE) --no-print-directory bench ROUNDS=10 CHECK=1
 
 bench-parts: ## Run the Go benchmarks of the parts; golang.org/x/perf/cmd/benchstat compares two outputs
 	$(GO) test -run '^$$' -bench . -benchmem ./...
@@ -102,5 +123,8 @@ e2e-programs: build
 e2e: e2e-programs ## Run real clients against a real API server; the first build takes minutes
 	$(E2E_TEST) -timeout 10m -run TestEndToEnd .
 
-soak: e2e-programs ## Twenty clients in each of PODS pods, a hundred by default, for SOAK in bad weather
+soak: e2e-programs ## Twenty clients in each of PODS pods, a hundred by default, for SOAK, while Entra ID fails and caches vanish
 	$(E2E_TEST) -timeout 30m -run TestSoak . -soak $(SOAK) -pods $(PODS)
+
+soak-check: ## A short soak
+	@$(MAKE) --no-print-directory soak SOAK=30s PODS=2

@@ -28,8 +28,9 @@ const (
 )
 
 // Dir is a directory of entries. Storing the first entry or taking the first lock creates it with
-// mode 0700. A directory that is a symbolic link, that belongs to another user, or that others can
-// write to is not used: every method returns an error and does nothing.
+// mode 0700, but not in another user's directory. A directory that is a symbolic link, that belongs
+// to another user, or that others can write to is not used: every method returns an error and does
+// nothing.
 type Dir struct {
 	Path string           // absolute
 	Now  func() time.Time // nil: time.Now
@@ -127,6 +128,9 @@ func (e *Entry) path(suffix string) string { return e.box.Path(e.dir.Path, suffi
 func (d Dir) create() error {
 	err := sealed.CheckDir(d.Path)
 	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := sealed.CheckCreate(d.Path); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(d.Path, 0o700); err != nil {

@@ -27,7 +27,10 @@ func (d Dir) Check() (State, error) {
 	err := sealed.CheckDir(d.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		s.Absent = true
-		return s, probeWrite(nearestExisting(d.Path))
+		if err := sealed.CheckCreate(d.Path); err != nil {
+			return s, err
+		}
+		return s, probeWrite(sealed.NearestExisting(d.Path))
 	}
 	if err != nil {
 		return s, err
@@ -56,17 +59,6 @@ func (d Dir) Check() (State, error) {
 		return s, err
 	}
 	return s, probeWrite(d.Path)
-}
-
-// nearestExisting returns dir, or the nearest directory above it that exists.
-func nearestExisting(dir string) string {
-	for {
-		parent := filepath.Dir(dir)
-		if _, err := os.Stat(dir); err == nil || parent == dir {
-			return dir
-		}
-		dir = parent
-	}
 }
 
 // probeName has the form of an entry's name, so that sweeping removes the file of a process that

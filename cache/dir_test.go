@@ -29,6 +29,11 @@ func TestUnsafeDirIsRefused(t *testing.T) {
 				t.Skip("changing the owner needs root")
 			}
 		},
+		"in another user's home": func(t *testing.T, path string) {
+			if err := os.Chown(filepath.Dir(path), 54321, -1); err != nil {
+				t.Skip("changing the owner needs root")
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := Dir{Path: filepath.Join(t.TempDir(), "cache")}
@@ -44,6 +49,12 @@ func TestUnsafeDirIsRefused(t *testing.T) {
 			}
 			if _, err := e.Lock(t.Context(), true); err == nil {
 				t.Error("Lock worked")
+			}
+			if _, err := d.Check(); err == nil {
+				t.Error("Check worked")
+			}
+			if _, err := os.Lstat(d.Path); err != nil {
+				return // none was made, and there is nothing to list or clear
 			}
 			if _, err := d.List(); err == nil {
 				t.Error("List worked")

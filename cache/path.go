@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/adrg/xdg"
+
+	"github.com/akslogin/akslogin/cache/sealed"
 )
 
 // ResolveDir returns the cache directory for a path that a user gave (see [ExpandPath]). For "" it
@@ -15,6 +17,17 @@ func ResolveDir(path string) string {
 		return filepath.Join(xdg.CacheHome, "akslogin")
 	}
 	return ExpandPath(path)
+}
+
+// DefaultDir returns what ResolveDir returns for "" if entries can be stored there. Otherwise dir
+// is a private directory of this user in the temporary directory, under the same rules, and reason
+// says why. other is the one of the two that dir is not.
+func DefaultDir() (dir, other string, reason error) {
+	dir, other = ResolveDir(""), sealed.FallbackDir()
+	if reason = sealed.Usable(dir); reason != nil {
+		dir, other = other, dir
+	}
+	return dir, other, reason
 }
 
 // ExpandPath returns the absolute path for one that a user gave. A leading ~ is the home directory,

@@ -7,7 +7,8 @@ import (
 	"github.com/rogpeppe/go-internal/robustio"
 )
 
-// replaceFile writes the file by an atomic rename. With sync, the content is on disk before that.
+// replaceFile writes the file by an atomic rename. With sync, the content is on disk before that,
+// if the disk can do it.
 func replaceFile(path string, content []byte, sync bool) error {
 	temp, err := writeTemp(path, content, sync)
 	if err != nil {
@@ -34,11 +35,13 @@ func writeTemp(path string, content []byte, sync bool) (temp string, err error) 
 	return f.Name(), nil
 }
 
-// writeAndClose writes content to f, with sync also to the disk, and closes f.
+// writeAndClose writes content to f, with sync also to the disk, and closes f. It is no error if
+// syncing fails, as on file systems and in sandboxes that refuse it: what a crash damages then is
+// found out, since entries are authenticated and a key of another length is none.
 func writeAndClose(f *os.File, content []byte, sync bool) error {
 	_, err := f.Write(content)
 	if err == nil && sync {
-		err = f.Sync()
+		_ = f.Sync()
 	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr

@@ -177,7 +177,7 @@ func TestHintPlaceholdersAreFilled(t *testing.T) {
 			refusal := &entra.Refusal{
 				HTTPStatus: 400, AADSTS: code, OAuthError: "invalid_request", Description: "s",
 			}
-			hint := Explain(&exchangeError{r, values, nil, refusal}).Hint
+			hint := Explain(&exchangeError{r, values, refusal}).Hint
 			if hint == "" || strings.Contains(hint, unknownValue) ||
 				strings.ContainsAny(hint, "{}") || strings.HasSuffix(hint, "…") {
 				t.Errorf("%s, AADSTS%d: %q", name, code, hint)

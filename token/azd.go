@@ -1,8 +1,10 @@
 package token
 
 import (
+	"encoding/json"
+	"time"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
@@ -52,12 +54,29 @@ func openAzureDeveloperCLI(r Request, opts Options, _ entra.Client) (Login, erro
 			"machine=" + machineID(),
 		},
 		InputsChanged: func() bool { return state() != before },
-		NewCredential: func(attempt) (azcore.TokenCredential, error) {
-			credential, err := azidentity.NewAzureDeveloperCLICredential(
-				&azidentity.AzureDeveloperCLICredentialOptions{TenantID: r.TenantID},
-			)
-			return toolCredential{credential}, err
+		NewCredential: func(a attempt) (azcore.TokenCredential, error) {
+			return toolCredential{a.Options, azdArgs(r), parseAzdToken}, nil
 		},
 		HintValues: toolHintValues("azd"),
 	}, nil
+}
+
+func azdArgs(r Request) []string {
+	scope := r.audience() + "/.default"
+	args := []string{"azd", "auth", "token", "-o", "json", "--no-prompt", "--scope", scope}
+	if r.TenantID != "" {
+		args = append(args, "--tenant-id", r.TenantID)
+	}
+	return args
+}
+
+func parseAzdToken(stdout []byte) (azcore.AccessToken, error) {
+	var t struct {
+		Token     string    `json:"token"`
+		ExpiresOn time.Time `json:"expiresOn"`
+	}
+	if err := json.Unmarshal(stdout, &t); err != nil {
+		return azcore.AccessToken{}, err
+	}
+	return azcore.AccessToken{Token: t.Token, ExpiresOn: t.ExpiresOn}, nil
 }

@@ -1,8 +1,11 @@
 package token
 
 import (
+	"encoding/json"
+	"fmt"
+	"time"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/akslogin/akslogin/token/internal/entra"
 	"github.com/akslogin/akslogin/token/internal/redact"
@@ -40,7 +43,7 @@ func azConfigDir(opts Options) (string, error) {
 
 func checkSubscription(r Request) error {
 	switch {
-	case !redact.IsPlain(r.Subscription+"x", "-_ ."): // azidentity passes it to a shell
+	case !redact.IsPlain(r.Subscription+"x", "-_ ."): // it is passed to a shell
 		return usageErrorf(
 			"subscription %q%s has characters that az cannot be given: name it by its ID",
 			r.Subscription, r.sourceNote("subscription"),
@@ -74,15 +77,42 @@ func openAzureCLI(r Request, opts Options, _ entra.Client) (Login, error) {
 			"machine=" + machineID(), // az may be signed in as the machine's managed identity
 		},
 		InputsChanged: func() bool { return hashFiles(dir, azStateFiles) != state },
-		NewCredential: func(attempt) (azcore.TokenCredential, error) {
-			credential, err := azidentity.NewAzureCLICredential(
-				&azidentity.AzureCLICredentialOptions{
-					TenantID:     r.TenantID,
-					Subscription: r.Subscription,
-				},
-			)
-			return toolCredential{credential}, err
+		NewCredential: func(a attempt) (azcore.TokenCredential, error) {
+			return toolCredential{a.Options, azArgs(r), parseAzToken}, nil
 		},
 		HintValues: toolHintValues("az"),
 	}, nil
+}
+
+func azArgs(r Request) []string {
+	// Old versions of az know no scopes.
+	args := []string{"az", "account", "get-access-token", "-o", "json", "--resource", r.audience()}
+	if r.TenantID != "" {
+		args = append(args, "--tenant", r.TenantID)
+	}
+	if r.Subscription != "" {
+		args = append(args, "--subscription", r.Subscription)
+	}
+	return args
+}
+
+// parseAzToken reads az's output. Old versions have no expires_on, and the local time in expiresOn.
+func parseAzToken(stdout []byte) (azcore.AccessToken, error) {
+	var t struct {
+		AccessToken string `json:"accessToken"`
+		ExpiresUnix int64  `json:"expires_on"`
+		ExpiresOn   string `json:"expiresOn"`
+	}
+	if err := json.Unmarshal(stdout, &t); err != nil {
+		return azcore.AccessToken{}, err
+	}
+	expires := time.Unix(t.ExpiresUnix, 0)
+	if t.ExpiresUnix == 0 {
+		var err error
+		expires, err = time.ParseInLocation("2006-01-02 15:04:05.999999", t.ExpiresOn, time.Local)
+		if err != nil {
+			return azcore.AccessToken{}, fmt.Errorf("its token expiration time is %q", t.ExpiresOn)
+		}
+	}
+	return azcore.AccessToken{Token: t.AccessToken, ExpiresOn: expires.UTC()}, nil
 }

@@ -1,17 +1,24 @@
 package token
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
 // toolConfigDir returns the folder in which a command line tool keeps its sign-in: the one that
@@ -55,30 +62,76 @@ func toolHintValues(tool string) func() map[string]string {
 	return func() map[string]string { return map[string]string{"tool": tool, "authority": ""} }
 }
 
-// toolCredential is azidentity's credential for a tool. Its errors are the tool's own messages,
-// without azidentity's text around them.
-type toolCredential struct{ azcore.TokenCredential }
+// toolCredential gets a token from a tool. Its errors are the tool's own messages.
+type toolCredential struct {
+	opts  Options
+	args  []string // the tool's name first
+	parse func(stdout []byte) (azcore.AccessToken, error)
+}
 
 // GetToken runs the tool.
 func (c toolCredential) GetToken(
 	ctx context.Context,
-	o policy.TokenRequestOptions,
+	_ policy.TokenRequestOptions,
 ) (azcore.AccessToken, error) {
-	result, err := c.TokenCredential.GetToken(ctx, o)
-	if err == nil {
-		return result, nil
+	line, err := commandLine(c.args)
+	if err != nil {
+		return azcore.AccessToken{}, err
 	}
-	if ctx.Err() != nil {
-		return result, ctx.Err()
+	stdout, err := runTool(ctx, c.opts, line)
+	var failed *toolError
+	switch {
+	case err == nil:
+		var result azcore.AccessToken
+		if result, err = c.parse(stdout); err == nil {
+			return result, nil
+		}
+	case errors.As(err, &failed):
+		return azcore.AccessToken{}, errors.New(failed.message())
+	case !errors.Is(err, errToolOutput):
+		return azcore.AccessToken{}, err
 	}
-	name, message, prefixed := strings.Cut(err.Error(), ": ")
-	if !prefixed || !strings.HasSuffix(name, "Credential") {
-		// The tool succeeded, and azidentity could not read its output.
-		message = "what it printed is no token: " + err.Error()
+	return azcore.AccessToken{}, fmt.Errorf("what it printed is no token: %w", err)
+}
+
+// commandLine returns args as a shell's command line. Request.Check has refused what could mean
+// something else there.
+func commandLine(args []string) (string, error) {
+	words := slices.Clone(args)
+	for i, arg := range args {
+		if !redact.IsPlain(arg, "-_.:/ ") {
+			return "", fmt.Errorf("%s cannot be given an argument with special characters", args[0])
+		}
+		if strings.Contains(arg, " ") {
+			words[i] = `"` + arg + `"`
+		}
 	}
+	return strings.Join(words, " "), nil
+}
+
+// message returns the tool's message. azd prints lines of JSON, of which old versions have a
+// message in place of an error.
+func (e *toolError) message() string {
+	var exit *exec.ExitError
+	if errors.As(e.err, &exit) && exit.ExitCode() == 127 || // from /bin/sh, and from cmd.exe:
+		strings.Contains(e.stderr, "' is not recognized") {
+		return "executable not found on path"
+	}
+	message := ""
+	for line := range strings.Lines(e.stderr) {
+		var says struct {
+			Error string                   `json:"error"`
+			Data  struct{ Message string } `json:"data"`
+		}
+		if json.Unmarshal([]byte(line), &says) == nil && says.Error != "" {
+			message = says.Error
+			break
+		}
+		message = cmp.Or(message, strings.TrimSpace(says.Data.Message))
+	}
+	message = cmp.Or(message, e.stderr, e.err.Error())
 	if _, after, found := strings.Cut(message, "ERROR: "); found { // after az's warnings
 		message = after
 	}
-	message, _, _ = strings.Cut(message, "To troubleshoot, visit")
-	return result, errors.New(strings.TrimRight(strings.TrimSpace(message), " ."))
+	return strings.TrimRight(strings.TrimSpace(message), " .")
 }

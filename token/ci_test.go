@@ -35,7 +35,7 @@ func FuzzCIResponse(f *testing.F) {
 			got, err := system.requestFederatedToken(context.Background(), u, "job.token", client)
 			if err != nil {
 				r := Request{Login: workloadIdentityName}
-				wantRedactedExplanation(t, &exchangeError{r, nil, nil, err})
+				wantRedactedExplanation(t, &exchangeError{r, nil, err})
 				continue
 			}
 			_, err = parseFederatedToken([]byte(got))

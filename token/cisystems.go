@@ -4,6 +4,20 @@ package token
 // which they are tried. A new one needs an entry here and a file that declares it.
 var ciSystems = []ciSystem{gitHubActions}
 
+// CISystem is a CI system from which workloadidentity gets federated tokens without a file.
+type CISystem struct {
+	Name      string
+	Variables []string // set in a job that may ask for federated tokens
+}
+
+// CISystems returns the CI systems in the order in which they are tried.
+func CISystems() (all []CISystem) {
+	for _, c := range ciSystems {
+		all = append(all, CISystem{c.name, []string{c.urlVariable, c.tokenVariable}})
+	}
+	return all
+}
+
 // findCISystem returns the CI system that r's federated token comes from. It finds none if r names
 // a file.
 func findCISystem(r Request, getenv func(string) string) (_ ciSystem, found bool) {

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -154,12 +155,31 @@ func isMicrosoftAuthority(authority string) bool {
 	return known
 }
 
-// regionFrom returns the regional endpoint that azidentity and MSAL choose by themselves, or "".
-func regionFrom(getenv func(string) string) string {
-	if region := getenv("AZURE_REGIONAL_AUTHORITY_NAME"); region != "" {
-		return region
+// regionVariables name the region whose address of Entra ID azidentity and MSAL use by themselves.
+// The first one that is set counts.
+var regionVariables = []string{"AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION"}
+
+// regionFrom returns the region that azidentity and MSAL choose, or "". It refuses MSAL's word for
+// finding the region, with a *UsageError: MSAL would ask the machine's metadata service past our
+// transport and its limits, and the answer would be no input of the cache.
+func regionFrom(getenv func(string) string) (string, error) {
+	for _, variable := range regionVariables {
+		switch region := getenv(variable); {
+		case region == "":
+			continue
+		case strings.EqualFold(region, "DisableMsalForceRegion"): // MSAL's word for none
+			return "", nil
+		case strings.EqualFold(region, "TryAutoDetect"):
+			return "", &UsageError{
+				Text: fmt.Sprintf("$%s is %q, and this program does not detect the region", variable, region),
+				Hint: "set $" + variable + " to the region's name, such as westeurope, or unset it: " +
+					"then the token comes from Entra ID's global address",
+			}
+		default:
+			return region, nil
+		}
 	}
-	return getenv("MSAL_FORCE_REGION")
+	return "", nil
 }
 
 // exchangeAudience returns the audience that a federated token must have for an exchange in r's

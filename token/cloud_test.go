@@ -73,6 +73,36 @@ func TestRegionDisablesSkipDiscovery(t *testing.T) {
 	}
 }
 
+// Only applications use regional addresses, and of MSAL's two words for a region none is a name.
+func TestRegion(t *testing.T) {
+	for _, c := range []struct {
+		method             Method
+		azure, msal        string
+		region, inMessages string
+	}{
+		{workloadIdentity, "", "westeurope", "westeurope", ""},
+		{servicePrincipal, "westeurope", "TryAutoDetect", "westeurope", ""},
+		{servicePrincipal, "TryAutoDetect", "", "", "$AZURE_REGIONAL_AUTHORITY_NAME"},
+		{azurePipelines, "", "tryautodetect", "", "$MSAL_FORCE_REGION"},
+		{workloadIdentity, "disablemsalforceregion", "westeurope", "", ""},
+		{deviceCode, "TryAutoDetect", "westeurope", "", ""},
+		{usernamePassword, "westeurope", "", "", ""},
+		{managedIdentity, "TryAutoDetect", "", "", ""},
+	} {
+		env := map[string]string{"AZURE_REGIONAL_AUTHORITY_NAME": c.azure, "MSAL_FORCE_REGION": c.msal}
+		opts := Options{Getenv: func(name string) string { return env[name] }}.withDefaults()
+		client, err := newClient(c.method, Request{}, opts)
+		if client.Region != c.region || (err != nil) != (c.inMessages != "") {
+			t.Errorf("%s: %+v: %q, %v", c.method.Name, env, client.Region, err)
+		}
+		var usage *UsageError
+		if err != nil && (!errors.As(err, &usage) || !strings.Contains(usage.Text, c.inMessages) ||
+			!strings.Contains(usage.Hint, "unset")) {
+			t.Errorf("%+v: %v", env, err)
+		}
+	}
+}
+
 // The form of an accepted authority is https://HOST/, and parsing it again does not change it. Only
 // the whole host name decides whether it is one of Microsoft's.
 func FuzzAuthority(f *testing.F) {

@@ -28,6 +28,7 @@ type Diagnosis struct {
 func Diagnose(r Request, opts Options) *Diagnosis {
 	d := &Diagnosis{request: r, options: opts.withDefaults()}
 	d.options.Prompt = nil // nobody is asked to sign in
+	r.rememberSecrets(d.options.Getenv)
 	d.method, d.loginErr = r.Check()
 	if d.method.Name == "" {
 		return d
@@ -101,8 +102,12 @@ func (d *Diagnosis) CheckCache() Finding {
 	if r.Failure != nil {
 		found.Status = StatusWarning
 		found.Text += "; the last request for a token failed at " + formatTime(r.Failure.At)
-		if r.Failure.Refusal != nil {
-			found.Text += ": " + r.Failure.Refusal.Error()
+		if cause := r.Failure.cause(); cause != nil {
+			found.Text += ": " + cause.Error()
+		}
+		if now.Before(r.Failure.NotBefore) {
+			found.Text += "; get-token sends none before " + formatTime(r.Failure.NotBefore) +
+				", as the server asked"
 		}
 	}
 	return found

@@ -81,11 +81,12 @@ func (d *Diagnosis) CheckNetwork(ctx context.Context) []Finding {
 	resp, err := client.Do(req)
 	all := d.routeFindings(req, connections.ProxyFor, trace)
 	if err != nil {
+		values := hintValues(d.request, d.options, Login{}, client)
 		failed := Finding{
 			Status: StatusWrong,
 			Check:  "answer",
 			Text:   redact.Excerpt(causeText(err, Request{})),
-			Todo:   causeHint(err, hintValues(d.request, d.options, Login{}, client)),
+			Todo:   expandHint(causeHint(err, values), values),
 		}
 		if text := refusedCertificateText(err); text != "" {
 			failed.Check, failed.Text = "TLS", failed.Text+text
@@ -134,7 +135,7 @@ func (d *Diagnosis) routeFindings(
 		route.Text += "; connected with " + trace.remoteAddr
 	}
 	if d.client.Region != "" {
-		variable := d.firstSet("AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION")
+		variable := d.firstSet(regionVariables...)
 		route.Text += "; the exchange goes to the region " + d.client.Region + " ($" + variable + ")"
 	}
 	return []Finding{authority, route}

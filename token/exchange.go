@@ -9,6 +9,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"github.com/akslogin/akslogin/token/internal/entra"
+	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
 // federatedCredentialTries limits how often exchange asks while Entra ID finds no matching
@@ -45,8 +46,7 @@ func exchange(
 		tok, err = requestToken(ctx, r, opts, login, client)
 	}
 	if err != nil {
-		values := hintValues(r, opts, login, client)
-		return Token{}, &exchangeError{r, values, r.secrets(opts.Getenv), err}
+		return Token{}, newExchangeError(r, opts, login, client, err)
 	}
 	return tok, nil
 }
@@ -79,6 +79,7 @@ func requestToken(
 	if err != nil {
 		return Token{}, rootCause(ctx, err, client.LastOutcome)
 	}
+	redact.Remember(result.Token)
 	// azidentity counts by the system's clock, and opts.Now may be another one in a test. Times are
 	// in UTC, because the store would have to read the local time zone from disk.
 	now := opts.Now().UTC()
@@ -117,7 +118,11 @@ func newClient(m Method, r Request, opts Options) (entra.Client, error) {
 		return entra.Client{}, err
 	}
 	client.Authority = authority
-	client.Region = regionFrom(opts.Getenv)
+	if m.usesRegion() {
+		if client.Region, err = regionFrom(opts.Getenv); err != nil {
+			return entra.Client{}, err
+		}
+	}
 	client.TokenType = r.tokenType()
 	client.SkipDiscovery = isMicrosoftAuthority(authority) && client.Region == "" &&
 		!strings.EqualFold(r.TenantID, "adfs")

@@ -71,7 +71,7 @@ func FuzzTokenResponse(f *testing.F) {
 		tok, err := requestToken(t.Context(), r, opts, login, client)
 		if err != nil {
 			values := hintValues(r, opts, login, client)
-			explanation := Explain(&exchangeError{r, values, nil, err})
+			explanation := Explain(&exchangeError{r, values, err})
 			tokentest.WantRedacted(t, explanation.Text)
 			tokentest.WantRedacted(t, explanation.Hint)
 			return

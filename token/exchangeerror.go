@@ -1,13 +1,27 @@
 package token
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/akslogin/akslogin/token/internal/entra"
+)
 
 // exchangeError says which exchange failed, and why.
 type exchangeError struct {
 	request    Request
 	hintValues map[string]string
-	secrets    []string // removed from the text, even if a server repeats them
 	err        error
+}
+
+// newExchangeError returns the error for an exchange that has just failed.
+func newExchangeError(
+	r Request,
+	opts Options,
+	login Login,
+	client entra.Client,
+	err error,
+) *exchangeError {
+	return &exchangeError{r, hintValues(r, opts, login, client), err}
 }
 
 // Error names the login, the identity, the tenant and the authority, with the source of each value.

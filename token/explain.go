@@ -41,14 +41,14 @@ func Explain(err error) Explanation {
 	case errors.As(err, &file):
 		return newExplanation(file.Error(), file.hint(), ExitLoginFailed)
 	case errors.As(err, &exchange):
-		text := redact.Secrets(exchange.redactedText(), exchange.secrets)
+		text := exchange.redactedText()
 		if errors.As(err, new(*signInNeededError)) {
 			return newExplanation(text, signInHint(exchange.request), ExitSignInNeeded)
 		}
-		hint := redact.Secrets(exchange.hint(), exchange.secrets)
+		hint := expandHint(exchange.hint(), exchange.hintValues)
 		return newExplanation(text, hint, ExitLoginFailed)
 	case errors.As(err, &post):
-		hint := causeHint(post.err, post.hintValues)
+		hint := expandHint(causeHint(post.err, post.hintValues), post.hintValues)
 		return newExplanation(post.redactedText(), hint, ExitLoginFailed)
 	case errors.As(err, &failed):
 		return newExplanation(failed.Text, failed.Hint, ExitLoginFailed)
@@ -96,6 +96,11 @@ func causeText(err error, r Request) string {
 	return err.Error()
 }
 
-// Clean makes text of any origin safe for a log: it returns a single line of bounded length,
-// without control characters and without what looks like a token or secret.
+// Clean makes text of any origin safe for a log. It returns a single line of bounded length,
+// without control characters, invisible characters, secrets that this process has used, and what
+// looks like a token or secret.
 func Clean(s string) string { return redact.Line(s) }
+
+// StripInvisible returns s without invisible characters, with a space for each character that looks
+// like one, and with at most four nonspacing marks in a row. It keeps control characters.
+func StripInvisible(s string) string { return redact.StripInvisible(s) }

@@ -22,7 +22,7 @@ func TestUnknownCodeKeepsEntraDescription(t *testing.T) {
 		Description: "The moon is full.",
 	}
 	r := Request{Login: workloadIdentityName}
-	got := Explain(&exchangeError{r, map[string]string{}, nil, refusal})
+	got := Explain(&exchangeError{r, map[string]string{}, refusal})
 	const link = "https://login.microsoftonline.com/error?code=9999999"
 	if !strings.Contains(got.Text, "AADSTS9999999: The moon is full.") ||
 		got.Hint != "what Microsoft says of it: "+link {
@@ -67,7 +67,7 @@ func FuzzExplain(f *testing.F) {
 			fmt.Errorf("%w; the last try ended so: %w", context.DeadlineExceeded, errors.New(text)),
 		} {
 			wantRedactedExplanation(t, err)
-			wantRedactedExplanation(t, &exchangeError{r, values, nil, err})
+			wantRedactedExplanation(t, &exchangeError{r, values, err})
 		}
 	})
 }

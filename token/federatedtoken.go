@@ -53,6 +53,7 @@ func parseFederatedToken(raw []byte) ([]byte, error) {
 	if _, err := jwt.Parse(string(token)); err != nil {
 		return nil, err
 	}
+	redact.Remember(string(token))
 	return token, nil
 }
 

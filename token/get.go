@@ -62,10 +62,14 @@ func (m Method) get(ctx context.Context, r Request, opts Options) (Token, error)
 				}
 				return exchange(ctx, r, opts, login, client)
 			},
+			lastOutcome:   client.LastOutcome,
 			inputsChanged: login.InputsChanged,
-			replayRefusal: func(f *failure) error {
-				return replayRefusal(f, r, opts, login, client)
+			replay: func(f *failure) error {
+				return replayFailure(f, r, opts, login, client)
 			},
+		}
+		client.LastOutcome.OnThrottle = func(refusal *Refusal) {
+			source.shareThrottle(newExchangeError(r, opts, login, client, refusal))
 		}
 		tok, err := source.token(ctx)
 		// A rotated federated token is another secret, which opens another entry of the store:

@@ -18,9 +18,10 @@ import (
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
-// hint returns what to do about a failed exchange, or "".
+// hint returns what to do about a failed exchange, with placeholders for e.hintValues, or "".
 func (e *exchangeError) hint() string {
 	var (
+		shared    *sharedError
 		refusal   *Refusal
 		ci        *ciError
 		realm     *entra.RealmError
@@ -30,10 +31,12 @@ func (e *exchangeError) hint() string {
 	m, _ := MethodByName(e.request.Login)
 	timedOut := errors.Is(e.err, context.DeadlineExceeded)
 	switch {
+	case errors.As(e.err, &shared):
+		return shared.hint
 	case errors.As(e.err, &refusal):
 		return e.refusalHint(m, refusal)
 	case errors.As(e.err, &ci):
-		return expandHint(ci.hint, e.hintValues)
+		return ci.hint
 	case errors.As(e.err, &realm):
 		return realmHint(realm)
 	case errors.As(e.err, &op) && op.Op == "listen":
@@ -42,15 +45,15 @@ func (e *exchangeError) hint() string {
 		// No server was waited for, so the person did not finish.
 		return "the sign-in was not finished: run the command again, and finish it in the browser; --timeout gives more time"
 	case timedOut && e.hintValues["tool"] != "":
-		return expandHint("{tool} did not answer in time: run it by hand and see what it says; --timeout gives it more time", e.hintValues)
+		return "{tool} did not answer in time: run it by hand and see what it says; --timeout gives it more time"
 	case m.FallbackHint != "" && !errors.As(e.err, &permanent):
-		return expandHint(m.FallbackHint, e.hintValues)
+		return m.FallbackHint
 	}
 	return causeHint(e.err, e.hintValues)
 }
 
-// refusalHint returns what to do about a refusal: the hint for its AADSTS code, or else one for its
-// HTTP status.
+// refusalHint returns what to do about a refusal, with placeholders: the hint for its AADSTS code,
+// or else one for its HTTP status.
 func (e *exchangeError) refusalHint(m Method, refusal *Refusal) string {
 	values := e.hintValues
 	hint := cmp.Or(m.Hints[refusal.AADSTS], aadstsHints[refusal.AADSTS])
@@ -76,7 +79,7 @@ func (e *exchangeError) refusalHint(m Method, refusal *Refusal) string {
 	case refusal.AADSTS != 0:
 		hint = fmt.Sprintf("what Microsoft says of it: https://login.microsoftonline.com/error?code=%d", refusal.AADSTS)
 	}
-	return expandHint(hint, values)
+	return hint
 }
 
 // realmHint returns what to do about an account whose password Entra ID does not check itself.
@@ -87,8 +90,8 @@ func realmHint(e *entra.RealmError) string {
 	return "compare the user name: it is NAME@DOMAIN, with a domain of the tenant"
 }
 
-// causeHint returns what to do about an error other than a refusal, or "". values are as of
-// [hintValues].
+// causeHint returns what to do about an error other than a refusal, with placeholders for values,
+// which are as of [hintValues], or "".
 func causeHint(err error, values map[string]string) string {
 	var (
 		proxy       *entra.ProxyError
@@ -131,7 +134,7 @@ func causeHint(err error, values map[string]string) string {
 		errors.As(err, &op):
 		hint = "{server} has to be reachable from here by HTTPS{via}"
 	}
-	return expandHint(hint, values)
+	return hint
 }
 
 // certificateTimeHint returns what to do about a server certificate that has expired or is not yet

@@ -70,6 +70,10 @@ func (m Method) isIdentityFlag(flag string) bool { return slices.Contains(m.Iden
 // service or a tool that does so.
 func (m Method) callsEntra() bool { return m.usesFlag("authority-host") }
 
+// usesRegion reports whether the method can use a regional address of Entra ID. Applications can,
+// which have a client ID of their own, and people cannot.
+func (m Method) usesRegion() bool { return m.callsEntra() && m.isIdentityFlag("client-id") }
+
 // Stanza says which flags a kubeconfig's exec config has for a method, besides login, server-id and
 // cache-dir. The lists are the same as kubelogin's.
 type Stanza struct {

@@ -43,6 +43,11 @@ type Options struct {
 	// it is nil, such methods cache nothing.
 	UserKey func() ([]byte, error)
 
+	// ToolStarted is called when a login has started a tool such as az, with a function that kills
+	// the tool and all programs that it started. The result is called when the tool has ended. The
+	// end of a context kills them too, so this is for programs that a signal ends. It may be nil.
+	ToolStarted func(kill func()) (ended func())
+
 	// Prompt is where a person is told how to sign in. It is nil if nobody can be asked.
 	Prompt io.Writer
 }
@@ -73,6 +78,9 @@ func (opts Options) withDefaults() Options {
 	}
 	if opts.BeforeEarlyRefresh == nil {
 		opts.BeforeEarlyRefresh = func() {}
+	}
+	if opts.ToolStarted == nil {
+		opts.ToolStarted = func(func()) func() { return func() {} }
 	}
 	return opts
 }

@@ -13,9 +13,12 @@ import (
 // percentEncodingNote is the end of a hint about a proxy's user and password.
 const percentEncodingNote = ", with characters like : / ? # @ % in them percent-encoded (@ as %40)"
 
+// httpsProxyVariables name the proxy for https addresses.
+var httpsProxyVariables = []string{"HTTPS_PROXY", "https_proxy"}
+
 // checkProxyVariables rejects a proxy address that net/http would silently ignore.
 func checkProxyVariables(getenv func(string) string) error {
-	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
+	for _, name := range httpsProxyVariables {
 		value := getenv(name)
 		if value == "" {
 			continue

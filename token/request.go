@@ -26,7 +26,7 @@ type Request struct {
 	ServerID    string `name:"server-id" group:"login" placeholder:"ID" otherwise:"6dae42f8-4368-4678-94ff-3960e28e3630" help:"Application that the token is for: the cluster's audience. It is the same for all AKS clusters."`
 	Environment string `name:"environment" short:"e" group:"login" placeholder:"CLOUD" otherwise:"AzurePublicCloud" help:"Azure cloud: {environments}."`
 
-	FederatedTokenFile string `name:"federated-token-file" group:"workloadidentity" placeholder:"FILE" ambient:"AZURE_FEDERATED_TOKEN_FILE" help:"File with the federated token. Where none is named: GitHub Actions' token if the job may ask for one, else {token_file}."`
+	FederatedTokenFile string `name:"federated-token-file" group:"workloadidentity" placeholder:"FILE" ambient:"AZURE_FEDERATED_TOKEN_FILE" help:"File with the federated token. Without it: the token of a CI job that may ask for one ({ci_systems}), else {token_file}."`
 	AzureTokenProxy    string `name:"azure-token-proxy" group:"workloadidentity" placeholder:"auto|on|off" otherwise:"auto" help:"Send requests through the cluster's token proxy (AKS identity bindings): auto means if AZURE_KUBERNETES_TOKEN_PROXY names one."`
 	AuthorityHost      string `name:"authority-host" group:"login" placeholder:"URL" ambient:"AZURE_AUTHORITY_HOST" help:"Entra ID's address where it is not the environment's, https://HOST/."`
 

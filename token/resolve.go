@@ -21,6 +21,7 @@ func (r Request) Resolve(
 	getenv func(string) string,
 ) (Request, error) {
 	r.From = map[string]string{}
+	defer func() { r.rememberSecrets(getenv) }()
 	// The method decides which variables count, and a federated token can decide the method. So
 	// these two flags come before the others.
 	for _, only := range []string{"login", "federated-token-file", ""} {

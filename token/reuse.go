@@ -2,13 +2,9 @@ package token
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"maps"
 	"math/rand/v2"
-	"strconv"
 	"time"
 
 	"github.com/akslogin/akslogin/token/internal/entra"
@@ -19,24 +15,12 @@ const (
 	// fresh, longer when it is about to expire.
 	earlyRefreshTimeout = 5 * time.Second
 	lateRefreshTimeout  = 15 * time.Second
-
-	// refreshBackoff is how long to wait after a failed refresh before trying again, as long as the
-	// token outlives twice that.
-	refreshBackoff = 30 * time.Second
 )
 
 // cacheRecord is what a Store holds: the last token, and the last failure if it came later.
 type cacheRecord struct {
 	Token   Token    `json:"token,omitzero"`
 	Failure *failure `json:"failure,omitempty"`
-}
-
-// failure is an exchange that did not yield a token.
-type failure struct {
-	At         time.Time         `json:"at"`
-	RouteHash  string            `json:"route"`             // see routeHash
-	Refusal    *Refusal          `json:"refusal,omitempty"` // nil if a retry may succeed
-	HintValues map[string]string `json:"facts,omitempty"`
 }
 
 // reuseTokenSource answers one request from a store. At a cache miss or for a refresh, one process
@@ -53,12 +37,15 @@ type reuseTokenSource struct {
 
 	inputsChanged func() bool // see Login
 
-	// replayRefusal returns another process's refusal as an error for this request.
-	replayRefusal func(*failure) error
+	lastOutcome *entra.Outcome // how the last request of exchange ended
+
+	// replay returns another process's failure as an error for this request.
+	replay func(*failure) error
 }
 
 // token returns the stored token if it is fresh. Otherwise one process makes an exchange, and the
-// others wait for its result: a token or a permanent refusal.
+// others wait for its result: a token or a failure. While the server wants no request, nobody makes
+// an exchange: processes wait if ctx leaves the time, and else fail as the one that was told so.
 //
 // A fresh token that needs a refresh is refreshed by one process and meanwhile served to the
 // others. If a refresh fails, a token that is still valid is served.
@@ -66,8 +53,29 @@ func (s *reuseTokenSource) token(ctx context.Context) (Token, error) {
 	if s.store == nil {
 		return s.exchange(ctx, true)
 	}
+	start := s.Now().Add(-s.AlreadyWaited())
+	for {
+		tok, err := s.tokenUnlessThrottled(ctx, start)
+		var throttled *throttledError
+		if !errors.As(err, &throttled) {
+			return tok, err
+		}
+		s.Log.Debug("waiting, as the server asked", "time", throttled.wait)
+		select {
+		case <-time.After(throttled.wait):
+		case <-ctx.Done():
+			return Token{}, throttled.error
+		}
+	}
+}
+
+// tokenUnlessThrottled is token, except that it returns a throttledError instead of waiting until
+// the server wants requests again.
+func (s *reuseTokenSource) tokenUnlessThrottled(
+	ctx context.Context,
+	start time.Time,
+) (Token, error) {
 	now := s.Now()
-	start := now.Add(-s.AlreadyWaited())
 	cached := s.load()
 	fresh := cached.Token.fresh(now)
 	switch {
@@ -75,6 +83,9 @@ func (s *reuseTokenSource) token(ctx context.Context) (Token, error) {
 		return s.serve(cached.Token, "answered from the cache")
 	case cached.inBackoff(now, s.routeHash):
 		return s.serve(cached.Token, "the last renewal failed just now; the cached token is served")
+	case cached.Failure.throttles(now, s.routeHash) &&
+		!cached.Failure.answers(start, now, s.routeHash):
+		return s.throttled(ctx, cached)
 	}
 	refreshCtx := ctx
 	if cached.Token.valid(now) {
@@ -119,8 +130,10 @@ func (s *reuseTokenSource) refresh(
 		timedOut && cached.Token.validFor(2*refreshBackoff, now):
 		s.Log.Debug("the token is not renewed here", "reason", lockErr)
 		return s.serve(cached.Token, "the cached token is served")
-	case cached.Failure.isFinalFor(start, now, s.routeHash):
-		return s.serveStaleOr(cached.Token, s.replayRefusal(cached.Failure))
+	case cached.Failure.answers(start, now, s.routeHash):
+		return s.serveStaleOr(cached.Token, s.replay(cached.Failure))
+	case cached.Failure.throttles(now, s.routeHash):
+		return s.throttled(ctx, cached)
 	case lockErr != nil:
 		s.Log.Debug("going on without a lock", "reason", lockErr)
 	}
@@ -139,7 +152,11 @@ func (s *reuseTokenSource) refresh(
 		return s.serve(cached.Token, "another process has a token by now; it is served")
 	}
 	if ctx.Err() == nil { // our own timeout must not be recorded as a failure for other processes
-		cached.Failure = s.newFailure(err)
+		f := s.newFailure(refreshCtx, err)
+		if f.NotBefore.IsZero() && cached.Failure.throttles(s.Now(), s.routeHash) {
+			f.NotBefore = cached.Failure.NotBefore // of an earlier try, as at a CI system
+		}
+		cached.Failure = f
 		s.save(cached)
 	}
 	return s.serveStaleOr(cached.Token, err)
@@ -186,42 +203,14 @@ func (r cacheRecord) arrivedSince(start, now time.Time) bool {
 	return r.Token.valid(now) && r.Token.Obtained.After(start)
 }
 
-// inBackoff reports whether a refresh by the same route has just failed, and the token is valid for
-// long enough to wait.
-func (r cacheRecord) inBackoff(now time.Time, routeHash string) bool {
-	if r.Failure == nil || r.Failure.RouteHash != routeHash ||
-		!r.Token.validFor(2*refreshBackoff, now) {
-		return false
-	}
-	age := now.Sub(r.Failure.At)
-	return age >= 0 && age < refreshBackoff
-}
-
-// isFinalFor reports whether the failure is a permanent refusal that arrived after start by the
-// same route. f may be nil.
-func (f *failure) isFinalFor(start, now time.Time, routeHash string) bool {
-	return f != nil && f.Refusal != nil && f.RouteHash == routeHash &&
-		f.At.After(start) && !f.At.After(now)
-}
-
-func (s *reuseTokenSource) newFailure(err error) *failure {
-	f := &failure{At: s.Now().UTC(), RouteHash: s.routeHash}
-	var refusal *Refusal
-	var exchange *exchangeError
-	if errors.As(err, &refusal) && refusal.IsPermanent() && errors.As(err, &exchange) {
-		f.Refusal, f.HintValues = refusal, exchange.hintValues
-	}
-	return f
-}
-
 // save stores r. An error is only logged: cache problems never make a login fail.
 func (s *reuseTokenSource) save(r cacheRecord) {
 	holds, expires := HoldsToken, r.Token.Expires
 	if r.Token.Value == "" {
 		holds = "failure"
 	}
-	if r.Failure != nil && r.Failure.At.Add(refreshBackoff).After(expires) {
-		expires = r.Failure.At.Add(refreshBackoff)
+	if r.Failure != nil && r.Failure.expires().After(expires) {
+		expires = r.Failure.expires()
 	}
 	data, err := json.Marshal(r)
 	if err == nil {
@@ -257,42 +246,4 @@ func (s *reuseTokenSource) reload(cached cacheRecord) cacheRecord {
 		return cached
 	}
 	return current
-}
-
-// routeVariables decide by which route Entra ID is reached, and whose certificates are trusted.
-var routeVariables = []string{
-	"HTTPS_PROXY",
-	"https_proxy",
-	"NO_PROXY",
-	"no_proxy",
-	"SSL_CERT_FILE",
-	"SSL_CERT_DIR",
-}
-
-// routeHash returns a hash of everything besides Login.Inputs that decides how an exchange ends. A
-// failure by one route says nothing about other routes. It is a hash because a proxy's address may
-// hold a password.
-func routeHash(r Request, opts Options) string {
-	h := sha256.New()
-	for _, name := range routeVariables {
-		h.Write([]byte(name + "=" + opts.Getenv(name) + "\n"))
-	}
-	h.Write([]byte(strconv.FormatBool(r.DisableInstanceDiscovery)))
-	return hex.EncodeToString(h.Sum(nil)[:8])
-}
-
-// replayRefusal returns another process's refusal as an error for this request. What hints say
-// about the federated token and the server comes from the other process, the sources of values from
-// this one.
-func replayRefusal(
-	f *failure,
-	r Request,
-	opts Options,
-	login Login,
-	client entra.Client,
-) error {
-	values := maps.Clone(f.HintValues)
-	maps.Copy(values, hintValues(r, opts, login, client))
-	values["server"] = f.HintValues["server"]
-	return &exchangeError{r, values, r.secrets(opts.Getenv), f.Refusal}
 }

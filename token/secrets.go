@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"log/slog"
+	"net/url"
 	"reflect"
 	"slices"
 
@@ -18,28 +19,33 @@ func secretVariables() []string {
 	return names
 }
 
-// secrets returns the secrets that this request sends somewhere. Any of them may come back in an
-// error.
-func (r Request) secrets(getenv func(string) string) []string {
-	var all []string
+// rememberSecrets makes sure that no message shows a secret that this request has from flags and
+// variables. Federated tokens, and whatever else is sent or received, are remembered when that
+// happens.
+func (r Request) rememberSecrets(getenv func(string) string) {
 	t := reflect.TypeFor[Request]()
 	for i := range t.NumField() {
 		if t.Field(i).Tag.Get("secret") != "" {
-			all = append(all, reflect.ValueOf(r).Field(i).String())
+			redact.Remember(reflect.ValueOf(r).Field(i).String())
 		}
 	}
 	for _, name := range secretVariables() {
-		all = append(all, getenv(name))
+		redact.Remember(getenv(name))
 	}
-	// Shorter values would be found inside ordinary words.
-	return slices.DeleteFunc(all, func(s string) bool { return len(s) < 4 })
+	for _, name := range httpsProxyVariables {
+		if u, err := url.Parse(getenv(name)); err == nil {
+			password, _ := u.User.Password()
+			redact.Remember(password)
+		}
+	}
 }
 
 // RedactingLogger returns a logger that writes to log without the secrets of this request, which a
 // server may repeat in a response.
 func (r Request) RedactingLogger(log *slog.Logger, getenv func(string) string) *slog.Logger {
+	r.rememberSecrets(getenv)
 	if !log.Enabled(context.Background(), slog.LevelDebug) {
 		return log
 	}
-	return slog.New(redact.NewHandler(log.Handler(), r.secrets(getenv)))
+	return slog.New(redact.NewHandler(log.Handler()))
 }

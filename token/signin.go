@@ -133,7 +133,7 @@ func (s *signInCache) token(
 			return toAccessToken(result, err)
 		}
 	}
-	*a.LastOutcome = entra.Outcome{} // the refused sign-in is of no interest any more
+	a.LastOutcome.Begin("") // the refused sign-in is of no interest any more
 	fresh := &signInCache{Options: s.Options, store: s.store, ignoreStored: true}
 	client, err := a.publicClient(r, fresh)
 	if err != nil {
@@ -171,7 +171,7 @@ func (s *signInCache) silent(
 	if a.proofKey != nil {
 		options = append(options, public.WithAuthenticationScheme(a.proofKey))
 	}
-	*a.LastOutcome = entra.Outcome{}
+	a.LastOutcome.Begin("")
 	result, err := client.AcquireTokenSilent(ctx, scopes, options...)
 	switch {
 	case err == nil:

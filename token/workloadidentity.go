@@ -17,7 +17,7 @@ const workloadIdentityName = "workloadidentity"
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow#third-case-access-token-request-with-a-federated-credential
 var workloadIdentity = Method{
 	Name:     workloadIdentityName,
-	About:    "a federated token: of a pod, of a job on GitHub Actions, of another CI system",
+	About:    "a federated token: of a pod or of a CI job",
 	Required: []string{"client-id", "tenant-id"},
 	Optional: slices.Concat(
 		entraFlags,
@@ -25,7 +25,7 @@ var workloadIdentity = Method{
 		popFlags,
 	),
 	IdentityFlags: []string{"client-id"},
-	SealedWith:    "the federated token; on GitHub Actions, the token that the job asks with",
+	SealedWith:    "the federated token; in a CI job that asks for one, the token that it asks with",
 	MissingHint: "give it in the kubeconfig's args; in a pod the Azure workload identity webhook sets the variables when the pod has the label " +
 		`azure.workload.identity/use: "true" and its service account the annotation azure.workload.identity/client-id`,
 	Stanza: Stanza{

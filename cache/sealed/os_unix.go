@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
+	"strconv"
 	"syscall"
 )
 
@@ -43,6 +45,35 @@ func CheckPrivate(fi fs.FileInfo) error {
 	}
 	if mode := fi.Mode().Perm(); mode&0o022 != 0 {
 		return fmt.Errorf("others can write to it (mode %04o)", mode)
+	}
+	return nil
+}
+
+// parentDir is filepath.Dir, without the packages that path/filepath imports.
+var parentDir = path.Dir
+
+// FallbackDir returns the path of this user's directory in the temporary directory, which serves
+// where the user's cache directory is not usable.
+func FallbackDir() string {
+	return path.Join(os.TempDir(), "akslogin-"+strconv.Itoa(os.Geteuid()))
+}
+
+// checkHost returns nil if directories of this user may be created in a directory: it belongs to
+// this user or to root, or everybody can write to it.
+func checkHost(fi fs.FileInfo) error {
+	user := os.Geteuid()
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok || int(st.Uid) == user || st.Uid == 0 || fi.Mode().Perm()&0o002 != 0 {
+		return nil
+	}
+	return fmt.Errorf("it belongs to user %d, this process runs as user %d", st.Uid, user)
+}
+
+// checkWritable returns nil if this process can create files in a directory.
+func checkWritable(dir string) error {
+	const writeAndSearch = 3 // W_OK | X_OK of access(2)
+	if err := syscall.Access(dir, writeAndSearch); err != nil {
+		return &fs.PathError{Op: "write to", Path: dir, Err: err}
 	}
 	return nil
 }

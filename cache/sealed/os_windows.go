@@ -37,6 +37,16 @@ func IsAbs(path string) bool { return filepath.IsAbs(path) }
 // entries, which are then misses.
 func CheckPrivate(fs.FileInfo) error { return nil }
 
+var parentDir = filepath.Dir
+
+// FallbackDir returns the path of a directory in the temporary directory, which is in the user's
+// profile. It serves where the user's cache directory is not usable.
+func FallbackDir() string { return filepath.Join(os.TempDir(), "akslogin") }
+
+// checkHost and checkWritable return nil, for the reasons of CheckPrivate.
+func checkHost(fs.FileInfo) error { return nil }
+func checkWritable(string) error  { return nil }
+
 // hasOneLink reports whether it is a regular file. Only this user can make links in a directory of
 // the user's profile.
 func hasOneLink(fi fs.FileInfo) bool { return fi.Mode().IsRegular() }

@@ -13,8 +13,8 @@ import (
 
 // sampleAssertion is a well-formed federated token; a warm run does not verify it.
 const sampleAssertion = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsxIn0." +
-	"eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlLyIsInN1YiI6InMiLCJhdWQiOiJhIiwiZXhwIjoxODkzNTAwMDAwfQ." +
-	"c2lnbmF0dXJl"
+	"eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlLyIsInN1YiI6InMiLCJhdWQiOiJhIiwi" +
+	"ZXhwIjoxODkzNTAwMDAwfQ.c2lnbmF0dXJl"
 
 // BenchmarkWarmRun measures a warm run without the start of the process: parse, resolve, open the
 // entry, print.

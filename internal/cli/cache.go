@@ -73,14 +73,22 @@ func parseInputs(pairs []string) map[string]string {
 
 type cacheClear struct{ flags.Cache }
 
-// Run removes this program's files from the cache directory, and no others.
+// Run removes this program's files from the cache directory, and no others. If there is another
+// directory that was or will be used in its place, Run does the same there as far as it may.
 func (c *cacheClear) Run(o options) error {
 	dir := o.cacheDir(c.Cache)
 	n, err := dir.Clear()
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Printf("cached entries removed from %s: %d\n", token.Clean(dir.Path), n)
+	const removed = "cached entries removed from %s: %d\n"
+	_, err = fmt.Printf(removed, token.Clean(dir.Path), n)
+	if dir.Path, _ = c.Fallback(); err != nil || dir.Path == "" {
+		return err
+	}
+	if n, _ = dir.Clear(); n > 0 {
+		_, err = fmt.Printf(removed, token.Clean(dir.Path), n)
+	}
 	return err
 }
 

@@ -24,10 +24,8 @@ func FuzzCacheList(f *testing.F) {
 
 // unreadable says why a text is not printable on one line, "" if it is.
 func unreadable(text string) string {
-	for _, c := range text {
-		if isInvisible(c) || c == '\n' {
-			return "it has an invisible character: " + text
-		}
+	if found := findInvisible(text); found != "" || strings.Contains(text, "\n") {
+		return "it has an invisible character " + found + ": " + text
 	}
 	if strings.ToValidUTF8(text, "") != text {
 		return "it is not UTF-8: " + text

@@ -201,6 +201,7 @@ func toString(v any) string { s, _ := v.(string); return s }
 // TestGeneratedKubeconfigs checks that all clients can use all output files, and that together they
 // cost one token.
 func TestGeneratedKubeconfigs(t *testing.T) {
+	skipIfShort(t, "real clients")
 	w := newWorkspace(t)
 	for _, client := range []struct {
 		name string

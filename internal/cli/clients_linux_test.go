@@ -140,6 +140,7 @@ func TestClientGo(t *testing.T) {
 }
 
 func TestKubectl(t *testing.T) {
+	skipIfShort(t, "a real client")
 	kubectl, err := exec.LookPath("kubectl")
 	if err != nil {
 		t.Skip("no kubectl here")
@@ -167,6 +168,7 @@ func TestKubectl(t *testing.T) {
 
 // TestKubectlShowsLoginError checks that kubectl prints the program's error and hint.
 func TestKubectlShowsLoginError(t *testing.T) {
+	skipIfShort(t, "a real client")
 	kubectl, err := exec.LookPath("kubectl")
 	if err != nil {
 		t.Skip("no kubectl here")

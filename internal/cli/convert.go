@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -84,6 +85,11 @@ func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
 func (c *convertCommand) prepare(line *flags.CommandLine, o options) (*stanza.Converter, kubeconfig.Files, error) {
 	if c.Command != "" && !stanza.IsPortableCommand(c.Command) {
 		return nil, nil, stanza.PortableCommandError(c.Command)
+	}
+	for _, flag := range slices.Sorted(maps.Keys(line.Values())) {
+		if err := checkVisible("--"+flag, line.Values()[flag]); err != nil {
+			return nil, nil, err
+		}
 	}
 	login, err := c.chooseLogin(line)
 	if err != nil {

@@ -244,7 +244,7 @@ func (z *zone) answer(packet []byte, udp bool) []byte {
 		return nil
 	case rule == "garbage":
 		return []byte("this is no DNS")
-	case rule == "stranger": // the response to another query
+	case rule == "wrong-id": // the response to another query
 		response.ID++
 	case failed:
 		response.RCode = rcode

@@ -25,7 +25,7 @@ type doctorCommand struct {
 
 	Kubeconfig string `name:"kubeconfig" group:"cluster" placeholder:"FILE" help:"The kubeconfig to look at; by default those that kubectl reads."`
 	Context    string `name:"context" group:"cluster" placeholder:"NAME" help:"The context to look at; by default the current one."`
-	Server     bool   `name:"server" group:"cluster" help:"Show the token to the context's API server too, and say whom it takes one for."`
+	Server     bool   `name:"server" group:"cluster" help:"Show the token to the context's API server too, if its certificate is trusted, and say whom it takes one for."`
 	Offline    bool   `name:"offline" group:"general" help:"Send nothing anywhere."`
 	Output     string `name:"output" short:"o" group:"general" placeholder:"text|json" otherwise:"text" help:"A line for each check, or JSON."`
 }

@@ -115,9 +115,7 @@ var recordedRuns = map[string]struct {
 // identity or known to make no difference. The test sees what its runs reach;
 // TestVariablesInSourcesCount sees all of this module's code.
 func TestReadVariablesCount(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the program and the standard library anew")
-	}
+	skipIfShort(t, "the program and the standard library are built anew")
 	s := entratest.New(t)
 	registerFixtures(s)
 	program, home := recordingProgram(t), t.TempDir()

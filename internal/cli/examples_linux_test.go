@@ -169,9 +169,7 @@ func goInExample(args ...string) *exec.Cmd {
 // TestExamplePrograms checks that the two programs of examples/client-go build, pass vet, list pods
 // and share a token, and that the second one gets a new token when its token expires.
 func TestExamplePrograms(t *testing.T) {
-	if testing.Short() {
-		t.Skip("building client-go for the first time takes a minute")
-	}
+	skipIfShort(t, "building client-go for the first time takes a minute")
 	// Unlike go mod download, go list does not repair go.sum.
 	out, err := goInExample("list", "-deps", "./...").CombinedOutput()
 	if err != nil && !moduleFault.Match(out) {

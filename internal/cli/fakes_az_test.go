@@ -167,44 +167,6 @@ func (a *az) login() error {
 	return a.mergeSubscriptions(accessible)
 }
 
-func (a *az) loginPrincipal(clientID, secret string) error {
-	home := a.flags["--tenant"]
-	response, err := requestToken(home, clientID, managementScope, url.Values{
-		"grant_type": {"client_credentials"}, "client_secret": {secret},
-	})
-	if err != nil {
-		return err
-	}
-	entries := slices.DeleteFunc(a.principals(), func(e map[string]string) bool {
-		return e["client_id"] == clientID && e["tenant"] == home
-	})
-	err = a.savePrincipals(append(entries, map[string]string{
-		"client_id": clientID, "tenant": home, "client_secret": secret,
-	}))
-	if err != nil {
-		return err
-	}
-	return updateMSALCache(a.tokenCachePath(), func(c *msalCache) error {
-		c.storeAccessToken(response, "", clientID, home, managementScope)
-		return nil
-	})
-}
-
-func (a *az) principals() (entries []map[string]string) {
-	if raw, err := os.ReadFile(a.secretsPath()); err == nil {
-		json.Unmarshal(raw, &entries) // an invalid file counts as empty
-	}
-	return entries
-}
-
-func (a *az) savePrincipals(entries []map[string]string) error {
-	raw, err := json.MarshalIndent(entries, "", "    ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(a.secretsPath(), raw, 0o600)
-}
-
 // mergeSubscriptions adds the subscriptions of a new login. Its first one becomes the current
 // subscription, unless the login has access to the current one.
 func (a *az) mergeSubscriptions(added []azSubscription) error {
@@ -378,27 +340,4 @@ func (a *az) token() error {
 		output["expires_on"] = expires
 	}
 	return printJSON(output)
-}
-
-func (a *az) principalToken(
-	c *msalCache, clientID, tenant, scope string,
-) (token string, expires int64, err error) {
-	if token, expires, ok := c.accessToken("", clientID, tenant, scope); ok {
-		return token, expires, nil
-	}
-	for _, e := range a.principals() {
-		if e["client_id"] != clientID {
-			continue
-		}
-		response, err := requestToken(tenant, clientID, scope, url.Values{
-			"grant_type": {"client_credentials"}, "client_secret": {e["client_secret"]},
-		})
-		if err != nil {
-			return "", 0, err
-		}
-		c.storeAccessToken(response, "", clientID, tenant, scope)
-		return response.AccessToken, time.Now().Unix() + response.ExpiresIn, nil
-	}
-	return "", 0, cliErrorf("Could not retrieve credential from local cache for service principal "+
-		"%s. Run `az login` for this service principal.", clientID)
 }

@@ -14,16 +14,17 @@ import (
 	"time"
 )
 
-// A fake is the Azure CLI or the Azure Developer CLI as azidentity sees it: its command line, its
+// A fake is the Azure CLI or the Azure Developer CLI as akslogin sees it: its command line, its
 // output, and the files that hold its sign-in. It signs in to the emulator, with a password where
 // the real one would open a browser.
 //
 // Variables set how it behaves:
 //
 //	FAKE_LOG             a file to which each run appends its command line and process ID
-//	FAKE_WAIT            each run waits until this file exists, at most half a minute
+//	FAKE_WAIT            each run waits until this file exists, at most two minutes
 //	FAKE_WARN            a warning to print on standard error first
 //	FAKE_OUTPUT          a file whose content is printed instead of the output
+//	FAKE_FLOOD           stdout or stderr: print to it without end
 //	FAKE_ERROR           an error with which each run ends, status 1
 //	FAKE_IGNORE_SIGTERM  if set, ignore SIGTERM, and while the run waits keep the outputs open in
 //	                     a child process that ignores it too
@@ -51,7 +52,14 @@ func (f fake) exit(args []string) int {
 		fmt.Fprintln(os.Stderr, "WARNING: "+warning)
 	}
 	if file := os.Getenv("FAKE_WAIT"); file != "" {
-		waitForFile(file, 30*time.Second)
+		waitForFile(file, 2*time.Minute)
+	}
+	if name := os.Getenv("FAKE_FLOOD"); name != "" {
+		flooded := map[string]*os.File{"stdout": os.Stdout, "stderr": os.Stderr}[name]
+		signal.Ignore(syscall.SIGPIPE)
+		for { // also when nobody reads
+			fmt.Fprintln(flooded, strings.Repeat("ERROR: flooded. ", 1000))
+		}
 	}
 	if text := os.Getenv("FAKE_ERROR"); text != "" {
 		fmt.Fprintln(os.Stderr, text)
@@ -72,10 +80,10 @@ func (f fake) exit(args []string) int {
 }
 
 // startHangingChild starts a child process that ignores SIGTERM, has the same outputs, and ends
-// when $FAKE_WAIT exists, or after half a minute.
+// when $FAKE_WAIT exists, or after two minutes.
 func (f fake) startHangingChild() error {
 	child := exec.Command("/bin/sh", "-c", `trap "" TERM; i=0
-		while [ ! -e "$FAKE_WAIT" ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i+1)); done`)
+		while [ ! -e "$FAKE_WAIT" ] && [ $i -lt 1200 ]; do sleep 0.1; i=$((i+1)); done`)
 	child.Stdout, child.Stderr = os.Stdout, os.Stderr
 	if err := child.Start(); err != nil {
 		return err

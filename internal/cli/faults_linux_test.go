@@ -49,7 +49,7 @@ func (f faultTest) args() []string {
 
 func (f faultTest) env(home string) []string {
 	return []string{
-		"HOME=" + home, "HTTPS_PROXY=" + f.entra.ProxyURL, "SSL_CERT_FILE=" + f.entra.CAFile,
+		"HOME=" + home, "TMPDIR=" + filepath.Join(home, "tmp"), "HTTPS_PROXY=" + f.entra.ProxyURL, "SSL_CERT_FILE=" + f.entra.CAFile,
 	}
 }
 

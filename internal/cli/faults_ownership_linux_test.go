@@ -45,17 +45,12 @@ func TestForeignOwnedCacheFiles(t *testing.T) {
 	f.token = publish(f.token, 0o644)
 	f.entra.CAFile = publish(f.entra.CAFile, 0o644)
 
-	for name, test := range map[string]struct {
-		corrupt bool                            // the entries
-		change  func(t *testing.T, path string) // the paths below
-		glob    string                          // in the cache folder; "": the folder
-		asks    [2]int                          // the token requests of the next two runs
-	}{
+	for name, test := range map[string]ownershipTest{
 		"nothing":         {change: func(*testing.T, string) {}},
 		"lock":            {corrupt: true, change: chownToRoot, glob: "*.lock", asks: [2]int{1, 0}},
 		"entry":           {change: chownToRoot, glob: "*.sealed", asks: [2]int{1, 0}},
 		"everything":      {change: chownToRoot, glob: "*", asks: [2]int{1, 0}},
-		"folder":          {change: chownToRoot, asks: [2]int{1, 1}},
+		"folder":          {change: chownToRoot, asks: [2]int{1, 0}}, // the temporary folder serves
 		"immutable lock":  {corrupt: true, change: makeImmutable, glob: "*.lock", asks: [2]int{1, 0}},
 		"immutable entry": {corrupt: true, change: makeImmutable, glob: "*.sealed", asks: [2]int{1, 1}},
 	} {
@@ -66,28 +61,40 @@ func TestForeignOwnedCacheFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f.loginUnprivileged(t, setpriv, home)
-			if test.corrupt {
-				corruptEntries(t, cacheDir(home))
-			}
-			paths, err := filepath.Glob(filepath.Join(cacheDir(home), test.glob))
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, path := range paths {
-				test.change(t, path)
-			}
-			for i, want := range test.asks {
-				f.entra.ResetCounters()
-				f.loginUnprivileged(t, setpriv, home)
-				if got := f.entra.TokenRequests(); got != want {
-					t.Errorf("run %d sent %d token requests, want %d", i+1, got, want)
-				}
-			}
-			if left, _ := filepath.Glob(filepath.Join(cacheDir(home), "*.tmp")); len(left) > 0 {
-				t.Errorf("left %v", left)
-			}
+			test.run(t, f, setpriv, home)
 		})
+	}
+}
+
+// ownershipTest changes files of a cache between logins.
+type ownershipTest struct {
+	corrupt bool                            // the entries
+	change  func(t *testing.T, path string) // the files that glob matches
+	glob    string                          // in the cache folder; "": the folder itself
+	asks    [2]int                          // the token requests of the next two runs
+}
+
+func (test ownershipTest) run(t *testing.T, f faultTest, setpriv, home string) {
+	f.loginUnprivileged(t, setpriv, home)
+	if test.corrupt {
+		corruptEntries(t, cacheDir(home))
+	}
+	paths, err := filepath.Glob(filepath.Join(cacheDir(home), test.glob))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		test.change(t, path)
+	}
+	for i, want := range test.asks {
+		f.entra.ResetCounters()
+		f.loginUnprivileged(t, setpriv, home)
+		if got := f.entra.TokenRequests(); got != want {
+			t.Errorf("run %d sent %d token requests, want %d", i+1, got, want)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(cacheDir(home), "*.tmp")); len(left) > 0 {
+		t.Errorf("left %v", left)
 	}
 }
 

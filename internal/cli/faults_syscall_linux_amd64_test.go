@@ -68,6 +68,7 @@ var modifyingCalls = map[string]bool{
 // another user, or remote.
 var possibleErrnos = map[string][]syscall.Errno{
 	"openat":     {syscall.EACCES, syscall.EDQUOT, syscall.EINTR, syscall.EIO, syscall.EMFILE, syscall.ENOSPC, syscall.EROFS, syscall.ESTALE},
+	"faccessat":  {syscall.EACCES, syscall.EIO, syscall.EROFS},
 	"newfstatat": {syscall.EACCES, syscall.EIO, syscall.ESTALE},
 	"mkdirat":    {syscall.EACCES, syscall.EDQUOT, syscall.ENOSPC, syscall.EROFS},
 	"epoll_ctl":  {syscall.ENOMEM, syscall.ENOSPC},
@@ -135,6 +136,7 @@ func callFailures(t *testing.T, calls []call) (all []callFailure) {
 // TestEveryDiskCallFails checks that a login succeeds silently on a failing disk, and leaves no
 // temporary files that it can remove.
 func TestEveryDiskCallFails(t *testing.T) {
+	skipIfShort(t, "a run for each system call")
 	f := newFaultTest(t)
 	warm, err := f.newHome(nil)
 	if err == nil {
@@ -182,19 +184,47 @@ func TestEveryDiskCallFails(t *testing.T) {
 	}
 }
 
+// TestRefusedFsyncKeepsEntry checks that a token is cached where fsync is refused.
+func TestRefusedFsyncKeepsEntry(t *testing.T) {
+	f := newFaultTest(t)
+	home, err := f.newHome(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} {
+		f.entra.ResetCounters()
+		refused := false
+		result, err := f.runTraced(home, home, func(c call) fault {
+			if c.name != "fsync" {
+				return fault{}
+			}
+			refused = true
+			return fault{errno: syscall.EINVAL}
+		})
+		if err = errors.Join(err, f.checkSuccess(result.exitResult)); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.entra.TokenRequests(); got != want || refused != (want == 1) {
+			t.Errorf("%d token requests, want %d; fsync was refused: %v", got, want, refused)
+		}
+		warmStarts, _ := filepath.Glob(filepath.Join(cacheDir(home), "*.memo"))
+		for _, path := range warmStarts {
+			os.Remove(path)
+		}
+	}
+}
+
 // TestCacheRemovedAtEverySystemCall checks that a login succeeds if another process removes or
 // replaces the cache folder during it, and stores its token if that is still possible.
 func TestCacheRemovedAtEverySystemCall(t *testing.T) {
+	skipIfShort(t, "a run for each system call")
 	f := newFaultTest(t)
 	first, err := f.newHome(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	calls := f.traceCalls(first, first)
-	for name, event := range map[string]struct {
-		do    func(home string) error
-		final bool // no token can be stored afterwards
-	}{
+	for name, event := range map[string]cacheEvent{
 		"removed":      {do: func(home string) error { return os.RemoveAll(cacheDir(home)) }},
 		"home removed": {do: os.RemoveAll},
 		"replaced by a file": {final: true, do: func(home string) error {
@@ -220,34 +250,46 @@ func TestCacheRemovedAtEverySystemCall(t *testing.T) {
 				t.Fatalf("these calls do not store an entry: %v", calls)
 			}
 			forEach(t, 2, points, func(at call) error {
-				home, err := f.newHome(nil)
-				if err != nil {
-					return err
-				}
-				eventErr := errors.New("the call was not reached")
-				result, err := f.runTraced(home, home, func(c call) fault {
-					if c == at {
-						eventErr = event.do(home)
-					}
-					return fault{}
-				})
-				if err = errors.Join(err, eventErr); err == nil {
-					err = f.checkSuccess(result.exitResult)
-				}
-				if err != nil {
-					return err
-				}
-				if event.final {
-					return f.runWithoutFaults(home)
-				}
-				entry, err := readEntry(home)
-				if stored := entry != nil; err != nil || stored != wantStored[at] {
-					return fmt.Errorf("stored: %v, want %v, %w", stored, wantStored[at], err)
-				}
-				return f.runWithoutFaults(home)
+				return f.runWithEvent(at, event, wantStored[at])
 			})
 		})
 	}
+}
+
+// cacheEvent is what another process does to the cache.
+type cacheEvent struct {
+	do    func(home string) error
+	final bool // no token can be stored afterwards
+}
+
+// runWithEvent runs a login during which an event happens before a system call, and then another
+// login. It checks that both succeed, and whether the first one has stored its token.
+func (f faultTest) runWithEvent(at call, event cacheEvent, wantStored bool) error {
+	home, err := f.newHome(nil)
+	if err != nil {
+		return err
+	}
+	eventErr := errors.New("the call was not reached")
+	result, err := f.runTraced(home, home, func(c call) fault {
+		if c == at {
+			eventErr = event.do(home)
+		}
+		return fault{}
+	})
+	if err = errors.Join(err, eventErr); err == nil {
+		err = f.checkSuccess(result.exitResult)
+	}
+	if err != nil {
+		return err
+	}
+	if event.final {
+		return f.runWithoutFaults(home)
+	}
+	entry, err := readEntry(home)
+	if stored := entry != nil; err != nil || stored != wantStored {
+		return fmt.Errorf("stored: %v, want %v, %w", stored, wantStored, err)
+	}
+	return f.runWithoutFaults(home)
 }
 
 // TestFederatedTokenReadErrors checks that a federated token which cannot be read is reported with

@@ -34,6 +34,9 @@ func (g *getTokenCommand) Run(line *flags.CommandLine, o options, log *slog.Logg
 		log.Debug("words after get-token are ignored", "number", len(line.IgnoredArgs))
 	}
 	dir := o.cacheDir(g.Cache)
+	if _, reason := g.Fallback(); reason != nil {
+		log.Debug("the cache is in the temporary folder", "folder", dir.Path, "reason", reason)
+	}
 	ctx, login, end := startLogin(request, dir, o, log)
 	defer end()
 	login.Prompt = promptWriter(info.Interactive)

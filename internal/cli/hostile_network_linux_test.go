@@ -32,61 +32,85 @@ import (
 	"unicode/utf8"
 )
 
-// hostileNetwork is a network in which every name leads to one server, which has a certificate for
-// it that the program believes: as bad as the names that something secret is sent to can be. It
-// keeps what it was sent, host by host. Programs reach it by a CONNECT proxy.
+// hostileNetwork is a network in which every host name leads to one server with a certificate for
+// that name which the program trusts. The server records the requests that it receives. Programs
+// reach it through a CONNECT proxy.
 type hostileNetwork struct {
 	proxy     string // $HTTPS_PROXY
 	ca        string // $SSL_CERT_FILE
 	caCert    *x509.Certificate
 	caKey     *ecdsa.PrivateKey
 	leafKey   *ecdsa.PrivateKey
-	answer    http.HandlerFunc // what all hosts do
+	handler   http.HandlerFunc // of all hosts
 	tlsConfig *tls.Config
-	plain     bool // it speaks no TLS
+	plain     bool // no TLS
 
 	mu       sync.Mutex
 	received []receivedRequest
-	dialed   []string // "host:port" of every CONNECT
+	dialed   []string // "host:port" of every CONNECT request
 }
 
-// receivedRequest is a request as it arrived.
+// receivedRequest is a request that the network has received.
 type receivedRequest struct {
 	host, method, path string
 	header             http.Header
 	body               string
 }
 
-func newHostileNetwork(t *testing.T, answer http.HandlerFunc) *hostileNetwork {
+func newHostileNetwork(t *testing.T, handler http.HandlerFunc) *hostileNetwork {
 	t.Helper()
-	e := &hostileNetwork{answer: answer}
-	e.caKey, e.leafKey = newKey(t), newKey(t)
+	n := &hostileNetwork{handler: handler}
+	n.caKey, n.leafKey = newKey(t), newKey(t)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "everywhere"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "hostile CA"},
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(time.Hour),
+		KeyUsage:              x509.KeyUsageCertSign,
+		IsCA:                  true,
+		BasicConstraintsValid: true,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, e.caKey.Public(), e.caKey)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, n.caKey.Public(), n.caKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.caCert, err = x509.ParseCertificate(der); err != nil {
+	if n.caCert, err = x509.ParseCertificate(der); err != nil {
 		t.Fatal(err)
 	}
-	e.ca = filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(e.ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+	n.ca = filepath.Join(t.TempDir(), "ca.pem")
+	caPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if err := os.WriteFile(n.ca, caPEM, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e.tlsConfig = &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return e.certificate(hello.ServerName) }}
-	inside := &tunnels{conns: make(chan net.Conn), closed: make(chan struct{})}
-	quiet := log.New(io.Discard, "", 0)
-	served := &http.Server{Handler: http.HandlerFunc(e.serve), ErrorLog: quiet}
-	go served.Serve(inside)
-	proxy := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e.mu.Lock()
-		e.dialed = append(e.dialed, r.Host)
-		e.mu.Unlock()
+	n.tlsConfig = &tls.Config{
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return n.certificate(hello.ServerName)
+		},
+	}
+	listener := &tunnelListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	silent := log.New(io.Discard, "", 0)
+	server := &http.Server{Handler: http.HandlerFunc(n.serve), ErrorLog: silent}
+	go server.Serve(listener)
+	proxy := httptest.NewUnstartedServer(n.proxyHandler(listener))
+	proxy.Config.ErrorLog = silent
+	proxy.Start()
+	n.proxy = proxy.URL
+	t.Cleanup(func() {
+		proxy.Close()
+		listener.Close()
+		server.Close()
+	})
+	return n
+}
+
+// proxyHandler handles CONNECT requests: it passes their tunnels to a listener.
+func (n *hostileNetwork) proxyHandler(listener *tunnelListener) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		n.mu.Lock()
+		n.dialed = append(n.dialed, r.Host)
+		n.mu.Unlock()
 		if r.Method != http.MethodConnect {
-			e.serve(w, r) // as plain HTTP asks a proxy
+			n.serve(w, r) // a request over plain HTTP
 			return
 		}
 		conn, buffered, err := http.NewResponseController(w).Hijack()
@@ -94,21 +118,12 @@ func newHostileNetwork(t *testing.T, answer http.HandlerFunc) *hostileNetwork {
 			return
 		}
 		io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n")
-		tunnel := net.Conn(preread{conn, buffered.Reader})
-		if !e.plain {
-			tunnel = tls.Server(tunnel, e.tlsConfig)
+		tunnel := net.Conn(bufferedConn{conn, buffered.Reader})
+		if !n.plain {
+			tunnel = tls.Server(tunnel, n.tlsConfig)
 		}
-		inside.put(tunnel)
-	}))
-	proxy.Config.ErrorLog = quiet
-	proxy.Start()
-	e.proxy = proxy.URL
-	t.Cleanup(func() {
-		proxy.Close()
-		inside.Close()
-		served.Close()
-	})
-	return e
+		listener.put(tunnel)
+	}
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
@@ -120,41 +135,52 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-func (e *hostileNetwork) certificate(name string) (*tls.Certificate, error) {
+// certificate returns a certificate for a host name, or for the addresses of localhost if the
+// client sends no host name.
+func (n *hostileNetwork) certificate(name string) (*tls.Certificate, error) {
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(2),
+		Subject:      pkix.Name{CommonName: name},
+		DNSNames:     []string{name},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	if name == "" { // an address
-		template.DNSNames, template.IPAddresses = nil, []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	if name == "" {
+		template.DNSNames = nil
+		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, e.caCert, e.leafKey.Public(), e.caKey)
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: e.leafKey}, err
+	der, err := x509.CreateCertificate(rand.Reader, template, n.caCert, n.leafKey.Public(), n.caKey)
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: n.leafKey}, err
 }
 
-func (e *hostileNetwork) serve(w http.ResponseWriter, r *http.Request) {
+func (n *hostileNetwork) serve(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	e.mu.Lock()
-	e.received = append(e.received, receivedRequest{r.Host, r.Method, r.URL.RequestURI(), r.Header.Clone(), string(body)})
-	e.mu.Unlock()
-	e.answer(w, r)
+	n.mu.Lock()
+	n.received = append(n.received, receivedRequest{
+		r.Host, r.Method, r.URL.RequestURI(), r.Header.Clone(), string(body),
+	})
+	n.mu.Unlock()
+	n.handler(w, r)
 }
 
-func (e *hostileNetwork) requests() []receivedRequest {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return slices.Clone(e.received)
+func (n *hostileNetwork) requests() []receivedRequest {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.received)
 }
 
-// tunnels is a listener for connections that came through the proxy.
-type tunnels struct {
+// tunnelListener is a listener for connections that come through the proxy.
+type tunnelListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-func (l *tunnels) put(c net.Conn) {
+// put passes a connection to Accept, or closes it if the listener is closed.
+func (l *tunnelListener) put(c net.Conn) {
 	select {
 	case l.conns <- c:
 	case <-l.closed:
@@ -162,7 +188,7 @@ func (l *tunnels) put(c net.Conn) {
 	}
 }
 
-func (l *tunnels) Accept() (net.Conn, error) {
+func (l *tunnelListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
 		return c, nil
@@ -171,54 +197,56 @@ func (l *tunnels) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *tunnels) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
-func (l *tunnels) Addr() net.Addr { return &net.TCPAddr{} }
+func (l *tunnelListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
+func (l *tunnelListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-type preread struct {
+// bufferedConn is a connection whose beginning may be in a buffer.
+type bufferedConn struct {
 	net.Conn
 	r *bufio.Reader
 }
 
-func (p preread) Read(b []byte) (int, error) { return p.r.Read(b) }
+func (c bufferedConn) Read(b []byte) (int, error) { return c.r.Read(b) }
 
-// wantSecretOnlyAt fails where something secret, as it is or as a form has it, arrived at another
-// host, or anywhere in a URL. It returns how often it arrived at all.
-func (e *hostileNetwork) wantSecretOnlyAt(t *testing.T, secret string, hosts ...string) (times int) {
+// wantSecretOnlyAt checks that a secret, verbatim or encoded as in a form, was sent only to these
+// hosts, and never in a URL. It returns how often it was sent.
+func (n *hostileNetwork) wantSecretOnlyAt(
+	t *testing.T, secret string, hosts ...string,
+) (times int) {
 	t.Helper()
-	for _, l := range e.requests() {
-		holds := func(s string) bool {
-			return strings.Contains(s, secret) || strings.Contains(s, url.QueryEscape(secret))
-		}
+	hasSecret := func(s string) bool {
+		return strings.Contains(s, secret) || strings.Contains(s, url.QueryEscape(secret))
+	}
+	for _, r := range n.requests() {
 		inHeader := false
-		for _, values := range l.header {
-			inHeader = inHeader || slices.ContainsFunc(values, holds)
+		for _, values := range r.header {
+			inHeader = inHeader || slices.ContainsFunc(values, hasSecret)
 		}
-		if holds(l.path) {
-			t.Errorf("%s %s: a secret is in the address", l.method, l.host)
+		if hasSecret(r.path) {
+			t.Errorf("%s %s: the URL has a secret", r.method, r.host)
 		}
-		if !holds(l.body) && !inHeader {
+		if !hasSecret(r.body) && !inHeader {
 			continue
 		}
 		times++
-		if !slices.Contains(hosts, strings.TrimSuffix(l.host, ":443")) {
-			t.Errorf("%s %s%s was sent a secret", l.method, l.host, l.path)
+		if !slices.Contains(hosts, strings.TrimSuffix(r.host, ":443")) {
+			t.Errorf("%s %s%s has a secret", r.method, r.host, r.path)
 		}
 	}
 	return times
 }
 
-// runResult is what a run of the program did.
+// runResult is the result of a run of the program.
 type runResult struct {
 	stdout, stderr string
 	exit           int
 }
 
-// runProgram runs the program in an environment that is empty but for what it is given, at a fast
-// pace.
+// runProgram runs the program with these variables, a new home, and PATH.
 func runProgram(t *testing.T, env []string, args ...string) runResult {
 	t.Helper()
-	ctx, done := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer done()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
 	home := t.TempDir()
 	cmd := exec.CommandContext(ctx, "akslogin", args...)
 	cmd.Dir = home
@@ -232,59 +260,72 @@ func runProgram(t *testing.T, env []string, args ...string) runResult {
 	return runResult{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// wantErrorLines fails where the run was not one that ended in an error for people.
-func (a runResult) wantErrorLines(t *testing.T) {
+// wantErrorLines checks that a run ended with one error line and at most one hint line, each of
+// bounded length, and printed no credential.
+func (r runResult) wantErrorLines(t *testing.T) {
 	t.Helper()
-	lines := strings.Split(strings.TrimSuffix(a.stderr, "\n"), "\n")
-	ok := (a.exit == 1 || a.exit == 2) && a.stdout == "" && len(lines) <= 2 && strings.HasPrefix(lines[0], "akslogin: error: ")
+	lines := strings.Split(strings.TrimSuffix(r.stderr, "\n"), "\n")
+	ok := (r.exit == 1 || r.exit == 2) && r.stdout == "" &&
+		len(lines) <= 2 && strings.HasPrefix(lines[0], "akslogin: error: ")
 	for i, line := range lines {
 		ok = ok && len(line) < 1000 && (i == 0 || strings.HasPrefix(line, "akslogin: hint: "))
 	}
 	if !ok {
-		t.Errorf("it ended with %d and %q, and said\n%s", a.exit, a.stdout, a.stderr)
+		t.Errorf("status %d, stdout %q, stderr\n%s", r.exit, r.stdout, r.stderr)
 	}
 }
 
-// env leads everything to e.
-func (e *hostileNetwork) env(more ...string) []string {
-	return append([]string{"HTTPS_PROXY=" + e.proxy, "HTTP_PROXY=" + e.proxy, "SSL_CERT_FILE=" + e.ca}, more...)
+// env returns the variables that send all requests to the network, and more.
+func (n *hostileNetwork) env(more ...string) []string {
+	return append([]string{
+		"HTTPS_PROXY=" + n.proxy, "HTTP_PROXY=" + n.proxy, "SSL_CERT_FILE=" + n.ca,
+	}, more...)
 }
 
-// wrongNameCertificate makes e show another host's certificate.
-func wrongNameCertificate(e *hostileNetwork) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return e.certificate("evil.example") }
+// wrongNameCertificate returns a GetCertificate function with the certificate of another host.
+func wrongNameCertificate(n *hostileNetwork) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		return n.certificate("evil.example")
+	}
 }
 
-// wantPlainText fails where anything was written that a terminal or a log would take for more than
-// text: see unclean.
+// wantPlainText checks the outputs of a run with textProblem.
 func wantPlainText(t *testing.T, got runResult) {
 	t.Helper()
 	for name, text := range map[string]string{"stdout": got.stdout, "stderr": got.stderr} {
-		if why := textProblem(text, maxLineLength); why != "" {
-			t.Errorf("%s: %s in %.2000q", name, why, text)
+		if problem := textProblem(text, maxLineLength); problem != "" {
+			t.Errorf("%s: %s in %.2000q", name, problem, text)
 		}
 	}
 }
 
-// maxLineLength bounds lines that people and logs get: a text of 900 bytes, and at -v what slog
-// writes before it.
+// maxLineLength bounds the length of lines on standard error: 900 bytes of text, and slog's prefix
+// with -v.
 const maxLineLength = 1100
 
-// textProblem says what is in a text that a terminal could obey, that hides or turns other text, or
-// that is too long a line; "" where it is fit for people.
-func textProblem(text string, longest int) string {
+// textProblem returns what makes a text unsafe to print: invalid UTF-8, characters that control a
+// terminal, or hide or reorder text, or a long line. It returns "" if there is no problem.
+func textProblem(text string, maxLength int) string {
 	if !utf8.ValidString(text) {
-		return "bytes that are no UTF-8"
+		return "bytes that are not UTF-8"
 	}
+	unsafe := []*unicode.RangeTable{
+		unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs,
+		unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector,
+	}
+	marks := 0
 	for _, c := range text {
-		switch {
-		case c == '\n':
-		case unicode.IsControl(c), unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs):
+		if c != '\n' && (unicode.IsControl(c) || unicode.In(c, unsafe...)) || c == '\u2800' {
 			return fmt.Sprintf("%U", c)
+		}
+		if !unicode.In(c, unicode.Mn, unicode.Me) {
+			marks = 0
+		} else if marks++; marks > 4 {
+			return "a stack of combining marks"
 		}
 	}
 	for line := range strings.Lines(text) {
-		if len(line) > longest {
+		if len(line) > maxLength {
 			return fmt.Sprintf("a line of %d bytes", len(line))
 		}
 	}

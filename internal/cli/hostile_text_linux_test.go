@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -19,52 +17,68 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// hostileText is what a terminal would obey: colours, a link, the clipboard, a title, C1 as
-// characters and as bytes; text that turns, hides or forges other text; and bytes that are no text.
+// hostileText has sequences that control a terminal (colors, a link, the clipboard, a title, C1 as
+// characters and as bytes), characters that reorder, hide or forge text, and invalid UTF-8.
 const hostileText = "a\x1b[31mred\x1b]8;;https://evil.example\x07link\x1b]8;;\x07\x1b]52;c;ZXZpbA==\x07\x1b]0;title\x1b\\\u009b31m\u009d0;x\u009c" +
-	"\r\nakslogin: error: forged\n\u202egnp.exe\u2066\u2069\u200b\u200d\ufeff\u2028\u2029\u00ad\U000e0041\x7f\t\v\f\b\xff\xfe\x9b31m\xed\xa0\x80"
+	"\r\nakslogin: error: forged\n\u202egnp.exe\u2066\u2069\u200b\u200d\ufeff\u2028\u2029\u00ad\U000e0041\x7f\t\v\f\b\xff\xfe\x9b31m\xed\xa0\x80" +
+	"\u3164\u115f\u1160\uffa0\u2800\ufe0f\u034f\u180b\u17b4\ue000z\u0300\u0301\u0302\u0303\u0304\u0305"
 
-// hostileTexts are evil, evil where a value of another kind is expected, and more of it than
-// anybody needs.
+// hostileTexts are the hostile text itself, embedded in values of several kinds, and very long
+// texts.
 var hostileTexts = map[string]string{
-	"plain": hostileText, "address": "https://" + hostileText + ".example/" + hostileText, "long": strings.Repeat(hostileText, 300), "letters": strings.Repeat("a", 100<<10),
-	"escapes": strings.Repeat("\x1b", 64<<10), "pair": "u=" + hostileText + ",x=" + hostileText, "JSON": `{"a":"` + hostileText + `"}`, "placeholder": "{tenant}{source}%s%n%x\x1b" + hostileText,
+	"plain":       hostileText,
+	"address":     "https://" + hostileText + ".example/" + hostileText,
+	"pair":        "u=" + hostileText + ",x=" + hostileText,
+	"JSON":        `{"a":"` + hostileText + `"}`,
+	"placeholder": "{tenant}{source}%s%n%x\x1b" + hostileText,
+	"long":        strings.Repeat(hostileText, 300),
+	"letters":     strings.Repeat("a", 100<<10),
+	"escapes":     strings.Repeat("\x1b", 64<<10),
 }
 
-// readVariables are the variables that this program reads.
+// readVariables returns the names of the variables that the program reads.
 func readVariables() (names []string) {
-	for _, v := range flags.VariablesWithoutFlag {
+	for _, v := range flags.VariablesWithoutFlag() {
 		names = append(names, v.Names...)
 	}
-	for _, t := range []reflect.Type{reflect.TypeFor[token.Request](), reflect.TypeFor[flags.Cache]()} {
+	for _, t := range []reflect.Type{
+		reflect.TypeFor[token.Request](), reflect.TypeFor[flags.Cache](),
+	} {
 		for i := range t.NumField() {
 			for _, v := range token.Variables(t.Field(i).Tag.Get) {
 				names = append(names, v.Name)
 			}
 		}
 	}
-	return append(names, "KUBECONFIG", "HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "https_proxy", "PATH", "no_proxy", "AZURE_SDK_GO_LOGGING")
+	return append(names, "KUBECONFIG", "HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "https_proxy",
+		"PATH", "no_proxy", "AZURE_SDK_GO_LOGGING")
 }
 
-// runInProcess runs the program in this process, with nothing in its environment but what is given
-// and what keeps it off the network.
-func runInProcess(t *testing.T, folder string, env map[string]string, args ...string) (got runResult) {
+// runInProcess runs the program in this process. Its environment has only the given variables, and
+// others that keep it off the network.
+func runInProcess(
+	t *testing.T, folder string, env map[string]string, args ...string,
+) (got runResult) {
 	t.Helper()
 	for _, variable := range os.Environ() {
 		name, value, _ := strings.Cut(variable, "=")
 		os.Unsetenv(name)
 		defer os.Setenv(name, value)
 	}
-	base := map[string]string{
-		"HOME": folder, "HTTPS_PROXY": "http://127.0.0.1:1", "AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://127.0.0.1:1", "PATH": "/nowhere", "BROWSER": "/nowhere/browser", "AZURE_CLI_TIMEOUT": "5s",
+	variables := map[string]string{
+		"HOME":                              folder,
+		"HTTPS_PROXY":                       "http://127.0.0.1:1",
+		"AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://127.0.0.1:1",
+		"PATH":                              "/nowhere",
+		"BROWSER":                           "/nowhere/browser",
+		"AZURE_CLI_TIMEOUT":                 "5s",
 	}
-	for _, set := range []map[string]string{base, env} {
-		for name, value := range set {
-			if err := os.Setenv(name, value); err != nil {
-				t.Fatal(err)
-			}
-			defer os.Unsetenv(name)
+	maps.Copy(variables, env)
+	for name, value := range variables {
+		if err := os.Setenv(name, value); err != nil {
+			t.Fatal(err)
 		}
+		defer os.Unsetenv(name)
 	}
 	xdg.Reload()
 	defer xdg.Reload()
@@ -74,10 +88,10 @@ func runInProcess(t *testing.T, folder string, env map[string]string, args ...st
 		if err != nil {
 			t.Fatal(err)
 		}
-		was := *output
+		original := *output
 		*output = file
 		defer func() {
-			*output = was
+			*output = original
 			raw, err := os.ReadFile(file.Name())
 			if err != nil {
 				t.Error(err)
@@ -86,18 +100,22 @@ func runInProcess(t *testing.T, folder string, env map[string]string, args ...st
 			file.Close()
 		}()
 	}
-	got.exit = run(args, options{retryDelay: time.Millisecond, kubeconfigLockTimeout: time.Millisecond, maxLockWait: time.Millisecond})
+	got.exit = run(args, options{
+		retryDelay:            time.Millisecond,
+		kubeconfigLockTimeout: time.Millisecond,
+		maxLockWait:           time.Millisecond,
+	})
 	return got
 }
 
-// unlimitedLine are the lines of files for programs. Those of doctor have what was found, and what
-// to do.
+// unlimitedLine is the maxLineLength of output for programs. doctor prints a finding and its hint
+// on one line, and so has twice the usual length.
 const unlimitedLine = 1 << 20
 
-// attackSurface is a command with everything right, to which something evil is added.
+// attackSurface is a valid command line, to which tests add hostile input.
 type attackSurface struct {
 	args          []string
-	maxLineLength int // of a line on standard output
+	maxLineLength int // on standard output
 }
 
 func attackSurfaces(t *testing.T, folder string) map[string]attackSurface {
@@ -110,12 +128,12 @@ func attackSurfaces(t *testing.T, folder string) map[string]attackSurface {
 		return path
 	}
 	federated := write("token", sampleAssertion)
-	stanza := write("kubeconfig", strings.ReplaceAll(hostileKubeconfig, "EVIL", "a"))
-	all := map[string]attackSurface{
-		"doctor":          {[]string{"doctor", "--offline", "--federated-token-file", federated, "--tenant-id", tenant, "--client-id", client, "--kubeconfig", stanza}, 2 * maxLineLength},
-		"doctor asking":   {[]string{"doctor", "--federated-token-file", federated, "--tenant-id", tenant, "--client-id", client, "--kubeconfig", stanza}, 2 * maxLineLength},
-		"doctor JSON":     {[]string{"doctor", "--offline", "-o", "json", "--federated-token-file", federated, "--tenant-id", tenant, "--client-id", client, "--kubeconfig", stanza}, unlimitedLine},
-		"convert":         {[]string{"convert-kubeconfig", "--dry-run", "--kubeconfig", stanza, "--tenant-id", tenant, "--client-id", client}, unlimitedLine},
+	kubeconfig := write("kubeconfig", strings.ReplaceAll(hostileKubeconfig, "EVIL", "a"))
+	surfaces := map[string]attackSurface{
+		"doctor":          {[]string{"doctor", "--offline", "--federated-token-file", federated, "--tenant-id", tenant, "--client-id", client, "--kubeconfig", kubeconfig}, 2 * maxLineLength},
+		"doctor online":   {[]string{"doctor", "--federated-token-file", federated, "--tenant-id", tenant, "--client-id", client, "--kubeconfig", kubeconfig}, 2 * maxLineLength},
+		"doctor JSON":     {[]string{"doctor", "--offline", "-o", "json", "--federated-token-file", federated, "--tenant-id", tenant, "--client-id", client, "--kubeconfig", kubeconfig}, unlimitedLine},
+		"convert":         {[]string{"convert-kubeconfig", "--dry-run", "--kubeconfig", kubeconfig, "--tenant-id", tenant, "--client-id", client}, unlimitedLine},
 		"kubeconfig":      {[]string{"kubeconfig", "--server", "https://aks.example", "--login", "workloadidentity", "--tenant-id", tenant, "--client-id", client}, unlimitedLine},
 		"kubeconfig JSON": {[]string{"kubeconfig", "-o", "json", "--server", "https://aks.example", "--login", "workloadidentity", "--tenant-id", tenant, "--client-id", client}, unlimitedLine},
 		"airflow":         {[]string{"kubeconfig", "-o", "airflow-env", "--server", "https://aks.example", "--login", "workloadidentity", "--tenant-id", tenant, "--client-id", client}, unlimitedLine},
@@ -125,53 +143,44 @@ func attackSurfaces(t *testing.T, folder string) map[string]attackSurface {
 		"get-token":       {[]string{"get-token", "--federated-token-file", federated, "--tenant-id", tenant, "--client-id", client}, maxLineLength},
 	}
 	for _, m := range token.Methods {
-		args := []string{"get-token", "-v", "--login", m.Name, "--tenant-id", tenant, "--client-id", client}
-		for flag, value := range map[string]string{
-			"client-secret": hostileSecret, "username": alice, "password": hostileSecret, "federated-token-file": federated, "azure-pipelines-service-connection-id": serviceConnection.ID,
-		} {
-			if slices.Contains(slices.Concat(m.Required, m.Optional), flag) || strings.Contains(strings.Join(m.Required, "|"), flag) {
-				args = append(args, "--"+flag, value)
+		args := []string{
+			"get-token", "-v", "--login", m.Name, "--tenant-id", tenant, "--client-id", client,
+		}
+		values := map[string]string{
+			"client-secret": hostileSecret, "username": alice, "password": hostileSecret,
+			"federated-token-file":                  federated,
+			"azure-pipelines-service-connection-id": serviceConnection.ID,
+		}
+		for _, flag := range slices.Sorted(maps.Keys(values)) {
+			required := strings.Contains(strings.Join(m.Required, "|"), flag)
+			if required || slices.Contains(m.Optional, flag) {
+				args = append(args, "--"+flag, values[flag])
 			}
 		}
-		all["get-token "+m.Name] = attackSurface{args, maxLineLength}
+		surfaces["get-token "+m.Name] = attackSurface{args, maxLineLength}
 	}
-	return all
+	return surfaces
 }
 
-const hostileKubeconfig = `apiVersion: v1
-kind: Config
-current-context: "EVIL"
-contexts: [{name: "EVIL", context: {cluster: "EVIL", user: "EVIL", namespace: "EVIL"}}]
-clusters: [{name: "EVIL", cluster: {server: "https://EVIL.example", certificate-authority: "EVIL", proxy-url: "EVIL", tls-server-name: "EVIL"}}]
-users:
-- name: "EVIL"
-  user:
-    exec:
-      apiVersion: client.authentication.k8s.io/v1beta1
-      command: kubelogin
-      args: [get-token, --login, workloadidentity, --environment, "EVIL", --server-id, "EVIL", "--EVIL"]
-      env: [{name: AZURE_AUTHORITY_HOST, value: "EVIL"}]
-      installHint: "EVIL"
-      interactiveMode: "EVIL"
-`
-
+// wantPlainText checks that the outputs are plain text, without forged errors and secrets.
 func (s attackSurface) wantPlainText(t *testing.T, got runResult) {
 	t.Helper()
-	if why := textProblem(got.stderr, maxLineLength); why != "" {
-		t.Errorf("stderr: %s in %.600q", why, got.stderr)
+	if problem := textProblem(got.stderr, maxLineLength); problem != "" {
+		t.Errorf("stderr: %s in %.600q", problem, got.stderr)
 	}
-	if why := textProblem(got.stdout, s.maxLineLength); why != "" {
-		t.Errorf("stdout: %s in %.600q", why, got.stdout)
+	if problem := textProblem(got.stdout, s.maxLineLength); problem != "" {
+		t.Errorf("stdout: %s in %.600q", problem, got.stdout)
 	}
-	if strings.Contains(got.stderr, "\nakslogin: error: forged") || strings.Count(got.stderr, "\nakslogin: error: ") > 1 {
+	errorLines := strings.Count(got.stderr, "\nakslogin: error: ")
+	if strings.Contains(got.stderr, "\nakslogin: error: forged") || errorLines > 1 {
 		t.Errorf("an error is forged: %.600q", got.stderr)
 	}
-	if strings.Contains(got.stderr, hostileSecret) || strings.Contains(got.stdout, hostileSecret) {
-		t.Errorf("a secret is shown: %+v", got)
+	if strings.Contains(got.stderr+got.stdout, hostileSecret) {
+		t.Errorf("a secret is printed: %+v", got)
 	}
 }
 
-// pickKind is the kind of evil for the nth of many.
+// pickKind returns the kind of hostile text for the nth test: plain in turn with the others.
 func pickKind(n int, kinds []string) string {
 	if n%2 == 0 {
 		return "plain"
@@ -179,16 +188,21 @@ func pickKind(n int, kinds []string) string {
 	return kinds[n/2%len(kinds)]
 }
 
-// Every flag, and every variable that is read, holds what is evil: what is written is text, on
-// lines of its own.
+// TestHostileValues checks that hostile text in any flag and any variable that the program reads is
+// not printed as it is.
 func TestHostileValues(t *testing.T) {
+	skipIfShort(t, "thousands of runs")
 	kinds := slices.Sorted(maps.Keys(hostileTexts))
-	t.Chdir(t.TempDir()) // relative paths are flags' values too
+	t.Chdir(t.TempDir()) // flags with relative paths may create files
 	n := 0
-	for name, s := range attackSurfaces(t, t.TempDir()) {
+	surfaces := attackSurfaces(t, t.TempDir())
+	for _, name := range slices.Sorted(maps.Keys(surfaces)) { // n depends on the order
+		s := surfaces[name]
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
-			check := func(what, kind string, got runResult) {
+			check := func(what, kind string, env map[string]string, more ...string) {
+				t.Helper()
+				got := runInProcess(t, folder, env, slices.Concat(s.args, more)...)
 				if s.wantPlainText(t, got); t.Failed() {
 					t.Fatalf("%s is %s", what, kind)
 				}
@@ -198,14 +212,17 @@ func TestHostileValues(t *testing.T) {
 					continue
 				}
 				kind := pickKind(n/sampleEvery, kinds)
-				check("--"+flag, kind, runInProcess(t, folder, nil, append(slices.Clone(s.args), "--"+flag+"="+hostileTexts[kind])...))
+				check("--"+flag, kind, nil, "--"+flag+"="+hostileTexts[kind])
 			}
 			for _, kind := range kinds {
-				if n++; n%sampleEvery != 0 || slices.Contains(s.args, "-v") { // the same command with another login
+				// Commands with -v differ in the login method only.
+				if n++; n%sampleEvery != 0 || slices.Contains(s.args, "-v") {
 					continue
 				}
-				for _, format := range []string{"%s", "--%s", "-%s", "--client-id=" + client + "%s", "--%s=x"} {
-					check("a word", kind, runInProcess(t, folder, nil, append(slices.Clone(s.args), strings.ReplaceAll(format, "%s", hostileTexts[kind]))...))
+				for _, format := range []string{
+					"%s", "--%s", "-%s", "--client-id=" + client + "%s", "--%s=x",
+				} {
+					check("a word", kind, nil, strings.ReplaceAll(format, "%s", hostileTexts[kind]))
 				}
 			}
 			for _, variable := range readVariables() {
@@ -213,13 +230,54 @@ func TestHostileValues(t *testing.T) {
 					continue
 				}
 				kind := pickKind(n/sampleEvery, kinds)
-				check("$"+variable, kind, runInProcess(t, folder, map[string]string{variable: hostileTexts[kind]}, s.args...))
+				check("$"+variable, kind, map[string]string{variable: hostileTexts[kind]})
 			}
 		})
 	}
 }
 
-// flagNames are a command's.
+// TestInvisibleCharactersAreNotWritten checks that no kubeconfig gets invisible or control
+// characters, in whatever format it is written and however that format escapes them.
+func TestInvisibleCharactersAreNotWritten(t *testing.T) {
+	t.Chdir(t.TempDir())
+	surfaces := attackSurfaces(t, t.TempDir())
+	commands := map[string][]string{
+		"URI": slices.Concat(surfaces["airflow"].args, []string{"-o", "airflow-uri"}),
+	}
+	for _, name := range []string{"kubeconfig", "kubeconfig JSON", "airflow", "convert"} {
+		commands[name] = surfaces[name].args
+	}
+	for text, want := range map[string]string{
+		"a" + strings.Repeat("\x1b", 64<<10): "U+001B",
+		"a\u009bb":                           "U+009B",
+		"a\u202eb":                           "U+202E",
+		"a\u3164":                            "U+3164",
+		"\u2800a":                            "U+2800",
+		"a\ufe0f":                            "U+FE0F",
+		"a\u00a0b":                           "U+00A0",
+		"a\u0301\u0302\u0303\u0304\u0305":    "a stack of combining marks",
+		"naïve/e\u0301\u0302/日本語/👍":          "",
+	} {
+		for name, command := range commands {
+			flags := []string{"--federated-token-file"}
+			if name != "convert" {
+				flags = append(flags, "--name", "--namespace")
+			}
+			for _, flag := range flags {
+				args := slices.Concat(command, []string{flag + "=" + text})
+				got := runInProcess(t, t.TempDir(), nil, args...)
+				surfaces["get-token"].wantPlainText(t, runResult{stderr: got.stderr})
+				refused := got.exit == 2 && got.stdout == "" &&
+					strings.Contains(got.stderr, "would have "+want)
+				if refused != (want != "") || !refused && got.exit != 0 {
+					t.Errorf("%s, %s %.20q: %+v", name, flag, text, got)
+				}
+			}
+		}
+	}
+}
+
+// flagNames returns the names of a command's flags.
 func flagNames(t *testing.T, command string) (names []string) {
 	t.Helper()
 	for _, c := range grammarModel(t).Leaves(false) {
@@ -235,115 +293,38 @@ func flagNames(t *testing.T, command string) (names []string) {
 	return append(names, "v")
 }
 
-// What is read from files and from the client is evil: the kubeconfig, the federated token's
-// claims, the client's wish, entries in the cache.
-func TestHostileFiles(t *testing.T) {
-	quote := func(s string) string {
-		raw, _ := json.Marshal(strings.ToValidUTF8(s, "?") + "\x00")
-		return string(raw)
-	}
-	yaml := func(s string) string { return strings.ReplaceAll(hostileKubeconfig, `"EVIL"`, quote(s)) }
-	part := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
-	assertion := func(s string) string {
-		claims := fmt.Sprintf(`{"iss":%s,"sub":%[1]s,"aud":[%[1]s,%[1]s],"exp":4102444800,"iat":1,"azp":%[1]s,"kubernetes.io":{"namespace":%[1]s,"pod":{"name":%[1]s},"serviceaccount":{"name":%[1]s}}}`, quote(s))
-		return part(`{"alg":"RS256","kid":`+quote(s)+`}`) + "." + part(claims) + "." + part("signature")
-	}
-	deep := strings.Repeat(`{"spec":`, 20000) + strings.Repeat("}", 20000)
-	kinds := slices.Sorted(maps.Keys(hostileTexts))
-	n, m := 0, 0
-	t.Chdir(t.TempDir())
-	for name, s := range attackSurfaces(t, t.TempDir()) {
-		t.Run(name, func(t *testing.T) {
-			some := []string{"plain", pickKind(2*n+1, kinds)}
-			if strings.HasPrefix(name, "cache") {
-				some = kinds
-			}
-			for _, kind := range some {
-				n++
-				value, folder := hostileTexts[kind], t.TempDir()
-				write := func(name, content string) string {
-					path := filepath.Join(folder, name)
-					if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-						t.Fatal(err)
-					}
-					return path
-				}
-				entries := filepath.Join(folder, ".cache", "akslogin")
-				write(filepath.Join(".cache", "akslogin", strings.Repeat("cd", 16)+".sealed"),
-					"akslogin cache entry 1\n"+`{"inputs":[`+quote("method="+value)+`,`+quote("client="+value)+`,`+quote(value)+`],"holds":"token","stored":"0001-01-01T00:00:00Z","expires":"9999-12-31T00:00:00Z"}`+"\n")
-				if err := os.Chmod(entries, 0o700); err != nil {
-					t.Fatal(err)
-				}
-				short := value[:min(len(value), 8<<10)]
-				cases := map[string]struct {
-					env  map[string]string
-					more []string
-				}{
-					"cache":            {nil, nil},
-					"kubeconfig":       {nil, []string{"--kubeconfig", write("kubeconfig", yaml(value))}},
-					"raw kubeconfig":   {nil, []string{"--kubeconfig", write("raw", strings.ReplaceAll(hostileKubeconfig, "EVIL", value))}},
-					"kubeconfig by":    {map[string]string{"KUBECONFIG": write("by", yaml(value))}, nil},
-					"no kubeconfig":    {nil, []string{"--kubeconfig", write("none", value)}},
-					"federated token":  {nil, []string{"--federated-token-file", write("assertion", assertion(short))}},
-					"no token":         {nil, []string{"--federated-token-file", write("no-token", value)}},
-					"token in a place": {nil, []string{"--federated-token-file", folder + "/" + value}},
-					"certificate":      {nil, []string{"--client-certificate", write("certificate", value)}},
-					"CA":               {nil, []string{"--certificate-authority", write("ca", value)}},
-					"version":          {map[string]string{"KUBERNETES_EXEC_INFO": `{"apiVersion":` + quote(short) + `,"kind":"ExecCredential"}`}, nil},
-					"kind":             {map[string]string{"KUBERNETES_EXEC_INFO": `{"kind":` + quote(short) + `,"apiVersion":"client.authentication.k8s.io/v1"}`}, nil},
-					"deep":             {map[string]string{"KUBERNETES_EXEC_INFO": deep}, nil},
-					"duplicates":       {map[string]string{"KUBERNETES_EXEC_INFO": `{"apiVersion":"client.authentication.k8s.io/v1","apiVersion":` + quote(short) + `,"spec":{"interactive":true,"interactive":"` + "\u202e" + `"}}`}, nil},
-					"no wish":          {map[string]string{"KUBERNETES_EXEC_INFO": short}, nil},
-				}
-				for what, c := range cases {
-					if m++; m%sampleEvery != 0 {
-						continue
-					}
-					if len(c.more) > 0 && !slices.Contains(flagNames(t, s.args[0]), strings.TrimPrefix(c.more[0], "--")) {
-						continue
-					}
-					got := runInProcess(t, folder, c.env, append(slices.Clone(s.args), c.more...)...)
-					if s.wantPlainText(t, got); t.Failed() {
-						t.Fatalf("%s is %s", what, kind)
-					}
-				}
-			}
-		})
-	}
-}
-
-// More is given than anybody reads: as much as the kernel lets through.
+// TestOversizedInputDoesNotBlockLogin checks that arguments and variables as large as the kernel
+// allows do not prevent a login if the program ignores them, and are reported if it reads them.
 func TestOversizedInputDoesNotBlockLogin(t *testing.T) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_STACK, &limit); err != nil {
 		t.Fatal(err)
 	}
+	// The kernel allows a quarter of this limit for arguments and environment, and at most 6 MB.
 	raised := limit
-	raised.Cur = raised.Max // the kernel allows a quarter of it for arguments and environment, and 6 MB at most
+	raised.Cur = raised.Max
 	if err := syscall.Setrlimit(syscall.RLIMIT_STACK, &raised); err != nil {
 		t.Fatal(err)
 	}
 	defer syscall.Setrlimit(syscall.RLIMIT_STACK, &limit)
-	const most = 128<<10 - 200 // of one string
+	const maxArg = 128<<10 - 200 // the kernel's limit for one string, and a name
 	login := secretLogins(t)["workloadidentity"]
-	e := newHostileNetwork(t, serveLikeEntra)
+	network := newHostileNetwork(t, serveLikeEntra)
 	var env []string
 	for i := range 40 {
-		env = append(env, fmt.Sprintf("UNREAD_%d=%s", i, strings.Repeat("\x1b[31m", most/5)))
+		value := strings.Repeat("\x1b[31m", maxArg/5)
+		env = append(env, fmt.Sprintf("UNREAD_%d=%s", i, value))
 	}
-	got := runProgram(t, e.env(env...), getTokenArgs(login.args...)...)
+	got := runProgram(t, network.env(env...), getTokenArgs(login.args...)...)
 	if got.exit != 0 || got.stderr != "" {
-		t.Errorf("with five megabytes that are not read: %d, %.500s", got.exit, got.stderr)
+		t.Errorf("with 5 MB of unknown variables: status %d, %.500s", got.exit, got.stderr)
 	}
 	args := getTokenArgs(login.args...)
 	for range 30 {
-		args = append(args, strings.Repeat("a", most))
+		args = append(args, strings.Repeat("a", maxArg))
 	}
-	if got := runProgram(t, e.env(), args...); got.exit != 0 || got.stderr != "" {
-		t.Errorf("with four megabytes of words that are ignored: %d, %.500s", got.exit, got.stderr)
+	if got := runProgram(t, network.env(), args...); got.exit != 0 || got.stderr != "" {
+		t.Errorf("with 4 MB of ignored arguments: status %d, %.500s", got.exit, got.stderr)
 	}
 	for _, variable := range readVariables() {
 		if slices.Contains([]string{"PATH", "HOME", "HTTPS_PROXY", "https_proxy"}, variable) {
@@ -353,10 +334,10 @@ func TestOversizedInputDoesNotBlockLogin(t *testing.T) {
 			env = append(env, variable+"="+strings.Repeat("\x1b[31m", 5000))
 		}
 	}
-	got = runProgram(t, e.env(env...), getTokenArgs(login.args...)...)
+	got = runProgram(t, network.env(env...), getTokenArgs(login.args...)...)
 	got.wantErrorLines(t)
 	wantPlainText(t, got)
-	if n := e.wantSecretOnlyAt(t, login.secret, microsoftHost); n != 2 {
+	if n := network.wantSecretOnlyAt(t, login.secret, microsoftHost); n != 2 {
 		t.Errorf("the assertion was sent %d times", n)
 	}
 }

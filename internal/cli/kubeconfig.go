@@ -66,6 +66,9 @@ func (c *kubeconfigCommand) Run(line *flags.CommandLine, o options, log *slog.Lo
 	if document.Exec, err = c.execConfig(line, method, source); err != nil {
 		return err
 	}
+	if err := checkDocument(document); err != nil {
+		return err
+	}
 	content, err := format.encode(document, c.ConnectionID)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -12,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// methodFlags are what conversions to and from a method are made with.
+// methodFlags are the flags in test cases of each method.
 var methodFlags = map[string][]string{
 	"devicecode":       {"client-id", "tenant-id", "environment", "legacy", "cache-dir"},
 	"interactive":      {"client-id", "tenant-id", "environment", "pop", "redirect-url", "login-hint", "cache-dir"},
@@ -28,11 +29,17 @@ var methodFlags = map[string][]string{
 var (
 	allMethods = slices.Sorted(maps.Keys(methodFlags))
 
-	boolFlags = []string{"legacy", "pop-enabled", "use-azurerm-env-vars", "disable-environment-override", "disable-instance-discovery"}
+	boolFlags = []string{
+		"legacy", "pop-enabled", "use-azurerm-env-vars", "disable-environment-override",
+		"disable-instance-discovery",
+	}
 
-	shortFlags = map[string]string{"login": "-l", "tenant-id": "-t", "environment": "-e", "subscription": "-s"}
-
-	longFlags = map[string]string{"-l": "login", "-t": "tenant-id", "-e": "environment", "-s": "subscription"}
+	shortFlags = map[string]string{
+		"login": "-l", "tenant-id": "-t", "environment": "-e", "subscription": "-s",
+	}
+	longFlags = map[string]string{
+		"-l": "login", "-t": "tenant-id", "-e": "environment", "-s": "subscription",
+	}
 
 	flagValues = map[string][]string{
 		"client-id":   {"80faf920-1908-4b52-b5ef-a8e7bedfc67a", client, otherClient},
@@ -50,34 +57,36 @@ var (
 	}
 )
 
-// convertCase is one command line and the kubeconfig files that it works on.
+// convertCase is a conversion: a command line, and the kubeconfig files to convert.
 type convertCase struct {
 	files         [][]oldUser
-	source        string            // how the files are named: flag, variable, home
-	flags         map[string]string // flags of get-token
-	args          []string          // the command line: these flags as they are spelled, and others
-	loginVariable string            // AAD_LOGIN_METHOD
+	source        string            // how the files are named: flag, variable, or home
+	flags         map[string]string // get-token's flags
+	args          []string          // the command line: these flags in some spelling, and others
+	loginVariable string            // $AAD_LOGIN_METHOD
 }
 
-// oldUser is a user before it is converted; one of provider, exec and other is not nil.
+// oldUser is a user before the conversion. One of provider, exec and other is not nil.
 type oldUser struct {
 	name     string
-	provider map[string]string
+	provider map[string]string // an auth-provider's config
 	exec     *oldExec
-	other    map[string]any
-	login    string // is typed for this user alone
-	shadowed bool   // an earlier file has a user of the same name
+	other    map[string]any // a user that is not to be converted
+	login    string         // a value of --login for this user only; "": none
+	shadowed bool           // an earlier file has a user of the same name
 }
 
+// oldExec is an exec config before the conversion.
 type oldExec struct {
 	command string
-	flags   map[string]string // what args mean; nil: they are another program's
+	flags   map[string]string // the flags in args; nil: args are another program's
 	args    []string
 	env     map[string]string
-	others  map[string]any
+	others  map[string]any // other fields
 }
 
-// setFlags gives flags other values and writes all as kubelogin reads them.
+// setFlags sets flags, and writes all flags to args in the spelling that kubelogin's conversion
+// reads.
 func (e *oldExec) setFlags(flags map[string]string) {
 	if e.flags == nil {
 		return
@@ -111,7 +120,8 @@ func (u *oldUser) clone() oldUser {
 	return c
 }
 
-// entry is the user as a kubeconfig has it. Env stands for the stanza's where it is not nil.
+// entry returns the user as it is in a kubeconfig. env replaces the exec config's env if it is not
+// nil.
 func (u *oldUser) entry(env map[string]string) map[string]any {
 	if u.provider != nil {
 		return map[string]any{"auth-provider": map[string]any{"name": "azure", "config": u.provider}}
@@ -119,7 +129,10 @@ func (u *oldUser) entry(env map[string]string) map[string]any {
 	if u.exec == nil {
 		return u.other
 	}
-	e := map[string]any{"apiVersion": "client.authentication.k8s.io/v1beta1", "command": u.exec.command, "args": u.exec.args}
+	e := map[string]any{
+		"apiVersion": "client.authentication.k8s.io/v1beta1",
+		"command":    u.exec.command, "args": u.exec.args,
+	}
 	maps.Copy(e, u.exec.others)
 	if env == nil {
 		env = u.exec.env
@@ -134,7 +147,7 @@ func (u *oldUser) entry(env map[string]string) map[string]any {
 	return map[string]any{"exec": e}
 }
 
-// canonicalNames gives flags their present names.
+// canonicalNames replaces old names of flags.
 func canonicalNames(flags map[string]string) map[string]string {
 	c := map[string]string{}
 	for flag, value := range flags {
@@ -146,7 +159,7 @@ func canonicalNames(flags map[string]string) map[string]string {
 	return c
 }
 
-// canonical leaves out what means the same as nothing, and writes the rest in one way.
+// canonical returns flags in one spelling, without those that have their default value.
 func canonical(flags map[string]string) map[string]string {
 	c := canonicalNames(flags)
 	for flag, value := range c {
@@ -160,14 +173,15 @@ func canonical(flags map[string]string) map[string]string {
 	return c
 }
 
-// randomCase draws.
+// randomCase generates random parts of a case.
 type randomCase struct{ *rand.Rand }
 
+// percent returns true with a probability of n percent.
 func (r randomCase) percent(n int) bool { return r.IntN(100) < n }
 
 func pick[T any](r randomCase, from ...T) T { return from[r.IntN(len(from))] }
 
-// flags draws values for some of a method's flags.
+// flags returns random values for a random part of a method's flags.
 func (r randomCase) flags(method string, percent int) map[string]string {
 	flags := map[string]string{}
 	for _, flag := range append(slices.Clone(methodFlags[method]), "server-id") {
@@ -184,22 +198,24 @@ func (r randomCase) flags(method string, percent int) map[string]string {
 	return flags
 }
 
-// spell writes flags in one of the ways in which pflag reads each.
+// spell returns the arguments for flags, each in a random spelling that pflag accepts: unusual ones
+// with the given probability.
 func (r randomCase) spell(flags map[string]string, percent int) []string {
 	var args []string
 	names := slices.Sorted(maps.Keys(flags))
 	r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	for _, flag := range names {
 		value, short := flags[flag], shortFlags[flag]
-		switch odd := r.percent(percent); {
-		case slices.Contains(boolFlags, flag) && value == "true" && !odd:
+		switch unusual := r.percent(percent); {
+		case slices.Contains(boolFlags, flag) && value == "true" && !unusual:
 			args = append(args, "--"+flag)
 		case slices.Contains(boolFlags, flag):
 			args = append(args, "--"+flag+"="+value)
-		case !odd:
+		case !unusual:
 			args = append(args, "--"+flag, value)
 		case short != "":
-			args = append(args, pick(r, []string{short, value}, []string{short + "=" + value}, []string{short + value})...)
+			args = append(args, pick(r,
+				[]string{short, value}, []string{short + "=" + value}, []string{short + value})...)
 		default:
 			args = append(args, "--"+flag+"="+value)
 		}
@@ -207,34 +223,59 @@ func (r randomCase) spell(flags map[string]string, percent int) []string {
 	return args
 }
 
+// otherUsers are users that are not to be converted.
+var otherUsers = []map[string]any{
+	{"token": "t"},
+	{"client-certificate-data": "Y2VydA==", "client-key-data": "a2V5"},
+	{"exec": map[string]any{
+		"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "aws",
+		"args":            []string{"eks", "get-token"},
+		"interactiveMode": "IfAvailable", "provideClusterInfo": false,
+	}},
+	{"auth-provider": map[string]any{
+		"name": "gcp", "config": map[string]any{"cmd-path": "gcloud"},
+	}},
+}
+
 func (r randomCase) user(name string) oldUser {
 	u := oldUser{name: name}
 	switch kind := r.IntN(100); {
 	case kind < 30:
-		u.provider = map[string]string{}
-		for _, field := range []struct{ name, flag string }{{"apiserver-id", "server-id"}, {"client-id", "client-id"}, {"environment", "environment"}, {"tenant-id", "tenant-id"}} {
-			if r.percent(85) {
-				u.provider[field.name] = pick(r, flagValues[field.flag]...)
-			}
-		}
-		if mode := pick(r, "", "0", "1"); mode != "" {
-			u.provider["config-mode"] = mode
-		}
+		u.provider = r.provider()
 	case kind < 75:
 		u.exec = r.exec()
 	case kind < 82:
-		u.exec = &oldExec{command: "kubelogin", env: map[string]string{}, args: pick(r, []string{"get-token", "--oidc-issuer-url=https://issuer.example"}, []string{"convert-kubeconfig"}, []string{})}
+		u.exec = &oldExec{command: "kubelogin", env: map[string]string{}, args: pick(r,
+			[]string{"get-token", "--oidc-issuer-url=https://issuer.example"},
+			[]string{"convert-kubeconfig"},
+			[]string{})}
 	default:
-		u.other = pick(r, map[string]any{"token": "t"}, map[string]any{"client-certificate-data": "Y2VydA==", "client-key-data": "a2V5"},
-			map[string]any{"exec": map[string]any{"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "aws", "args": []string{"eks", "get-token"}, "interactiveMode": "IfAvailable", "provideClusterInfo": false}},
-			map[string]any{"auth-provider": map[string]any{"name": "gcp", "config": map[string]any{"cmd-path": "gcloud"}}})
+		u.other = pick(r, otherUsers...)
 	}
 	return u
 }
 
+// provider returns the config of an auth-provider of az.
+func (r randomCase) provider() map[string]string {
+	provider := map[string]string{}
+	for _, field := range []string{"apiserver-id", "client-id", "environment", "tenant-id"} {
+		if r.percent(85) {
+			flag := map[string]string{"apiserver-id": "server-id"}[field]
+			provider[field] = pick(r, flagValues[cmp.Or(flag, field)]...)
+		}
+	}
+	if mode := pick(r, "", "0", "1"); mode != "" {
+		provider["config-mode"] = mode
+	}
+	return provider
+}
+
 func (r randomCase) exec() *oldExec {
 	method := pick(r, allMethods...)
-	e := &oldExec{command: pick(r, "kubelogin", "kubelogin", "/usr/local/bin/kubelogin", `C:\tools\KubeLogin.exe`), flags: r.flags(method, 75), env: map[string]string{}, others: map[string]any{}}
+	e := &oldExec{env: map[string]string{}, others: map[string]any{}}
+	e.command = pick(r,
+		"kubelogin", "kubelogin", "/usr/local/bin/kubelogin", `C:\tools\KubeLogin.exe`)
+	e.flags = r.flags(method, 75)
 	e.flags["login"] = method
 	if r.percent(20) {
 		flag := pick(r, "timeout", "environment")
@@ -248,12 +289,16 @@ func (r randomCase) exec() *oldExec {
 		e.env[pick(r, "AZURE_CONFIG_DIR", "HTTPS_PROXY")] = "/old"
 	}
 	if r.percent(30) {
-		e.others = map[string]any{"interactiveMode": pick(r, "Never", "Always", "IfAvailable"), "provideClusterInfo": r.percent(50), "installHint": "ask Jane"}
+		e.others = map[string]any{
+			"interactiveMode":    pick(r, "Never", "Always", "IfAvailable"),
+			"provideClusterInfo": r.percent(50),
+			"installHint":        "ask Jane",
+		}
 	}
 	return e
 }
 
-// newConvertCase draws one; the same number always draws the same.
+// newConvertCase returns the random case with a number, which is the same in every run.
 func newConvertCase(number int) *convertCase {
 	r := randomCase{rand.New(rand.NewPCG(2026, uint64(number)))}
 	c := &convertCase{source: pick(r, "flag", "variable", "home"), flags: map[string]string{}}
@@ -267,6 +312,23 @@ func newConvertCase(number int) *convertCase {
 		shadowed.shadowed = true
 		c.source, c.files = "variable", append(c.files, []oldUser{shadowed, r.user("v0")})
 	}
+	r.setFlags(c)
+	c.args = append([]string{"convert-kubeconfig"}, r.spell(c.flags, 40)...)
+	if r.percent(20) || c.flags["login"] == "azurecli" && r.percent(50) {
+		c.args = append(c.args, "--azure-config-dir", "/home/jane/azure")
+	}
+	if r.percent(20) {
+		contexts := []string{"of-u0", "of-u0", "of-u0", "of-u1", "of-nobody", "none"}
+		c.args = append(c.args, "--context", pick(r, contexts...))
+	}
+	if r.percent(2) {
+		c.args = append(c.args, "--no-such-flag")
+	}
+	return c
+}
+
+// setFlags sets the get-token flags of a case.
+func (r randomCase) setFlags(c *convertCase) {
 	c.flags = r.flags(pick(r, allMethods...), pick(r, 0, 15, 80))
 	if r.percent(75) {
 		method := pick(r, allMethods...)
@@ -275,7 +337,10 @@ func newConvertCase(number int) *convertCase {
 	} else if r.percent(30) {
 		c.loginVariable = pick(r, allMethods...)
 	}
-	for _, flag := range []string{"timeout", "use-azurerm-env-vars", "disable-environment-override", "environment", "disable-instance-discovery", "username", "cache-dir", "subscription"} {
+	for _, flag := range []string{
+		"timeout", "use-azurerm-env-vars", "disable-environment-override", "environment",
+		"disable-instance-discovery", "username", "cache-dir", "subscription",
+	} {
 		if !r.percent(7) || flag == "cache-dir" && c.flags["token-cache-dir"] != "" {
 			continue
 		}
@@ -293,34 +358,31 @@ func newConvertCase(number int) *convertCase {
 		c.flags["pop-enabled"] = "false"
 	}
 	if r.percent(3) {
-		wrong := pick(r, "login=oidc", "timeout=0s", "timeout=soon", "authority-host=login.microsoftonline.com")
-		flag, value, _ := strings.Cut(wrong, "=")
+		invalid := pick(r,
+			"login=oidc", "timeout=0s", "timeout=soon", "authority-host=login.microsoftonline.com")
+		flag, value, _ := strings.Cut(invalid, "=")
 		c.flags[flag] = value
 	}
-	c.args = append([]string{"convert-kubeconfig"}, r.spell(c.flags, 40)...)
-	if r.percent(20) || c.flags["login"] == "azurecli" && r.percent(50) {
-		c.args = append(c.args, "--azure-config-dir", "/home/jane/azure")
-	}
-	if r.percent(20) {
-		c.args = append(c.args, "--context", pick(r, "of-u0", "of-u0", "of-u0", "of-u1", "of-nobody", "none"))
-	}
-	if r.percent(2) {
-		c.args = append(c.args, "--no-such-flag")
-	}
-	return c
 }
 
-// kubeconfigOf is a file with these users, and a context for each.
+// kubeconfigOf returns a kubeconfig with these users and a context for each of them. env replaces
+// the env of their exec configs if it is not nil.
 func kubeconfigOf(users []oldUser, env map[string]string) []byte {
-	contexts := []any{map[string]any{"name": "of-nobody", "context": map[string]any{"cluster": "c", "user": "nobody"}}}
+	contextOf := func(user string) any {
+		context := map[string]any{"cluster": "c", "user": user}
+		return map[string]any{"name": "of-" + user, "context": context}
+	}
+	contexts := []any{contextOf("nobody")}
 	var entries []any
 	for _, u := range users {
-		contexts = append(contexts, map[string]any{"name": "of-" + u.name, "context": map[string]any{"cluster": "c", "user": u.name}})
+		contexts = append(contexts, contextOf(u.name))
 		entries = append(entries, map[string]any{"name": u.name, "user": u.entry(env)})
 	}
+	cluster := map[string]any{"server": "https://c.example"}
 	content, err := yaml.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "Config", "contexts": contexts, "users": entries, "current-context": "of-u0",
-		"clusters": []any{map[string]any{"name": "c", "cluster": map[string]any{"server": "https://c.example"}}},
+		"apiVersion": "v1", "kind": "Config",
+		"current-context": "of-u0", "contexts": contexts, "users": entries,
+		"clusters": []any{map[string]any{"name": "c", "cluster": cluster}},
 	})
 	if err != nil {
 		panic(err)
@@ -328,7 +390,7 @@ func kubeconfigOf(users []oldUser, env map[string]string) []byte {
 	return content
 }
 
-// contents are the files as they are at first.
+// contents returns the files before the conversion.
 func (c *convertCase) contents() [][]byte {
 	var files [][]byte
 	for _, users := range c.files {

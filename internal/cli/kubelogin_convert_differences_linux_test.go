@@ -8,25 +8,32 @@ import (
 	"github.com/akslogin/akslogin/internal/entratest"
 )
 
-// convertDifference is a way in which a conversion ends otherwise than kubelogin's. Its functions
-// tell whether they changed something.
+// convertDifference is an intended difference from kubelogin's conversions. Its functions change
+// kubelogin's input or outcome to what akslogin's must be, and report whether they changed
+// anything.
 type convertDifference struct {
-	name, reason  string
-	changeInput   func(c *convertCase, u *oldUser) bool                  // changes what kubelogin is asked to convert
-	changeUser    func(c *convertCase, u oldUser, s *convertedUser) bool // changes what it made of a user, given what that was at first
-	changeOutcome func(c *convertCase, o *convertOutcome) bool           // changes how it ended
+	name, reason string
+
+	// changeInput changes a user before kubelogin converts it.
+	changeInput func(c *convertCase, u *oldUser) bool
+
+	// changeUser changes a user that kubelogin has converted; u is the user before.
+	changeUser func(c *convertCase, u oldUser, s *convertedUser) bool
+
+	// changeOutcome changes the outcome of kubelogin's conversion.
+	changeOutcome func(c *convertCase, o *convertOutcome) bool
 }
 
-// convertDifferences are all of them, in the order in which they are applied.
+// convertDifferences are all differences, in the order in which they are applied.
 var convertDifferences = []convertDifference{
-	{name: "a shadowed user", reason: "what clients read is the first file's; kubelogin mixes both users, and writes the mixture where nobody reads it",
+	{name: "shadowed user", reason: "clients read the user in the first file; kubelogin mixes both users, and writes the result where no client reads it",
 		changeInput: func(c *convertCase, u *oldUser) bool {
 			if u.shadowed {
 				*u = oldUser{name: "another", other: map[string]any{"token": "x"}}
 			}
 			return u.name == "another"
 		}},
-	{name: "another program's arguments", reason: "other programs are called kubelogin too, and their users would lose their logins",
+	{name: "another program's arguments", reason: "other programs are called kubelogin too, and their users must stay as they are",
 		changeInput: func(c *convertCase, u *oldUser) bool {
 			if u.exec == nil || u.exec.flags != nil {
 				return false
@@ -41,17 +48,20 @@ var convertDifferences = []convertDifference{
 			}
 			before := u.exec.args
 			u.exec.setFlags(nil)
-			return slices.ContainsFunc(u.exec.args, func(arg string) bool { return strings.HasPrefix(arg, "--") && !slices.Contains(before, arg) })
+			return slices.ContainsFunc(u.exec.args, func(arg string) bool {
+				return strings.HasPrefix(arg, "--") && !slices.Contains(before, arg)
+			})
 		}},
-	{name: "no login method is given", reason: "a person who changes a flag does not ask for devicecode",
+	{name: "no login method", reason: "changing another flag does not ask for devicecode",
 		changeInput: func(c *convertCase, u *oldUser) bool {
-			if u.exec == nil || c.flags["login"] != "" || c.loginVariable != "" && c.flags["disable-environment-override"] == "" {
+			fromVariable := c.loginVariable != "" && c.flags["disable-environment-override"] == ""
+			if u.exec == nil || c.flags["login"] != "" || fromVariable {
 				return false
 			}
 			u.login = u.exec.flags["login"]
 			return u.login != "devicecode"
 		}},
-	{name: "typed --legacy=false", reason: "what is typed wins",
+	{name: "explicit --legacy=false", reason: "explicit flags win",
 		changeInput: func(c *convertCase, u *oldUser) bool {
 			if c.flags["legacy"] != "false" || !u.legacy() {
 				return false
@@ -63,7 +73,7 @@ var convertDifferences = []convertDifference{
 			}
 			return true
 		}},
-	{name: "no server ID", reason: "AKS has the same one everywhere",
+	{name: "no server ID", reason: "AKS has the same server ID everywhere",
 		changeInput: func(c *convertCase, u *oldUser) bool {
 			switch {
 			case c.flags["server-id"] != "":
@@ -77,27 +87,29 @@ var convertDifferences = []convertDifference{
 			}
 			return true
 		}},
-	{name: "the same method", reason: "converting again must not take flags away",
+	{name: "same method", reason: "a second conversion must not drop flags",
 		changeUser: func(c *convertCase, u oldUser, s *convertedUser) bool {
 			if u.exec == nil || u.exec.flags["login"] != s.args["login"] {
 				return false
 			}
-			before, typed := maps.Clone(s.args), canonicalNames(c.flags)
+			before, explicit := maps.Clone(s.args), canonicalNames(c.flags)
 			for flag, value := range canonical(u.exec.flags) {
 				if _, written := s.args[flag]; written {
 					continue
 				}
-				if again, overlaid := typed[flag]; overlaid && slices.Contains(methodFlags[s.args["login"]], flag) {
-					value = again
+				isOfMethod := slices.Contains(methodFlags[s.args["login"]], flag)
+				if newValue, ok := explicit[flag]; ok && isOfMethod {
+					value = newValue
 				}
 				s.args[flag] = value
 			}
 			s.args = canonical(s.args)
 			return !maps.Equal(before, s.args)
 		}},
-	{name: "both names of an identity", reason: "the other one would contradict what is typed, or is not read",
+	{name: "both IDs of an identity", reason: "the other ID would contradict the explicit one, or is not read",
 		changeUser: func(c *convertCase, u oldUser, s *convertedUser) bool {
-			if s.args["login"] != "msi" || s.args["client-id"] == "" || s.args["identity-resource-id"] == "" {
+			both := s.args["client-id"] != "" && s.args["identity-resource-id"] != ""
+			if s.args["login"] != "msi" || !both {
 				return false
 			}
 			if c.flags["identity-resource-id"] != "" && c.flags["client-id"] == "" {
@@ -107,31 +119,38 @@ var convertDifferences = []convertDifference{
 			}
 			return true
 		}},
-	{name: "typed flags that kubelogin drops", reason: "get-token reads them",
+	{name: "explicit flags that kubelogin drops", reason: "get-token reads them",
 		changeUser: func(c *convertCase, u oldUser, s *convertedUser) bool {
 			changed := false
 			for flag, methods := range droppedFlags {
-				if value := canonical(c.flags)[flag]; value != "" && s.args[flag] != value && (methods == nil || slices.Contains(methods, s.args["login"])) {
+				value := canonical(c.flags)[flag]
+				isRead := methods == nil || slices.Contains(methods, s.args["login"])
+				if value != "" && s.args[flag] != value && isRead {
 					s.args[flag], changed = value, true
 				}
 			}
 			return changed
 		}},
-	{name: "the rest of an old stanza", reason: "somebody wrote it for a reason",
+	{name: "other fields of an exec config", reason: "they were written for a reason",
 		changeUser: func(c *convertCase, u oldUser, s *convertedUser) bool {
-			s.kept = map[string]any{"interactiveMode": nil, "provideClusterInfo": nil, "installHint": nil}
+			s.fields = map[string]any{
+				"interactiveMode": nil, "provideClusterInfo": nil, "installHint": nil,
+			}
 			if u.exec == nil {
 				return true
 			}
 			added := s.env
 			s.env = maps.Clone(u.exec.env)
 			maps.Copy(s.env, added)
-			maps.Copy(s.kept, u.exec.others)
+			maps.Copy(s.fields, u.exec.others)
 			return true
 		}},
-	{name: "the command", reason: "it is this program",
-		changeUser: func(c *convertCase, u oldUser, s *convertedUser) bool { s.command = "akslogin"; return true }},
-	{name: "nothing matched", reason: "a person who converts nothing has made a mistake",
+	{name: "command", reason: "it is this program",
+		changeUser: func(c *convertCase, u oldUser, s *convertedUser) bool {
+			s.command = "akslogin"
+			return true
+		}},
+	{name: "nothing to convert", reason: "a conversion of nothing is a mistake",
 		changeOutcome: func(c *convertCase, o *convertOutcome) bool {
 			changed := !o.failed && len(o.converted) == 0
 			o.failed = o.failed || changed
@@ -139,11 +158,16 @@ var convertDifferences = []convertDifference{
 		}},
 }
 
-// droppedFlags are those that kubelogin's convert-kubeconfig takes and forgets, and the methods
-// that read them; nil: all do.
+// droppedFlags are flags that kubelogin's convert-kubeconfig accepts and drops, with the methods
+// that read them; nil: all methods.
 var droppedFlags = map[string][]string{
-	"environment": {"workloadidentity", "azurepipelines"}, "client-id": {"azurepipelines"},
-	"authority-host": {"devicecode", "interactive", "spn", "ropc", "azurepipelines"}, "disable-instance-discovery": {"devicecode", "interactive", "spn", "ropc", "workloadidentity", "azurepipelines"},
-	"pop-enabled": {"workloadidentity", "azurepipelines"}, "pop-claims": {"workloadidentity", "azurepipelines"},
-	"timeout": nil, "use-azurerm-env-vars": nil, "disable-environment-override": nil,
+	"environment":                  {"workloadidentity", "azurepipelines"},
+	"client-id":                    {"azurepipelines"},
+	"authority-host":               {"devicecode", "interactive", "spn", "ropc", "azurepipelines"},
+	"disable-instance-discovery":   {"devicecode", "interactive", "spn", "ropc", "workloadidentity", "azurepipelines"},
+	"pop-enabled":                  {"workloadidentity", "azurepipelines"},
+	"pop-claims":                   {"workloadidentity", "azurepipelines"},
+	"timeout":                      nil,
+	"use-azurerm-env-vars":         nil,
+	"disable-environment-override": nil,
 }

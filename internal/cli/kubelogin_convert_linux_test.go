@@ -17,21 +17,21 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// convertedUser is what became of a user.
+// convertedUser is the exec config that a user is converted to.
 type convertedUser struct {
 	command   string
 	args, env map[string]string
-	kept      map[string]any // further fields that must be there; nil: with any value
+	fields    map[string]any // other required fields; nil: with any value
 }
 
-// convertOutcome is how a program ended, and what users it converted, by file and name.
+// convertOutcome is the result of a conversion.
 type convertOutcome struct {
 	failed    bool
 	output    string
-	converted map[string]convertedUser
+	converted map[string]convertedUser // by userKey
 }
 
-// usersIn reads the users of a kubeconfig.
+// usersIn returns the users in a kubeconfig by name.
 func usersIn(t *testing.T, content []byte) map[string]map[string]any {
 	var config struct {
 		Users []struct {
@@ -40,7 +40,7 @@ func usersIn(t *testing.T, content []byte) map[string]map[string]any {
 		}
 	}
 	if err := yaml.Unmarshal(content, &config); err != nil {
-		t.Errorf("no YAML: %v\n%s", err, content)
+		t.Errorf("invalid YAML: %v\n%s", err, content)
 	}
 	users := map[string]map[string]any{}
 	for _, u := range config.Users {
@@ -52,8 +52,10 @@ func usersIn(t *testing.T, content []byte) map[string]map[string]any {
 	return users
 }
 
-// run converts files in a folder of their own, and returns what they are then.
-func (c *convertCase) run(t *testing.T, program string, files [][]byte, more ...string) (o convertOutcome, after [][]byte) {
+// run writes files to a new folder, converts them with a program, and returns their new contents.
+func (c *convertCase) run(
+	t *testing.T, program string, files [][]byte, more ...string,
+) (o convertOutcome, after [][]byte) {
 	dir := t.TempDir()
 	home := filepath.Join(dir, "home")
 	env := []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}
@@ -66,7 +68,8 @@ func (c *convertCase) run(t *testing.T, program string, files [][]byte, more ...
 	case "flag":
 		args = append(args, "--kubeconfig="+paths[0])
 	case "variable":
-		env = append(env, "KUBECONFIG="+strings.Join(append(slices.Clone(paths), filepath.Join(dir, "none")), ":"))
+		list := append(slices.Clone(paths), filepath.Join(dir, "none"))
+		env = append(env, "KUBECONFIG="+strings.Join(list, ":"))
 	case "home":
 		paths[0] = filepath.Join(home, ".kube", "config")
 	}
@@ -91,59 +94,70 @@ func (c *convertCase) run(t *testing.T, program string, files [][]byte, more ...
 	return convertOutcome{failed: err != nil, output: string(out)}, after
 }
 
-// differenceCounts applies differences, and counts by name how often each changed something.
+// differenceCounts applies differences, and counts by name how often each of them applied.
 type differenceCounts struct {
 	differences []convertDifference
 	mutex       sync.Mutex
-	seen        map[string]int
+	counts      map[string]int
 }
 
-func (t *differenceCounts) apply(changes func(d convertDifference) bool) {
-	for _, d := range t.differences {
-		if changes(d) {
-			t.mutex.Lock()
-			t.seen[d.name]++
-			t.mutex.Unlock()
+// apply calls a function for each difference. The function reports whether the difference applied.
+func (c *differenceCounts) apply(applies func(d convertDifference) bool) {
+	for _, d := range c.differences {
+		if applies(d) {
+			c.mutex.Lock()
+			c.counts[d.name]++
+			c.mutex.Unlock()
 		}
 	}
 }
 
-// wantOutcome is what kubelogin says to a conversion, changed by the differences. It is asked once
-// for each --login that they type for some of the users.
-func (c *convertCase) wantOutcome(t *testing.T, kubelogin string, differences *differenceCounts) convertOutcome {
-	questions, logins := c.kubeloginInput(differences)
+// wantOutcome returns the outcome of kubelogin's conversion, changed by the differences. kubelogin
+// runs once for each --login flag that kubeloginInput has for some of the users.
+func (c *convertCase) wantOutcome(
+	t *testing.T, kubeloginBin string, differences *differenceCounts,
+) convertOutcome {
+	input, logins := c.kubeloginInput(differences)
 	all := convertOutcome{converted: map[string]convertedUser{}}
 	for _, login := range logins {
-		o := c.runKubelogin(t, kubelogin, questions, login)
+		o := c.runKubelogin(t, kubeloginBin, input, login)
 		all.failed, all.output = all.failed || o.failed, all.output+o.output
 		maps.Copy(all.converted, o.converted)
 	}
 	for i, users := range c.files {
 		for _, u := range users {
-			if s, converted := all.converted[userKey(i, u.name)]; converted {
-				differences.apply(func(d convertDifference) bool { return d.changeUser != nil && d.changeUser(c, u, &s) })
-				all.converted[userKey(i, u.name)] = s
+			if converted, ok := all.converted[userKey(i, u.name)]; ok {
+				differences.apply(func(d convertDifference) bool {
+					return d.changeUser != nil && d.changeUser(c, u, &converted)
+				})
+				all.converted[userKey(i, u.name)] = converted
 			}
 		}
 	}
-	differences.apply(func(d convertDifference) bool { return d.changeOutcome != nil && d.changeOutcome(c, &all) })
+	differences.apply(func(d convertDifference) bool {
+		return d.changeOutcome != nil && d.changeOutcome(c, &all)
+	})
 	return all
 }
 
-// kubeloginInput are the users that kubelogin is asked to convert, and what is typed as --login for
-// them; "": what the case has.
-func (c *convertCase) kubeloginInput(differences *differenceCounts) (files [][]oldUser, logins []string) {
+// kubeloginInput returns the users for kubelogin to convert, changed by the differences, and the
+// values of --login among them; "" is the case's own command line.
+func (c *convertCase) kubeloginInput(
+	differences *differenceCounts,
+) (files [][]oldUser, logins []string) {
 	for _, users := range c.files {
-		var questions []oldUser
+		var input []oldUser
 		for _, u := range users {
-			q := u.clone()
-			differences.apply(func(d convertDifference) bool { return d.changeInput != nil && d.changeInput(c, &q) })
-			questions = append(questions, q)
-			if q.other == nil && !slices.Contains(logins, q.login) {
-				logins = append(logins, q.login)
+			changed := u.clone()
+			differences.apply(func(d convertDifference) bool {
+				return d.changeInput != nil && d.changeInput(c, &changed)
+			})
+			input = append(input, changed)
+			if changed.other == nil && !slices.Contains(logins, changed.login) {
+				logins = append(logins, changed.login)
 			}
 		}
-		files = append(files, questions)
+		files = append(files, input)
 	}
 	if logins == nil {
 		logins = []string{""}
@@ -151,14 +165,17 @@ func (c *convertCase) kubeloginInput(differences *differenceCounts) (files [][]o
 	return files, logins
 }
 
+// userKey identifies a user by the index of its file and its name.
 func userKey(file int, name string) string { return fmt.Sprintf("%d/%s", file, name) }
 
-// runKubelogin asks kubelogin about the users that one --login is typed for. A
-// variable in each stanza tells those that are not converted: kubelogin takes it away.
-func (c *convertCase) runKubelogin(t *testing.T, kubelogin string, questions [][]oldUser, login string) convertOutcome {
+// runKubelogin converts the users with one value of --login by kubelogin. Each exec config has a
+// variable that kubelogin removes in a conversion, which tells the users that are not converted.
+func (c *convertCase) runKubelogin(
+	t *testing.T, kubeloginBin string, input [][]oldUser, login string,
+) convertOutcome {
 	mark := map[string]string{"NOT_CONVERTED": "1"}
 	var files [][]byte
-	for _, users := range questions {
+	for _, users := range input {
 		users = slices.Clone(users)
 		for i := range users {
 			if users[i].login != login {
@@ -171,33 +188,37 @@ func (c *convertCase) runKubelogin(t *testing.T, kubelogin string, questions [][
 	if login != "" {
 		more = []string{"--login=" + login}
 	}
-	o, after := c.run(t, kubelogin, files, more...)
+	o, after := c.run(t, kubeloginBin, files, more...)
 	o.converted = map[string]convertedUser{}
+	if o.failed {
+		return o
+	}
 	for i, content := range after {
-		for _, u := range questions[i] {
-			s := readExecUser(usersIn(t, content)[u.name])
-			if u.other == nil && u.login == login && s.command != "" && s.env["NOT_CONVERTED"] == "" && !o.failed {
-				o.converted[userKey(i, u.name)] = s
+		for _, u := range input[i] {
+			converted := readExecUser(usersIn(t, content)[u.name])
+			isConverted := converted.command != "" && converted.env["NOT_CONVERTED"] == ""
+			if u.other == nil && u.login == login && isConverted {
+				o.converted[userKey(i, u.name)] = converted
 			}
 		}
 	}
 	return o
 }
 
-// readExecUser reads an exec stanza. Arguments that are not get-token's are under names that no
-// flag has.
+// readExecUser reads an exec config. Repeated flags and variables, and arguments of other commands
+// than get-token, get names that no flag has.
 func readExecUser(user map[string]any) convertedUser {
 	e, _ := user["exec"].(map[string]any)
-	s := convertedUser{args: map[string]string{}, env: map[string]string{}}
-	s.command, _ = e["command"].(string)
+	u := convertedUser{args: map[string]string{}, env: map[string]string{}}
+	u.command, _ = e["command"].(string)
 	list, _ := e["env"].([]any)
 	for _, v := range list {
 		v, _ := v.(map[string]any)
 		name := fmt.Sprint(v["name"])
-		if _, twice := s.env[name]; twice {
+		if _, repeated := u.env[name]; repeated {
 			name += " (again)"
 		}
-		s.env[name] = fmt.Sprint(v["value"])
+		u.env[name] = fmt.Sprint(v["value"])
 	}
 	var args []string
 	list, _ = e["args"].([]any)
@@ -205,22 +226,22 @@ func readExecUser(user map[string]any) convertedUser {
 		args = append(args, fmt.Sprint(arg))
 	}
 	if len(args) == 0 || args[0] != "get-token" {
-		s.args["no get-token"] = strings.Join(args, " ")
-		return s
+		u.args["no get-token"] = strings.Join(args, " ")
+		return u
 	}
 	for args = args[1:]; len(args) > 0; {
 		var flag, value string
 		flag, value, args = nextFlag(args)
-		if _, twice := s.args[flag]; twice {
+		if _, repeated := u.args[flag]; repeated {
 			flag += " (again)"
 		}
-		s.args[flag] = value
+		u.args[flag] = value
 	}
-	s.args = canonical(s.args)
-	return s
+	u.args = canonical(u.args)
+	return u
 }
 
-// nextFlag takes the flag at the beginning of arguments.
+// nextFlag splits arguments into the first flag, its value, and the rest.
 func nextFlag(args []string) (flag, value string, rest []string) {
 	flag, value, attached := strings.Cut(strings.TrimPrefix(args[0], "--"), "=")
 	if long := longFlags[args[0][:min(2, len(args[0]))]]; long != "" {
@@ -234,59 +255,65 @@ func nextFlag(args []string) (flag, value string, rest []string) {
 	return flag, value, args
 }
 
-// differences are between what was wanted and what a program did.
-func (c *convertCase) differences(t *testing.T, want convertOutcome, program string) (found []string) {
+// problems converts the files with a program, and returns what differs from the wanted outcome.
+func (c *convertCase) problems(
+	t *testing.T, want convertOutcome, program string,
+) (problems []string) {
 	before := c.contents()
 	got, after := c.run(t, program, before)
 	if got.failed != want.failed {
-		return []string{fmt.Sprintf("failed is %v, want %v\n%skubelogin: %s", got.failed, want.failed, got.output, want.output)}
+		return []string{fmt.Sprintf("failed is %v, want %v\n%skubelogin: %s",
+			got.failed, want.failed, got.output, want.output)}
 	}
 	for i, users := range c.files {
 		if got.failed && !bytes.Equal(before[i], after[i]) {
-			found = append(found, "failed, and changed a file")
+			problems = append(problems, "failed, and changed a file")
 		}
 		if got.failed {
 			continue
 		}
-		was, is := usersIn(t, before[i]), usersIn(t, after[i])
+		oldUsers, newUsers := usersIn(t, before[i]), usersIn(t, after[i])
 		for _, u := range users {
-			stanza, converted := want.converted[userKey(i, u.name)]
-			if converted {
-				found = append(found, stanza.differences(userKey(i, u.name), is[u.name])...)
-			} else if !reflect.DeepEqual(was[u.name], is[u.name]) {
-				found = append(found, fmt.Sprintf("%s: is %v, want it untouched: %v", userKey(i, u.name), is[u.name], was[u.name]))
+			key, oldUser, newUser := userKey(i, u.name), oldUsers[u.name], newUsers[u.name]
+			if converted, ok := want.converted[key]; ok {
+				problems = append(problems, converted.problems(key, newUser)...)
+			} else if !reflect.DeepEqual(oldUser, newUser) {
+				problems = append(problems,
+					fmt.Sprintf("%s: is %v, want it unchanged: %v", key, newUser, oldUser))
 			}
 		}
 	}
-	return found
+	return problems
 }
 
-func (s convertedUser) differences(where string, user map[string]any) (found []string) {
+func (u convertedUser) problems(key string, user map[string]any) (problems []string) {
 	got := readExecUser(user)
-	note := func(what string, got, want any) {
+	compare := func(what string, got, want any) {
 		if !reflect.DeepEqual(got, want) {
-			found = append(found, fmt.Sprintf("%s: %s\n got %v\nwant %v", where, what, got, want))
+			problems = append(problems,
+				fmt.Sprintf("%s: %s\n got %v\nwant %v", key, what, got, want))
 		}
 	}
-	note("auth-provider", user["auth-provider"], nil)
-	note("command", got.command, s.command)
-	note("args", got.args, s.args)
-	note("env", got.env, s.env)
+	compare("auth-provider", user["auth-provider"], nil)
+	compare("command", got.command, u.command)
+	compare("args", got.args, u.args)
+	compare("env", got.env, u.env)
 	e, _ := user["exec"].(map[string]any)
-	for field, value := range s.kept {
-		if _, there := e[field]; !there || value != nil && e[field] != value {
-			note(field, e[field], value)
+	for field, want := range u.fields {
+		got, ok := e[field]
+		if !ok {
+			problems = append(problems, fmt.Sprintf("%s: no %s", key, field))
+		} else if want != nil {
+			compare(field, got, want)
 		}
 	}
-	return found
+	return problems
 }
 
-// kubeloginPath is the incumbent.
+// kubeloginPath returns the path of kubelogin.
 func kubeloginPath(t *testing.T) string {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("-short: kubelogin is not built and not compared with")
-	}
+	skipIfShort(t, "kubelogin takes long to build and to compare with")
 	program, err := kubelogin.Program()
 	if err != nil {
 		skipUnlessRequired(t, err.Error())
@@ -294,20 +321,23 @@ func kubeloginPath(t *testing.T) string {
 	return program
 }
 
-// compareConversions runs conversions with both programs, four at a time, and says what differs.
-func compareConversions(t *testing.T, kubelogin, program string, number int, differences *differenceCounts) {
+// compareConversions compares so many conversions of both programs, four in parallel.
+func compareConversions(
+	t *testing.T, kubeloginBin, program string, number int, differences *differenceCounts,
+) {
 	var (
-		working sync.WaitGroup
-		mutex   sync.Mutex
-		next    = make(chan int)
-		found   = map[int]string{}
+		group    sync.WaitGroup
+		mutex    sync.Mutex
+		next     = make(chan int)
+		failures = map[int]string{}
 	)
 	for range 4 {
-		working.Go(func() {
+		group.Go(func() {
 			for i := range next {
-				if text := newConvertCase(i).compare(t, kubelogin, program, differences); text != "" {
+				failure := newConvertCase(i).compare(t, kubeloginBin, program, differences)
+				if failure != "" {
 					mutex.Lock()
-					found[i] = text
+					failures[i] = failure
 					mutex.Unlock()
 				}
 			}
@@ -317,40 +347,48 @@ func compareConversions(t *testing.T, kubelogin, program string, number int, dif
 		next <- i
 	}
 	close(next)
-	working.Wait()
-	numbers := slices.Sorted(maps.Keys(found))
-	for _, i := range numbers[:min(len(found), 10)] {
-		t.Errorf("conversion %d: %s", i, found[i])
+	group.Wait()
+	numbers := slices.Sorted(maps.Keys(failures))
+	for _, i := range numbers[:min(len(failures), 10)] {
+		t.Errorf("conversion %d: %s", i, failures[i])
 	}
-	if len(found) > 0 {
-		t.Errorf("%d of %d conversions differ: %v", len(found), number, numbers)
+	if len(failures) > 0 {
+		t.Errorf("%d of %d conversions differ: %v", len(failures), number, numbers)
 	}
 }
 
-// compare says what differs, and in which conversion; "": nothing.
-func (c *convertCase) compare(t *testing.T, kubelogin, program string, differences *differenceCounts) string {
-	if len(differences.differences) == 0 && len(c.files) > 1 { // has a shadowed user, whose two entries kubelogin mixes
+// compare returns a description of what differs in a conversion, "" if nothing does.
+func (c *convertCase) compare(
+	t *testing.T, kubeloginBin, program string, differences *differenceCounts,
+) string {
+	// A case of two files has a shadowed user, whose two entries kubelogin mixes.
+	if len(differences.differences) == 0 && len(c.files) > 1 {
 		return ""
 	}
-	found := c.differences(t, c.wantOutcome(t, kubelogin, differences), program)
-	if found == nil {
+	problems := c.problems(t, c.wantOutcome(t, kubeloginBin, differences), program)
+	if problems == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s\nAAD_LOGIN_METHOD=%s %q\n%s", strings.Join(found, "\n"), c.loginVariable, c.args, bytes.Join(c.contents(), []byte("---\n")))
+	return fmt.Sprintf("%s\nAAD_LOGIN_METHOD=%s %q\n%s", strings.Join(problems, "\n"),
+		c.loginVariable, c.args, bytes.Join(c.contents(), []byte("---\n")))
 }
 
-// Conversions end as kubelogin's do, but for the differences that are wanted. Kubelogin itself has
-// none.
+// TestConvertMatchesKubelogin checks that conversions have the same outcome as kubelogin's, except
+// for the intended differences. Each of those must occur. kubelogin compared with itself, without
+// differences, checks the comparison.
 func TestConvertMatchesKubelogin(t *testing.T) {
-	kubelogin := kubeloginPath(t)
-	akslogin := programPath(t)
-	t.Run("kubelogin", func(t *testing.T) { compareConversions(t, kubelogin, kubelogin, 60, &differenceCounts{}) })
+	kubeloginBin, aksloginBin := kubeloginPath(t), programPath(t)
+	t.Run("kubelogin", func(t *testing.T) {
+		compareConversions(t, kubeloginBin, kubeloginBin, 60, &differenceCounts{})
+	})
 	t.Run("akslogin", func(t *testing.T) {
-		differences := &differenceCounts{differences: convertDifferences, seen: map[string]int{}}
-		compareConversions(t, kubelogin, akslogin, 400, differences)
+		differences := &differenceCounts{
+			differences: convertDifferences, counts: map[string]int{},
+		}
+		compareConversions(t, kubeloginBin, aksloginBin, 400, differences)
 		for _, d := range convertDifferences {
-			if differences.seen[d.name] == 0 {
-				t.Errorf("no conversion meets this difference: %s (%s)", d.name, d.reason)
+			if differences.counts[d.name] == 0 {
+				t.Errorf("no conversion has this difference: %s (%s)", d.name, d.reason)
 			}
 		}
 	})

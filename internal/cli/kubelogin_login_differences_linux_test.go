@@ -7,58 +7,75 @@ import (
 	"strings"
 )
 
-// loginDifference is where get-token is wanted to do otherwise than kubelogin. Its functions tell
-// whether they changed something.
+// loginDifference is an intended difference from kubelogin's get-token. Its functions change
+// kubelogin's input or outcome to what akslogin's must be, and report whether they changed
+// anything.
 type loginDifference struct {
-	name, reason  string
-	changeInput   func(a *invocation) bool                 // changes what kubelogin is asked, to what it would have to be asked to do the same
-	changeOutcome func(a invocation, o *loginOutcome) bool // changes what it did; a is the case as it stands
+	name, reason string
+
+	// changeInput changes the input so that kubelogin does what akslogin does.
+	changeInput func(a *invocation) bool
+
+	// changeOutcome changes kubelogin's outcome; a is the case's own input.
+	changeOutcome func(a invocation, o *loginOutcome) bool
 }
 
-// loginDifferences are all of them, in the order in which they are applied.
+// loginDifferences are all differences, in the order in which they are applied. The table is data;
+// its long lines are reasons.
 var loginDifferences = []loginDifference{
-	{name: "an empty variable", reason: "it is an unset one; kubelogin takes it for a value that wins over the flag",
+	{name: "empty variable", reason: "it counts as unset; for kubelogin it is a value that overrides the flag",
 		changeInput: func(a *invocation) bool {
 			before := len(a.env)
 			maps.DeleteFunc(a.env, func(_, value string) bool { return value == "" })
 			return len(a.env) < before
 		}},
-	{name: "no server ID", reason: "AKS has the same one everywhere",
-		changeInput: func(a *invocation) bool { return a.flags()["server-id"] == "" && a.addFlag("server-id", "$SERVER_ID") }},
-	{name: "no method, and a federated token", reason: "a job that has one is no person; kubelogin asks one",
+	{name: "no server ID", reason: "AKS has the same server ID everywhere",
 		changeInput: func(a *invocation) bool {
-			return a.login() == "" && a.env["AZURE_FEDERATED_TOKEN_FILE"] != "" && a.addFlag("login", "workloadidentity")
+			return a.flags()["server-id"] == "" && a.addFlag("server-id", "$SERVER_ID")
 		}},
-	{name: "the public client ID", reason: "az writes it into every kubeconfig, and it never is a workload's or an application's own: it counts as not given",
+	{name: "no method, and a federated token", reason: "a job with a federated token has no user; kubelogin asks a user to sign in",
 		changeInput: func(a *invocation) bool {
-			return a.flags()["client-id"] == "$PUBLIC" && a.clientIDIsIdentity() && a.dropFlag("client-id")
+			return a.login() == "" && a.env["AZURE_FEDERATED_TOKEN_FILE"] != "" &&
+				a.addFlag("login", "workloadidentity")
 		}},
-	{name: "a flag and the SDK's variable", reason: "who wrote a value down meant it",
+	{name: "public client ID", reason: "az writes it into every kubeconfig, but it is never a workload's own: it counts as unset",
 		changeInput: func(a *invocation) bool {
-			return a.eachInput(func(in loginInput) bool { return a.flags()[in.flag] != "" && a.unset(in.variables[fromSDKVars]) })
+			return a.flags()["client-id"] == "$PUBLIC" && a.clientIDIsIdentity() &&
+				a.dropFlag("client-id")
 		}},
-	{name: "kubelogin's variable and the SDK's", reason: "the one was made for this kind of program, the other is in the air",
+	{name: "flag and the SDK's variable", reason: "explicit values win",
 		changeInput: func(a *invocation) bool {
-			return !a.isOn("disable-environment-override") && a.eachInput(func(in loginInput) bool {
-				return a.env[in.variables[fromKubeloginVars]] != "" && a.unset(in.variables[fromSDKVars])
+			return a.eachInput(func(in loginInput) bool {
+				return a.flags()[in.flag] != "" && a.unset(in.variables[fromSDKVars])
 			})
 		}},
-	{name: "--use-azurerm-env-vars and other variables", reason: "Terraform's variables come first, and where one is not set the others count as they always do; kubelogin does not read them",
+	{name: "kubelogin's variable and the SDK's", reason: "kubelogin's variables are set for this kind of program, the SDK's for any",
 		changeInput: func(a *invocation) bool {
-			return a.isOn("use-azurerm-env-vars") && !a.isOn("disable-environment-override") && a.eachInput(func(in loginInput) bool {
-				kubelogins, sdks, terraforms := a.env[in.variables[fromKubeloginVars]], a.env[in.variables[fromSDKVars]], a.env[in.variables[fromTerraformVars]]
+			return !a.isOn("disable-environment-override") && a.eachInput(func(in loginInput) bool {
+				fromKubelogin := a.env[in.variables[fromKubeloginVars]]
+				return fromKubelogin != "" && a.unset(in.variables[fromSDKVars])
+			})
+		}},
+	{name: "--use-azurerm-env-vars and other variables", reason: "Terraform's variables come first; where one is unset the others count as usual. kubelogin does not read the others",
+		changeInput: func(a *invocation) bool {
+			if !a.isOn("use-azurerm-env-vars") || a.isOn("disable-environment-override") {
+				return false
+			}
+			return a.eachInput(func(in loginInput) bool {
+				fromKubelogin := a.env[in.variables[fromKubeloginVars]]
+				fromSDK := a.env[in.variables[fromSDKVars]]
 				switch {
 				case in.variables[fromTerraformVars] == "":
 					return false
-				case terraforms != "":
+				case a.env[in.variables[fromTerraformVars]] != "":
 					return a.unset(in.variables[fromSDKVars])
-				case kubelogins != "":
-					return a.addFlag(in.flag, kubelogins)
+				case fromKubelogin != "":
+					return a.addFlag(in.flag, fromKubelogin)
 				}
-				return sdks != "" && a.addFlag(in.flag, sdks)
+				return fromSDK != "" && a.addFlag(in.flag, fromSDK)
 			})
 		}},
-	{name: "--disable-environment-override and the SDK's variables", reason: "they win over no flag, and no flag contradicts them",
+	{name: "--disable-environment-override and the SDK's variables", reason: "the SDK's variables never override flags, so they still count where no flag is given",
 		changeInput: func(a *invocation) bool {
 			return a.isOn("disable-environment-override") && a.eachInput(func(in loginInput) bool {
 				value := a.env[in.variables[fromSDKVars]]
@@ -68,124 +85,164 @@ var loginDifferences = []loginDifference{
 				return value != "" && a.flags()[in.flag] == "" && a.addFlag(in.flag, value)
 			})
 		}},
-	{name: "--environment and AZURE_AUTHORITY_HOST", reason: "who wrote the environment down meant it",
-		changeInput: func(a *invocation) bool { return a.flags()["environment"] != "" && a.unset("AZURE_AUTHORITY_HOST") }},
-	{name: "AZURE_AUTHORITY_HOST for every method", reason: "it says where the SDK's programs find Entra ID; kubelogin reads it for workloadidentity alone",
+	{name: "--environment and AZURE_AUTHORITY_HOST", reason: "explicit values win",
+		changeInput: func(a *invocation) bool {
+			return a.flags()["environment"] != "" && a.unset("AZURE_AUTHORITY_HOST")
+		}},
+	{name: "AZURE_AUTHORITY_HOST for every method", reason: "it names the SDK's authority; kubelogin reads it for workloadidentity only",
 		changeInput: func(a *invocation) bool {
 			value := a.env["AZURE_AUTHORITY_HOST"]
-			return value != "" && a.login() != "workloadidentity" && a.flags()["authority-host"] == "" && a.addFlag("authority-host", value)
+			return value != "" && a.login() != "workloadidentity" &&
+				a.flags()["authority-host"] == "" && a.addFlag("authority-host", value)
 		}},
-	{name: "an authority host without a slash at its end", reason: "it means the same; kubelogin refuses it",
+	{name: "authority host without a trailing slash", reason: "it means the same; kubelogin refuses it",
 		changeInput: func(a *invocation) bool {
 			value := a.flags()["authority-host"]
-			return value != "" && !strings.HasSuffix(value, "/") && a.addFlag("authority-host", value+"/")
+			return value != "" && !strings.HasSuffix(value, "/") &&
+				a.addFlag("authority-host", value+"/")
 		}},
-	{name: "GitHub Actions and a file", reason: "who named a file meant it",
+	{name: "GitHub Actions and a file", reason: "an explicit file wins",
 		changeInput: func(a *invocation) bool {
-			return (a.flags()["federated-token-file"] != "" || a.env["AZURE_FEDERATED_TOKEN_FILE"] != "") && a.unset("ACTIONS_ID_TOKEN_REQUEST_URL") && a.unset("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+			hasFile := a.flags()["federated-token-file"] != "" ||
+				a.env["AZURE_FEDERATED_TOKEN_FILE"] != ""
+			return hasFile && a.unset("ACTIONS_ID_TOKEN_REQUEST_URL") &&
+				a.unset("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 		}},
-	{name: "white space around a federated token", reason: "echo and editors write a line's end; Entra ID refuses it",
+	{name: "white space around a federated token", reason: "echo and editors add a newline, and Entra ID refuses it",
 		changeInput: func(a *invocation) bool {
-			return a.flags()["federated-token-file"] == "$TOKEN_LINE" && a.addFlag("federated-token-file", "$TOKEN")
+			return a.flags()["federated-token-file"] == "$TOKEN_LINE" &&
+				a.addFlag("federated-token-file", "$TOKEN")
 		}},
-	{name: "a secret, and a certificate in the air", reason: "who wrote the secret down meant it",
+	{name: "explicit secret, and a certificate in the SDK's variable", reason: "explicit values win",
 		changeInput: func(a *invocation) bool {
-			written := a.flags()["client-secret"] != "" || a.env["AAD_SERVICE_PRINCIPAL_CLIENT_SECRET"] != ""
-			return written && a.flags()["client-certificate"] == "" && a.unset("AZURE_CLIENT_CERTIFICATE_PATH")
+			explicit := a.flags()["client-secret"] != "" ||
+				a.env["AAD_SERVICE_PRINCIPAL_CLIENT_SECRET"] != ""
+			return explicit && a.flags()["client-certificate"] == "" &&
+				a.unset("AZURE_CLIENT_CERTIFICATE_PATH")
 		}},
-	{name: "a resource ID, and a client ID in the air", reason: "who wrote the resource ID down meant it",
-		changeInput: func(a *invocation) bool { return a.flags()["identity-resource-id"] != "" && a.unset("AZURE_CLIENT_ID") }},
-	{name: "a subscription, and a tenant in the air", reason: "who wrote the subscription down meant it, and az takes only one of them",
+	{name: "explicit resource ID, and a client ID in the SDK's variable", reason: "explicit values win",
 		changeInput: func(a *invocation) bool {
-			return a.login() == "azurecli" && a.flags()["subscription"] != "" && a.flags()["tenant-id"] == "" && a.unset("AZURE_TENANT_ID")
+			return a.flags()["identity-resource-id"] != "" && a.unset("AZURE_CLIENT_ID")
 		}},
-	{name: "forms of certificates", reason: "today's OpenSSL and Windows write PFX with AES, openssl rsa writes keys of PKCS #1, and the content of a file tells what it is; kubelogin reads old PFX in files called .pfx, and keys of PKCS #8",
+	{name: "explicit subscription, and a tenant in the SDK's variable", reason: "explicit values win, and az accepts only one of them",
 		changeInput: func(a *invocation) bool {
-			same := map[string]string{"$MODERN_PFX": "$PFX", "$P12": "$PFX", "$PKCS1": "$CERT"}[a.flags()["client-certificate"]]
+			return a.login() == "azurecli" && a.flags()["subscription"] != "" &&
+				a.flags()["tenant-id"] == "" && a.unset("AZURE_TENANT_ID")
+		}},
+	{name: "certificate formats", reason: "OpenSSL 3 and Windows write PFX with AES, openssl rsa writes PKCS #1 keys, and the content of a file tells its format; kubelogin reads old PFX in files named .pfx, and PKCS #8 keys",
+		changeInput: func(a *invocation) bool {
+			same := map[string]string{
+				"$MODERN_PFX": "$PFX", "$P12": "$PFX", "$PKCS1": "$CERT",
+			}[a.flags()["client-certificate"]]
 			return same != "" && a.addFlag("client-certificate", same)
 		}},
-	{name: "the rest of a certificate's chain", reason: "applications that trust an issuer want to see the way to it; kubelogin sends the certificate alone",
+	{name: "certificate chain", reason: "applications that trust an issuer need the whole chain; kubelogin sends the leaf certificate only",
 		changeOutcome: func(a invocation, o *loginOutcome) bool {
-			return strings.HasPrefix(a.flags()["client-certificate"], "$CHAIN") && o.setFields(sentTo("/token"), map[string]string{"assertion's x5c": "2"})
+			hasChain := strings.HasPrefix(a.flags()["client-certificate"], "$CHAIN")
+			chain := map[string]string{"assertion's x5c": "2"}
+			return hasChain && o.setFields(sentTo("/token"), chain)
 		}},
-	{name: "a tenant's domain", reason: "without a discovery document nobody says which ID it has, and Entra ID takes both",
+	{name: "tenant domain", reason: "without a discovery document the tenant's ID is unknown, and Entra ID accepts both",
 		changeOutcome: func(_ invocation, o *loginOutcome) (changed bool) {
-			typed := ""
+			const discovery = "/v2.0/.well-known/openid-configuration"
+			domain := ""
 			for i, r := range o.sent {
-				if tenant, found := strings.CutSuffix(r.line, "/v2.0/.well-known/openid-configuration"); found {
-					typed = tenant[strings.LastIndex(tenant, "/")+1:]
+				if line, ok := strings.CutSuffix(r.line, discovery); ok {
+					domain = line[strings.LastIndex(line, "/")+1:]
 				}
-				host, endpoint, found := strings.Cut(r.line, "/"+tenant+"/oauth2/")
-				if !found || !strings.Contains(typed, ".") {
+				host, endpoint, ok := strings.Cut(r.line, "/"+tenant+"/oauth2/")
+				if !ok || !strings.Contains(domain, ".") {
 					continue
 				}
 				changed = true
-				o.sent[i].line = host + "/" + typed + "/oauth2/" + endpoint
-				if audience := r.fields["assertion's aud"]; strings.HasPrefix(audience, "https://") {
-					r.fields["assertion's aud"] = strings.ReplaceAll(audience, tenant, typed)
+				o.sent[i].line = host + "/" + domain + "/oauth2/" + endpoint
+				audience := r.fields["assertion's aud"]
+				if strings.HasPrefix(audience, "https://") {
+					r.fields["assertion's aud"] = strings.ReplaceAll(audience, tenant, domain)
 				}
 			}
 			return changed
 		}},
-	{name: "discovery", reason: "it says nothing about the known clouds that is not known",
+	{name: "discovery", reason: "it returns nothing new about the known clouds",
 		changeOutcome: func(_ invocation, o *loginOutcome) bool {
 			before := len(o.sent)
 			o.sent = slices.DeleteFunc(o.sent, func(r sentRequest) bool {
-				return strings.HasPrefix(r.line, "GET login.") && (strings.HasSuffix(r.line, "/discovery/instance") || strings.HasSuffix(r.line, "/openid-configuration"))
+				isDiscovery := strings.HasSuffix(r.line, "/discovery/instance") ||
+					strings.HasSuffix(r.line, "/openid-configuration")
+				return isDiscovery && strings.HasPrefix(r.line, "GET login.")
 			})
 			return len(o.sent) < before
 		}},
-	{name: "the audience of GitHub's tokens for another cloud", reason: "each cloud has its own, as Microsoft documents",
+	{name: "audience of GitHub's tokens in another cloud", reason: "each cloud has its own audience, as Microsoft documents",
 		changeOutcome: func(a invocation, o *loginOutcome) bool {
-			china := a.env["ACTIONS_ID_TOKEN_REQUEST_URL"] != "" && a.flags()["environment"] == "AzureChinaCloud"
+			isChina := a.env["ACTIONS_ID_TOKEN_REQUEST_URL"] != "" &&
+				a.flags()["environment"] == "AzureChinaCloud"
 			const audience = "api://AzureADTokenExchangeChina"
-			return china && o.setFields(sentTo("/github/oidc"), map[string]string{"audience": audience}) && o.setFields(sentTo("/token"), map[string]string{"assertion's aud": audience})
+			return isChina &&
+				o.setFields(sentTo("/github/oidc"), map[string]string{"audience": audience}) &&
+				o.setFields(sentTo("/token"), map[string]string{"assertion's aud": audience})
 		}},
-	{name: "headers to CI systems", reason: "what is accepted is said, and a request without a body has no type",
+	{name: "headers for CI systems", reason: "the request says what it accepts, and has no Content-Type without a body",
 		changeOutcome: func(_ invocation, o *loginOutcome) bool {
-			toGitHub := o.setFields(sentTo("/github/oidc"), map[string]string{"Content-Type": "", "Authorization": "Bearer $GITHUB_TOKEN"})
-			return o.setFields(sentTo("/oidctoken"), map[string]string{"Accept": "application/json"}) || toGitHub
+			toGitHub := o.setFields(sentTo("/github/oidc"), map[string]string{
+				"Content-Type": "", "Authorization": "Bearer $GITHUB_TOKEN",
+			})
+			toPipelines := o.setFields(sentTo("/oidctoken"), map[string]string{
+				"Accept": "application/json",
+			})
+			return toGitHub || toPipelines
 		}},
-	{name: "--login-hint and --redirect-url with PoP", reason: "who wrote them down meant it; kubelogin forgets them",
+	{name: "--login-hint and --redirect-url with PoP", reason: "explicit values count; kubelogin drops them",
 		changeOutcome: func(a invocation, o *loginOutcome) bool {
-			typed := a.flags()
-			if a.login() != "interactive" || !a.isOn("pop-enabled") || typed["login-hint"] == "" {
+			flags := a.flags()
+			if a.login() != "interactive" || !a.isOn("pop-enabled") || flags["login-hint"] == "" {
 				return false
 			}
-			hint := o.setFields(sentTo("/authorize"), map[string]string{"login_hint": alice, "redirect_uri": typed["redirect-url"]})
-			return o.setFields(sentTo("/token"), map[string]string{"redirect_uri": typed["redirect-url"]}) && hint
+			redirect := flags["redirect-url"]
+			authorize := o.setFields(sentTo("/authorize"), map[string]string{
+				"login_hint": alice, "redirect_uri": redirect,
+			})
+			token := o.setFields(sentTo("/token"), map[string]string{"redirect_uri": redirect})
+			return authorize && token
 		}},
-	{name: "PoP with federated tokens", reason: "Azure Arc wants it; kubelogin gets a bearer token without a word",
+	{name: "PoP with federated tokens", reason: "Azure Arc requires it; kubelogin silently gets a bearer token",
 		changeOutcome: func(a invocation, o *loginOutcome) bool {
-			if !a.isOn("pop-enabled") || !slices.Contains([]string{"workloadidentity", "azurepipelines"}, a.login()) {
+			methods := []string{"workloadidentity", "azurepipelines"}
+			if !a.isOn("pop-enabled") || !slices.Contains(methods, a.login()) {
 				return false
 			}
-			o.result = strings.Replace(o.result, bearerToken, fmt.Sprintf(popToken, popCluster), 1)
-			return o.setFields(sentTo("/token"), map[string]string{"token_type": "pop", "req_cnf": `{"kid":"…","xms_ksl":"sw"}`})
+			pop := fmt.Sprintf(popToken, popCluster)
+			o.result = strings.Replace(o.result, bearerToken, pop, 1)
+			return o.setFields(sentTo("/token"), map[string]string{
+				"token_type": "pop", "req_cnf": `{"kid":"…","xms_ksl":"sw"}`,
+			})
 		}},
-	{name: "PoP with the other methods", reason: "it is refused; kubelogin gets a bearer token without a word, and Azure Arc does not take it",
+	{name: "PoP with the other methods", reason: "it is refused; kubelogin silently gets a bearer token, which Azure Arc does not accept",
 		changeOutcome: func(a invocation, o *loginOutcome) bool {
-			cannot := []string{"devicecode", "msi", "azurecli", "azd"}
-			return a.isOn("pop-enabled") && slices.Contains(cannot, a.login()) && o.setRefused()
+			methods := []string{"devicecode", "msi", "azurecli", "azd"}
+			return a.isOn("pop-enabled") && slices.Contains(methods, a.login()) && o.setRefused()
 		}},
-	{name: "--legacy", reason: "it is refused with a word on what it was; kubelogin asks an endpoint for tokens that no cluster takes any more",
+	{name: "--legacy", reason: "it is refused with an explanation; kubelogin asks an old endpoint for tokens that no cluster accepts any more",
 		changeOutcome: func(a invocation, o *loginOutcome) bool {
-			return a.isOn("legacy") && slices.Contains([]string{"devicecode", "spn"}, a.login()) && o.setRefused()
+			methods := []string{"devicecode", "spn"}
+			return a.isOn("legacy") && slices.Contains(methods, a.login()) && o.setRefused()
 		}},
-	{name: "an unknown environment", reason: "it is refused; kubelogin sends what is secret to the public cloud",
+	{name: "unknown environment", reason: "it is refused; kubelogin sends secrets to the public cloud",
 		changeOutcome: func(a invocation, o *loginOutcome) bool {
 			return a.flags()["environment"] == "AzureGermanCloud" && o.setRefused()
 		}},
-	{name: "a tenant that stands for many", reason: "an application logs in to one: it is refused before its secret is sent",
+	{name: "tenant alias for many tenants", reason: "an application logs in to one tenant: it is refused before its secret is sent",
 		changeOutcome: func(a invocation, o *loginOutcome) bool {
 			return a.flags()["tenant-id"] == "common" && a.login() == "spn" && o.setRefused()
 		}},
-	{name: "a tenant and a subscription", reason: "az takes only one of them: both are refused before it runs",
+	{name: "tenant and subscription", reason: "az accepts only one of them: both are refused before it runs",
 		changeOutcome: func(a invocation, o *loginOutcome) bool {
-			return a.login() == "azurecli" && a.flags()["subscription"] != "" && a.flags()["tenant-id"] != "" && o.setRefused()
+			both := a.flags()["subscription"] != "" && a.flags()["tenant-id"] != ""
+			return a.login() == "azurecli" && both && o.setRefused()
 		}},
-	{name: "nobody is there", reason: "the client says so, and nobody could answer; kubelogin waits until its time is over",
+	{name: "non-interactive client", reason: "nobody can sign in; kubelogin waits until its timeout",
 		changeOutcome: func(a invocation, o *loginOutcome) bool {
-			return strings.HasSuffix(nonInteractive, a.env["KUBERNETES_EXEC_INFO"]) && a.env["KUBERNETES_EXEC_INFO"] != "" && o.setRefused()
+			execInfo := a.env["KUBERNETES_EXEC_INFO"]
+			return execInfo != "" && strings.HasSuffix(nonInteractive, execInfo) && o.setRefused()
 		}},
 }

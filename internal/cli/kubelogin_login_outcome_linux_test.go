@@ -10,52 +10,58 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	clientauthentication "k8s.io/client-go/pkg/apis/clientauthentication/v1"
 )
 
-// loginOutcome is what a run sent, which tools it ran, and what it ended with.
+// loginOutcome is the outcome of a login: the requests that it sent, the tools that it ran, and its
+// result.
 type loginOutcome struct {
 	sent   []sentRequest
 	ran    []string
 	result string // whose token it printed, or "failed"
-	stderr string // what it said, for people
+	stderr string
 }
 
-// invalidRequest begins the line of a request that no well-behaved program sends.
+// invalidRequest is the prefix of the line of a request that the emulator rejects as invalid.
 const invalidRequest = "wrong: "
 
-// sentRequest is a request with all that can be compared of it.
+// sentRequest is what is compared of a request.
 type sentRequest struct {
 	line   string            // method, host and path
 	fields map[string]string // of the query, the form and the headers
 }
 
+// lines returns the outcome as text. Repeated requests, as polls and retries, count once.
 func (o loginOutcome) lines() (lines []string) {
 	for _, r := range o.sent {
 		line := r.line
 		for _, name := range slices.Sorted(maps.Keys(r.fields)) {
 			line += " " + name + "=" + r.fields[name]
 		}
-		if len(lines) == 0 || lines[len(lines)-1] != line { // a poll, or another try
+		if len(lines) == 0 || lines[len(lines)-1] != line {
 			lines = append(lines, line)
 		}
 	}
 	return slices.Concat(lines, o.ran, []string{o.result})
 }
 
-// setRefused is what comes of a refusal before anything is sent.
+// setRefused makes the outcome a refusal before any request, and reports whether that is a change.
 func (o *loginOutcome) setRefused() bool {
 	changed := len(o.sent) > 0 || len(o.ran) > 0 || o.result != "failed"
 	o.sent, o.ran, o.result = nil, nil, "failed"
 	return changed
 }
 
-// setFields sets fields of the requests that fit, and tells whether that changed something.
-func (o *loginOutcome) setFields(fits func(sentRequest) bool, fields map[string]string) (changed bool) {
+// setFields sets fields of the requests that match, or removes fields whose value is "". It reports
+// whether that is a change.
+func (o *loginOutcome) setFields(
+	matches func(sentRequest) bool, fields map[string]string,
+) (changed bool) {
 	for _, r := range o.sent {
-		if !fits(r) {
+		if !matches(r) {
 			continue
 		}
 		for name, value := range fields {
@@ -72,31 +78,41 @@ func sentTo(endpoint string) func(sentRequest) bool {
 	return func(r sentRequest) bool { return strings.HasSuffix(r.line, endpoint) }
 }
 
-// randomFields are the values that differ from run to run.
-var randomFields = regexp.MustCompile(`^(refresh_token|device_code|code|code_verifier|code_challenge|state|nonce|client-request-id)$`)
+// randomFields matches the fields whose values differ from run to run.
+var randomFields = regexp.MustCompile(`^(refresh_token|device_code|code|code_verifier|` +
+	`code_challenge|state|nonce|client-request-id)$`)
 
-// serviceHeaders are those that other services than Entra ID look at.
-var serviceHeaders = []string{"Authorization", "Metadata", "X-Identity-Header", "X-Tfs-Fedauthredirect", "Accept", "Content-Type"}
+// serviceHeaders are the headers that other services than Entra ID read.
+var serviceHeaders = []string{
+	"Authorization", "Metadata", "X-Identity-Header", "X-Tfs-Fedauthredirect", "Accept",
+	"Content-Type",
+}
 
-// sentRequests is what arrived at the emulator.
+// sentRequests returns the requests that the emulator received.
 func (r *loginRun) sentRequests() (requests []sentRequest) {
 	forms, headers := r.server.OAuthRequests(), r.server.RequestHeaders()
-	own := r.placeholders()
+	placeholders := r.placeholders()
 	for i, request := range r.server.Requests() {
 		line, query, _ := strings.Cut(request, "?")
 		words := strings.SplitN(line, " ", 3)
+		host, requestPath := words[1], words[2]
 		s := sentRequest{fields: map[string]string{}}
 		values, err := url.ParseQuery(query)
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		if len(forms) > 0 && path.Base(words[2]) == forms[0].Endpoint && words[1] == forms[0].Host && strings.Contains(words[2], "/oauth2/v2.0/") {
+		// The next form belongs to the next request to an OAuth endpoint.
+		isOAuth := strings.Contains(requestPath, "/oauth2/v2.0/")
+		if isOAuth && len(forms) > 0 &&
+			path.Base(requestPath) == forms[0].Endpoint && host == forms[0].Host {
 			values, forms = forms[0].Form, forms[1:]
 		}
 		for name, value := range values {
 			s.fields[name] = strings.Join(value, ",")
 		}
-		if !strings.HasPrefix(words[1], "login.") && words[1] != strings.TrimPrefix(r.server.URL, "https://") {
+		isEntra := strings.HasPrefix(host, "login.") ||
+			host == strings.TrimPrefix(r.server.URL, "https://")
+		if !isEntra {
 			for _, name := range serviceHeaders {
 				if value := headers[i].Get(name); value != "" {
 					s.fields[name] = value
@@ -105,39 +121,46 @@ func (r *loginRun) sentRequests() (requests []sentRequest) {
 		}
 		decodeFields(s.fields)
 		for name, value := range s.fields {
-			s.fields[name] = own.Replace(value)
+			s.fields[name] = placeholders.Replace(value)
 			if randomFields.MatchString(name) {
 				s.fields[name] = "…"
 			}
 			s.fields[name] = loopbackPort.ReplaceAllString(s.fields[name], "$1:ANY")
 		}
-		s.line = loopbackPort.ReplaceAllString(own.Replace(line), "$1:ANY")
+		s.line = loopbackPort.ReplaceAllString(placeholders.Replace(line), "$1:ANY")
 		requests = append(requests, s)
 	}
 	return requests
 }
 
-// placeholders puts names in the place of values that differ from run to run.
+// placeholders replaces values that differ from run to run by names.
 func (r *loginRun) placeholders() *strings.Replacer {
-	pairs := []string{strings.TrimPrefix(r.server.URL, "https://"), "$ENTRA", "localhost:" + r.values["PORT"], "localhost:$PORT"}
+	pairs := []string{
+		strings.TrimPrefix(r.server.URL, "https://"), "$ENTRA",
+		"localhost:" + r.values["PORT"], "localhost:$PORT",
+	}
 	for _, name := range []string{"HEADER", "SYSTEM_TOKEN", "GITHUB_TOKEN"} {
 		pairs = append(pairs, r.values[name], "$"+name)
 	}
 	return strings.NewReplacer(pairs...)
 }
 
-// decodeFields takes apart what is encoded in fields.
+var keyID = regexp.MustCompile(`"kid":"[\w-]{43}"`)
+
+// decodeFields replaces encoded fields by fields that can be compared.
 func decodeFields(fields map[string]string) {
-	if raw, err := base64.RawURLEncoding.DecodeString(fields["req_cnf"]); err == nil && len(raw) > 0 {
-		fields["req_cnf"] = regexp.MustCompile(`"kid":"[\w-]{43}"`).ReplaceAllString(string(raw), `"kid":"…"`)
+	raw, err := base64.RawURLEncoding.DecodeString(fields["req_cnf"])
+	if err == nil && len(raw) > 0 {
+		fields["req_cnf"] = keyID.ReplaceAllString(string(raw), `"kid":"…"`)
 	}
 	assertion := fields["client_assertion"]
 	if assertion == "" {
 		return
 	}
 	delete(fields, "client_assertion")
-	if strings.TrimSpace(assertion) != assertion {
-		fields["assertion's white space"] = fmt.Sprintf("%q", strings.TrimPrefix(assertion, strings.TrimSpace(assertion)))
+	if trimmed := strings.TrimSpace(assertion); trimmed != assertion {
+		space := strings.TrimPrefix(assertion, trimmed)
+		fields["assertion's white space"] = fmt.Sprintf("%q", space)
 	}
 	header, claims := jwtParts(assertion)
 	for _, name := range []string{"alg", "typ", "kid", "x5t", "x5t#S256"} {
@@ -145,8 +168,8 @@ func decodeFields(fields map[string]string) {
 			fields["assertion's "+name] = fmt.Sprint(value)
 		}
 	}
-	if chain, there := header["x5c"].([]any); there {
-		fields["assertion's x5c"] = fmt.Sprintf("%d", len(chain))
+	if chain, ok := header["x5c"].([]any); ok {
+		fields["assertion's x5c"] = strconv.Itoa(len(chain))
 		if der, err := base64.StdEncoding.DecodeString(fmt.Sprint(chain[0])); err == nil {
 			fields["assertion's certificate"] = fmt.Sprintf("%x", sha256.Sum256(der))
 		}
@@ -156,58 +179,56 @@ func decodeFields(fields map[string]string) {
 	}
 }
 
-// jwtParts decodes a JWT; what is none has none.
+// jwtParts returns the header and the claims of a JWT, nil for parts that are invalid.
 func jwtParts(jwt string) (header, claims map[string]any) {
 	parts := strings.Split(strings.TrimSpace(jwt), ".")
-	for i, into := range []*map[string]any{&header, &claims} {
+	for i, part := range []*map[string]any{&header, &claims} {
 		if len(parts) > i {
 			raw, err := base64.RawURLEncoding.DecodeString(parts[i])
 			if err == nil {
-				json.Unmarshal(raw, into) // what is no object stays empty
+				json.Unmarshal(raw, part) // stays nil if it is not an object
 			}
 		}
 	}
 	return header, claims
 }
 
-// Kinds of tokens that are printed. A PoP token's header and claims are those that kubelogin's has.
+// The kinds of tokens, and the names in the header and claims of kubelogin's PoP tokens.
 const (
 	bearerToken = "bearer token"
-
-	popToken = "PoP token with u=%s"
-
-	popParts = "[alg kid typ] [at cnf nonce ts u]"
+	popToken    = "PoP token with u=%s"
+	popParts    = "[alg kid typ] [at cnf nonce ts u]"
 )
 
-// tokenResult says whose token was printed. It must be one of the emulator's.
+// tokenResult returns a description of the token that was printed: its kind, and whose it is. The
+// token must verify with the emulator.
 func (r *loginRun) tokenResult(stdout string) string {
 	var credential clientauthentication.ExecCredential
 	if err := json.Unmarshal([]byte(stdout), &credential); err != nil || credential.Status == nil {
 		return fmt.Sprintf("no ExecCredential: %v %q", err, stdout)
 	}
-	header, claims := jwtParts(credential.Status.Token)
-	kind := bearerToken
-	verify := func() (map[string]any, error) {
-		return r.server.Verify(credential.Status.Token, fmt.Sprint(claims["aud"]))
-	}
+	printed := credential.Status.Token
+	header, claims := jwtParts(printed)
+	result := bearerToken
+	var verified map[string]any
+	var err error
 	if strings.EqualFold(fmt.Sprint(header["typ"]), "pop") {
 		u := fmt.Sprint(claims["u"])
 		_, inner := jwtParts(fmt.Sprint(claims["at"]))
-		kind = fmt.Sprintf(popToken, u)
-		if parts := fmt.Sprint(slices.Sorted(maps.Keys(header)), slices.Sorted(maps.Keys(claims))); parts != popParts {
-			kind += " and the parts " + parts
+		result = fmt.Sprintf(popToken, u)
+		parts := fmt.Sprint(slices.Sorted(maps.Keys(header)), slices.Sorted(maps.Keys(claims)))
+		if parts != popParts {
+			result += " and the parts " + parts
 		}
-		verify = func() (map[string]any, error) {
-			return r.server.VerifyPoP(credential.Status.Token, fmt.Sprint(inner["aud"]), u)
-		}
+		verified, err = r.server.VerifyPoP(printed, fmt.Sprint(inner["aud"]), u)
+	} else {
+		verified, err = r.server.Verify(printed, fmt.Sprint(claims["aud"]))
 	}
-	verified, err := verify()
 	if err != nil {
 		return fmt.Sprintf("a token that does not verify: %v", err)
 	}
-	text := kind
 	for _, name := range []string{"aud", "tid", "appid", "upn"} {
-		text += fmt.Sprintf(" %s=%v", name, verified[name])
+		result += fmt.Sprintf(" %s=%v", name, verified[name])
 	}
-	return text
+	return result
 }

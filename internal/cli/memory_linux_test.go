@@ -16,6 +16,7 @@ import (
 // once: 64 MiB for the heap, and its stacks. A program that read a whole response would be ended by
 // the runtime, with a long stack trace.
 func TestMemoryLimit(t *testing.T) {
+	skipIfShort(t, "runs under a memory limit")
 	const limit = "131072" // KiB of data segment
 	program := programPath(t)
 	for _, fault := range []string{

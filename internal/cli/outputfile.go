@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -51,12 +52,6 @@ func indentJSON(raw []byte, err error) ([]byte, error) {
 // writeOutput writes to the file, or to standard output if path is empty. It refuses to replace a
 // file that holds more than the new content.
 func writeOutput(path string, content []byte) error {
-	if !utf8.Valid(content) || bytes.ContainsFunc(content, isInvisible) {
-		return &token.UsageError{
-			Text: "what would be written has characters in it that cannot be seen, or that turn text round",
-			Hint: "look at the values that were given, and at the names in the kubeconfig that they come from",
-		}
-	}
 	if path == "" {
 		_, err := os.Stdout.Write(content)
 		return err
@@ -122,8 +117,50 @@ func entryNames(f *kubeconfig.File) (names []string) {
 	return names
 }
 
-// isInvisible reports whether a character makes a text look different from what a program reads.
-// JSON and YAML escape those below U+0020.
-func isInvisible(c rune) bool {
-	return unicode.IsControl(c) && c != '\n' || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp)
+// checkDocument returns an error if a value of the kubeconfig looks different from what programs
+// read. It checks values before they are encoded: JSON, YAML and URIs escape some characters, and
+// readers get them back.
+func checkDocument(d kubeconfig.Document) error {
+	for _, part := range []struct {
+		name  string
+		value any
+	}{
+		{"the name", d.Name},
+		{"the namespace", d.Namespace},
+		{"the cluster", d.Cluster},
+		{"the arguments", d.Exec.Args},
+		{"the variables", d.Exec.Env},
+	} {
+		if err := checkVisible(part.name, fmt.Sprint(part.value)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkVisible is checkDocument for one value. name is that of the value.
+func checkVisible(name, value string) error {
+	found := findInvisible(value)
+	if found == "" {
+		return nil
+	}
+	return &token.UsageError{
+		Text: name + " of the kubeconfig would have " + found + ", which nobody sees as it is",
+		Hint: "look at the values that were given, and at the names in the kubeconfig that they come from: invisible and control characters are not written",
+	}
+}
+
+// findInvisible names a control character other than white space, an invisible character or a stack
+// of combining marks in text. It returns "" if there is none.
+func findInvisible(text string) string {
+	for _, c := range text {
+		isControl := unicode.IsControl(c) && !strings.ContainsRune("\t\r\n", c)
+		if isControl || c >= utf8.RuneSelf && token.StripInvisible(string(c)) != string(c) {
+			return fmt.Sprintf("%U", c)
+		}
+	}
+	if token.StripInvisible(text) != text {
+		return "a stack of combining marks"
+	}
+	return ""
 }

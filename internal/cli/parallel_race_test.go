@@ -7,5 +7,5 @@ package cli
 const parallelRuns = "20"
 
 // sampleEvery is the sampling interval for hostile inputs that differ in a value only: one in six.
-// make parallel runs them all.
+// make test-all runs them all.
 const sampleEvery = 6

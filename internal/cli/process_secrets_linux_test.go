@@ -75,29 +75,40 @@ func TestNoCoreFile(t *testing.T) {
 		}
 		for _, signal := range signals {
 			t.Run(fmt.Sprintf("%s/%v", name, signal), func(t *testing.T) {
-				requested, ended := make(chan bool), make(chan bool)
-				network := newHostileNetwork(t, func(w http.ResponseWriter, r *http.Request) {
-					if r.Method != http.MethodPost {
-						serveLikeEntra(w, r)
-						return
-					}
-					requested <- true
-					<-ended
-				})
-				got := runWithCoreDumps(t, network.env(), func(p *os.Process) {
-					select {
-					case <-requested:
-					case <-time.After(30 * time.Second):
-						t.Error("no token request")
-					}
-					p.Signal(signal)
-				}, append([]string{"akslogin"}, getTokenArgs(login.args...)...)...)
-				close(ended)
-				network.wantSecretOnlyAt(t, login.secret, microsoftHost)
-				checkCrash(t, got, login.secret)
+				killInLogin(t, signal, login, "akslogin")
 			})
 		}
 	}
+	t.Run("prctl refused", func(t *testing.T) {
+		login := secretLogins(t)["workloadidentity"]
+		killInLogin(t, syscall.SIGABRT, login, "no-prctl", "akslogin")
+	})
+}
+
+// killInLogin runs a login by a command, kills it when it has sent its secret, and checks what it
+// leaves.
+func killInLogin(t *testing.T, signal syscall.Signal, login secretLogin, command ...string) {
+	t.Helper()
+	requested, ended := make(chan bool), make(chan bool)
+	network := newHostileNetwork(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			serveLikeEntra(w, r)
+			return
+		}
+		requested <- true
+		<-ended
+	})
+	got := runWithCoreDumps(t, network.env(), func(p *os.Process) {
+		select {
+		case <-requested:
+		case <-time.After(30 * time.Second):
+			t.Error("no token request")
+		}
+		p.Signal(signal)
+	}, append(command, getTokenArgs(login.args...)...)...)
+	close(ended)
+	network.wantSecretOnlyAt(t, login.secret, microsoftHost)
+	checkCrash(t, got, login.secret)
 }
 
 func checkCrash(t *testing.T, c crash, secret string) {
@@ -203,9 +214,8 @@ func TestChildProcessesGetNoSecret(t *testing.T) {
 	}
 }
 
-// addedVariables are the names of variables that runProgram sets, that a shell sets, and that
-// azidentity sets for azd.
-var addedVariables = []string{"HOME", "PATH", "PWD", "NO_COLOR"}
+// addedVariables are the names of variables that runProgram sets, and that a shell sets.
+var addedVariables = []string{"HOME", "PATH", "PWD"}
 
 // publicParameters are the parameters that a browser may carry: those of RFC 6749, section 4.1.1,
 // of RFC 7636 (the challenge, not the verifier) and of OpenID Connect.

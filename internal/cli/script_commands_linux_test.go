@@ -20,6 +20,7 @@ var (
 		"with-imds":       runWithIMDS,
 		"with-dns":        runWithDNS,
 		"no-keyring":      runWithoutKeyring,
+		"no-prctl":        runWithoutPrctl,
 	}
 	linuxCommands = map[string]scriptCommand{
 		"signal":  cmdSignal,
@@ -30,11 +31,13 @@ var (
 
 const systemPath = "/usr/bin:/bin"
 
-// cmdSignal stops (SIGSTOP), continues or kills the script's background processes, or only the
-// first COUNT of them: signal stop|continue|kill [COUNT].
+// cmdSignal stops (SIGSTOP), continues, kills, terminates (SIGTERM) or interrupts the script's
+// background processes, or only the first COUNT of them:
+// signal stop|continue|kill|terminate|interrupt [COUNT].
 func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 	signals := map[string]syscall.Signal{
 		"stop": syscall.SIGSTOP, "continue": syscall.SIGCONT, "kill": syscall.SIGKILL,
+		"terminate": syscall.SIGTERM, "interrupt": syscall.SIGINT,
 	}
 	cmds := ts.BackgroundCmds()
 	if len(args) > 1 {

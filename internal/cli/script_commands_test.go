@@ -106,7 +106,7 @@ func verifyPoP(
 ) (accessToken string, err error) {
 	later, _ := time.ParseDuration(ts.Getenv("AKSLOGIN_LATER"))
 	now := time.Now().Add(later)
-	if _, err := server(ts).VerifyPoPAt(now, status.Token, audience, host); err != nil {
+	if _, err := server(ts).VerifyPoPWithSkew(later, status.Token, audience, host); err != nil {
 		return "", err
 	}
 	if left := status.ExpirationTimestamp.Sub(now); left > 10*time.Minute {

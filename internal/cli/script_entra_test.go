@@ -125,7 +125,7 @@ var entraVerbs = map[string]entraVerb{
 		writeFile(ts, args[0], s.ForgedAssertion(claimsFrom(ts, args[1:])))
 	},
 	"workflow": func(ts *testscript.TestScript, s *entratest.Server, args []string) {
-		url, requestToken := s.StartWorkflow(args[0])
+		url, requestToken := s.StartGitHubWorkflow(args[0])
 		ts.Setenv("ACTIONS_ID_TOKEN_REQUEST_URL", url)
 		ts.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", requestToken)
 	},

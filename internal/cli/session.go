@@ -49,6 +49,7 @@ func startLogin(request token.Request, dir cache.Dir, o options, log *slog.Logge
 		MaxLockWait:        o.maxLockWait,
 		AlreadyWaited:      o.warm.TimeWaited,
 		BeforeEarlyRefresh: o.warm.ReleaseWaiters,
+		ToolStarted:        killOnSignal,
 		Store:              func(secret []byte, inputs []string) token.Store { return cacheStore(dir, secret, inputs) },
 		UserKey:            func() ([]byte, error) { return dir.Key(filepath.Join(xdg.DataHome, "akslogin", "key")) },
 	}, func() { cancel(); watchdog.Stop() }

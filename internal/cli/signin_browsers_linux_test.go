@@ -120,55 +120,63 @@ func (run *browserRun) finish(t *testing.T) (status int) {
 	return run.ProcessState.ExitCode()
 }
 
+// signInTest is a sign-in by a browser.
+type signInTest struct {
+	env       []string
+	listener  int
+	status    int
+	output    string
+	parameter string // of the redirect
+	formOnly  bool   // depends on Entra ID's form only: not repeated with Chromium
+}
+
+var signInTests = map[string]signInTest{
+	"signed in":      {parameter: "code"},
+	"other user":     {formOnly: true, env: []string{"SIGNIN_USER=" + bob, "SIGNIN_PASSWORD=" + otherPassword}, parameter: "code"},
+	"wrong password": {env: []string{"SIGNIN_PASSWORD=wrong"}, status: 1, output: "Your account or password is incorrect."},
+	"canceled":       {formOnly: true, env: []string{"SIGNIN_CANCEL=1"}, parameter: "error"},
+	"no listener":    {listener: absent, formOnly: true, status: 1, output: "sign-in: "},
+}
+
+func (test signInTest) run(t *testing.T, s *entratest.Server, program string) {
+	before := s.AuthorizeRequests()
+	run := startBrowser(t, s, program, test.listener, test.env...)
+	status := run.finish(t)
+	output := run.output.String()
+	if status != test.status || !strings.Contains(output, test.output) {
+		t.Errorf("status %d: %s", status, output)
+	}
+	if s.AuthorizeRequests() != before+1 {
+		t.Errorf("%d sign-ins", s.AuthorizeRequests()-before)
+	}
+	if len(run.redirects) != min(len(test.parameter), 1) {
+		t.Fatalf("%d redirects", len(run.redirects))
+	}
+	if test.parameter == "" {
+		return
+	}
+	got := <-run.redirects
+	if got.Get(test.parameter) == "" || got.Get("state") != "the-state" {
+		t.Errorf("the redirect has %v", got)
+	}
+}
+
 func TestSignInBrowsers(t *testing.T) {
+	skipIfShort(t, "a real browser")
 	for _, program := range []string{"signin", "chromium-signin"} {
 		t.Run(program, func(t *testing.T) {
 			if program == "chromium-signin" {
 				if _, err := exec.LookPath("chromedriver"); err != nil {
-					skipUnlessRequired(t, "no chromedriver (apt-get install chromium chromium-driver)")
+					skipUnlessRequired(t, "no chromedriver (apt-get install chromium-driver)")
 				}
 			}
 			s := entratest.New(t)
 			registerFixtures(s)
-			for name, test := range map[string]struct {
-				env       []string
-				listener  int
-				status    int
-				output    string
-				parameter string // of the redirect
-				formOnly  bool   // depends on Entra ID's form only: not repeated with Chromium
-			}{
-				"signed in":      {parameter: "code"},
-				"other user":     {formOnly: true, env: []string{"SIGNIN_USER=" + bob, "SIGNIN_PASSWORD=" + otherPassword}, parameter: "code"},
-				"wrong password": {env: []string{"SIGNIN_PASSWORD=wrong"}, status: 1, output: "Your account or password is incorrect."},
-				"canceled":       {formOnly: true, env: []string{"SIGNIN_CANCEL=1"}, parameter: "error"},
-				"no listener":    {listener: absent, formOnly: true, status: 1, output: "sign-in: "},
-			} {
+			for name, test := range signInTests {
 				if test.formOnly && program == "chromium-signin" {
 					continue
 				}
-				t.Run(name, func(t *testing.T) {
-					before := s.AuthorizeRequests()
-					run := startBrowser(t, s, program, test.listener, test.env...)
-					status := run.finish(t)
-					output := run.output.String()
-					if status != test.status || !strings.Contains(output, test.output) {
-						t.Errorf("status %d: %s", status, output)
-					}
-					if s.AuthorizeRequests() != before+1 {
-						t.Errorf("%d sign-ins", s.AuthorizeRequests()-before)
-					}
-					if len(run.redirects) != min(len(test.parameter), 1) {
-						t.Fatalf("%d redirects", len(run.redirects))
-					}
-					if test.parameter == "" {
-						return
-					}
-					got := <-run.redirects
-					if got.Get(test.parameter) == "" || got.Get("state") != "the-state" {
-						t.Errorf("the redirect has %v", got)
-					}
-				})
+				t.Run(name, func(t *testing.T) { test.run(t, s, program) })
 			}
 			t.Run("terminated while the redirect is unanswered", func(t *testing.T) {
 				run := startBrowser(t, s, program, silent)

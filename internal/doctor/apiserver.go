@@ -22,7 +22,24 @@ import (
 // reviewTimeout is how long the API server may take to answer.
 const reviewTimeout = 15 * time.Second
 
-// checkAPIServer shows the token to the cluster's API server and reports whom that takes it for.
+// insecureKey is the field of a kubeconfig's cluster that switches off the check of certificates.
+const insecureKey = "insecure-skip-tls-verify"
+
+// checkCertificateCheck warns about a cluster whose certificate clients do not check.
+func checkCertificateCheck(cluster map[string]any) token.Finding {
+	if insecure, _ := cluster[insecureKey].(bool); !insecure {
+		return token.Finding{}
+	}
+	return token.Finding{
+		Status: token.StatusWarning,
+		Check:  "cluster",
+		Text:   insecureKey + " is true: clients send the token to whoever answers at the API server's address",
+		Todo:   "remove it, and have the cluster's CA in " + kubeconfig.CADataKey,
+	}
+}
+
+// checkAPIServer shows the token to the cluster's API server and reports whom that takes it for. It
+// sends the token only to a server whose certificate is trusted, also where clients send it to any.
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#self-subject-review
 func checkAPIServer(ctx context.Context, cluster map[string]any, bearer string) token.Finding {
 	found := token.Finding{Status: token.StatusWrong, Check: "API server"}
@@ -49,6 +66,9 @@ func checkAPIServer(ctx context.Context, cluster map[string]any, bearer string) 
 			found.Text = "https://" + u.Host + ": " + sendError.Err.Error()
 			found.Todo = "it has to be reachable from here with the CA in the kubeconfig; " +
 				"a private cluster's is reachable from its network only"
+			if errors.As(err, new(*tls.CertificateVerificationError)) {
+				found.Text += "; the token was not sent"
+			}
 		}
 		return found
 	}
@@ -87,6 +107,10 @@ func postReview(ctx context.Context, u *url.URL, cluster map[string]any, bearer 
 	return resp.StatusCode, body, nil
 }
 
+// cachedTokenNote is said because get-token serves its cached token, and cannot know that a server
+// refuses it or that it has no groups of today: the token here is a new one.
+const cachedTokenNote = "akslogin cache clear forgets older tokens, which clients get until they expire"
+
 // reviewFinding reads the API server's response to a SelfSubjectReview.
 func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
 	var review struct {
@@ -104,14 +128,14 @@ func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
 	case status == http.StatusCreated && err == nil && user.Username != "" && user.Username != "system:anonymous":
 		found.Status = token.StatusOK
 		found.Text += fmt.Sprintf(" takes it for user %q in groups %q; kubectl auth can-i --list says what that user may do",
-			user.Username, user.Groups)
+			user.Username, user.Groups) + "; " + cachedTokenNote
 	case status == http.StatusCreated && err == nil:
 		found.Text += " does not know whose token it is"
 		found.Todo = "see that the cluster takes Entra ID's users (az aks show --query aadProfile), and is of the token's tenant"
 	case status == http.StatusUnauthorized:
 		found.Text += " refuses the token (401)"
 		found.Todo = "the cluster has to take Entra ID's users (az aks show --query aadProfile), be of the token's tenant (tid above), " +
-			"and have the token's audience (aud above); its clock counts too"
+			"and have the token's audience (aud above); its clock counts too. After a change there: " + cachedTokenNote
 	case status == http.StatusNotFound:
 		found.Status = token.StatusWarning
 		found.Text += " cannot say who somebody is: it is older than Kubernetes 1.28"
@@ -122,12 +146,11 @@ func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
 	return found
 }
 
-// newAPIServerClient returns a client that trusts the certificates that the kubeconfig's cluster
-// names and follows no redirect, so that no other host gets the token.
+// newAPIServerClient returns a client that trusts the CA that the kubeconfig's cluster names, or
+// those of the system, and follows no redirect, so that no other host gets the token.
 func newAPIServerClient(cluster map[string]any) (*http.Client, error) {
 	text := func(field string) string { s, _ := cluster[field].(string); return s }
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: text("tls-server-name")}
-	config.InsecureSkipVerify, _ = cluster["insecure-skip-tls-verify"].(bool)
 	if data := text(kubeconfig.CADataKey); data != "" {
 		pem, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(data), ""))
 		config.RootCAs = x509.NewCertPool()

@@ -33,6 +33,8 @@ func TestCheckAPIServer(t *testing.T) {
 		"somebody":  {201, fmt.Sprintf(review, "5f1c"), token.StatusOK, `takes it for user "5f1c" in groups ["system:authenticated"]`},
 		"nobody":    {201, fmt.Sprintf(review, "system:anonymous"), token.StatusWrong, "does not know whose token it is"},
 		"refused":   {401, `{"kind":"Status","message":"Unauthorized"}`, token.StatusWrong, "refuses the token (401)"},
+		"forgotten": {401, `{}`, token.StatusWrong, "akslogin cache clear"},
+		"cached":    {201, fmt.Sprintf(review, "5f1c"), token.StatusOK, "akslogin cache clear forgets older tokens"},
 		"old":       {404, `{"kind":"Status"}`, token.StatusWarning, "older than Kubernetes 1.28"},
 		"forbidden": {403, `{"kind":"Status","message":"no\u001b[31m"}`, token.StatusWrong, "answers with HTTP status 403: no"},
 		"page":      {200, "<html>", token.StatusWrong, "answers with HTTP status 200"},
@@ -56,18 +58,39 @@ func TestCheckAPIServer(t *testing.T) {
 			ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: api.Certificate().Raw})
 			cluster := map[string]any{"server": api.URL + "/prefix", "certificate-authority-data": base64.StdEncoding.EncodeToString(ca)}
 			found := checkAPIServer(t.Context(), cluster, "the-token").Redacted()
-			if found.Status != test.want || !strings.Contains(found.Text, test.says) || strings.ContainsAny(found.Text, "\x1b") || strings.Contains(fmt.Sprint(found), "the-token") {
+			if found.Status != test.want || !strings.Contains(found.Text+found.Todo, test.says) || strings.ContainsAny(found.Text, "\x1b") || strings.Contains(fmt.Sprint(found), "the-token") {
 				t.Errorf("%+v", found)
 			}
 			delete(cluster, "certificate-authority-data")
 			if found := checkAPIServer(t.Context(), cluster, "the-token"); found.Status != token.StatusWrong || !strings.Contains(found.Text, "certificate") {
 				t.Errorf("without its CA: %+v", found)
 			}
-			cluster["insecure-skip-tls-verify"] = true
-			if found := checkAPIServer(t.Context(), cluster, "the-token"); found.Status != test.want {
-				t.Errorf("insecure: %+v", found)
-			}
 		})
+	}
+}
+
+// A kubeconfig can tell clients to trust any certificate. doctor sends no token there, and warns.
+func TestCheckAPIServerIgnoresInsecureSkipTLSVerify(t *testing.T) {
+	api := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			t.Errorf("somebody else gets the token")
+		}
+	}))
+	defer api.Close()
+	cluster := map[string]any{"server": api.URL, "insecure-skip-tls-verify": true}
+	found := checkAPIServer(t.Context(), cluster, "the-token")
+	if found.Status != token.StatusWrong || !strings.Contains(found.Text, "certificate") ||
+		!strings.Contains(found.Text, "the token was not sent") {
+		t.Errorf("%+v", found)
+	}
+	found = checkCertificateCheck(cluster)
+	if found.Status != token.StatusWarning || !strings.Contains(found.Text, "clients send the token to whoever answers") {
+		t.Errorf("%+v", found)
+	}
+	for _, cluster := range []map[string]any{nil, {}, {"insecure-skip-tls-verify": false}} {
+		if found := checkCertificateCheck(cluster); found.Status != "" {
+			t.Errorf("%+v: %+v", cluster, found)
+		}
 	}
 }
 

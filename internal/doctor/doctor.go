@@ -42,6 +42,8 @@ type examination struct {
 	logFile   string
 	diagnosis *token.Diagnosis
 	token     token.Token // of the exchange; the zero value if there was none
+
+	fallbackReason error // why dir is not the user's cache directory; nil if it is
 }
 
 // checks run in this order. A new check is a function and a line here, or in execConfigChecks if it
@@ -86,6 +88,7 @@ func Run(o Options) ([]token.Finding, error) {
 		dir:        o.CacheDir(get.Cache),
 		logFile:    get.Log.Path(),
 	}
+	_, e.fallbackReason = get.Fallback()
 	ctx, login, end := o.StartLogin(request, e.dir)
 	defer end()
 	e.diagnosis = token.Diagnose(request, login)
@@ -144,6 +147,9 @@ func checkExchange(ctx context.Context, e *examination) (found []token.Finding) 
 func checkCacheDir(_ context.Context, e *examination) []token.Finding {
 	found := token.Finding{Status: token.StatusOK, Check: "cache"}
 	path := e.dir.Path
+	if e.fallbackReason != nil {
+		path += fmt.Sprintf(", since the user's cache folder cannot be used (%v)", e.fallbackReason)
+	}
 	state, err := e.dir.Check()
 	switch {
 	case err != nil:
@@ -171,7 +177,7 @@ func checkLogFile(_ context.Context, e *examination) []token.Finding {
 			Status: token.StatusWarning,
 			Check:  "log file",
 			Text:   "failed runs are not written down: " + err.Error(),
-			Todo:   "have --log-file or $AKSLOGIN_LOG_FILE name a file that this user can write to",
+			Todo:   "have --log-file or $AKSLOGIN_LOG_FILE name a file of this user, no link, that it can write to",
 		}}
 	}
 	if absent != nil {

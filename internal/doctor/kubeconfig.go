@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,6 +73,9 @@ func checkKubeconfig(o Options) (execConfig, []token.Finding) {
 	var all []token.Finding
 	if c.cluster, err = kubeconfig.InlineCA(entries.Cluster.Fields, entries.ClusterFile.Path); err != nil {
 		c.cluster, all = nil, append(all, token.ErrorFinding("cluster", err))
+	}
+	if found := checkCertificateCheck(c.cluster); found.Status != "" {
+		all = append(all, found)
 	}
 	found := checkUser(entries)
 	all = append(all, found)
@@ -151,21 +155,37 @@ func checkStaticCredential(c execConfig) token.Finding {
 	return token.Finding{}
 }
 
-// checkCommand looks for the program as client-go does: a path with a separator is relative to the
-// kubeconfig's folder, a name is looked up on the PATH.
-func checkCommand(c execConfig) token.Finding {
-	found := token.Finding{Status: token.StatusOK, Check: "command"}
+// findCommand looks for the program as client-go does: a path with a separator is relative to the
+// kubeconfig's folder, a name is looked up on the PATH. shown is the command as doctor may print
+// it: whole if there is such a program, else without what may be a secret in it.
+func (c execConfig) findCommand() (path, shown string, err error) {
 	command := c.user.Exec.Command
-	path := command
+	path = command
 	if strings.ContainsAny(path, `/\`) && !filepath.IsAbs(path) {
 		path = filepath.Join(c.folder, path)
 	}
-	path, err := exec.LookPath(path)
+	if path, err = exec.LookPath(path); err != nil {
+		err = errors.Unwrap(err) // without the path, twice
+		if at := new(fs.PathError); errors.As(err, &at) {
+			err = at.Err
+		}
+		return "", stanza.ShownCommand(command), err
+	}
+	return path, command, nil
+}
+
+// checkCommand reports whether clients find the program.
+func checkCommand(c execConfig) token.Finding {
+	found := token.Finding{Status: token.StatusOK, Check: "command"}
+	path, command, err := c.findCommand()
 	if err != nil {
 		found.Status = token.StatusWrong
-		found.Text = fmt.Sprintf("%q is not a program that can be run here: %v", command, errors.Unwrap(err))
+		found.Text = fmt.Sprintf("%q is not a program that can be run here: %v", command, err)
 		found.Todo = "install it there, or on the client's PATH, which may be another than this shell's; " +
 			"this program is " + executablePath()
+		if command != c.user.Exec.Command {
+			found.Todo = "command is a program's name or path and no more: what follows it belongs into args"
+		}
 		return found
 	}
 	found.Text = fmt.Sprintf("%q is %s", command, path)

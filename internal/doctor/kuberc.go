@@ -28,7 +28,7 @@ type kuberc struct {
 // https://kubernetes.io/docs/reference/kubectl/kuberc/#credential-plugin-policy
 func checkPluginPolicy(c execConfig) token.Finding {
 	found := token.Finding{Status: token.StatusOK, Check: "kuberc"}
-	command := c.user.Exec.Command
+	_, command, _ := c.findCommand()
 	entry := "credentialPluginAllowlist: [{name: " + command + "}]"
 	path := kubercPath()
 	if path == "" {
@@ -54,7 +54,7 @@ func checkPluginPolicy(c execConfig) token.Finding {
 	case rc.Policy == "DenyAll":
 		found.Status = token.StatusWrong
 		found.Todo = "kubectl runs no plugin: make it credentialPluginPolicy: Allowlist with " + entry
-	case rc.Policy == "Allowlist" && !rc.allows(command):
+	case rc.Policy == "Allowlist" && !rc.allows(c.user.Exec.Command):
 		found.Status = token.StatusWrong
 		found.Todo = "kubectl does not run this plugin: add it, " + entry
 	case rc.Policy == "Allowlist":

@@ -61,7 +61,7 @@ func (s *Server) serveUserCredential(w http.ResponseWriter, r *http.Request, aud
 	}
 	w.Header().Set("x-ms-correlation-request-id", guid("correlation", s.nextSerial()))
 	user := map[string]any{"name": "clusterUser", "value": []byte(kubeconfig)} // in base64
-	writeJSON(w, http.StatusOK, map[string]any{"kubeconfigs": []any{user}})
+	writeUncachedJSON(w, http.StatusOK, map[string]any{"kubeconfigs": []any{user}})
 }
 
 // checkARMRequest reports and refuses requests that a well-behaved client does not send. It returns
@@ -224,5 +224,5 @@ func forbiddenRefusal(client, id string) *armRefusal {
 func (s *Server) refuseARM(w http.ResponseWriter, e armRefusal) {
 	w.Header().Set("x-ms-correlation-request-id", guid("correlation", s.nextSerial()))
 	details := map[string]any{"code": e.code, "message": e.message}
-	writeJSON(w, e.status, map[string]any{"error": details})
+	writeUncachedJSON(w, e.status, map[string]any{"error": details})
 }

@@ -14,7 +14,8 @@ import (
 
 // A ConnFault answers a request over HTTP/1.1 with faulty bytes. conn is a connection whose request
 // was read, and response is the proper response. When the ConnFault returns, the server closes the
-// connection. Writes fail once the client is gone or the server stops.
+// connection. Writes fail once the client is gone or the server stops. The faults in [ConnFaults]
+// need the conn that a Server passes; they cannot be called with another one.
 type ConnFault func(conn io.Writer, response []byte)
 
 // faultConn is the connection that a ConnFault writes to.
@@ -46,6 +47,32 @@ const (
 )
 
 // ConnFaults has all connection faults by the names that scripts use.
+//
+// These end or delay the response:
+//   - cut-at-once, cut-in-headers, cut-after-headers, cut-in-body, cut-last-byte: the connection
+//     ends there.
+//   - hang, hang-in-body: nothing more comes, and the connection stays open.
+//   - slow-headers, slow-body: one byte comes every 50 ms.
+//
+// These never end:
+//   - endless-headers, endless-header, endless-body: many headers, one long header, a body.
+//   - early-hints: informational responses with status 103.
+//   - bomb: a gzip body of 4 MiB that is 4 GiB when unpacked.
+//
+// These are not valid HTTP, or say something else than they send:
+//   - long-length, short-length, two-lengths, negative-length, huge-length: Content-Length.
+//   - token-as-length: the body is in the value of Content-Length.
+//   - bad-chunks: Transfer-Encoding is chunked, but the body is not.
+//   - odd-encoding: Transfer-Encoding is br, which does not exist.
+//   - only-the-body, body-as-header: there are no headers, or there is no empty line after them.
+//   - switching, switched: status 101 comes first; then the connection stays open, or ends.
+//   - twice, trailing: the response again, or garbage, comes after the response.
+//   - garbage-in-body: the body is JSON followed by garbage.
+//
+// These are for [Server.SetProxyFault]:
+//   - page: an HTML page with status 200 in place of the tunnel.
+//   - connected, connected-then-silence, connected-then-page, connected-then-garbage: the tunnel is
+//     opened, and ends at once or leads to that.
 var ConnFaults = map[string]ConnFault{
 	"cut-at-once":       truncateAt(func(head, body int) int { return 0 }),
 	"cut-in-headers":    truncateAt(func(head, body int) int { return head / 2 }),

@@ -27,8 +27,8 @@ func (s *Server) pendingUserCodesLocked() []string {
 	return codes
 }
 
-// WaitUserCode blocks until a device waits for a user's decision, and returns its user code. ok is
-// false if timeout passes first.
+// WaitUserCode blocks until a device waits for a user's decision, and returns the user code of the
+// oldest one, which goes on waiting. ok is false if timeout passes first.
 func (s *Server) WaitUserCode(timeout time.Duration) (userCode string, ok bool) {
 	ok = s.waitUntil(timeout, func() bool {
 		if codes := s.pendingUserCodesLocked(); len(codes) > 0 {
@@ -39,8 +39,9 @@ func (s *Server) WaitUserCode(timeout time.Duration) (userCode string, ok bool) 
 	return userCode, ok
 }
 
-// ApproveDevice enters a user code and signs in as a user, with a second factor if the user needs
-// one. It returns an error if no device waits with that code or if Entra would refuse the user.
+// ApproveDevice enters a user code and signs in as a user, with the user's password and with a
+// second factor if the user needs one. It returns an error if no device waits with that code or if
+// Entra would refuse the user.
 func (s *Server) ApproveDevice(userCode, userName string) error {
 	u, ok := s.findUser(userName)
 	switch {
@@ -101,7 +102,10 @@ func (s *Server) serveDeviceCode(w http.ResponseWriter, r *http.Request) {
 		refuse(code, 0)
 		return
 	}
-	writeJSON(w, http.StatusOK, s.newDevice(t))
+	body := s.newDevice(t)
+	setClientTelemetry(w, 0)
+	traceID := guid("trace", s.nextSerial())
+	writeEntra(w, http.StatusOK, traceID, t.placeholders["correlation"], body)
 }
 
 // newDevice adds a device that waits for a user, and returns the body of its response.
@@ -112,6 +116,8 @@ func (s *Server) newDevice(t *tokenRequest) map[string]any {
 		userCode: userCode(n),
 		client:   strings.ToLower(t.app.ClientID),
 		tenant:   t.tenant,
+
+		correlationID: t.placeholders["correlation"],
 	}
 	s.recordSecrets(d.code)
 	s.mu.Lock()

@@ -8,11 +8,15 @@ import (
 )
 
 // AKSServerID is the application ID of the AKS Entra server, the audience of a cluster's tokens. It
-// is a resource of every tenant.
+// is a resource of every tenant, and so is Azure Resource Manager.
 const AKSServerID = "6dae42f8-4368-4678-94ff-3960e28e3630"
 
 // An App is an application or a managed identity of a tenant; they behave alike at the token
-// endpoint. The port of a public client's redirects does not matter (RFC 8252 section 7.3).
+// endpoint. FederatedCredentials, Secrets and Certificates are for tokens of the application itself
+// (grant_type client_credentials). Public is for the sign-in of users: by device code, in a browser
+// with an authorization code, or by password.
+//
+// The public clients of AKS and of the Azure CLI are in every tenant without registration.
 type App struct {
 	Tenant               string // the tenant's GUID
 	TenantDomain         string // a verified domain that also addresses the tenant; may be empty
@@ -21,14 +25,14 @@ type App struct {
 	FederatedCredentials []FederatedCredential
 	Secrets              []string            // valid client secrets
 	Certificates         []*x509.Certificate // valid certificates, with RSA keys
-	Public               bool                // a public client, which redirects to http://localhost
+	Public               bool                // redirects to http://localhost with any port
 
 	Groups     []string // object IDs, the token's groups claim; empty means no claim
 	ResourceID string   // of a managed identity, the token's xms_mirid claim; "" means no claim
 }
 
-// A FederatedCredential matches federated tokens exactly and case-sensitively, trailing slashes
-// included, as in Entra.
+// A FederatedCredential matches federated tokens that have its issuer, its subject and its
+// audience. As in Entra, case and trailing slashes matter.
 type FederatedCredential struct {
 	Issuer, Subject string
 	Audience        string // "" means api://AzureADTokenExchange
@@ -98,8 +102,8 @@ type Cluster struct {
 	// continues with /providers/Microsoft.ContainerService/managedClusters/NAME.
 	ID string
 
-	// Users are the client IDs and names of users with the role "Azure Kubernetes Service Cluster
-	// User Role".
+	// Users have the role "Azure Kubernetes Service Cluster User Role". Each is the client ID of an
+	// application or the name of a user, and is compared ignoring case.
 	Users []string
 
 	Kubeconfig       string

@@ -28,9 +28,19 @@ var instanceMetadata = []map[string]any{
 		"aliases":           []string{"login.partner.microsoftonline.cn", "login.chinacloudapi.cn"},
 	},
 	{
+		"preferred_network": "login.microsoftonline.de",
+		"preferred_cache":   "login.microsoftonline.de",
+		"aliases":           []string{"login.microsoftonline.de"},
+	},
+	{
 		"preferred_network": "login.microsoftonline.us",
 		"preferred_cache":   "login.microsoftonline.us",
 		"aliases":           []string{"login.microsoftonline.us", "login.usgovcloudapi.net"},
+	},
+	{
+		"preferred_network": "login-us.microsoftonline.com",
+		"preferred_cache":   "login-us.microsoftonline.com",
+		"aliases":           []string{"login-us.microsoftonline.com"},
 	},
 }
 
@@ -47,6 +57,7 @@ func (s *Server) serveInstanceDiscovery(w http.ResponseWriter, r *http.Request) 
 		return
 	}
 	tenant, _, _ := strings.Cut(strings.TrimPrefix(endpoint.Path, "/"), "/")
+	s.setDocumentHeaders(w, r)
 	writeJSON(w, http.StatusOK, map[string]any{
 		"tenant_discovery_endpoint": "https://" + endpoint.Host + "/" + tenant +
 			"/v2.0/.well-known/openid-configuration",
@@ -74,31 +85,42 @@ func (s *Server) writeOpenIDConfiguration(
 	w http.ResponseWriter, r *http.Request, issuer, base, version string,
 ) {
 	type list = []string
-	authMethods := list{"client_secret_post", "private_key_jwt", "client_secret_basic"}
-	responseTypes := list{"code", "id_token", "code id_token", "id_token token"}
-	scopes := list{"openid", "profile", "email", "offline_access"}
-	claims := list{"sub", "iss", "aud", "exp", "iat", "tid", "ver"}
+	s.setDocumentHeaders(w, r)
 	writeJSON(w, http.StatusOK, map[string]any{
 		"token_endpoint":                        base + "/oauth2" + version + "/token",
-		"token_endpoint_auth_methods_supported": authMethods,
+		"token_endpoint_auth_methods_supported": list{"client_secret_post", "private_key_jwt", "client_secret_basic"},
 		"jwks_uri":                              base + "/discovery" + version + "/keys",
 		"response_modes_supported":              list{"query", "fragment", "form_post"},
 		"subject_types_supported":               list{"pairwise"},
 		"id_token_signing_alg_values_supported": list{"RS256"},
-		"response_types_supported":              responseTypes,
-		"scopes_supported":                      scopes,
+		"response_types_supported":              list{"code", "id_token", "code id_token", "id_token token"},
+		"scopes_supported":                      list{"openid", "profile", "email", "offline_access"},
 		"issuer":                                issuer,
+		"request_uri_parameter_supported":       false,
+		"userinfo_endpoint":                     "https://graph.microsoft.com/oidc/userinfo",
 		"authorization_endpoint":                base + "/oauth2" + version + "/authorize",
 		"device_authorization_endpoint":         base + "/oauth2" + version + "/devicecode",
-		"claims_supported":                      claims,
+		"http_logout_supported":                 true,
+		"frontchannel_logout_supported":         true,
+		"end_session_endpoint":                  base + "/oauth2" + version + "/logout",
+		"claims_supported":                      supportedClaims,
+		"kerberos_endpoint":                     base + "/kerberos",
 		"tenant_region_scope":                   "EU",
 		"cloud_instance_name":                   "microsoftonline.com",
+		"cloud_graph_host_name":                 "graph.windows.net",
+		"msgraph_host":                          "graph.microsoft.com",
+		"rbac_url":                              "https://pas.windows.net",
 	})
 }
 
+// supportedClaims are the claims that Entra's OpenID configuration lists.
+var supportedClaims = strings.Fields("sub iss cloud_instance_name cloud_instance_host_name " +
+	"cloud_graph_host_name msgraph_host aud exp iat auth_time acr nonce preferred_username name " +
+	"tid ver at_hash c_hash email")
+
 func (s *Server) serveJWKS(w http.ResponseWriter, r *http.Request) {
 	if _, _, ok := s.documentTenant(w, r); ok {
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		s.setDocumentHeaders(w, r)
 		w.Write(s.JWKS()) // fails only when the client is gone
 	}
 }
@@ -121,7 +143,8 @@ func (s *Server) documentTenant(w http.ResponseWriter, r *http.Request) (id, nam
 	return id, id, ok
 }
 
-// JWKS returns Entra's published signing keys, RFC 7517, which are the same in every tenant.
+// JWKS returns the JSON document with Entra's published signing keys, an RFC 7517 JWK Set. It is
+// the same in every tenant.
 func (s *Server) JWKS() []byte {
 	k := entraKey()
 	exponent := big.NewInt(int64(k.key.E)).Bytes()

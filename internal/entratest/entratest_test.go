@@ -113,6 +113,23 @@ func (r *reportRecorder) wantOneReport(t *testing.T) {
 	}
 }
 
+// fatalTB is a TB whose Fatalf panics with the message instead of ending the test.
+type fatalTB struct{ *testing.T }
+
+func (fatalTB) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+// wantFatal fails the test unless call makes a server with a fatalTB report want as fatal.
+func wantFatal(t *testing.T, name, want string, call func()) {
+	t.Helper()
+	defer func() {
+		t.Helper()
+		if message, _ := recover().(string); !strings.Contains(message, want) {
+			t.Errorf("%s: fatal %q, want %q", name, message, want)
+		}
+	}()
+	call()
+}
+
 func certPool(t *testing.T, file string) *x509.CertPool {
 	t.Helper()
 	pem, err := os.ReadFile(file)

@@ -1,7 +1,7 @@
 package entratest
 
 import (
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -111,7 +111,8 @@ type errorBody struct {
 }
 
 // refuse answers with one of Entra's errors. A status of 0 means the error's own. placeholders are
-// the values for its text, and "error" overrides the OAuth error code.
+// the values for its text. "error" among them overrides the OAuth error code, and "correlation" is
+// the client's identifier of the request, by default the one in the request's header.
 func (s *Server) refuse(
 	w http.ResponseWriter, r *http.Request, code, status int, placeholders map[string]string,
 ) {
@@ -125,24 +126,24 @@ func (s *Server) refuse(
 	if status == 0 {
 		status = e.status
 	}
+	correlationID := cmp.Or(placeholders["correlation"], r.Header.Get("client-request-id"))
 	n := s.nextSerial()
 	body := errorBody{
 		Error:         e.oauthError,
 		Codes:         []int{code},
 		Timestamp:     time.Now().UTC().Format("2006-01-02 15:04:05Z"),
 		TraceID:       guid("trace", n),
-		CorrelationID: r.Header.Get("client-request-id"),
+		CorrelationID: cmp.Or(correlationID, guid("correlation", n)),
 		URI:           fmt.Sprintf("https://%s/error?code=%d", r.Host, code),
 		Suberror:      e.suberror,
-	}
-	if body.CorrelationID == "" {
-		body.CorrelationID = guid("correlation", n)
 	}
 	text := fillPlaceholders(e.text, placeholders)
 	body.Description = fmt.Sprintf("AADSTS%d: %s Trace ID: %s Correlation ID: %s Timestamp: %s",
 		code, text, body.TraceID, body.CorrelationID, body.Timestamp)
-	w.Header().Set("x-ms-request-id", body.TraceID)
-	writeJSON(w, status, body)
+	if r.Method == http.MethodPost {
+		setClientTelemetry(w, code)
+	}
+	writeEntra(w, status, body.TraceID, correlationID, body)
 }
 
 // fillPlaceholders replaces the placeholders in braces that have a value. It leaves others as they
@@ -153,14 +154,6 @@ func fillPlaceholders(text string, placeholders map[string]string) string {
 		pairs = append(pairs, "{"+name+"}", value)
 	}
 	return strings.NewReplacer(pairs...).Replace(text)
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store, no-cache")
-	w.Header().Set("Pragma", "no-cache")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body) // fails only when the client is gone
 }
 
 // onlyParameters reports and refuses a request with unknown or repeated parameters. It returns

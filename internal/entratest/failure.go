@@ -12,15 +12,16 @@ import (
 )
 
 // A Failure replaces the proper response to a request. The first of Hang, Break, Redirect and
-// AADSTS that is set decides what is sent; if none is, Body is.
+// AADSTS that is set decides what is sent; if none is, Body is. Failure{} sends status 200 with an
+// empty body.
 type Failure struct {
 	Status    int         // 0 means 200 for Body, and the code's own status for AADSTS
-	Header    http.Header // added to the response, for example Retry-After
+	Header    http.Header // added to the response if there is one, for example Retry-After
 	Body      string      // application/json, or text/html if it begins with '<'
 	AADSTS    int         // sends Entra's error with this code, its text filled in from the request
-	Hang      bool        // sends nothing until the client goes away
+	Hang      bool        // sends nothing until the client goes away or the server stops
 	Break     Break
-	Redirect  string    // redirects to this URL with status 307
+	Redirect  string    // redirects to this URL, always with status 307
 	connFault ConnFault // see [Server.FailNextConn]
 }
 

@@ -5,17 +5,21 @@ import (
 	"net/http"
 )
 
-// FailNext makes the next n token requests meet f, after the failures that are queued already. An
-// AADSTS code that the package does not know is fatal.
+// FailNext makes the next n token requests meet f, after the failures that are queued already.
+// Requests that are reported as unexpected do not count. An AADSTS code that the package does not
+// know is fatal.
 func (s *Server) FailNext(n int, f Failure) {
 	s.requireKnownCode(f.AADSTS)
 	s.set(func(st *settings) { st.failures = append(st.failures, repeatFailure(n, f)...) })
 }
 
-// FailEvery makes every nth token request from now on meet one of the failures, in turn. Requests
-// that meet a failure of [Server.FailNext] do not count. Without failures it ends an earlier
-// FailEvery. An AADSTS code that the package does not know is fatal.
+// FailEvery makes every nth token request from now on meet one of the failures, in turn; n is at
+// least 1. Requests that meet a failure of [Server.FailNext] do not count. Without failures it ends
+// an earlier FailEvery. Another n and an AADSTS code that the package does not know are fatal.
 func (s *Server) FailEvery(n int, failures ...Failure) {
+	if n < 1 && len(failures) > 0 {
+		s.tb.Fatalf("entratest: FailEvery(%d): n must be at least 1", n)
+	}
 	var all []Failure
 	for _, f := range failures {
 		s.requireKnownCode(f.AADSTS)
@@ -25,14 +29,26 @@ func (s *Server) FailEvery(n int, failures ...Failure) {
 }
 
 // FailNextConn makes the next n token requests that would get a token meet a connection fault
-// instead. Their connections must use HTTP/1.1, see [Server.SetALPN].
+// instead, after the failures that are queued already. Requests that are refused do not count. The
+// connections must use HTTP/1.1, see [Server.SetALPN].
 func (s *Server) FailNextConn(n int, fault ConnFault) {
 	failures := repeatFailure(n, Failure{connFault: fault})
 	s.set(func(st *settings) { st.failures = append(st.failures, failures...) })
 }
 
-// ClearFailures cancels the queued failures of token requests.
-func (s *Server) ClearFailures() { s.set(func(st *settings) { st.failures = nil }) }
+// ClearFailures ends what all methods whose names begin with Fail have set: FailEvery, and the
+// queues of all endpoints.
+func (s *Server) ClearFailures() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failEvery = failureCycle{}
+	for _, queue := range []*[]Failure{
+		&s.failures, &s.deviceSettings.failures, &s.github.failures, &s.pipelines.failures,
+		&s.identities.failures, &s.arm.failures,
+	} {
+		*queue = nil
+	}
+}
 
 // SetProxyFault makes the CONNECT proxy run a connection fault instead of opening tunnels. The
 // fault gets the proxy's proper response to CONNECT. nil restores the tunnels.

@@ -118,6 +118,95 @@ func TestFailEvery(t *testing.T) {
 	}
 }
 
+func TestFailEveryRefusesZero(t *testing.T) {
+	s := newServer(fatalTB{t})
+	for _, n := range []int{0, -1} {
+		wantFatal(t, fmt.Sprint(n), "FailEvery", func() { s.FailEvery(n, entratest.Failure{}) })
+	}
+}
+
+// A request that is reported as unexpected gets its own error, and is not one of the next n.
+func TestFailNextSkipsUnexpectedRequests(t *testing.T) {
+	r := &reportRecorder{T: t}
+	s := newServer(r)
+	c := directClient(t, s)
+	s.FailNext(1, entratest.Failure{Status: 503, Body: "{}"})
+	s.FailNext(1, entratest.Failure{Status: 504, Body: "{}"})
+	if got := postToken(t, c, s, withValues(validForm(s), "resource", "x")); got.status != 400 {
+		t.Errorf("unexpected request: %v", got)
+	}
+	r.wantOneReport(t)
+	for _, want := range []int{503, 504, 200} {
+		if got := postToken(t, c, s, validForm(s)); got.status != want {
+			t.Errorf("%v, want %d", got, want)
+		}
+	}
+}
+
+// A refused request gets its refusal, and is not one of the next n that would get a token.
+func TestFailNextConnSkipsRefusedRequests(t *testing.T) {
+	s := newServer(t)
+	s.SetALPN("http/1.1")
+	c := directClient(t, s)
+	s.FailNextConn(1, entratest.ConnFaults["cut-last-byte"])
+	refused := withValues(validForm(s), "client_id", tenantID)
+	if got := postToken(t, c, s, refused); !got.refusedWith(700016) {
+		t.Errorf("refused request: %v", got)
+	}
+	if got, err := doRequest(c, tokenRequest(s.URL, tenantID, validForm(s))); err == nil {
+		t.Errorf("no fault: %v", got)
+	}
+	if got := postToken(t, c, s, validForm(s)); got.status != 200 {
+		t.Errorf("after the fault: %v", got)
+	}
+}
+
+func TestClearFailures(t *testing.T) {
+	s := newServerWithUsers(t)
+	c := directClient(t, s)
+	assignIdentities(s)
+	uri, _ := s.StartPipeline()
+	gitHubURL, gitHubToken := s.StartGitHubWorkflow("a subject")
+	f := entratest.Failure{Status: 503, Body: "{}"}
+	for _, fail := range []func(int, entratest.Failure){
+		s.FailNext, s.FailDeviceCode, s.FailGitHub, s.FailPipelines, s.FailIMDS,
+		s.FailResourceManager,
+	} {
+		fail(1, f)
+	}
+	s.FailNextConn(1, entratest.ConnFaults["hang"])
+	s.FailEvery(1, f)
+	s.ClearFailures()
+	for name, send := range map[string]func() int{
+		"token":      func() int { return postToken(t, c, s, validForm(s)).status },
+		"devicecode": func() int { return postDeviceCode(t, s, tenantID).status },
+		"GitHub": func() int {
+			_, status := githubIDToken(t, proxyClient(t, s), gitHubURL, gitHubToken)
+			return status
+		},
+		"Azure Pipelines": func() int {
+			const query = "?api-version=7.1&serviceConnectionId=" + connectionID
+			req, err := http.NewRequest("POST", uri+query, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return sendARM(t, proxyClient(t, s), req).status
+		},
+		"IMDS": func() int {
+			query := "&resource=" + entratest.AKSServerID
+			req := imdsRequest(t, s.IMDSURL+imdsPath+query, "Metadata: true")
+			return sendARM(t, http.DefaultClient, req).status
+		},
+		"Azure Resource Manager": func() int {
+			return sendARM(t, proxyClient(t, s), armRequest(arm, clusterID, credentialPath, "x")).status
+		},
+	} {
+		if status := send(); status == 503 {
+			t.Errorf("%s still fails", name)
+		}
+	}
+}
+
 func TestBrokenConnections(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		for _, viaProxy := range []bool{false, true} {

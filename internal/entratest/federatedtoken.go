@@ -8,15 +8,15 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Claims are the claims of a federated token of the workload cluster's issuer. Zero fields get the
-// default in their comment.
+// Claims are the claims of a federated token of the workload cluster's issuer. Entra refuses the
+// token unless an application has a federated credential for its Subject, also the default one.
 type Claims struct {
-	Issuer    string    // Server.Issuer
-	Subject   string    // system:serviceaccount:default:default
-	Audience  string    // api://AzureADTokenExchange
-	IssuedAt  time.Time // now, or an hour before Expires if that is earlier
-	NotBefore time.Time // IssuedAt
-	Expires   time.Time // an hour from now
+	Issuer    string    // default: Server.Issuer
+	Subject   string    // default: system:serviceaccount:default:default
+	Audience  string    // default: api://AzureADTokenExchange
+	IssuedAt  time.Time // default: now, or an hour before Expires if that is earlier
+	NotBefore time.Time // default: IssuedAt
+	Expires   time.Time // default: an hour from now
 }
 
 // Assertion returns a new federated token, a JWT signed with the issuer's key.

@@ -6,12 +6,14 @@ import (
 	"time"
 )
 
-// StartWorkflow starts a GitHub Actions workflow that may request ID tokens for that subject. It
-// returns the values that GitHub Actions sets as ACTIONS_ID_TOKEN_REQUEST_URL and
-// ACTIONS_ID_TOKEN_REQUEST_TOKEN. The URL leads here through the CONNECT proxy, and without a proxy
-// if [Server.URL] replaces its scheme and host.
-func (s *Server) StartWorkflow(subject string) (url, requestToken string) {
+// StartGitHubWorkflow starts a GitHub Actions workflow that may request ID tokens for that subject.
+// The workflow of an earlier call ends. It returns the values that GitHub Actions sets as
+// ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN. The URL leads to the Server
+// through the CONNECT proxy. A client without a proxy uses [Server.URL] followed by the URL's path
+// and query.
+func (s *Server) StartGitHubWorkflow(subject string) (url, requestToken string) {
 	token := "ghs_" + opaque("request token", s.nextSerial())
+	s.recordSecrets(token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.github.subject, s.github.requestToken = subject, token
@@ -42,11 +44,12 @@ func (s *Server) serveGitHub(w http.ResponseWriter, r *http.Request) {
 		s.unexpected("GitHub: api-version %q; the request URL has 2.0", q.Get("api-version"))
 		http.Error(w, "unknown api-version", http.StatusBadRequest)
 	case !strings.EqualFold(scheme, "bearer") || got != want:
-		writeJSON(w, http.StatusUnauthorized, map[string]any{"message": "Unauthorized"})
+		writeUncachedJSON(w, http.StatusUnauthorized, map[string]any{"message": "Unauthorized"})
 	default:
 		w.Header().Set("Content-Type", "application/json; charset=utf-8; api-version=2.0")
 		idToken := s.gitHubToken(subject, q.Get("audience"))
-		writeJSON(w, http.StatusOK, map[string]any{"count": 1, "value": idToken})
+		s.recordSecrets(idToken)
+		writeUncachedJSON(w, http.StatusOK, map[string]any{"count": 1, "value": idToken})
 	}
 }
 

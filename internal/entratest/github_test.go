@@ -3,6 +3,7 @@ package entratest_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func TestGitHub(t *testing.T) {
 		{Issuer: githubIssuer, Subject: workflow},
 	}
 	s.Register(app)
-	rawURL, token := s.StartWorkflow(workflow)
+	rawURL, token := s.StartGitHubWorkflow(workflow)
 	if rawURL != githubIssuer+"/github/oidc?api-version=2.0" {
 		t.Fatal(rawURL)
 	}
@@ -81,6 +82,11 @@ func TestGitHub(t *testing.T) {
 	path := strings.TrimPrefix(rawURL, githubIssuer)
 	if _, status := githubIDToken(t, direct, s.URL+path, token); status != 200 {
 		t.Errorf("without the proxy: %d", status)
+	}
+	for _, secret := range []string{token, assertion} {
+		if !slices.Contains(s.SeenSecrets(), secret) {
+			t.Errorf("secrets %q lack %s", s.SeenSecrets(), secret)
+		}
 	}
 	if s.GitHubRequests() != 4 {
 		t.Errorf("%d requests", s.GitHubRequests())

@@ -1,6 +1,7 @@
 package entratest
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,8 @@ var deviceCodeGrant = grant{
 	check:         checks{checkPublicClient, checkDevice, checkDelegatedScope}.run,
 }
 
-// checkDevice redeems a device code, which is valid once, and fills in the user.
+// checkDevice redeems a device code, which is valid once, and fills in the user. As at Entra, the
+// responses to polls have the correlation ID of the request for the device code.
 func checkDevice(s *Server, t *tokenRequest) int {
 	s.mu.Lock()
 	i := slices.IndexFunc(s.devices, func(d *device) bool {
@@ -36,6 +38,7 @@ func checkDevice(s *Server, t *tokenRequest) int {
 	if code == 65004 {
 		t.placeholders["error"] = "authorization_declined"
 	}
+	t.placeholders["correlation"] = cmp.Or(d.correlationID, t.placeholders["correlation"])
 	d.redeemed = d.redeemed || code == 0
 	s.mu.Unlock()
 	if code != 0 {

@@ -36,14 +36,15 @@ func (s *Server) unassignLocked(clientID string) {
 }
 
 // EnableAppService adds the endpoint of App Service and Container Apps to the machine. It returns
-// the values that these set as IDENTITY_ENDPOINT and IDENTITY_HEADER.
-func (s *Server) EnableAppService() (endpoint, header string) {
-	header = strings.ToUpper(guid("identity header", s.nextSerial()))
-	s.recordSecrets(header)
+// the values of the environment variables IDENTITY_ENDPOINT and IDENTITY_HEADER on these services.
+// The second is a secret, which clients send in the header X-IDENTITY-HEADER.
+func (s *Server) EnableAppService() (endpoint, secret string) {
+	secret = strings.ToUpper(guid("identity header", s.nextSerial()))
+	s.recordSecrets(secret)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.identities.appServiceHeader = header
-	return s.IMDSURL + appServicePath, header
+	s.identities.appServiceHeader = secret
+	return s.IMDSURL + appServicePath, secret
 }
 
 const (
@@ -109,6 +110,7 @@ func hasResourceID(m ManagedIdentity, id string) bool {
 // serveIMDS is the endpoint of virtual machines, scale sets and AKS nodes.
 // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
 func (s *Server) serveIMDS(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Server", "IMDS/150.870.65.1497")
 	refuse := func(code, message string) {
 		body := map[string]any{"error": code, "error_description": message}
 		writeJSON(w, http.StatusBadRequest, body)

@@ -54,7 +54,7 @@ func (s *Server) serveTLS(ln net.Listener, certs getCertificate, h http.Handler)
 	srv.TLSConfig = &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		GetCertificate:     certs,
-		GetConfigForClient: s.mainTLSConfig(certs),
+		GetConfigForClient: s.currentTLSConfig(certs),
 	}
 	srv.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
@@ -71,8 +71,8 @@ func (s *Server) servePlain(ln net.Listener, h http.Handler) *http.Server {
 	return srv
 }
 
-// mainTLSConfig returns a tls.Config.GetConfigForClient that follows the current settings.
-func (s *Server) mainTLSConfig(
+// currentTLSConfig returns a tls.Config.GetConfigForClient that follows the current settings.
+func (s *Server) currentTLSConfig(
 	certs getCertificate,
 ) func(*tls.ClientHelloInfo) (*tls.Config, error) {
 	return func(*tls.ClientHelloInfo) (*tls.Config, error) {

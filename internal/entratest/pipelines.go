@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// StartPipeline starts an Azure Pipelines job that may use the service connections, and ends the
-// job before it. It returns the values that Azure Pipelines sets as SYSTEM_OIDCREQUESTURI and
-// SYSTEM_ACCESSTOKEN. The URI leads here through the CONNECT proxy, and without a proxy if
-// [Server.URL] replaces its scheme and host.
+// StartPipeline starts an Azure Pipelines job that may use the service connections. The job of an
+// earlier call ends. It returns the values that Azure Pipelines sets as SYSTEM_OIDCREQUESTURI and
+// SYSTEM_ACCESSTOKEN. The URI leads to the Server through the CONNECT proxy. A client without a
+// proxy uses [Server.URL] followed by the URI's path.
 func (s *Server) StartPipeline(connections ...ServiceConnection) (uri, systemToken string) {
 	n := s.nextSerial()
 	token := s.signForPipelines(map[string]any{ // Azure DevOps' tokens for jobs are JWTs of its own
@@ -77,14 +77,14 @@ func (s *Server) servePipelines(w http.ResponseWriter, r *http.Request) {
 	default:
 		token := s.pipelinesToken(connection)
 		s.recordSecrets(token)
-		writeJSON(w, http.StatusOK, map[string]any{"oidcToken": token})
+		writeUncachedJSON(w, http.StatusOK, map[string]any{"oidcToken": token})
 	}
 }
 
 // refusePipelines answers with an error of Azure DevOps.
 func refusePipelines(w http.ResponseWriter, status int, exception, message string) {
 	const namespace = "Microsoft.TeamFoundation.DistributedTask.WebApi"
-	writeJSON(w, status, map[string]any{
+	writeUncachedJSON(w, status, map[string]any{
 		"$id":            "1",
 		"innerException": nil,
 		"message":        message,

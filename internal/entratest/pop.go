@@ -52,19 +52,24 @@ func parseReqCnf(parameter string) (map[string]any, error) {
 // popLifetime is the maximum age of a PoP token, counted from its ts claim.
 const popLifetime = 15 * time.Minute
 
-// VerifyPoP verifies a signed PoP token as the server side of a cluster does. u is the cluster's ID
-// in Azure Resource Manager. It checks:
-//   - the signature, with the key in cnf.jwk, and the key ID, which must be that key's thumbprint,
-//   - the claims u, ts and nonce,
+// VerifyPoP verifies a signed PoP token as the server side of a cluster does. It checks
+//   - the signature, with the key in the claim cnf.jwk;
+//   - the kid in the header, which must be that key's thumbprint;
+//   - the claims u, which must be clusterID (in Azure Resource Manager), ts and nonce;
 //   - the access token in it, which must be for audience and bound to the same key.
 //
 // It returns the claims of the access token.
-func (s *Server) VerifyPoP(signed, audience, u string) (map[string]any, error) {
-	return s.VerifyPoPAt(time.Now(), signed, audience, u)
+func (s *Server) VerifyPoP(signed, audience, clusterID string) (map[string]any, error) {
+	return s.VerifyPoPWithSkew(0, signed, audience, clusterID)
 }
 
-// VerifyPoPAt is [Server.VerifyPoP] at the time now.
-func (s *Server) VerifyPoPAt(now time.Time, signed, audience, u string) (map[string]any, error) {
+// VerifyPoPWithSkew is [Server.VerifyPoP] for a client whose clock is ahead of the server's by
+// skew. The times of the PoP token are checked against the client's clock, and those of the access
+// token in it against the server's.
+func (s *Server) VerifyPoPWithSkew(
+	skew time.Duration, signed, audience, clusterID string,
+) (map[string]any, error) {
+	now := time.Now().Add(skew)
 	var claims struct {
 		AccessToken string `json:"at"`
 		Time        int64  `json:"ts"`
@@ -76,7 +81,8 @@ func (s *Server) VerifyPoPAt(now time.Time, signed, audience, u string) (map[str
 		jwt.RegisteredClaims
 	}
 	header := map[string]any{}
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithStrictDecoding())
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithStrictDecoding(),
+		jwt.WithTimeFunc(func() time.Time { return now }))
 	_, err := parser.ParseWithClaims(signed, &claims, func(t *jwt.Token) (any, error) {
 		header = t.Header
 		return claims.Key.JWK.public()
@@ -92,8 +98,8 @@ func (s *Server) VerifyPoPAt(now time.Time, signed, audience, u string) (map[str
 	case header["kid"] != thumbprint:
 		return nil, fmt.Errorf("PoP token: kid %v, but the thumbprint of its key is %s",
 			header["kid"], thumbprint)
-	case !strings.EqualFold(claims.U, u):
-		return nil, fmt.Errorf("PoP token: u %q, not %q", claims.U, u)
+	case !strings.EqualFold(claims.U, clusterID):
+		return nil, fmt.Errorf("PoP token: u %q, not %q", claims.U, clusterID)
 	case age > popLifetime, age < -time.Minute:
 		return nil, fmt.Errorf("PoP token: ts %d is %v ago", claims.Time, age)
 	case claims.Nonce == "":

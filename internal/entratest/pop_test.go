@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"math/big"
@@ -145,6 +146,30 @@ func TestVerifyPoPRefuses(t *testing.T) {
 		if _, err := s.VerifyPoP(signed, entratest.AKSServerID, arcCluster); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+// A client's clock may be ahead of the server's. The proof has the client's time; the access token
+// has the server's.
+func TestVerifyPoPWithSkew(t *testing.T) {
+	s := newServerWithUsers(t)
+	_, key := entratest.ClientCertificate("a PoP key")
+	const skew = 2 * time.Hour // longer than the lifetime of the access token
+	ts := time.Now().Add(skew).Unix()
+	verify := func(skew time.Duration) error {
+		signed := popToken(t, s, popScheme{key: key, claims: map[string]any{"ts": ts}})
+		_, err := s.VerifyPoPWithSkew(skew, signed, entratest.AKSServerID, arcCluster)
+		return err
+	}
+	if err := verify(skew); err != nil {
+		t.Errorf("the client's clock: %v", err)
+	}
+	if err := verify(0); err == nil {
+		t.Error("no error for a proof from the future")
+	}
+	s.SetTokenLifetime(-time.Second)
+	if err := verify(skew); !errors.Is(err, jwt.ErrTokenExpired) {
+		t.Errorf("expired access token: %v", err)
 	}
 }
 

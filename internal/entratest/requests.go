@@ -13,7 +13,9 @@ import (
 // the last [Server.ResetCounters]. Requests are counted when they arrive, whatever their response.
 
 // Requests returns the requests in order of arrival, as "METHOD host path" with "?query" if there
-// was one.
+// was one: those to the main listener, to the token proxy (whose paths begin with /token-proxy) and
+// to the managed identity endpoints. host is the Host header, and path is escaped. CONNECT requests
+// are in [Server.ProxyConnects].
 func (s *Server) Requests() []string {
 	return readCounter(s, func(c *counters) []string { return slices.Clone(c.requests) })
 }
@@ -35,7 +37,8 @@ func (s *Server) ProxyConnects() []string {
 	return readCounter(s, func(c *counters) []string { return slices.Clone(c.connects) })
 }
 
-// TokenRequests counts the POST requests to a token endpoint.
+// TokenRequests counts the POST requests to a token endpoint. They are counted when they arrive,
+// before [Server.Hold] and [Server.SetDelay], whatever their response.
 func (s *Server) TokenRequests() int {
 	return readCounter(s, func(c *counters) int { return c.tokenRequests })
 }
@@ -88,11 +91,11 @@ func (s *Server) ResourceManagerRequests() int {
 	return readCounter(s, func(c *counters) int { return c.resourceManagerRequests })
 }
 
-// Issued counts the issued access tokens.
+// Issued counts the issued access tokens, those of managed identities included.
 func (s *Server) Issued() int { return readCounter(s, func(c *counters) int { return c.issued }) }
 
-// IssuedTokens returns every access token issued since the start. [Server.ResetCounters] does not
-// clear it.
+// IssuedTokens returns every access token issued since the start, those of managed identities
+// included. Of a PoP token it has the access token in it. [Server.ResetCounters] does not clear it.
 func (s *Server) IssuedTokens() []string {
 	return readCounter(s, func(c *counters) []string { return slices.Clone(c.issuedTokens) })
 }
@@ -106,15 +109,17 @@ func (s *Server) SeenAssertions() []string {
 // SeenSecrets returns, each once, the secrets received or issued since the start:
 //   - received, accepted or not: client secrets, passwords, code verifiers, refresh tokens, device
 //     codes and authorization codes;
-//   - issued: these, ID tokens, and the secrets of a pipeline's job and of App Service.
+//   - issued: refresh tokens, device codes, authorization codes, ID tokens of Entra, GitHub Actions
+//     and Azure Pipelines, the request tokens of workflows, the system tokens of jobs, and App
+//     Service's identity header.
 //
 // [Server.ResetCounters] does not clear it, so that a test can look for leaks at its end.
 func (s *Server) SeenSecrets() []string {
 	return readCounter(s, func(c *counters) []string { return slices.Clone(c.seenSecrets) })
 }
 
-// ResetCounters sets all counts to zero and clears the lists of requests. Settings and queued
-// failures stay.
+// ResetCounters sets all counts to zero and clears the lists of requests, headers and CONNECT
+// requests. Settings and queued failures stay.
 func (s *Server) ResetCounters() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,8 +132,8 @@ func (s *Server) ResetCounters() {
 	}
 }
 
-// WaitTokenRequests blocks until [Server.TokenRequests] is at least n, and then returns true. It
-// returns false if timeout passes first.
+// WaitTokenRequests blocks until [Server.TokenRequests] is at least n, and then returns true. The
+// requests need not have a response yet. It returns false if timeout passes first.
 func (s *Server) WaitTokenRequests(n int, timeout time.Duration) bool {
 	return s.waitUntil(timeout, func() bool { return s.tokenRequests >= n })
 }

@@ -2,11 +2,19 @@
 //
 // The emulator is strict. Certificates, signatures, proof keys and the checks of requests are real,
 // people sign in with an HTML form, and errors carry Entra's own codes and texts. A request that a
-// well-behaved client does not send is reported through [TB] and answered with an error.
+// well-behaved client does not send is reported through [TB], which fails a test, and answered with
+// an error.
 //
 // Behavior is set and observed with methods of [Server]; its own listeners never serve settings
 // (cmd/entratest has a control listener). The emulator must not be used as an identity provider: it
 // trusts every caller of its methods.
+//
+// Four settings make it slow, in different places:
+//   - [Server.SetDelay] delays responses of the token endpoints and of managed identities, after
+//     the request is counted. [Server.Hold] holds them back until [Server.Release].
+//   - [Server.SetLatency] delays every request to the main listener, before it is counted as a
+//     token request. Managed identities and the token proxy have no latency.
+//   - [Server.SetRoundTrip] delays the bytes in tunnels of the CONNECT proxy.
 //
 // server.go holds the Server and all of its state. Each other file with methods of Server holds the
 // behavior of one subject. Files of plain data, such as directory.go, failure.go, connfault.go and
@@ -27,15 +35,27 @@ import (
 //   - Azure Resource Manager,
 //   - a CONNECT proxy, and an AKS token proxy.
 //
+// The main listener serves [Server.URL] and what comes through the CONNECT proxy. The token proxy
+// and the managed identity endpoints have listeners of their own.
+//
 // [New] sets the exported fields, which do not change afterwards. All methods are safe for
-// concurrent use.
+// concurrent use, but arguments that are not valid are fatal, and [testing.T] allows that in the
+// test's own goroutine only.
 type Server struct {
-	URL      string // https://127.0.0.1:PORT, an authority host; serves HTTP/2 and HTTP/1.1
-	ProxyURL string // http://127.0.0.1:PORT, a CONNECT proxy that leads the real host names here
-	CAFile   string // PEM file: the certificate authority of URL and of the hosts behind ProxyURL
-	CAPEM    []byte // the content of CAFile
-	Issuer   string // OIDC issuer of the workload cluster, with a trailing slash as on AKS
-	IMDSURL  string // http://127.0.0.1:PORT, serves what Azure serves at http://169.254.169.254
+	// URL is https://127.0.0.1:PORT. It serves HTTP/2 and HTTP/1.1, and is an authority host. As
+	// Entra does for hosts that are not its own, instance discovery refuses it: clients must
+	// disable that, or use ProxyURL.
+	URL string
+
+	// ProxyURL is http://127.0.0.1:PORT, a CONNECT proxy. Port 443 of the real hosts of Entra,
+	// GitHub Actions, Azure DevOps and Azure Resource Manager leads to the main listener. Other
+	// hosts are refused and reported.
+	ProxyURL string
+
+	CAFile  string // PEM file: the certificate authority of URL and of the hosts behind ProxyURL
+	CAPEM   []byte // the content of CAFile
+	Issuer  string // OIDC issuer of the workload cluster, with a trailing slash as on AKS
+	IMDSURL string // http://127.0.0.1:PORT, serves what Azure serves at http://169.254.169.254
 
 	TokenProxyCAFile string // PEM file: the certificate authority of the token proxy only
 	TokenProxyCAPEM  []byte // the content of TokenProxyCAFile
@@ -97,7 +117,7 @@ type settings struct {
 	conn          connSettings
 }
 
-// connSettings configures connections to the main listener and to the CONNECT proxy. Guarded by
+// connSettings configures connections to the TLS listeners and to the CONNECT proxy. Guarded by
 // Server.mu.
 type connSettings struct {
 	mainCA        *authority
@@ -140,11 +160,12 @@ type counters struct {
 	seenSecrets    []string
 }
 
-// An OAuthRequest is a request to Entra's token, devicecode or authorize endpoint as it arrived.
+// An OAuthRequest is a request to Entra's token, devicecode or authorize endpoint as it arrived,
+// whatever its response.
 type OAuthRequest struct {
 	Endpoint string // last part of the path: token, devicecode or authorize
 	Host     string
-	Tenant   string     // as the path names it
+	Tenant   string     // as the path names it: a GUID, a domain, or a name like "organizations"
 	Form     url.Values // the body; of authorize, the query
 }
 
@@ -187,6 +208,7 @@ type device struct {
 	user           string // who approved it; "" if nobody has yet
 	declined       bool
 	redeemed       bool
+	correlationID  string // the client's identifier of the request for the device code
 }
 
 // An authorization is the state behind an authorization code.

@@ -52,8 +52,8 @@ func (s *Server) requiredSNI() string {
 	return s.sni
 }
 
-// SetLatency delays every response of the main listener by d, before the request is processed.
-// Unlike [Server.SetDelay] it applies to documents too.
+// SetLatency delays every request to the main listener by d, before it is processed and counted as
+// a token request. Unlike [Server.SetDelay] it applies to documents too.
 func (s *Server) SetLatency(d time.Duration) { s.set(func(st *settings) { st.latency = d }) }
 
 // SetRoundTrip sets the round-trip time of CONNECT tunnels opened from now on. The proxy's response
@@ -61,17 +61,19 @@ func (s *Server) SetLatency(d time.Duration) { s.set(func(st *settings) { st.lat
 // proxy.
 func (s *Server) SetRoundTrip(d time.Duration) { s.set(func(st *settings) { st.roundTrip = d }) }
 
-// SetALPN makes the main listener negotiate only "h2" or only "http/1.1". "" restores both.
+// SetALPN makes all TLS listeners negotiate only "h2" or only "http/1.1": the main listener, the
+// token proxy and that of [Server.InterceptTLS]. "" restores both.
 func (s *Server) SetALPN(alpn string) { s.set(func(st *settings) { st.conn.alpn = alpn }) }
 
-// SetTLSVersion makes the main listener accept a single TLS version, such as tls.VersionTLS11. 0
+// SetTLSVersion makes all TLS listeners accept a single TLS version, such as tls.VersionTLS11. 0
 // restores the default, 1.2 and newer.
 func (s *Server) SetTLSVersion(version uint16) {
 	s.set(func(st *settings) { st.conn.tlsVersion = version })
 }
 
 // SetCertificateValidity makes the main listener present certificates that are valid from notBefore
-// until notAfter. Zero times restore the default.
+// until notAfter. Those of the token proxy and of [Server.InterceptTLS] do not change. Zero times
+// restore the default.
 func (s *Server) SetCertificateValidity(notBefore, notAfter time.Time) {
 	a := s.conn.mainCA
 	a.mu.Lock()
@@ -110,15 +112,17 @@ func (s *Server) SetDeviceCodeLifetime(d time.Duration) {
 	s.deviceSettings.lifetime = d
 }
 
-// SlowDownPolls answers the next n polls of pending devices with slow_down.
+// SlowDownPolls answers the next n polls of pending devices with slow_down. n replaces the number
+// of an earlier call.
 func (s *Server) SlowDownPolls(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deviceSettings.slowDowns = n
 }
 
-// SetUserRealm makes the users of a domain federated: another identity provider, which metadataURL
-// names, checks their passwords. "" makes them managed again, the default.
+// SetUserRealm makes the users of a domain federated: another identity provider checks their
+// passwords. metadataURL is the URL of its WS-Trust metadata, which usually ends with
+// /adfs/services/trust/mex. "" makes the users managed again, the default.
 func (s *Server) SetUserRealm(domain, metadataURL string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

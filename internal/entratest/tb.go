@@ -9,6 +9,9 @@ import (
 
 // TB is the part of [testing.TB] that a [Server] needs. A program that is not a test uses a
 // [ProgramTB].
+//
+// The Server reports unexpected requests with Errorf. A test that expects one passes a TB that
+// embeds its testing.T and has an Errorf of its own.
 type TB interface {
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)

@@ -15,7 +15,7 @@ func (t *tenant) name() string {
 }
 
 // Register adds an application to its tenant, or replaces the one with the same client ID. It keeps
-// a copy.
+// a copy. Tenants need no registration: they begin with their first application, user or resource.
 func (s *Server) Register(a App) {
 	a.FederatedCredentials = slices.Clone(a.FederatedCredentials)
 	a.Secrets = slices.Clone(a.Secrets)

@@ -5,25 +5,28 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"time"
 )
 
 // serveToken is the token endpoint, RFC 6749 section 3.2.
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	viaTokenProxy := r.Context().Value(tokenProxyKey{}) != nil
-	release, delay, failure := s.admitTokenRequest(viaTokenProxy)
+	a := s.admitTokenRequest(viaTokenProxy)
+	failure := a.failure
 	// The body is read before any wait: only then does net/http notice a client that goes away.
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 	formErr := r.ParseForm()
 	t := newTokenRequest(r, r.PostForm)
 	s.recordAssertions(t.form["client_assertion"])
 	s.logOAuthRequest(t, "token")
-	if !s.waitDelay(r, release, delay) {
+	if !s.waitDelay(r, a.release, a.delay) {
 		panic(http.ErrAbortHandler)
 	}
 	refuse := func(code, status int) { s.refuse(w, r, code, status, t.placeholders) }
 	g, ok := s.checkTokenRequest(w, r, t, formErr)
 	if !ok {
+		s.putFailureBack(a)
 		return
 	}
 	if failure != nil && failure.connFault == nil {
@@ -32,6 +35,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	}
 	checks := checks{tenantCheck(g.sharedTenants), checkPoPKey, g.check}
 	if code := checks.run(s, t); code != 0 {
+		s.putFailureBack(a)
 		refuse(code, 0)
 		return
 	}
@@ -86,11 +90,16 @@ func clientGone(r *http.Request) bool {
 	}
 }
 
-// admitTokenRequest counts a token request. It returns what the request has to wait for and the
-// failure that it meets, or nil.
-func (s *Server) admitTokenRequest(viaTokenProxy bool) (
-	release <-chan struct{}, delay time.Duration, failure *Failure,
-) {
+// An admission is what a token request meets.
+type admission struct {
+	release <-chan struct{} // what it waits for, see [Server.Hold]
+	delay   time.Duration
+	failure *Failure // nil means none
+	queued  bool     // failure was in the queue, and is not of [Server.FailEvery]
+}
+
+// admitTokenRequest counts a token request.
+func (s *Server) admitTokenRequest(viaTokenProxy bool) admission {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokenRequests++
@@ -98,10 +107,20 @@ func (s *Server) admitTokenRequest(viaTokenProxy bool) (
 		s.tokenProxyRequests++
 	}
 	s.wakeWaiters()
-	if failure = popFailure(&s.failures); failure == nil {
-		failure = s.failEvery.next()
+	a := admission{release: s.release, delay: s.delay}
+	if a.failure = popFailure(&s.failures); a.failure != nil {
+		a.queued = true
+	} else {
+		a.failure = s.failEvery.next()
 	}
-	return s.release, s.delay, failure
+	return a
+}
+
+// putFailureBack leaves the failure of a request that it does not apply to for the next request.
+func (s *Server) putFailureBack(a admission) {
+	if a.queued {
+		s.set(func(st *settings) { st.failures = slices.Insert(st.failures, 0, *a.failure) })
+	}
 }
 
 // grants returns the known grants by grant_type.

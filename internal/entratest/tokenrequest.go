@@ -30,19 +30,20 @@ type tokenRequest struct {
 func newTokenRequest(r *http.Request, form url.Values) *tokenRequest {
 	t := &tokenRequest{form: form, host: r.Host, requestedTenant: r.PathValue("tenant")}
 	t.placeholders = map[string]string{
-		"parameter": "client_id",
-		"signature": "Client assertion failed signature validation.",
-		"reason":    "The key was not found.",
-		"keys":      "",
-		"redirect":  form.Get("redirect_uri"),
-		"state":     "unmanaged",
-		"issued":    formatTicks(time.Now().Add(-time.Hour)),
-		"resource":  "",
-		"tenant":    t.requestedTenant,
-		"client":    form.Get("client_id"),
-		"grant":     form.Get("grant_type"),
-		"scope":     form.Get("scope"),
-		"now":       formatTicks(time.Now()),
+		"correlation": r.Header.Get("client-request-id"),
+		"parameter":   "client_id",
+		"signature":   "Client assertion failed signature validation.",
+		"reason":      "The key was not found.",
+		"keys":        "",
+		"redirect":    form.Get("redirect_uri"),
+		"state":       "unmanaged",
+		"issued":      formatTicks(time.Now().Add(-time.Hour)),
+		"resource":    "",
+		"tenant":      t.requestedTenant,
+		"client":      form.Get("client_id"),
+		"grant":       form.Get("grant_type"),
+		"scope":       form.Get("scope"),
+		"now":         formatTicks(time.Now()),
 	}
 	if scope := resourceScopes(form.Get("scope")); len(scope) > 0 {
 		t.placeholders["scope"] = scope[0]

@@ -35,8 +35,9 @@ func (s *Server) issueToken(w http.ResponseWriter, t *tokenRequest) {
 		body["refresh_in"] = int64(refreshIn / time.Second)
 	}
 	s.countIssued(token)
-	w.Header().Set("x-ms-request-id", guid("trace", s.nextSerial()))
-	writeJSON(w, http.StatusOK, body)
+	setClientTelemetry(w, 0)
+	traceID := guid("trace", s.nextSerial())
+	writeEntra(w, http.StatusOK, traceID, t.placeholders["correlation"], body)
 }
 
 func (s *Server) countIssued(token string) {

@@ -27,15 +27,18 @@ func (s *Server) RegisterUser(u User) {
 	s.users[strings.ToLower(u.Name)] = u
 }
 
-// RevokeRefreshTokens makes all refresh tokens of a user fail with AADSTS50173, as after a change
-// of the password.
+// RevokeRefreshTokens makes all refresh tokens that a user has so far fail with AADSTS50173, as
+// after a change of the password. An unknown user is fatal.
 func (s *Server) RevokeRefreshTokens(user string) { s.endRefreshTokens(user, 50173) }
 
-// ExpireRefreshTokens makes all refresh tokens of a user fail with AADSTS700082, as after 90 days
-// without use.
+// ExpireRefreshTokens makes all refresh tokens that a user has so far fail with AADSTS700082, as
+// after 90 days without use. An unknown user is fatal.
 func (s *Server) ExpireRefreshTokens(user string) { s.endRefreshTokens(user, 700082) }
 
 func (s *Server) endRefreshTokens(user string, code int) {
+	if _, ok := s.findUser(user); !ok {
+		s.tb.Fatalf("entratest: user %s not found", user)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, session := range s.refreshTokens {
@@ -77,9 +80,13 @@ func (s *Server) serveUserRealm(w http.ResponseWriter, r *http.Request) {
 		if metadataURL != "" {
 			realm["account_type"], realm["federation_protocol"] = "Federated", "WSTrust"
 			realm["federation_metadata_url"] = metadataURL
+			service := strings.TrimSuffix(metadataURL, "/mex")
+			realm["federation_active_auth_url"] = service + "/2005/usernamemixed"
 		}
 	}
-	writeJSON(w, http.StatusOK, realm)
+	w.Header().Set("Content-Disposition", "inline; filename=userrealm.json")
+	traceID := guid("trace", s.nextSerial())
+	writeEntra(w, http.StatusOK, traceID, r.Header.Get("client-request-id"), realm)
 }
 
 // knowsDomain reports whether a tenant or a user has that domain.

@@ -61,6 +61,16 @@ func TestUserTokenResponse(t *testing.T) {
 	}
 }
 
+func TestRevokingForUnknownUserIsFatal(t *testing.T) {
+	s := newServerWithUsers(fatalTB{t})
+	for name, end := range map[string]func(string){
+		"revoke": s.RevokeRefreshTokens, "expire": s.ExpireRefreshTokens,
+	} {
+		wantFatal(t, name, "not found", func() { end(unknownUser) })
+		end(strings.ToUpper(alice))
+	}
+}
+
 func count(values []string, value string) (n int) {
 	for _, v := range values {
 		if v == value {

@@ -4,10 +4,13 @@ import "time"
 
 // A Workload is a pod that signs in with its service account's federated token.
 type Workload struct {
-	TenantID, ClientID string   // GUIDs
-	Subject            string   // system:serviceaccount:NAMESPACE:NAME
-	TokenFile          string   // path of the federated token, a file named azure-identity-token
-	Env                []string // NAME=value: HTTPS_PROXY and SSL_CERT_FILE lead to the Server
+	TenantID, ClientID string // GUIDs
+	Subject            string // system:serviceaccount:NAMESPACE:NAME
+	TokenFile          string // path of the federated token, a file named azure-identity-token
+
+	// Env is HTTPS_PROXY and SSL_CERT_FILE, as NAME=value, which lead to the Server. The other
+	// fields are not in it: a test chooses between flags and variables such as AZURE_TENANT_ID.
+	Env []string
 }
 
 // NewWorkload registers an application with a federated credential for the workload's subject. It

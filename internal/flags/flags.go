@@ -32,15 +32,30 @@ type GlobalFlags struct {
 
 // Cache says where the cache is.
 type Cache struct {
-	CacheDir string `name:"cache-dir" aliases:"token-cache-dir" group:"cache" placeholder:"FOLDER" ambient:"AKSLOGIN_CACHE_DIR,KUBECACHEDIR" help:"Folder of the cached tokens; by default akslogin in the user's cache folder."`
+	CacheDir string `name:"cache-dir" aliases:"token-cache-dir" group:"cache" placeholder:"FOLDER" ambient:"AKSLOGIN_CACHE_DIR,KUBECACHEDIR" help:"Folder of the cached tokens; by default akslogin in the user's cache folder, or else a private one in the temporary folder."`
 }
 
 // Dir returns the cache directory that the flag names, or else a variable, or else the default of
-// the operating system.
+// package cache. Only the default has a fallback: where somebody names a directory, the tokens go
+// there or nowhere.
 func (c Cache) Dir() cache.Dir {
-	named := valueOrVariable(c.CacheDir, reflect.TypeOf(c), "CacheDir")
-	return cache.Dir{Path: cache.ResolveDir(named), Now: time.Now}
+	path := c.named()
+	if path == "" {
+		path, _, _ = cache.DefaultDir()
+	}
+	return cache.Dir{Path: cache.ExpandPath(path), Now: time.Now}
 }
+
+// Fallback returns the other default directory than the one that Dir returns, and why Dir returns
+// the fallback; nil if it does not. If somebody names a directory, there is no other.
+func (c Cache) Fallback() (other string, reason error) {
+	if c.named() == "" {
+		_, other, reason = cache.DefaultDir()
+	}
+	return other, reason
+}
+
+func (c Cache) named() string { return valueOrVariable(c.CacheDir, reflect.TypeOf(c), "CacheDir") }
 
 // Log says where runs are logged if the client drops standard error.
 type Log struct {

@@ -2,6 +2,7 @@ package flags
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -29,13 +30,20 @@ type VariableGroup struct {
 	About string
 }
 
-// VariablesWithoutFlag are the variables that get-token reads besides those in the flags' tags. A
-// test compares README.md with it.
-var VariablesWithoutFlag = []VariableGroup{
+// VariablesWithoutFlag returns the variables that get-token reads besides those in the flags' tags.
+// README.md's table is made from it.
+func VariablesWithoutFlag() []VariableGroup {
+	groups := otherVariables
+	for _, c := range token.CISystems() {
+		groups = append(slices.Clip(groups), VariableGroup{c.Variables, c.Name + ", where a job gets federated tokens"})
+	}
+	return groups
+}
+
+var otherVariables = []VariableGroup{
 	{[]string{"KUBERNETES_EXEC_INFO"}, "what the client wants: the answer's version, v1 or v1beta1"},
-	{[]string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}, "GitHub Actions"},
 	{[]string{"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"}, "AKS identity bindings"},
-	{[]string{"AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION"}, "a regional address of Entra ID"},
+	{[]string{"AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION"}, "a regional address of Entra ID, by the region's name"},
 	{[]string{"SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN"}, "Azure Pipelines"},
 	{[]string{"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT", "MSI_ENDPOINT", "MSI_SECRET", "DEFAULT_IDENTITY_CLIENT_ID", "IMDS_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST"},
 		"managed identities elsewhere than on a virtual machine"},
@@ -66,7 +74,7 @@ func loginHelp() string {
 	}
 	help.WriteString("\nA variable with ! wins over the flag, the others yield to it. An empty variable is an unset one. " +
 		"Besides those named with the flags, these are read:\n\n")
-	for _, v := range VariablesWithoutFlag {
+	for _, v := range VariablesWithoutFlag() {
 		fmt.Fprintf(&help, "    %s\n      %s\n", strings.Join(v.Names, " "), v.About)
 	}
 	help.WriteString("\nExit status: 1 the login failed, 2 wrong usage, 3 a person has to sign in and nobody can be asked.")
@@ -76,11 +84,16 @@ func loginHelp() string {
 // flagHelp returns a flag's help with its placeholders filled in, followed by the variables that it
 // is read from and its default. kong's own interpolation would run at every start.
 func flagHelp(flag *kong.Value) string {
+	var ciSystems []string
+	for _, c := range token.CISystems() {
+		ciSystems = append(ciSystems, c.Name)
+	}
 	help := strings.NewReplacer(
 		"{methods}", strings.Join(token.MethodNames(), ", "),
 		"{pop}", strings.Join(token.MethodsWith("pop-enabled"), ", "),
 		"{environments}", strings.Join(token.EnvironmentNames(), ", "),
 		"{token_file}", token.WellKnownTokenFile,
+		"{ci_systems}", strings.Join(ciSystems, ", "),
 	).Replace(flag.Help)
 	var notes []string
 	for _, v := range token.Variables(flag.Tag.Get) {

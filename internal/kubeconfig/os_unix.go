@@ -8,6 +8,14 @@ import (
 	"syscall"
 )
 
+// hardLinks returns how many names a file has.
+func hardLinks(fi fs.FileInfo) uint64 {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return uint64(st.Nlink)
+	}
+	return 1
+}
+
 // copyOwnership gives f the mode of another file, and its owner and group as far as this process
 // may. If the group cannot be kept, f gets no group permissions: they would go to another group.
 func copyOwnership(f *os.File, from fs.FileInfo) error {

@@ -206,6 +206,11 @@ func checkReplaceable(path string, fi fs.FileInfo) error {
 	if fi.Mode().Perm()&0o200 == 0 {
 		return fmt.Errorf("%s is read-only (mode %04o) and was not changed", path, fi.Mode().Perm())
 	}
+	if n := hardLinks(fi); n > 1 {
+		return fmt.Errorf("%s is one of %d names of the file (hard links) and was not changed: "+
+			"the others would keep the old content; put a copy of the file in its place, "+
+			"or make the others symbolic links", path, n)
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err

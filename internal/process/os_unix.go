@@ -18,3 +18,12 @@ func FreeDescriptors(limit int) int {
 	}
 	return 1 + FreeDescriptors(limit-1)
 }
+
+// limitCoreFile limits the size of a core file to maxCoreFile.
+func limitCoreFile() {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_CORE, &limit) == nil {
+		limit.Cur = min(limit.Cur, limit.Max, maxCoreFile)
+		_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &limit)
+	}
+}

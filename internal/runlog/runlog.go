@@ -5,9 +5,12 @@ package runlog
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -127,8 +130,9 @@ func (f *File) flush() {
 	}
 }
 
-// AppendFile appends lines to the file at path, or writes them to a device or to a pipe that
-// somebody reads. It creates the file for its owner only, and renames a file that is too large.
+// AppendFile appends lines to this user's own file at path, or writes them to a device or to a pipe
+// that somebody reads. It follows no link, except to an open file of a process, as /proc/1/fd/2. It
+// creates the file for its owner only, and renames a file that is too large.
 func AppendFile(path string, lines []byte) error {
 	f, err := openForAppend(path)
 	if err != nil {
@@ -151,6 +155,38 @@ func AppendFile(path string, lines []byte) error {
 	return err
 }
 
+// openForAppend opens a log file, and refuses one that another user may have put there: the lines
+// would go to that user, or to another file of this one.
 func openForAppend(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|openNonblock, 0o600)
+	const flags = os.O_APPEND | os.O_CREATE | os.O_WRONLY | openNonblock
+	if isOpenFileOrDevice(path) {
+		return os.OpenFile(path, flags, 0o600)
+	}
+	if fi, err := os.Lstat(path); err == nil && fi.Mode()&fs.ModeSymlink != 0 {
+		return nil, fmt.Errorf("%s is a symbolic link, and a log file's links are not followed", path)
+	}
+	f, err := os.OpenFile(path, flags|openNoFollow, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	fi, err := f.Stat()
+	if err == nil {
+		err = checkOwn(fi)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
+}
+
+// isOpenFileOrDevice reports whether a path leads to what only the system or a process's owner can
+// choose: a device, or an open file of a process, such as the log of a container's first one.
+func isOpenFileOrDevice(path string) bool {
+	for _, pattern := range []string{"/dev/*", "/dev/fd/*", "/proc/*/fd/*"} {
+		if match, _ := filepath.Match(pattern, filepath.Clean(path)); match {
+			return true
+		}
+	}
+	return false
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
@@ -37,7 +38,7 @@ func formatLogin(p *kubeconfig.AuthProvider, e *kubeconfig.Exec) string {
 		return text.String()
 	}
 	write("apiVersion", e.APIVersion)
-	write("command", e.Command[:strings.LastIndexAny(e.Command, `/\\`)+1]+CommandName(e.Command))
+	write("command", ShownCommand(e.Command))
 	for _, arg := range redactedArgs(e.Args) {
 		write("arg", arg)
 	}
@@ -88,12 +89,31 @@ func redactedArgs(args []string) (redacted []string) {
 	return redacted
 }
 
-// CommandName returns the part of a command that may be shown: the program's name without its path
-// and without what follows a space, which may be a secret.
+// CommandName returns the name of the program in a command, without its path. A command with blanks
+// or "=" may hold arguments or variables, and so a secret: of those it returns at most the first
+// word's name, and "..." for the rest.
 func CommandName(command string) string {
-	name, more, _ := strings.Cut(command[strings.LastIndexAny(command, `/\`)+1:], " ")
-	if more != "" {
-		name += " ..."
+	name := baseName(command)
+	switch strings.TrimSuffix(strings.ToLower(name), ".exe") {
+	case "akslogin", "kubelogin":
+		return name
+	}
+	if end := strings.IndexFunc(command, mayEndProgram); end >= 0 {
+		return baseName(command[:end]) + " ..."
 	}
 	return name
 }
+
+// ShownCommand returns a command as it may be shown: whole if it is only a program's name or path,
+// else its [CommandName].
+func ShownCommand(command string) string {
+	if strings.ContainsFunc(command, mayEndProgram) {
+		return CommandName(command)
+	}
+	return command
+}
+
+func baseName(path string) string { return path[strings.LastIndexAny(path, `/\`)+1:] }
+
+// mayEndProgram reports whether what follows c in a command may be no part of the program's path.
+func mayEndProgram(c rune) bool { return c == '=' || unicode.IsSpace(c) || unicode.IsControl(c) }

@@ -29,7 +29,8 @@ const (
 const maxInputFile = 64 << 10
 
 // formatVersion is a part of every identity. Change it when the same inputs lead to another answer
-// from now on. The build's own version would do, but reading it costs as much as all the rest.
+// from now on, for builds that programID cannot tell apart. The version in the program's build
+// information costs as much to read as all the rest.
 const formatVersion = "warm start 2"
 
 // Run is this process as one of the runs that share a stored answer: those with the same identity.
@@ -39,6 +40,7 @@ type Run struct {
 
 	box    *sealed.Box // seals the answer; made from the identity
 	dir    string      // the cache directory
+	named  bool        // an argument or a variable names dir
 	secret []byte      // the federated token
 
 	lock         *os.File  // the writer's lock until ReleaseWaiters; nil if not held
@@ -46,10 +48,15 @@ type Run struct {
 }
 
 // newRun returns the run of get-token with these arguments and this environment, which has each
-// name once, as os.Environ has. It returns nil if an input cannot be read.
+// name once, as os.Environ has. It returns nil if an input cannot be read, or if nothing tells this
+// build from others.
 func newRun(args, environ []string) *Run {
+	program := programID()
+	if program == "" {
+		return nil
+	}
 	inputs := make([]string, 0, len(args)+32) // growing would touch more pages
-	inputs = append(inputs, formatVersion, executableID(), strconv.Itoa(len(args)))
+	inputs = append(inputs, formatVersion, program, strconv.Itoa(len(args)))
 	inputs = append(inputs, args...)
 	variables := countedVariables(environ)
 	inputs = append(inputs, variables...)
@@ -67,13 +74,27 @@ func newRun(args, environ []string) *Run {
 	if err != nil || len(federated) == 0 {
 		return nil
 	}
-	dir := cacheDir(cmp.Or(FlagValue(args, "--cache-dir", "--token-cache-dir"),
-		lookup(variables, "AKSLOGIN_CACHE_DIR"), lookup(variables, "KUBECACHEDIR")))
+	dir := cmp.Or(FlagValue(args, "--cache-dir", "--token-cache-dir"),
+		lookup(variables, "AKSLOGIN_CACHE_DIR"), lookup(variables, "KUBECACHEDIR"))
 	box, err := sealed.NewBox(federated, inputs...)
 	if err != nil {
 		return nil
 	}
-	return &Run{args: args, environ: environ, box: box, dir: dir, secret: federated}
+	return &Run{
+		args: args, environ: environ,
+		box: box, dir: cacheDir(dir), named: dir != "", secret: federated,
+	}
+}
+
+// useFallback makes the run use the directory in the temporary directory, if cache.Dir's OrFallback
+// does. It reports whether it did. Answers in the user's cache directory are looked for first: the
+// check would cost every warm run some system calls.
+func (r *Run) useFallback() bool {
+	if r == nil || r.named || sealed.Usable(r.dir) == nil {
+		return false
+	}
+	r.dir = sealed.FallbackDir()
+	return true
 }
 
 // countedVariables returns the variables that count, as NAME=VALUE and sorted. Those of secrets are
@@ -127,19 +148,21 @@ func cacheDir(path string) string {
 	return join(wd, path)
 }
 
-// executableID returns the size and modification time of the program's file, since another build
-// may answer differently. It returns "" if the file is not found.
-func executableID() string {
+// programID tells builds apart, since another one may answer differently: by the build ID in
+// memory, and by the size and modification time of the program's file, in case the build has no ID.
+// It returns "" if nothing is known.
+func programID() string {
+	id := buildID()
 	path, err := os.Executable()
 	if err != nil {
-		return ""
+		return id
 	}
 	fi, err := os.Stat(path)
 	if err != nil {
-		return ""
+		return id
 	}
 	modified := strconv.FormatInt(fi.ModTime().UnixNano(), 10)
-	return strconv.FormatInt(fi.Size(), 10) + " " + modified
+	return id + " " + strconv.FormatInt(fi.Size(), 10) + " " + modified
 }
 
 // FlagValue returns the value of the last of the named flags in args, "" if there is none. It reads

@@ -60,7 +60,7 @@ func (r *Run) Save(
 		}
 		// If a file changed, the login may have read it before or after.
 		again := newRun(r.args, r.environ)
-		if again == nil || again.box.Name != r.box.Name || again.dir != r.dir {
+		if again == nil || again.box.Name != r.box.Name {
 			return nil
 		}
 		if stored, _ := r.load(now); stored != nil {

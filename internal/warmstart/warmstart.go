@@ -13,10 +13,11 @@
 // it returns and the normal path decides. It never exits with a failure, with two exceptions:
 // standard output fails after it took a part of the answer, or takes nothing for a minute.
 //
-// What identifies an answer: the program's file (size and modification time), all arguments, every
-// environment variable that internal/envvar counts, the content of the token proxy's CA file, and
-// the federated token. The answer is encrypted with a key derived from all of them. Only runs that
-// exchange a federated token from a file are stored. Runs with -v or --pop-enabled are not.
+// What identifies an answer: the build (its ID, and the size and modification time of the program's
+// file), all arguments, every environment variable that internal/envvar counts, the content of the
+// token proxy's CA file, and the federated token. The answer is encrypted with a key derived from
+// all of them. Only runs that exchange a federated token from a file are stored. Runs with -v or
+// --pop-enabled are not.
 // The token file and the cache directory are found by a simple reading of the arguments. Save
 // compares them with those that the login used, and stores nothing if they differ.
 //
@@ -74,6 +75,9 @@ func start() *Run {
 	loaded, _ := withTimeout(diskTimeout, func(timer *time.Timer) (r result) {
 		r.run = newRun(os.Args[2:], os.Environ())
 		answer, absent := r.run.load(time.Now())
+		if answer == nil && r.run.useFallback() {
+			answer, absent = r.run.load(time.Now())
+		}
 		// Returning the answer to the caller would start a thread.
 		if answer != nil && timer.Stop() {
 			writeAndExit(answer)

@@ -74,7 +74,8 @@ func (t *metadataTransport) RoundTrip(req *http.Request) (*http.Response, error)
 		req = req.Clone(req.Context())
 		req.URL.Scheme, req.URL.Host, req.Host = t.imds.Scheme, t.imds.Host, t.imds.Host
 	}
-	*t.outcome = Outcome{ServerURL: req.URL.Scheme + "://" + req.URL.Host + "/"}
+	rememberSecrets(req.Header, nil)
+	t.outcome.Begin(req.URL.Scheme + "://" + req.URL.Host + "/")
 	resp, err := t.roundTrip(req)
 	t.outcome.Err = err
 	return resp, err
@@ -90,7 +91,7 @@ func (t *metadataTransport) roundTrip(req *http.Request) (*http.Response, error)
 		return nil, err
 	}
 	if resp.StatusCode >= 400 {
-		t.outcome.Refusal = readRefusal(resp, body)
+		t.outcome.refuse(readRefusal(resp, body))
 	} else if body, err = checkMetadataResponse(body, time.Now()); err != nil {
 		return nil, NewPermanentError("%w", err)
 	}

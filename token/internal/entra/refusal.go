@@ -20,6 +20,23 @@ type Outcome struct {
 	ServerURL string   // of the server that the request was for, as https://HOST/; "": no request
 	Refusal   *Refusal // nil: the response was successful, or there was none
 	Err       error    // nil: there was a response, and it was valid
+
+	// OnThrottle is called with a refusal that asks for a delay before the next request, before
+	// that is waited for. It may be nil. It is not part of the outcome: Begin keeps it.
+	OnThrottle func(*Refusal)
+}
+
+// Begin makes o the outcome of a new request for the server, or of none if serverURL is empty.
+func (o *Outcome) Begin(serverURL string) {
+	*o = Outcome{ServerURL: serverURL, OnThrottle: o.OnThrottle}
+}
+
+// refuse records a refusal.
+func (o *Outcome) refuse(r *Refusal) {
+	o.Refusal = r
+	if r.Throttles() && o.OnThrottle != nil {
+		o.OnThrottle(r)
+	}
 }
 
 // Refusal is a response with an HTTP status of 400 or more. Entra ID's have an error body (RFC
@@ -54,6 +71,9 @@ func (r *Refusal) Error() string {
 func (r *Refusal) IsPending() bool {
 	return r.OAuthError == "authorization_pending" || r.OAuthError == "slow_down"
 }
+
+// Throttles reports whether the server asks for a delay before the next request.
+func (r *Refusal) Throttles() bool { return r.RetryAfter > 0 && IsTransientStatus(r.HTTPStatus) }
 
 // IsPermanent reports whether Entra ID would refuse the same request again a moment later. An
 // expired assertion is not permanent, because a new one may have replaced it by then.

@@ -85,6 +85,7 @@ func checkTokenResponse(body []byte, tokenType string) ([]byte, error) {
 	case lifetime > maxSeconds:
 		return nil, errors.New("the answer has a token with an impossible lifetime")
 	}
+	redact.Remember(response.AccessToken)
 	checked := map[string]any{
 		"access_token": response.AccessToken,
 		"token_type":   tokenType,
@@ -105,6 +106,7 @@ func checkTokenResponse(body []byte, tokenType string) ([]byte, error) {
 		var value string
 		if json.Unmarshal(field.raw, &value) == nil && field.isValid(value) {
 			checked[name] = value
+			redact.Remember(value)
 		}
 	}
 	return json.Marshal(checked)
@@ -137,10 +139,12 @@ func checkDeviceCodeResponse(body []byte) ([]byte, error) {
 	if err := json.Unmarshal(body, &response); err != nil {
 		return nil, errors.New("the answer is not a device code: not the JSON that Entra ID sends")
 	}
+	redact.Remember(response.DeviceCode)
+	userCode := redact.Excerpt(response.UserCode)
 	const longest = int64(24 * time.Hour / time.Second)
 	lifetime, err := parseSeconds(response.ExpiresIn)
 	if err != nil || lifetime <= 0 || lifetime > longest ||
-		response.DeviceCode == "" || response.UserCode == "" {
+		response.DeviceCode == "" || userCode == "" {
 		return nil, errors.New("the answer has no usable device code")
 	}
 	interval, _ := parseSeconds(response.Interval)
@@ -148,7 +152,7 @@ func checkDeviceCodeResponse(body []byte) ([]byte, error) {
 		"device_code":      response.DeviceCode,
 		"expires_in":       lifetime,
 		"interval":         interval,
-		"user_code":        redact.Excerpt(response.UserCode),
+		"user_code":        userCode,
 		"verification_uri": redact.Excerpt(response.VerificationURI),
 		"message":          redact.Excerpt(response.Message),
 	})

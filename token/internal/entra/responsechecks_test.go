@@ -19,6 +19,9 @@ func FuzzMetadataAndDeviceCodeResponse(f *testing.F) {
 		`{"access_token":"abc","expires_in":"x` + tokentest.SecretToken + `"}`,
 		`{"device_code":"` + tokentest.SecretToken + `","user_code":"ABC","verification_uri":"https://x/","expires_in":900,"interval":5,"message":"enter ABC\u001b[31m\n` + tokentest.SecretToken + `"}`,
 		`{"device_code":5}`,
+		`{"device_code":"0","user_code":" ","expires_in":1}`,
+		`{"device_code":"0","user_code":"\u3164","expires_in":1}`,
+		`{"device_code":"secret","user_code":"ABC","expires_in":900,"message":"` + strings.Repeat("a", 300) + tokentest.SecretToken + `"}`,
 		`<html>` + tokentest.SecretToken,
 	} {
 		f.Add([]byte(seed))

@@ -24,7 +24,7 @@ type transport struct {
 
 // Do sends one request and records its outcome. It implements policy.Transporter.
 func (t *transport) Do(req *http.Request) (*http.Response, error) {
-	*t.outcome = Outcome{ServerURL: "https://" + req.URL.Host + "/"}
+	t.outcome.Begin("https://" + req.URL.Host + "/")
 	resp, err := t.do(req)
 	t.outcome.Err = err
 	return resp, err
@@ -41,7 +41,7 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 	check := responseCheck(req.Method, req.URL.Path, t.tokenType)
 	switch {
 	case resp.StatusCode >= 400:
-		t.outcome.Refusal = readRefusal(resp, body)
+		t.outcome.refuse(readRefusal(resp, body))
 	case check != nil && isTruncated(resp, body):
 		return nil, fmt.Errorf("the answer broke off: %w", io.ErrUnexpectedEOF)
 	case check != nil:
@@ -124,9 +124,11 @@ func cloneRequest(ctx context.Context, req *http.Request) (*http.Request, error)
 	clone := req.Clone(ctx)
 	clone.GetBody = nil
 	if req.Body == nil {
+		rememberSecrets(req.Header, nil)
 		return clone, nil
 	}
 	body, err := io.ReadAll(req.Body)
+	rememberSecrets(req.Header, body)
 	clone.Body = io.NopCloser(bytes.NewReader(body))
 	return clone, err
 }

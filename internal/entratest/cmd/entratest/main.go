@@ -30,7 +30,7 @@
 //	POST   /failures    the failure of the next count requests: aadsts, status, body, retry_after,
 //	                    redirect, break (connection, body), hang, conn_fault (needs the setting
 //	                    "alpn":"http/1.1"); of the token endpoint, or of "endpoint":"imds"
-//	DELETE /failures    cancel the queued failures of the token endpoint
+//	DELETE /failures    cancel all failures
 //	POST   /apps, /users, /identities, /clusters
 //	                    add an [entratest.App], User, ManagedIdentity or Cluster
 //	GET    /devices     the user codes of pending device code logins

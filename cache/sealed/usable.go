@@ -1,0 +1,50 @@
+package sealed
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// Usable returns nil if entries can be stored in the directory: it is one that CheckDir accepts and
+// this process can write to it, or it can be created. Otherwise the error says why not.
+func Usable(path string) error {
+	err := CheckDir(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = CheckCreate(path); err == nil {
+			err = checkWritable(NearestExisting(path))
+		}
+		return err
+	}
+	if err == nil {
+		err = checkWritable(path)
+	}
+	return err
+}
+
+// CheckCreate returns nil if the directory, which does not exist, may be created in the nearest
+// existing one. Only root, or its owner, could use a private directory of this user in the home of
+// another one. A directory of root's, or one that everybody can write to, has no such owner.
+func CheckCreate(path string) error {
+	parent := NearestExisting(path)
+	fi, err := os.Stat(parent)
+	if err != nil {
+		return err
+	}
+	if err := checkHost(fi); err != nil {
+		return fmt.Errorf("folder %s is not made: %s: %w", path, parent, err)
+	}
+	return nil
+}
+
+// NearestExisting returns path, or the nearest directory above it that exists.
+func NearestExisting(path string) string {
+	for {
+		parent := parentDir(path)
+		if _, err := os.Stat(path); err == nil || parent == path {
+			return path
+		}
+		path = parent
+	}
+}

@@ -1,0 +1,37 @@
+//go:build unix
+
+package cli
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// killOnSignal kills a tool when a signal ends this program. The tool has a process group of its
+// own, which a terminal's signals do not reach either.
+func killOnSignal(kill func()) (ended func()) {
+	received := make(chan os.Signal, 1)
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM} {
+		if !signal.Ignored(s) { // as SIGHUP is under nohup
+			signal.Notify(received, s)
+		}
+	}
+	finished := make(chan struct{})
+	go func() {
+		s, ok := <-received
+		if !ok {
+			close(finished)
+			return
+		}
+		kill()
+		signal.Reset(s) // to what ends this program
+		_ = syscall.Kill(os.Getpid(), s.(syscall.Signal))
+		select {}
+	}()
+	return func() {
+		signal.Stop(received)
+		close(received)
+		<-finished // never, if this program is about to end
+	}
+}
