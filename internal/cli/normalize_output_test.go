@@ -55,6 +55,8 @@ func normalizeOutput(text string) string {
 	}
 	if runtime.GOOS == "windows" {
 		text = strings.ReplaceAll(text, "akslogin.exe", "akslogin")
+		text = regexp.MustCompile(notFound+`( specified)?\.`).
+			ReplaceAllString(text, "no such file or directory")
 		text = windowsPath.ReplaceAllStringFunc(text, func(path string) string {
 			return strings.ReplaceAll(strings.ReplaceAll(path, `\\`, "/"), `\`, "/")
 		})
