@@ -37,8 +37,8 @@ var outputPatterns = []struct {
 	{regexp.MustCompile(`\(thumbprint [0-9A-F]+\)`), "(thumbprint T)"},
 }
 
-// windowsPath matches a path below a folder that a variable names.
-var windowsPath = regexp.MustCompile(`\$[A-Z]+\\[^\s"]+`)
+// windowsPath matches a path below a folder that a variable names, or below /var.
+var windowsPath = regexp.MustCompile(`(\$[A-Z]+|\\var)\\[^\s"]+`)
 
 func normalizeOutput(text string) string {
 	if program, err := exec.LookPath("akslogin"); err == nil {
