@@ -131,6 +131,9 @@ func TestVariablesInSourcesCount(t *testing.T) {
 // programPackages returns the directories of this module's packages in the program, by import path.
 func programPackages(t *testing.T) map[string]string {
 	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("needs the go command")
+	}
 	const format = `{{with .Module}}{{if .Main}}{{$.ImportPath}} {{$.Dir}}{{end}}{{end}}`
 	list := exec.Command("go", "list", "-deps", "-f", format, ".")
 	list.Dir = repository

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/robustio"
+	"k8s.io/client-go/util/homedir"
 )
 
 // Paths returns the paths of the kubeconfig files that kubectl reads, in order of precedence,
@@ -32,8 +33,8 @@ func Paths(explicit string, getenv func(string) string) (files []string) {
 		}
 		return files
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
+	home := homedir.HomeDir() // as client-go: on Windows, %HOME% may be another folder
+	if home == "" {
 		return nil
 	}
 	return []string{filepath.Join(home, ".kube", "config")}
