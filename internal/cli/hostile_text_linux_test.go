@@ -245,9 +245,15 @@ func TestInvisibleCharactersAreNotWritten(t *testing.T) {
 	commands := map[string][]string{
 		"URI": slices.Concat(surfaces["airflow"].args, []string{"-o", "airflow-uri"}),
 	}
-	for _, name := range []string{"kubeconfig", "kubeconfig JSON", "airflow", "convert"} {
+	for _, name := range []string{"kubeconfig", "kubeconfig JSON", "airflow"} {
 		commands[name] = surfaces[name].args
 	}
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	content := strings.NewReplacer(`, "--EVIL"`, "", "EVIL", "a").Replace(hostileKubeconfig)
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	commands["convert"] = []string{"convert-kubeconfig", "--dry-run", "--kubeconfig", file}
 	for text, want := range map[string]string{
 		"a" + strings.Repeat("\x1b", 64<<10): "U+001B",
 		"a\u009bb":                           "U+009B",
@@ -321,11 +327,11 @@ func TestOversizedInputDoesNotBlockLogin(t *testing.T) {
 		t.Errorf("with 5 MB of unknown variables: status %d, %.500s", got.exit, got.stderr)
 	}
 	args := getTokenArgs(login.args...)
-	for range 30 {
+	for range 7 { // below the limit for all arguments, 1 MiB
 		args = append(args, strings.Repeat("a", maxArg))
 	}
 	if got := runProgram(t, network.env(), args...); got.exit != 0 || got.stderr != "" {
-		t.Errorf("with 4 MB of ignored arguments: status %d, %.500s", got.exit, got.stderr)
+		t.Errorf("with 900 KB of ignored arguments: status %d, %.500s", got.exit, got.stderr)
 	}
 	for _, variable := range readVariables() {
 		if slices.Contains([]string{"PATH", "HOME", "HTTPS_PROXY", "https_proxy"}, variable) {

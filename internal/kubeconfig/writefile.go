@@ -171,7 +171,8 @@ func WriteFile(path string, content []byte) error {
 	return nil
 }
 
-// sameDirEntry reports whether two paths name the same directory entry, and so have the same lock file.
+// sameDirEntry reports whether two paths name the same directory entry, and so have the same lock
+// file.
 func sameDirEntry(a, b string) bool {
 	dirA, errA := os.Stat(filepath.Dir(a))
 	dirB, errB := os.Stat(filepath.Dir(b))
