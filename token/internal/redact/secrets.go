@@ -76,7 +76,8 @@ func secretForms(value string) []string {
 	return forms
 }
 
-// withoutSecrets returns text with a placeholder for each form of each remembered secret.
+// withoutSecrets returns text with a placeholder for each form of each remembered secret. A part of
+// the placeholder cannot be secret.
 func withoutSecrets(text string) string {
 	remembered.Lock()
 	secrets := remembered.secrets
@@ -84,21 +85,17 @@ func withoutSecrets(text string) string {
 	var found []string
 	for _, s := range secrets {
 		for _, form := range s.forms() {
-			if strings.Contains(text, form) {
+			if strings.Contains(text, form) && !strings.Contains(placeholder, form) {
 				found = append(found, form)
 			}
 		}
 	}
-	if len(found) == 0 {
-		return text
-	}
-	// The replacer prefers what comes first, and a secret may begin with another one.
+	// The longest comes first, because a secret may begin with another one.
 	slices.SortFunc(found, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-	var replacements []string
 	for _, form := range found {
-		replacements = append(replacements, form, placeholder)
+		text = strings.ReplaceAll(text, form, placeholder)
 	}
-	return strings.NewReplacer(replacements...).Replace(text)
+	return text
 }
 
 func unquoted(literal string) string { return literal[1 : len(literal)-1] }
