@@ -244,9 +244,16 @@ func TestInvisibleCharactersAreNotWritten(t *testing.T) {
 	commands := map[string][]string{
 		"URI": slices.Concat(surfaces["airflow"].args, []string{"-o", "airflow-uri"}),
 	}
-	for _, name := range []string{"kubeconfig", "kubeconfig JSON", "airflow", "convert"} {
+	for _, name := range []string{"kubeconfig", "kubeconfig JSON", "airflow"} {
 		commands[name] = surfaces[name].args
 	}
+	// The kubeconfig of the attack surface has no user that can be converted.
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	convertible := strings.NewReplacer(`, "--EVIL"`, "", "EVIL", "a").Replace(hostileKubeconfig)
+	if err := os.WriteFile(kubeconfig, []byte(convertible), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	commands["convert"] = slices.Concat(surfaces["convert"].args, []string{"--kubeconfig", kubeconfig})
 	for text, want := range map[string]string{
 		"a" + strings.Repeat("\x1b", 64<<10): "U+001B",
 		"a\u009bb":                           "U+009B",
