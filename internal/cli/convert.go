@@ -3,11 +3,15 @@ package cli
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/akslogin/akslogin/internal/flags"
@@ -41,6 +45,12 @@ func (*convertCommand) Help() string {
 // kubeconfigLockTimeout is how long to wait for another program that writes the same kubeconfig.
 const kubeconfigLockTimeout = 10 * time.Second
 
+// untilSignal returns a context that ends with a signal that would end the program. Until stop, the
+// signal does nothing else.
+func untilSignal() (ctx context.Context, stop context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+}
+
 // Run converts all users or none: it finds a user that cannot be converted before it writes the
 // first file.
 func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
@@ -70,9 +80,12 @@ func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
 	for _, flag := range stanza.UnusedFlags(all) {
 		printWarning("not written, since it has no meaning there: " + flag)
 	}
+	// A signal must not leave a lock file, which nobody would remove.
+	ctx, stop := untilSignal()
+	defer stop()
 	for i, f := range files {
-		if !c.DryRun && changed(i) {
-			if all[i], err = converter.ConvertFile(f, files[:i]); err != nil {
+		if !c.DryRun {
+			if all[i], err = converter.WriteFile(ctx, f, files[:i], all[i]); err != nil {
 				return err
 			}
 		}

@@ -128,7 +128,10 @@ func (k *killTest) run(t *testing.T) {
 // only the warm-start entry is written after the output.
 func (k *killTest) kill(r *killedRun) error {
 	result, err := k.runTraced(r.home, r.home, func(c call) fault {
-		return fault{kill: c == r.at}
+		if c == r.at {
+			return fault{signal: syscall.SIGKILL}
+		}
+		return fault{}
 	})
 	switch {
 	case err != nil:

@@ -67,6 +67,9 @@ func writeOutput(path string, content []byte) error {
 			Hint: "name another file, or remove this one; KUBECONFIG can name several",
 		}
 	}
+	// A signal must not leave the temporary file. It is short work, so signals are ignored.
+	_, stop := untilSignal()
+	defer stop()
 	return kubeconfig.WriteFile(file, content)
 }
 

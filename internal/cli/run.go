@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	stdlog "log"
+	"time"
 
 	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/internal/runlog"
@@ -19,10 +20,16 @@ import (
 // be asked. warm is this process's warm start, nil if it has none.
 //
 // Standard output gets the command's result and nothing else; errors and hints go to standard
-// error. Main returns within the command's --timeout and a little more, whatever hangs.
-func Main(args []string, warm *warmstart.Run) (exit int) { return run(args, options{warm: warm}) }
+// error. Main returns within the command's --timeout and a little more, whatever hangs. The time
+// counts from the start of the process.
+func Main(args []string, warm *warmstart.Run) (exit int) {
+	return run(args, options{warm: warm, started: warmstart.Started()})
+}
 
 func run(args []string, o options) (exit int) {
+	if o.started.IsZero() {
+		o.started = time.Now()
+	}
 	defer o.warm.ReleaseWaiters()
 	process.DisableCoreDumps()
 	stdlog.SetOutput(io.Discard) // net/http logs unexpected response bytes, which may hold a token

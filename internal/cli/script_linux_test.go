@@ -53,6 +53,7 @@ func testOptions() options {
 	}
 	later := duration("AKSLOGIN_LATER")
 	return options{
+		started:       warmstart.Started(),
 		warm:          warmstart.Current(),
 		now:           func() time.Time { return time.Now().Add(later) },
 		retryDelay:    5 * time.Millisecond,

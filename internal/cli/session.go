@@ -28,16 +28,17 @@ type options struct {
 	holderTimeout         time.Duration    // cache.Dir.HolderTimeout
 	kubeconfigLockTimeout time.Duration    // 0: kubeconfigLockTimeout
 
+	started   time.Time      // when the process started, from which timeouts count; zero: now
 	warm      *warmstart.Run // nil: none
 	logFile   *runlog.File   // nil: none
 	verbosity int
 }
 
-// startLogin limits a run to the request's timeout and returns what a login needs besides the
-// request. The caller calls end when the login is over.
+// startLogin limits a run to the request's timeout, counted from its start, and returns what a
+// login needs besides the request. The caller calls end when the login is over.
 func startLogin(request token.Request, dir cache.Dir, o options, log *slog.Logger) (ctx context.Context, login token.Options, end func()) {
 	timeout := min(request.Timeout, 24*time.Hour)
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithDeadline(context.Background(), o.started.Add(timeout))
 	watchdog := o.startWatchdog(timeout)
 	log = request.RedactingLogger(log, envvar.Get)
 	runlog.LogSDKRetries(log)
@@ -75,10 +76,11 @@ func (o options) cacheDir(c flags.Cache) cache.Dir {
 	return d
 }
 
-// startWatchdog ends the program some time after timeout. It is for waits that no context ends,
-// such as a disk that does not answer.
+// startWatchdog ends the program some time after timeout, counted from its start. It is for waits
+// that no context ends, such as a disk that does not answer.
 func (o options) startWatchdog(timeout time.Duration) *time.Timer {
-	return time.AfterFunc(max(timeout, 0)+timeout.Abs()/10+time.Second, func() {
+	grace := timeout.Abs()/10 + time.Second
+	return time.AfterFunc(max(timeout, 0)+grace-time.Since(o.started), func() {
 		err := fmt.Errorf("still running after %s: a disk or a file does not answer", timeout)
 		os.Exit(o.reportError(token.Explain(err)))
 	})

@@ -35,8 +35,8 @@ func (c call) String() string { return fmt.Sprintf("%s %s (%d)", c.name, c.path,
 
 // fault is what happens to a call. The zero value lets it pass.
 type fault struct {
-	kill  bool          // kill the program before the call
-	errno syscall.Errno // fail without making the call; a close is made nevertheless, as in Linux
+	signal syscall.Signal // send it to the program before the call
+	errno  syscall.Errno  // fail without making the call; a close is made nevertheless, as in Linux
 }
 
 // systemCall describes a system call's arguments by index. An argument before a path, if there is
@@ -206,8 +206,8 @@ func (t *tracee) stopAtCall(thread int) error {
 	f := t.decide(c)
 	t.inCall[thread] = f.errno
 	switch {
-	case f.kill:
-		return syscall.Kill(t.pid, syscall.SIGKILL)
+	case f.signal != 0:
+		return syscall.Kill(t.pid, f.signal)
 	case f.errno != 0 && c.name != "close":
 		regs.Orig_rax = ^uint64(0) // an invalid call, which does nothing
 		return syscall.PtraceSetRegs(thread, &regs)

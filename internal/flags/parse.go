@@ -1,6 +1,7 @@
 package flags
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -32,10 +33,35 @@ func ParseGetToken(args []string) (*CommandLine, *GetToken, error) {
 	return line, &g.GetToken, err
 }
 
+const (
+	maxArgs     = 1000    // kong's time and memory grow with the square of the number of arguments
+	maxArgsSize = 1 << 20 // bytes, of all arguments
+)
+
+// CheckSize returns a *token.UsageError if args are more, or longer, than Parse reads.
+func CheckSize(args []string) error {
+	size := 0
+	for _, arg := range args {
+		size += len(arg)
+	}
+	switch {
+	case len(args) > maxArgs:
+		text := fmt.Sprintf("too many arguments: %d, and the limit is %d", len(args), maxArgs)
+		return &token.UsageError{Text: text}
+	case size > maxArgsSize:
+		text := fmt.Sprintf("the arguments are too long: %d bytes in all, and the limit is %d", size, maxArgsSize)
+		return &token.UsageError{Text: text}
+	}
+	return nil
+}
+
 // Parse parses args, which do not include the program's name, into the grammar: a pointer to a
 // struct with kong's tags. It takes the spellings that pflag takes; see [normalizeArgs]. Its error
 // is a *token.UsageError that repeats no value.
 func Parse(args []string, grammar any) (*CommandLine, error) {
+	if err := CheckSize(args); err != nil {
+		return nil, err
+	}
 	parser, err := NewParser(grammar)
 	if err != nil {
 		return nil, err
@@ -61,6 +87,7 @@ func NewParser(grammar any) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.ValueFormatter(flagHelp),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(decodeDuration)),
+		kong.KindMapper(reflect.String, kong.MapperFunc(decodeString)),
 		kong.PostBuild(func(k *kong.Kong) error { k.Model.HelpFlag.Help = "Print this."; return nil }),
 	)
 }
@@ -76,6 +103,16 @@ func (line *CommandLine) Explicit(flag string) bool {
 		}
 	}
 	return false
+}
+
+// decodeString sets target to the value as given. kong's own decoder goes through JSON, which
+// replaces bytes that are not UTF-8, as a path may have.
+func decodeString(ctx *kong.DecodeContext, target reflect.Value) error {
+	value, err := ctx.Scan.PopValue("string")
+	if err == nil {
+		target.SetString(value.String())
+	}
+	return err
 }
 
 // decodeDuration is kong's decoder of durations. It takes what token.ParseDuration takes.

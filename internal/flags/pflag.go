@@ -31,12 +31,16 @@ func normalizeArgs(args []string, model *kong.Application) (normal, ignored []st
 	case name == "get-token":
 		words, ignored, rest = words[:1], slices.Concat(words[1:], rest), nil
 	case name != "" && i < 0:
-		return nil, nil, &token.UsageError{Text: "unknown command " + name, Hint: helpHint}
+		return nil, nil, unknownCommandError(name)
 	}
 	if len(rest) > 0 {
 		flags = slices.Concat(flags, []string{"--"}, rest)
 	}
 	return slices.Concat(words, flags), ignored, nil
+}
+
+func unknownCommandError(name string) error {
+	return &token.UsageError{Text: "unknown command " + name, Hint: helpHint}
 }
 
 func firstArg(words []string) string {

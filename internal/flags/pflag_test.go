@@ -1,6 +1,7 @@
 package flags
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -56,6 +57,27 @@ func TestNormalizeArgs(t *testing.T) {
 	}
 }
 
+// TestParseValues checks that both ways to read an exec config's args agree.
+func TestParseValues(t *testing.T) {
+	for _, args := range []string{
+		"get-token --login spn -l=ropc --tenant-id= --client-secret -abc --v=5 --logtostderr",
+		"get-token --timeout 90s --legacy --pop-enabled=f more -- --login x",
+		"-lspn get-token --use-azurerm-env-vars=true --token-cache-dir x",
+		"get-token", "get-token --timeout soon", "get-token --nonsense", "get-token --login", "other", "",
+	} {
+		checkParseValues(t, strings.Fields(args))
+	}
+}
+
+func checkParseValues(t *testing.T, args []string) {
+	t.Helper()
+	got, err := ParseValues(args)
+	line, _, parseErr := ParseGetToken(args)
+	if (err == nil) != (parseErr == nil) || err == nil && !maps.Equal(got, line.Values()) {
+		t.Errorf("%q: %q, %v; want %v", args, got, err, parseErr)
+	}
+}
+
 // Whatever is typed, nothing is invented: what comes out is commands, and flags whose values stood
 // there.
 func FuzzNormalizeArgs(f *testing.F) {
@@ -68,6 +90,10 @@ func FuzzNormalizeArgs(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		args := strings.Split(line, "\n")
+		if args[0] == "get-token" && !strings.Contains(line, "\n-h") &&
+			!strings.Contains(line, "\n--help") && !strings.Contains(line, "\n--version") {
+			checkParseValues(t, args)
+		}
 		out, ignored, err := normalizeArgs(args, parser.Model)
 		if err != nil {
 			return

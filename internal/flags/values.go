@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/akslogin/akslogin/token"
 )
@@ -23,6 +24,50 @@ func (line *CommandLine) Values() Values {
 		}
 	}
 	return values
+}
+
+// getTokenFlags are the flags that an exec config's args may have.
+var getTokenFlags = sync.OnceValues(func() (knownFlags, error) {
+	parser, err := NewParser(new(getTokenGrammar))
+	if err != nil {
+		return knownFlags{}, err
+	}
+	return collectFlags(parser.Model.Node), nil
+})
+
+// ParseValues returns what [ParseGetToken] and Values return for an exec config's args. It does not
+// use kong, which takes longer than all else that converting a user takes.
+func ParseValues(args []string) (Values, error) {
+	known, err := getTokenFlags()
+	if err != nil {
+		return nil, err
+	}
+	words, given, _, err := known.split(args)
+	if err != nil {
+		return nil, err
+	}
+	if command := firstArg(words); command != "get-token" {
+		return nil, unknownCommandError(command)
+	}
+	values := Values{}
+	for _, arg := range given {
+		name, value, hasValue := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+		field := GetTokenField(name)
+		switch {
+		case field == nil: // a flag of all commands
+			continue
+		case !hasValue:
+			value = "true"
+		case field.Type == reflect.TypeFor[time.Duration]():
+			d, err := token.ParseDuration(value)
+			if err != nil {
+				return nil, &token.UsageError{Text: "--" + name + ": " + err.Error(), Hint: helpHint}
+			}
+			value = d.String()
+		}
+		values[name] = value
+	}
+	return values, nil
 }
 
 // Args returns an exec config's args with these flags: first in kubelogin's order, then in the
@@ -55,14 +100,17 @@ var GetTokenFields = sync.OnceValue(func() []reflect.StructField {
 })
 
 // GetTokenField returns the struct field of a flag, nil if get-token has no such flag.
-func GetTokenField(name string) *reflect.StructField {
+func GetTokenField(name string) *reflect.StructField { return getTokenFieldsByName()[name] }
+
+var getTokenFieldsByName = sync.OnceValue(func() map[string]*reflect.StructField {
+	byName := map[string]*reflect.StructField{}
 	for _, field := range GetTokenFields() {
-		if name != "" && field.Tag.Get("name") == name {
-			return &field
+		if name := field.Tag.Get("name"); name != "" {
+			byName[name] = &field
 		}
 	}
-	return nil
-}
+	return byName
+})
 
 // IsBool reports whether a flag of get-token takes no value.
 func IsBool(flag string) bool { return GetTokenField(flag).Type.Kind() == reflect.Bool }

@@ -5,55 +5,111 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"sort"
 	"strconv"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// WithExec returns the file's source with one user's exec config changed to want. It does not
-// modify k and writes no file.
+// WithExecs returns the file's source with the exec configs of users changed to those in want, by
+// the users' names. It does not modify k and writes no file.
 //
 // Command and Args are replaced. Other fields that are empty in want keep their value, and
-// variables that are not in want.Env stay. An auth-provider is removed together with the comments
-// in it; the exec config takes its place. If two users have the name, the first one is changed.
+// variables that are not in want's Env stay. An auth-provider is removed together with the comments
+// in it; the exec config takes its place. If two users have a name, the first one is changed.
 //
-// WithExec changes as few bytes as it can: other comments, order, unknown fields, indentation and
+// WithExecs changes as few bytes as it can: other comments, order, unknown fields, indentation and
 // line endings stay. JSON stays JSON. The source is returned unchanged if it already says what want
-// says, so that a second WithExec changes nothing.
+// says, so that a second WithExecs changes nothing.
 //
-// Before it returns, WithExec parses the result and compares it with k. It returns an error for a
-// file that it cannot edit safely, for a user that is not there, and for text in want that is not
-// UTF-8.
-func (k *File) WithExec(user string, want Exec) ([]byte, error) {
-	i := slices.IndexFunc(k.Users, func(u User) bool { return u.Name == user })
-	if i < 0 {
-		return nil, fmt.Errorf("%s has no user %q", k.Path, user)
-	}
-	if err := want.validate(); err != nil {
+// Before it returns, WithExecs parses the result and compares it with k, once for all users. It
+// returns an error for a file that it cannot edit safely, for a user that is not there, and for
+// text in want that is not UTF-8.
+func (k *File) WithExecs(want map[string]Exec) ([]byte, error) {
+	edits, err := k.edits(want)
+	if err != nil {
 		return nil, err
 	}
-	before := k.Users[i]
-	goal := before.Exec.merge(want)
-	if before.AuthProvider == nil && before.Exec != nil && before.Exec.equal(goal) {
+	if len(edits) == 0 {
 		return bytes.Clone(k.source), nil
 	}
-	e := &editor{
+	result, line := k.apply(edits)
+	if line == 0 {
+		return result, nil
+	}
+	first := sort.Search(len(edits)-1, func(i int) bool {
+		_, line := k.apply(edits[:i+1])
+		return line != 0
+	})
+	_, line = k.apply(edits[:first+1])
+	return nil, k.editError(line)
+}
+
+// edit changes one user's exec config.
+type edit struct {
+	user    int // index of the user
+	goal    Exec
+	splices []splice
+}
+
+// edits returns the edits that want takes, in the file's order.
+func (k *File) edits(want map[string]Exec) (edits []edit, err error) {
+	inFile := editor{
 		splices: splices{layout: newLayout(k.text), block: blockStyle{mapping: 2, dash: 2}},
-		oldUser: before,
-		newExec: goal,
 	}
-	e.edit(k.root, k.userNodes[i])
-	text, ok := e.apply()
-	if !ok || e.unsupportedLine != 0 {
-		return nil, k.editError(max(e.unsupportedLine, before.Line))
+	if k.root != nil {
+		inFile.detectStyle(k.root)
 	}
-	result := slices.Concat(k.source[:len(k.source)-len(k.text)], text)
-	if line := k.verify(result, i, goal); line != 0 {
-		return nil, k.editError(line)
+	found := map[string]bool{}
+	for i, u := range k.Users {
+		exec, wanted := want[u.Name]
+		if !wanted || found[u.Name] {
+			continue
+		}
+		found[u.Name] = true
+		if err := exec.validate(); err != nil {
+			return nil, err
+		}
+		if u.HasExec(exec) {
+			continue
+		}
+		e := inFile
+		e.oldUser, e.newExec = u, u.Exec.merge(exec)
+		e.edit(k.userNodes[i])
+		if e.unsupportedLine != 0 {
+			return nil, k.editError(max(e.unsupportedLine, u.Line))
+		}
+		edits = append(edits, edit{i, e.newExec, e.list})
 	}
-	return result, nil
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if !found[name] {
+			return nil, fmt.Errorf("%s has no user %q", k.Path, name)
+		}
+	}
+	return edits, nil
+}
+
+// apply returns the source with the edits made, and 0 if they are exactly what differs. Otherwise
+// it returns the line to report in an error.
+func (k *File) apply(edits []edit) (result []byte, line int) {
+	all := splices{layout: layout{text: k.text}}
+	for _, e := range edits {
+		all.list = append(all.list, e.splices...)
+	}
+	text, ok := all.apply()
+	if !ok {
+		return nil, k.Users[edits[len(edits)-1].user].Line
+	}
+	result = slices.Concat(k.source[:len(k.source)-len(k.text)], text)
+	return result, k.verify(result, edits)
+}
+
+// HasExec reports whether WithExecs would leave the user as it is.
+func (u User) HasExec(want Exec) bool {
+	return u.AuthProvider == nil && u.Exec != nil && u.Exec.equal(u.Exec.merge(want))
 }
 
 func (k *File) editError(line int) error {
@@ -74,7 +130,7 @@ func (e Exec) validate() error {
 	return nil
 }
 
-// merge returns e with the changes that WithExec documents. A nil e is an empty exec config.
+// merge returns e with the changes that WithExecs documents. A nil e is an empty exec config.
 func (e *Exec) merge(want Exec) Exec {
 	if e == nil {
 		e = &Exec{}
@@ -118,20 +174,16 @@ type editor struct {
 	newExec Exec
 }
 
-// edit collects the splices. root is the file's node and entry the user's.
-func (e *editor) edit(root, entry *yaml.Node) {
+// edit collects the splices. entry is the user's node.
+func (e *editor) edit(entry *yaml.Node) {
 	_, user := ownMember(entry, "user")
 	if !isEditable(entry) || user != nil && user.Kind == yaml.AliasNode {
 		e.markUnsupported(entry)
 		return
 	}
-	e.detectIndent(root)
-	e.detectIndent(entry) // the style next to the edit wins
-	for _, n := range []*yaml.Node{root, entry, user} {
-		if n != nil && isFlow(n) && len(n.Content) > 0 &&
-			n.Content[0].Style&yaml.DoubleQuotedStyle != 0 {
-			e.quoteAll = true
-		}
+	e.detectStyle(entry) // the style next to the edit wins
+	if user != nil {
+		e.detectStyle(user)
 	}
 	if !isEditable(user) {
 		e.setMember(entry, "user", []member{{"exec", e.execMembers()}})
@@ -153,6 +205,14 @@ func (e *editor) edit(root, entry *yaml.Node) {
 		e.editExec(exec)
 	} else {
 		e.setMember(user, "exec", e.execMembers())
+	}
+}
+
+// detectStyle sets e's style to that of n and the nodes below it.
+func (e *editor) detectStyle(n *yaml.Node) {
+	e.detectIndent(n)
+	if isFlow(n) && len(n.Content) > 0 && n.Content[0].Style&yaml.DoubleQuotedStyle != 0 {
+		e.quoteAll = true
 	}
 }
 
@@ -317,57 +377,4 @@ func (e *editor) editArgs(key, list *yaml.Node) {
 			e.insertItems(list, h.index+replaced, quotedItems(h.added[replaced:]))
 		}
 	}
-}
-
-// hunk is a difference between two lists: the number of items removed from the old list at an
-// index, and the items added there.
-type hunk struct {
-	index, removed int
-	added          []string
-}
-
-const maxDiffCells = 1 << 22
-
-// diff returns the differences that keep a longest common subsequence of old and new. If finding
-// that takes more than maxDiffCells, diff replaces the whole list.
-func diff(old, new []string) (hunks []hunk) {
-	if len(old)*len(new) > maxDiffCells {
-		return []hunk{{0, len(old), new}}
-	}
-	// common[i][j] is the length of the longest common subsequence of old[i:] and new[j:].
-	common := make([][]int, len(old)+1)
-	for i := range common {
-		common[i] = make([]int, len(new)+1)
-	}
-	for i := len(old) - 1; i >= 0; i-- {
-		for j := len(new) - 1; j >= 0; j-- {
-			if old[i] == new[j] {
-				common[i][j] = common[i+1][j+1] + 1
-			} else {
-				common[i][j] = max(common[i+1][j], common[i][j+1])
-			}
-		}
-	}
-	var h hunk
-	i, j := 0, 0
-	for i < len(old) || j < len(new) {
-		switch {
-		case i < len(old) && j < len(new) && old[i] == new[j]:
-			if h.removed > 0 || len(h.added) > 0 {
-				hunks = append(hunks, h)
-			}
-			i, j = i+1, j+1
-			h = hunk{index: i}
-		case j == len(new) || i < len(old) && common[i+1][j] >= common[i][j+1]:
-			h.removed++
-			i++
-		default:
-			h.added = append(h.added, new[j])
-			j++
-		}
-	}
-	if h.removed > 0 || len(h.added) > 0 {
-		hunks = append(hunks, h)
-	}
-	return hunks
 }

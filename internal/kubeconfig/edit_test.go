@@ -69,7 +69,7 @@ func TestWithExec(t *testing.T) {
 			if c.user == "" {
 				c.user = k.Users[0].Name
 			}
-			got, err := k.WithExec(c.user, c.want)
+			got, err := k.WithExecs(map[string]Exec{c.user: c.want})
 			if os.Getenv("UPDATE") != "" {
 				updateCase(t, c, got, err)
 				return
@@ -87,12 +87,12 @@ func TestWithExec(t *testing.T) {
 				if json.Valid(c.before) && name == "a comment" {
 					continue
 				}
-				got, err := parseOrFail(t, variant(c.before)).WithExec(c.user, c.want)
+				got, err := parseOrFail(t, variant(c.before)).WithExecs(map[string]Exec{c.user: c.want})
 				if want := variant(c.after); err != nil || !bytes.Equal(got, want) {
 					t.Errorf("%s: %v\n%q\nwant\n%q", name, err, got, want)
 				}
 			}
-			again, err := parseOrFail(t, got).WithExec(c.user, c.want)
+			again, err := parseOrFail(t, got).WithExecs(map[string]Exec{c.user: c.want})
 			if err != nil || !bytes.Equal(again, got) {
 				t.Errorf("twice: %v\n%s", err, again)
 			}
@@ -122,15 +122,15 @@ func updateCase(t *testing.T, c withExecCase, got []byte, err error) {
 func TestWithExecErrorsAndLongArgs(t *testing.T) {
 	k := parseOrFail(t, []byte("users:\n- name: u\n  user:\n    exec:\n      command: x\n"+
 		"      args:\n"+strings.Repeat("      - a\n", 3000)))
-	if _, err := k.WithExec("v", Exec{}); err == nil || err.Error() != `config has no user "v"` {
+	if _, err := k.WithExecs(map[string]Exec{"v": {}}); err == nil || err.Error() != `config has no user "v"` {
 		t.Error(err)
 	}
-	_, err := k.WithExec("u", Exec{Command: "\xff"})
+	_, err := k.WithExecs(map[string]Exec{"u": {Command: "\xff"}})
 	if err == nil || !strings.Contains(err.Error(), "not UTF-8") {
 		t.Error(err)
 	}
 	want := Exec{Command: "x", Args: slices.Repeat([]string{"b"}, 2000)}
-	got, err := k.WithExec("u", want)
+	got, err := k.WithExecs(map[string]Exec{"u": want})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,9 +155,9 @@ users:
 contexts: []
 `
 	k := parseOrFail(t, []byte(source))
-	goal := k.Users[1].Exec.merge(Exec{Command: "new", Env: []EnvVar{{"A", "c"}}})
+	goal := []edit{{user: 1, goal: k.Users[1].Exec.merge(Exec{Command: "new", Env: []EnvVar{{"A", "c"}}})}}
 	good := strings.NewReplacer("old", "new", "value: b, c", "value: c, c").Replace(source)
-	if line := k.verify([]byte(good), 1, goal); line != 0 {
+	if line := k.verify([]byte(good), goal); line != 0 {
 		t.Fatalf("line %d of a correct edit is reported", line)
 	}
 	for old, new := range map[string]string{
@@ -186,13 +186,13 @@ contexts: []
 		if !strings.Contains(good, old) {
 			t.Fatalf("%q is not in the file", old)
 		}
-		if k.verify([]byte(strings.Replace(good, old, new, 1)), 1, goal) == 0 {
+		if k.verify([]byte(strings.Replace(good, old, new, 1)), goal) == 0 {
 			t.Errorf("%q in place of %q is not reported", new, old)
 		}
 	}
 	asJSON := parseOrFail(t, []byte(`{"users":[{"name":"u"}]}`))
 	const asYAML = `{"users":[{"name":"u",user:{"exec":{"command":"x"}}}]}`
-	if asJSON.verify([]byte(asYAML), 0, Exec{Command: "x"}) == 0 {
+	if asJSON.verify([]byte(asYAML), []edit{{goal: Exec{Command: "x"}}}) == 0 {
 		t.Error("JSON that became YAML is not reported")
 	}
 }
@@ -216,7 +216,7 @@ func FuzzWithExec(f *testing.F) {
 			want.ProvideClusterInfo = new(bool)
 			want.Env = []EnvVar{{name, value}}
 		}
-		got, err := k.WithExec(user, want)
+		got, err := k.WithExecs(map[string]Exec{user: want})
 		if err != nil {
 			checkError(t, err)
 			return
@@ -238,7 +238,7 @@ func checkEdit(t *testing.T, k *File, user string, want Exec, got []byte) {
 	if u.Exec == nil || !u.Exec.equal(goal) || u.AuthProvider != nil {
 		t.Fatalf("got %s, want %s", indentJSON(u), indentJSON(goal))
 	}
-	again, err := edited.WithExec(user, want)
+	again, err := edited.WithExecs(map[string]Exec{user: want})
 	if err != nil || !bytes.Equal(again, got) {
 		t.Fatalf("twice: %v\n%s\nthen\n%s", err, got, again)
 	}

@@ -257,7 +257,7 @@ func TestWithExecGeneratedFiles(t *testing.T) {
 			want.APIVersion, want.InstallHint, want.InteractiveMode = "v1", "Install: it", "Never"
 			want.ProvideClusterInfo = new(bool)
 		}
-		got, err := k.WithExec("this", want)
+		got, err := k.WithExecs(map[string]Exec{"this": want})
 		if err != nil {
 			// An edit that removes the lines between a block scalar and a comment with the same
 			// indentation would make the comment part of the scalar.

@@ -5,15 +5,15 @@
 // in them. Errors about content name the file and the line but never quote the file, because a
 // kubeconfig may hold secrets.
 //
-// File.WithExec changes the exec config of one user in the file's own text. Every byte outside of
-// that user's exec config and auth-provider stays: other entries, comments, order, unknown fields,
-// indentation and line endings. WithExec parses and compares its result before returning it, and
+// File.WithExecs changes exec configs of users in the file's own text. Every byte outside of those
+// users' exec configs and auth-providers stays: other entries, comments, order, unknown fields,
+// indentation and line endings. WithExecs parses and compares its result before returning it, and
 // returns an error for a file that it cannot edit safely.
 //
-// Update replaces a file's content while it holds the lock that kubectl takes, so that neither
-// program overwrites the other's change. Update and WriteFile write a temporary file and rename it:
-// readers see the old content or the new content, never a part. Both refuse read-only files and
-// anything that is not a regular file.
+// Replace replaces a file's content, if no other program has changed it, under the lock that
+// kubectl takes. Replace and WriteFile write a temporary file and rename it: readers see the old
+// content or the new content, never a part. Both refuse read-only files and anything that is not a
+// regular file.
 //
 // Document renders a new kubeconfig as YAML or JSON that client-go, YAML 1.1 readers and YAML 1.2
 // readers read alike.

@@ -15,24 +15,30 @@ import (
 //
 // A position that was not found is negative or outside of the text; splices.apply refuses it.
 type layout struct {
-	text  []byte
-	lines []int // positions of the lines' first bytes
-	ascii bool  // whether every character is one byte
+	text       []byte
+	lines      []int // positions of the lines' first bytes
+	firstChars []int // numbers of the lines' first characters in the text
+	marks      []int // positions of every markInterval-th character
 }
 
+// markInterval bounds the characters to count from a mark: a file may be one long line.
+const markInterval = 32
+
 func newLayout(text []byte) layout {
-	l := layout{
-		text:  text,
-		lines: []int{0},
-		ascii: !bytes.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }),
-	}
-	for i := 0; i < len(text); i++ {
-		if n := l.lineBreak(i); n > 0 {
-			i += n - 1
-			l.lines = append(l.lines, i+1)
+	l := layout{text: text, lines: []int{0}, firstChars: []int{0}}
+	for at, char := 0, 0; ; char++ {
+		if char%markInterval == 0 {
+			l.marks = append(l.marks, at)
+		}
+		if at >= len(text) {
+			return l
+		}
+		_, size := utf8.DecodeRune(text[at:])
+		endsLine := l.lineBreak(at) == size // false between the characters of "\r\n"
+		if at += size; endsLine {
+			l.lines, l.firstChars = append(l.lines, at), append(l.firstChars, char+1)
 		}
 	}
-	return l
 }
 
 // lineBreaks are the line breaks of YAML 1.1.
@@ -105,12 +111,13 @@ func (l layout) begin(n *yaml.Node) int {
 	if n.Line < 1 || n.Line > len(l.lines) {
 		return -1
 	}
-	at := l.lines[n.Line-1]
-	if l.ascii {
-		return at + n.Column - 1
+	char := l.firstChars[n.Line-1] + n.Column - 1 // columns count characters
+	if char/markInterval >= len(l.marks) {
+		return -1
 	}
-	for range n.Column - 1 { // columns count characters
-		_, size := utf8.DecodeRune(l.text[min(at, len(l.text)):])
+	at := l.marks[char/markInterval]
+	for range char % markInterval {
+		_, size := utf8.DecodeRune(l.text[at:])
 		at += size
 	}
 	return at

@@ -109,7 +109,7 @@ func TestParseEmptyFile(t *testing.T) {
 		if k.Users != nil || k.Contexts != nil || k.Clusters != nil {
 			t.Errorf("%q: %+v", source, k)
 		}
-		_, err := k.WithExec("u", Exec{})
+		_, err := k.WithExecs(map[string]Exec{"u": {}})
 		if err == nil || err.Error() != `config has no user "u"` {
 			t.Errorf("%q: %v", source, err)
 		}

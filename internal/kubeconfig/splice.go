@@ -170,9 +170,12 @@ func (s *splices) setValue(n *yaml.Node, column int, text string) {
 // headerComment returns the position of the comment on the line with a block scalar's sign, '|' or
 // '>', or a negative number if there is none.
 func (s *splices) headerComment(n *yaml.Node) int {
+	if !isBlockScalar(n) {
+		return -1
+	}
 	from := s.contentStart(n)
 	i := strings.IndexByte(s.between(from, s.lineEnd(from)), '#')
-	if !isBlockScalar(n) || i < 0 {
+	if i < 0 {
 		return -1
 	}
 	return from + i

@@ -7,51 +7,64 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// verify parses an edited file and compares it with k node by node. It returns 0 if user i has the
-// exec config goal and no auth-provider, and nothing else differs. Otherwise it returns the line in
-// k's text to report in an error.
-func (k *File) verify(text []byte, i int, goal Exec) (line int) {
-	line = k.Users[i].Line
+// verify parses an edited file and compares it with k node by node. It returns 0 if the edited
+// users have their exec configs and no auth-provider, and nothing else differs. Otherwise it
+// returns the line in k's text to report in an error.
+func (k *File) verify(text []byte, edits []edit) (line int) {
+	lastLine := k.Users[edits[len(edits)-1].user].Line
 	after, err := Parse(k.Path, text)
 	if err != nil || json.Valid(k.text) && !json.Valid(after.text) ||
 		len(after.Users) != len(k.Users) {
-		return line
+		return lastLine
 	}
-	u := after.Users[i]
-	if u.Exec == nil || !u.Exec.equal(goal) || u.AuthProvider != nil || u.Name != k.Users[i].Name ||
-		!slices.Equal(u.OtherFields, k.Users[i].OtherFields) {
-		return line
+	for _, e := range edits {
+		before, u := k.Users[e.user], after.Users[e.user]
+		if u.Exec == nil || !u.Exec.equal(e.goal) || u.AuthProvider != nil ||
+			u.Name != before.Name || !slices.Equal(u.OtherFields, before.OtherFields) {
+			return before.Line
+		}
 	}
 	c := comparison{seen: map[[2]*yaml.Node]bool{}}
 	c.compareExcept(k.root, after.root, "users")
-	for j := range k.userNodes {
-		if j != i {
-			c.compare(k.userNodes[j], after.userNodes[j])
+	for i := range k.userNodes {
+		if len(edits) == 0 || edits[0].user != i {
+			c.compare(k.userNodes[i], after.userNodes[i])
+			continue
 		}
+		c.compareUser(k, after, edits[0])
+		edits = edits[1:]
 	}
-	old, edited := c.compareExcept(k.userNodes[i], after.userNodes[i], "user")
+	if c.r.err != nil {
+		return lastLine
+	}
+	return c.line
+}
+
+// compareUser compares an edited user without the fields that the edit may change.
+func (c *comparison) compareUser(k, after *File, e edit) {
+	if c.r.err != nil {
+		return
+	}
+	c.r.visited = 0 // Parse has bounded the files
+	old, edited := c.compareExcept(k.userNodes[e.user], after.userNodes[e.user], "user")
 	old, edited = c.compareExcept(old.get("user"), edited.get("user"), "exec", "auth-provider")
 	old, edited = c.compareExcept(old.get("exec"), edited.get("exec"), "apiVersion", "command",
 		"args", "env", "installHint", "interactiveMode", "provideClusterInfo")
 	oldEnv, newEnv := c.r.items(old.get("env"), ""), c.r.items(edited.get("env"), "")
-	for j, v := range oldEnv {
-		if goal.Env[j] == k.Users[i].Exec.Env[j] {
-			c.compare(v, newEnv[j])
+	for i, v := range oldEnv {
+		if e.goal.Env[i] == k.Users[e.user].Exec.Env[i] {
+			c.compare(v, newEnv[i])
 		} else {
-			c.compareExcept(v, newEnv[j], "value")
+			c.compareExcept(v, newEnv[i], "value")
 		}
 	}
-	if c.r.err != nil {
-		return line
-	}
-	return c.line
 }
 
 // comparison finds the first difference between an old and a new tree. An alias equals the node
 // that it stands for.
 type comparison struct {
 	r    nodeReader
-	seen map[[2]*yaml.Node]bool // pairs that were compared; a cycle of aliases would not end
+	seen map[[2]*yaml.Node]bool // pairs that aliases led to; a cycle of aliases would not end
 	line int                    // line of the first difference in the old tree, or 0
 }
 
@@ -82,12 +95,15 @@ func (c *comparison) compareExcept(a, b *yaml.Node, names ...string) (old, edite
 }
 
 func (c *comparison) compare(a, b *yaml.Node) {
+	isAlias := a.Kind == yaml.AliasNode || b.Kind == yaml.AliasNode
 	a, b = resolveAlias(a), resolveAlias(b)
 	pair := [2]*yaml.Node{a, b}
 	if c.line != 0 || c.seen[pair] {
 		return
 	}
-	c.seen[pair] = true
+	if isAlias {
+		c.seen[pair] = true
+	}
 	if a.Kind != b.Kind || a.ShortTag() != b.ShortTag() || a.Value != b.Value ||
 		len(a.Content) != len(b.Content) {
 		c.markDifference(a)

@@ -39,63 +39,104 @@ func Paths(explicit string, getenv func(string) string) (files []string) {
 	return []string{filepath.Join(home, ".kube", "config")}
 }
 
-// Update replaces the content of a file with the result of change, which gets the old content.
+// ErrChanged reports that a file does not have the content that Replace was to replace.
+var ErrChanged = errors.New("another program changed it at the same time")
+
+// Replace replaces the content of a file, if that is old. If it is not, because another program
+// wrote the file since it was read, Replace leaves the file alone and returns an error that wraps
+// ErrChanged.
 //
-// Update holds kubectl's lock while it reads, calls change and writes. It waits for the lock until
-// ctx is done, and then returns an error that wraps the cause. kubectl does not wait: it fails at
-// once while Update holds the lock.
+// Replace writes a temporary file first. It takes kubectl's lock only to read the file again and
+// rename: kubectl does not wait but fails at once while Replace holds the lock. Replace waits for
+// the lock until ctx is done, and then returns an error that wraps the cause. Before Replace
+// returns it removes its lock and temporary file, also when ctx ends.
 //
-// The write is an atomic rename in the directory of the file: readers see the old content or the
-// new content. The file keeps its mode, and its owner and group as far as this process may set
-// them. A symbolic link stays, and the file that it points to is replaced. Update writes nothing if
-// the content does not change.
+// The rename is atomic and in the directory of the file: readers see the old content or the new
+// content. A program that does not take the lock may write in the moment before the rename. Where
+// the operating system can exchange two files, Replace finds that out and puts its content back.
 //
-// Update returns an error of change as it is. After an error the file has its old content, unless
-// the message says that it was written. Update refuses a file that is read-only, not regular, or
-// larger than 8 MiB.
-func Update(
-	ctx context.Context, path string, change func(old []byte) ([]byte, error),
-) (result error) {
-	if _, err := statRegular(path); err != nil {
+// The file keeps its mode, and its owner and group as far as this process may set them. A symbolic
+// link stays, and the file that it points to is replaced. After an error the file has its old
+// content, unless the message says otherwise. Replace refuses a file that is read-only, not
+// regular, or larger than 8 MiB.
+func Replace(ctx context.Context, path string, old, content []byte) error {
+	fi, err := statRegular(path)
+	if err != nil {
 		return err
 	}
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return err
 	}
-	// kubectl locks the path that it was given. Another process may use another link to the file,
-	// so Update locks the target too, and the target first.
-	names := []string{target, path}
-	if samePath(target, path) {
-		names = names[:1]
+	if err := checkReplaceable(path, fi); err != nil {
+		return err
 	}
-	for _, name := range names {
-		unlock, err := lockFile(ctx, name)
-		if err != nil {
-			return err
+	temp, err := writeTemp(target, content, fi)
+	if err != nil {
+		return notWritten(path, err)
+	}
+	err = replaceLocked(ctx, path, target, temp, old)
+	if !errors.Is(err, errNotRestored) {
+		os.Remove(temp) // after an exchange it is the old file
+	}
+	syncDir(target)
+	return err
+}
+
+// replaceLocked puts temp in the place of target, under the locks for target and path.
+func replaceLocked(ctx context.Context, path, target, temp string, old []byte) (err error) {
+	unlock, err := lockFiles(ctx, path, target)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := unlock(); e != nil && err == nil {
+			err = fmt.Errorf("%s was written, but its lock file remains: %w", path, e)
 		}
-		defer func() {
-			if e := unlock(); e != nil && result == nil {
-				result = fmt.Errorf("%s was written, but its lock file remains: %w", path, e)
-			}
-		}()
-	}
-	fi, err := statRegular(target)
+	}()
+	current, err := Read(target)
 	if err != nil {
 		return err
 	}
-	old, err := readLimited(target)
+	if !bytes.Equal(current, old) {
+		return notWritten(path, ErrChanged)
+	}
+	if err := swap(temp, target, old); err != nil {
+		return notWritten(path, err)
+	}
+	return nil
+}
+
+var errNotRestored = errors.New("another program's change of the file could not be put back")
+
+// swap renames temp to path, which has the content old. If it does not, because it was written just
+// now, swap puts what it has back and returns ErrChanged, where exchange works. After an exchange,
+// temp is the old file.
+func swap(temp, path string, old []byte) error {
+	if exchange(temp, path) != nil {
+		return robustio.Rename(temp, path)
+	}
+	if replaced, err := Read(temp); err == nil && bytes.Equal(replaced, old) {
+		return nil
+	}
+	if err := robustio.Rename(temp, path); err != nil {
+		return fmt.Errorf("%w; it is in %s (%w)", errNotRestored, temp, err)
+	}
+	return ErrChanged
+}
+
+// lockFiles takes the locks for a path and for the target that it leads to, the target first.
+// kubectl locks the path that it was given, and another process may use another link to the file.
+func lockFiles(ctx context.Context, path, target string) (unlock func() error, err error) {
+	unlockTarget, err := lockFile(ctx, target)
+	if err != nil || samePath(target, path) {
+		return unlockTarget, err
+	}
+	unlockPath, err := lockFile(ctx, path)
 	if err != nil {
-		return err
+		return nil, errors.Join(err, unlockTarget())
 	}
-	content, err := change(old)
-	if err != nil || bytes.Equal(old, content) {
-		return err
-	}
-	if err := checkReplaceable(target, fi); err != nil {
-		return err
-	}
-	return replaceFile(target, content, fi)
+	return func() error { return errors.Join(unlockPath(), unlockTarget()) }, nil
 }
 
 // WriteFile writes a file by an atomic rename, without a lock. The file gets mode 0600 whether it
@@ -117,7 +158,16 @@ func WriteFile(path string, content []byte) error {
 			return err
 		}
 	}
-	return replaceFile(path, content, nil)
+	temp, err := writeTemp(path, content, nil)
+	if err != nil {
+		return notWritten(path, err)
+	}
+	if err := robustio.Rename(temp, path); err != nil {
+		os.Remove(temp)
+		return notWritten(path, err)
+	}
+	syncDir(path)
+	return nil
 }
 
 // samePath reports whether two paths name the same directory entry, and so have the same lock file.
@@ -146,7 +196,7 @@ func Read(path string) ([]byte, error) {
 	return readLimited(path)
 }
 
-// CheckWritable returns the error that Update would return because of the file itself: the file is
+// CheckWritable returns the error that Replace would return because of the file itself: the file is
 // missing, read-only or not regular. It does not check whether the directory is writable.
 func CheckWritable(path string) error {
 	fi, err := statRegular(path)
@@ -180,7 +230,8 @@ func lockFile(ctx context.Context, path string) (unlock func() error, err error)
 		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL, 0)
 		if err == nil {
 			f.Close()
-			if err := ctx.Err(); err != nil {
+			if ctx.Err() != nil {
+				err := fmt.Errorf("%s was not changed: %w", path, context.Cause(ctx))
 				return nil, errors.Join(err, os.Remove(name))
 			}
 			return func() error { return os.Remove(name) }, nil
@@ -217,32 +268,18 @@ func checkReplaceable(path string, fi fs.FileInfo) error {
 	return f.Close()
 }
 
-// replaceFile writes a temporary file, which os.CreateTemp creates with mode 0600, and renames it
-// to path. The new file takes over the mode and ownership of old; old is nil if there are none to
-// keep.
-func replaceFile(path string, content []byte, old fs.FileInfo) error {
+// writeTemp writes a temporary file, which os.CreateTemp creates with mode 0600, in the directory
+// of path. The file takes over the mode and ownership of old; old is nil if there are none to keep.
+func writeTemp(path string, content []byte, old fs.FileInfo) (temp string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
-	if err == nil {
-		err = errors.Join(writeContent(f, content, old), f.Close())
-		if err == nil {
-			err = robustio.Rename(f.Name(), path)
-		}
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}
-	if errors.Is(err, syscall.EBUSY) {
-		err = fmt.Errorf("the file is mounted by itself, so it cannot be replaced; "+
-			"mount its directory instead, or change the file that is mounted (%w)", err)
-	}
 	if err != nil {
-		return fmt.Errorf("%s was not written: %w", path, err)
+		return "", err
 	}
-	if dir, err := os.Open(filepath.Dir(path)); err == nil {
-		_ = dir.Sync() // not every system can; the file is complete in any case
-		dir.Close()
+	if err := errors.Join(writeContent(f, content, old), f.Close()); err != nil {
+		os.Remove(f.Name())
+		return "", err
 	}
-	return nil
+	return f.Name(), nil
 }
 
 func writeContent(f *os.File, content []byte, old fs.FileInfo) error {
@@ -255,4 +292,22 @@ func writeContent(f *os.File, content []byte, old fs.FileInfo) error {
 		return err
 	}
 	return f.Sync()
+}
+
+// syncDir makes a rename in the directory of path durable. Not every system can; the file is
+// complete in any case.
+func syncDir(path string) {
+	if dir, err := os.Open(filepath.Dir(path)); err == nil {
+		_ = dir.Sync()
+		dir.Close()
+	}
+}
+
+// notWritten says that the file was not written, and explains causes that need more words.
+func notWritten(path string, err error) error {
+	if errors.Is(err, syscall.EBUSY) {
+		err = fmt.Errorf("the file is mounted by itself, so it cannot be replaced; "+
+			"mount its directory instead, or change the file that is mounted (%w)", err)
+	}
+	return fmt.Errorf("%s was not written: %w", path, err)
 }

@@ -23,11 +23,12 @@ func mount(t *testing.T, source, target, kind string, flags uintptr, data string
 	})
 }
 
-// wantUpdateError checks that Update of a file fails with an error that wraps target, contains want
-// and the path, and leaves the directory as it was.
-func wantUpdateError(t *testing.T, path, want string, target error) {
+// wantReplaceError checks that Replace of a file fails with an error that wraps target, contains
+// want and the path, and leaves the directory as it was.
+func wantReplaceError(t *testing.T, path, want string, target error) {
 	t.Helper()
-	err := Update(context.Background(), path, replaceWith(strings.Repeat("after\n", 100_000)))
+	after := []byte(strings.Repeat("after\n", 100_000))
+	err := Replace(context.Background(), path, []byte("before"), after)
 	if err == nil || !errors.Is(err, target) ||
 		!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v; want %s", err, want)
@@ -37,23 +38,23 @@ func wantUpdateError(t *testing.T, path, want string, target error) {
 }
 
 // Containers get a single file from outside as a mount of its own.
-func TestUpdateMountedFile(t *testing.T) {
+func TestReplaceMountedFile(t *testing.T) {
 	path, mounted := writeConfig(t, "before", 0o600), writeConfig(t, "below", 0o600)
 	mount(t, path, mounted, "", syscall.MS_BIND, "")
-	wantUpdateError(t, mounted, "mounted by itself", syscall.EBUSY)
+	wantReplaceError(t, mounted, "mounted by itself", syscall.EBUSY)
 }
 
-func TestUpdateFullDisk(t *testing.T) {
+func TestReplaceFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	mount(t, "tmpfs", dir, "tmpfs", 0, "size=64k")
 	path := filepath.Join(dir, "config")
 	if err := os.WriteFile(path, []byte("before"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wantUpdateError(t, path, "was not written", syscall.ENOSPC)
+	wantReplaceError(t, path, "was not written", syscall.ENOSPC)
 }
 
-func TestUpdateReadOnlyDisk(t *testing.T) {
+func TestReplaceReadOnlyDisk(t *testing.T) {
 	path := writeConfig(t, "before", 0o600)
 	dir := filepath.Dir(path)
 	mount(t, dir, dir, "", syscall.MS_BIND, "")
@@ -61,10 +62,10 @@ func TestUpdateReadOnlyDisk(t *testing.T) {
 	if err := syscall.Mount("", dir, "", flags, ""); err != nil {
 		t.Fatal(err)
 	}
-	wantUpdateError(t, path, "lock "+path, syscall.EROFS)
+	wantReplaceError(t, path, "read-only file system", syscall.EROFS)
 }
 
-func TestUpdateUnwritableDirectory(t *testing.T) {
+func TestReplaceUnwritableDirectory(t *testing.T) {
 	path := writeConfig(t, "before", 0o600)
 	dir := filepath.Dir(path)
 	if err := os.Chmod(dir, 0o500); err != nil {
@@ -74,16 +75,16 @@ func TestUpdateUnwritableDirectory(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root may write to every directory")
 	}
-	wantUpdateError(t, path, "lock "+path, os.ErrPermission)
+	wantReplaceError(t, path, "was not written", os.ErrPermission)
 }
 
-// Update keeps the owner if this process may give files away, and the group if it may set it.
-func TestUpdateKeepsOwnerAndGroup(t *testing.T) {
+// Replace keeps the owner if this process may give files away, and the group if it may set it.
+func TestReplaceKeepsOwnerAndGroup(t *testing.T) {
 	path := writeConfig(t, "before", 0o640)
 	if err := os.Chown(path, 12345, 54321); err != nil {
 		t.Skip("giving a file away needs root")
 	}
-	if err := Update(context.Background(), path, replaceWith("after")); err != nil {
+	if err := replaceAll(path, "before", "after"); err != nil {
 		t.Fatal(err)
 	}
 	var st syscall.Stat_t

@@ -87,21 +87,30 @@ func wantContent(t *testing.T, path, want string) {
 	}
 }
 
-func replaceWith(content string) func([]byte) ([]byte, error) {
-	return func([]byte) ([]byte, error) { return []byte(content), nil }
+func replaceAll(path, old, content string) error {
+	return Replace(context.Background(), path, []byte(old), []byte(content))
 }
 
-func TestConcurrentUpdates(t *testing.T) {
+func TestConcurrentReplaces(t *testing.T) {
 	path := writeConfig(t, "\n", 0o600)
 	const writers = 20
 	var all sync.WaitGroup
 	for i := range writers {
 		all.Go(func() {
-			err := Update(context.Background(), path, func(old []byte) ([]byte, error) {
-				return fmt.Appendf(old, "%d\n", i), nil
-			})
-			if err != nil {
-				t.Error(err)
+			for {
+				old, err := Read(path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				err = replaceAll(path, string(old), fmt.Sprintf("%s%d\n", old, i))
+				if errors.Is(err, ErrChanged) {
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				return
 			}
 		})
 	}
@@ -117,20 +126,25 @@ func TestConcurrentUpdates(t *testing.T) {
 	}
 }
 
-// client-go fails while Update holds the lock, and Update waits while client-go's lock file exists.
-func TestUpdateHonorsKubectlLock(t *testing.T) {
+// client-go fails while Replace's lock is held, and Replace waits while client-go's lock file
+// exists.
+func TestReplaceHonorsKubectlLock(t *testing.T) {
 	path := writeConfig(t, "users: []\n", 0o600)
 	options := clientcmd.NewDefaultPathOptions()
 	options.LoadingRules.ExplicitPath = path
 	config := clientcmdapi.NewConfig()
 	config.AuthInfos["new"] = &clientcmdapi.AuthInfo{Token: "t"}
-	err := Update(context.Background(), path, func(old []byte) ([]byte, error) {
-		if err := clientcmd.ModifyConfig(options, *config, false); !errors.Is(err, fs.ErrExist) {
-			t.Errorf("client-go returned %v", err)
-		}
-		return append(old, "# more\n"...), nil
-	})
+	unlock, err := lockFiles(context.Background(), path, path)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := clientcmd.ModifyConfig(options, *config, false); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("client-go returned %v", err)
+	}
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if err := replaceAll(path, "users: []\n", "users: []\n# more\n"); err != nil {
 		t.Fatal(err)
 	}
 	wantContent(t, path, "users: []\n# more\n")
@@ -141,8 +155,12 @@ func TestUpdateHonorsKubectlLock(t *testing.T) {
 	if err := os.WriteFile(path+".lock", nil, 0); err != nil {
 		t.Fatal(err)
 	}
+	before, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	done := make(chan error)
-	go func() { done <- Update(context.Background(), path, replaceWith("after")) }()
+	go func() { done <- replaceAll(path, string(before), "after") }()
 	select {
 	case err := <-done:
 		t.Fatalf("did not wait: %v", err)
@@ -157,17 +175,14 @@ func TestUpdateHonorsKubectlLock(t *testing.T) {
 	wantContent(t, path, "after")
 }
 
-func TestUpdateTimesOutOnStaleLock(t *testing.T) {
+func TestReplaceTimesOutOnStaleLock(t *testing.T) {
 	path := writeConfig(t, "before", 0o600)
 	if err := os.WriteFile(path+".lock", nil, 0); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lockPollInterval/4)
 	defer cancel()
-	err := Update(ctx, path, func([]byte) ([]byte, error) {
-		t.Error("change was called")
-		return nil, nil
-	})
+	err := Replace(ctx, path, []byte("before"), []byte("after"))
 	if !errors.Is(err, context.DeadlineExceeded) ||
 		!strings.Contains(err.Error(), "remove "+path+".lock") {
 		t.Errorf("got %v", err)
@@ -179,45 +194,58 @@ func TestUpdateTimesOutOnStaleLock(t *testing.T) {
 	wantContent(t, path, "before")
 	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := Update(canceled, path, replaceWith("after")); !errors.Is(err, context.Canceled) {
+	err = Replace(canceled, path, []byte("before"), []byte("after"))
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v", err)
 	}
 	wantContent(t, path, "before")
 }
 
-func TestUpdateReturnsCallbackError(t *testing.T) {
-	path := writeConfig(t, "before", 0o600)
-	want := errors.New("no")
-	fail := func([]byte) ([]byte, error) { return []byte("after"), want }
-	if err := Update(context.Background(), path, fail); err != want {
+func TestReplaceChangedFile(t *testing.T) {
+	path := writeConfig(t, "changed", 0o600)
+	err := replaceAll(path, "before", "after")
+	if !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v", err)
 	}
-	wantContent(t, path, "before")
-	func() {
-		defer func() { _ = recover() }()
-		_ = Update(context.Background(), path, func([]byte) ([]byte, error) { panic("no") })
-	}()
-	wantFiles(t, filepath.Dir(path), "config")
+	wantContent(t, path, "changed")
 }
 
-func TestUpdateSkipsUnchangedContent(t *testing.T) {
-	path := writeConfig(t, "same", 0o400)
-	before, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := Update(context.Background(), path, replaceWith("same")); err != nil {
-		t.Error(err)
-	}
-	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) {
-		t.Errorf("the file was replaced, or %v", err)
+// A program that does not take the lock may write between the last comparison and the rename.
+func TestSwapPutsChangeBack(t *testing.T) {
+	for _, content := range []string{"before", "changed"} {
+		path := writeConfig(t, content, 0o600)
+		temp := path + ".tmp"
+		if err := os.WriteFile(temp, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := exchange(temp, path); err != nil {
+			os.Remove(temp)
+			t.Skip("files cannot be exchanged here: ", err)
+		}
+		if err := os.WriteFile(temp, []byte("after"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := swap(temp, path, []byte("before"))
+		if content == "changed" {
+			if err != ErrChanged {
+				t.Errorf("got %v", err)
+			}
+			wantContent(t, path, "changed")
+			continue
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		wantContent(t, path, "after")
+		wantContent(t, temp, "before") // for the caller to remove
+		os.Remove(temp)
 	}
 }
 
-func TestUpdateKeepsMode(t *testing.T) {
+func TestReplaceKeepsMode(t *testing.T) {
 	for _, mode := range []fs.FileMode{0o600, 0o644, 0o660, 0o777} {
 		path := writeConfig(t, "before", mode)
-		if err := Update(context.Background(), path, replaceWith("after")); err != nil {
+		if err := replaceAll(path, "before", "after"); err != nil {
 			t.Fatal(err)
 		}
 		wantContent(t, path, "after")
@@ -244,7 +272,7 @@ func TestRefusedWrites(t *testing.T) {
 		{filepath.Join(absent, "config"), "config: ", ""},
 		{large, "is larger than 8 MiB", ""},
 	} {
-		err := Update(context.Background(), c.path, replaceWith("after"))
+		err := replaceAll(c.path, "before", "after")
 		if err == nil || !strings.Contains(err.Error(), c.update) ||
 			!strings.Contains(err.Error(), c.path) {
 			t.Errorf("update %s: %v", c.path, err)
@@ -271,17 +299,24 @@ func TestSymlinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	old := "before"
 	for _, target := range []string{path, relative} {
 		if err := os.Symlink(target, link); err != nil {
 			t.Skip("this system has no links: ", err)
 		}
-		err := Update(context.Background(), link, func([]byte) ([]byte, error) {
-			wantFiles(t, links, "link", "link.lock") // the lock file that kubectl creates
-			return []byte(target), nil
-		})
+		unlock, err := lockFiles(context.Background(), link, path)
 		if err != nil {
 			t.Fatal(err)
 		}
+		wantFiles(t, links, "link", "link.lock") // the lock file that kubectl creates
+		wantFiles(t, filepath.Dir(path), "config", "config.lock")
+		if err := unlock(); err != nil {
+			t.Fatal(err)
+		}
+		if err := replaceAll(link, old, target); err != nil {
+			t.Fatal(err)
+		}
+		old = target
 		wantContent(t, path, target)
 		if got, err := os.Readlink(link); err != nil || got != target {
 			t.Errorf("the link points to %q, %v", got, err)

@@ -57,14 +57,15 @@ type Conversion struct {
 
 // Convert converts a file's users in memory. Users in earlier files shadow users of the same name
 // here. Either all users can be converted or the error names the first that cannot.
-func (c *Converter) Convert(file *kubeconfig.File, earlier kubeconfig.Files) (Conversion, error) {
-	done := Conversion{Content: file.Source()}
+func (c *Converter) Convert(file *kubeconfig.File, earlier kubeconfig.Files) (done Conversion, err error) {
 	seen := map[string]bool{}
 	for _, f := range earlier {
 		for _, u := range f.Users {
 			seen[u.Name] = true
 		}
 	}
+	execs := map[string]kubeconfig.Exec{}
+	var report strings.Builder
 	for _, u := range file.Users {
 		where := fmt.Sprintf("%s: user %q: ", file.Path, u.Name)
 		skip := c.skipReason(u)
@@ -76,42 +77,46 @@ func (c *Converter) Convert(file *kubeconfig.File, earlier kubeconfig.Files) (Co
 		}
 		seen[u.Name] = true
 		if skip != "" {
-			done.Report += token.Clean(where+"skipped: "+skip) + "\n"
+			report.WriteString(token.Clean(where+"skipped: "+skip) + "\n")
 			continue
 		}
 		want, method, err := c.targetExec(u)
 		if err != nil {
 			return done, errorAt(where, err)
 		}
-		current, err := kubeconfig.Parse(file.Path, done.Content)
-		if err != nil {
-			return done, err
-		}
-		content, err := current.WithExec(u.Name, want)
-		if err != nil {
-			return done, err
-		}
-		done.Matched = true
+		execs[u.Name] = want
 		done.unusedFlags = append(done.unusedFlags, c.unusedFlags(method)...)
-		done.Report += c.reportLine(where, u, want, method, !bytes.Equal(content, done.Content))
-		done.Content = content
+		report.WriteString(c.reportLine(where, u, want, method, !u.HasExec(want)))
 	}
-	return done, nil
+	done.Matched = len(execs) > 0
+	done.Report = report.String()
+	done.Content, err = file.WithExecs(execs)
+	return done, err
 }
 
-// ConvertFile converts a file on disk under kubectl's lock, starting from what it holds by then.
-func (c *Converter) ConvertFile(file *kubeconfig.File, earlier kubeconfig.Files) (done Conversion, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), c.LockTimeout)
+// WriteFile writes a conversion to the file. If another program has changed the file since it was
+// read, WriteFile reads and converts it again, and returns that conversion. It gives up if ctx ends
+// or after LockTimeout.
+func (c *Converter) WriteFile(
+	ctx context.Context, file *kubeconfig.File, earlier kubeconfig.Files, done Conversion,
+) (Conversion, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.LockTimeout)
 	defer cancel()
-	err = kubeconfig.Update(ctx, file.Path, func(content []byte) ([]byte, error) {
-		current, err := kubeconfig.Parse(file.Path, content)
-		if err != nil {
-			return nil, err
+	for !bytes.Equal(done.Content, file.Source()) {
+		err := kubeconfig.Replace(ctx, file.Path, file.Source(), done.Content)
+		if !errors.Is(err, kubeconfig.ErrChanged) || ctx.Err() != nil {
+			return done, err
 		}
-		done, err = c.Convert(current, earlier)
-		return done.Content, err
-	})
-	return done, err
+		files, err := kubeconfig.Load(file.Path)
+		if err != nil {
+			return done, err
+		}
+		file = files[0]
+		if done, err = c.Convert(file, earlier); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
 }
 
 func errorAt(where string, err error) error {

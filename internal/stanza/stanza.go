@@ -25,15 +25,18 @@ var ErrIncompletePoP error = &token.UsageError{
 // If a flag is repeated, the last one counts, as when the plugin runs. Errors repeat at most the
 // name of a flag, because anything may stand in these args.
 func ReadArgs(e *kubeconfig.Exec) (flags.Values, error) {
+	if err := flags.CheckSize(e.Args); err != nil {
+		return nil, err
+	}
 	for _, arg := range e.Args { // The parser would act on these and end the program.
 		if arg == "help" || strings.HasPrefix(arg, "-h") ||
 			strings.HasPrefix(arg, "--help") || strings.HasPrefix(arg, "--version") {
 			return nil, errors.New("they ask for help or version")
 		}
 	}
-	line, _, err := flags.ParseGetToken(e.Args)
+	values, err := flags.ParseValues(e.Args)
 	if err == nil {
-		return line.Values(), nil
+		return values, nil
 	}
 	var usage *token.UsageError
 	if errors.As(err, &usage) {

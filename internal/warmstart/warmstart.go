@@ -50,6 +50,11 @@ const (
 	stdoutTimeout = time.Minute
 )
 
+var started = time.Now() // before current, in whose initialization a process may wait
+
+// Started returns when this package's initialization began, some microseconds after the process.
+func Started() time.Time { return started }
+
 // current is this process's run. Its initialization is the warm start.
 var current = start()
 
