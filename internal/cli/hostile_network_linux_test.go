@@ -250,7 +250,7 @@ func runProgram(t *testing.T, env []string, args ...string) runResult {
 	home := t.TempDir()
 	cmd := exec.CommandContext(ctx, "akslogin", args...)
 	cmd.Dir = home
-	cmd.Env = append([]string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}, env...)
+	cmd.Env = append([]string{"HOME=" + home, "TMPDIR=" + home, "PATH=" + os.Getenv("PATH")}, env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

@@ -67,6 +67,7 @@ func runInProcess(
 	}
 	variables := map[string]string{
 		"HOME":                              folder,
+		"TMPDIR":                            folder,
 		"HTTPS_PROXY":                       "http://127.0.0.1:1",
 		"AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://127.0.0.1:1",
 		"PATH":                              "/nowhere",

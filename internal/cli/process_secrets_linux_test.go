@@ -38,7 +38,7 @@ func runWithCoreDumps(
 	shell := []string{"-c", `ulimit -c unlimited && exec "$@"`, "sh"}
 	cmd := exec.CommandContext(ctx, "/bin/sh", append(shell, command...)...)
 	cmd.Dir = folder
-	defaults := []string{"HOME=" + folder, "PATH=" + os.Getenv("PATH"), "GOTRACEBACK=crash"}
+	defaults := []string{"HOME=" + folder, "TMPDIR=" + folder, "PATH=" + os.Getenv("PATH"), "GOTRACEBACK=crash"}
 	cmd.Env = append(defaults, env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -215,7 +215,7 @@ func TestChildProcessesGetNoSecret(t *testing.T) {
 }
 
 // addedVariables are the names of variables that runProgram sets, and that a shell sets.
-var addedVariables = []string{"HOME", "PATH", "PWD"}
+var addedVariables = []string{"HOME", "TMPDIR", "PATH", "PWD"}
 
 // publicParameters are the parameters that a browser may carry: those of RFC 6749, section 4.1.1,
 // of RFC 7636 (the challenge, not the verifier) and of OpenID Connect.
