@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo entratest test check test-all race clients lint vulnerabilities cross fuzz outdated bench bench-check bench-parts e2e-programs e2e soak soak-check
+.PHONY: help build demo entratest test check test-all race test-arm64 test-windows clients lint vulnerabilities cross fuzz outdated bench bench-check bench-parts e2e-programs e2e soak soak-check
 
 BIN  ?= bin
 GO   ?= go
@@ -49,6 +49,12 @@ test-all: ## Run all tests: also those with real clients, kubelogin, browsers, a
 
 race: ## Run the tests of make test with the race detector; needs a C compiler
 	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -short -parallel $(PARALLEL) -timeout 30m ./...
+
+test-arm64: ## Run what needs no native Linux for linux/arm64, under qemu-user-static
+	@.ci/test-platform arm64
+
+test-windows: ## Run what needs no Linux for windows/amd64, under wine
+	@.ci/test-platform windows
 
 # Where tests look for what is not Go's: outside of the repository, and kept.
 DEPS ?= $(or $(AKSLOGIN_TEST_DEPS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/akslogin-test)

@@ -3,9 +3,8 @@ package cache
 import (
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/windows"
 )
 
 // ownerOnly returns true, for the reasons of sealed.CheckPrivate.
@@ -13,8 +12,8 @@ func ownerOnly(fs.FileInfo) bool { return true }
 
 // setModTime sets a file's modification time. It ignores errors.
 func setModTime(f *os.File, t time.Time) {
-	ft := windows.NsecToFiletime(t.UnixNano())
-	_ = windows.SetFileTime(windows.Handle(f.Fd()), nil, &ft, &ft)
+	ft := syscall.NsecToFiletime(t.UnixNano())
+	_ = syscall.SetFileTime(syscall.Handle(f.Fd()), nil, &ft, &ft)
 }
 
 // removeHeld closes a lock file and removes it. Removing fails if another process has it open.

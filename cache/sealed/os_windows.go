@@ -6,8 +6,19 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"syscall"
+	"unsafe"
+)
 
-	"golang.org/x/sys/windows"
+// package syscall lacks LockFileEx. golang.org/x/sys/windows has it, but imports net, which would
+// then be initialized before every warm start.
+var lockFileEx = syscall.NewLazyDLL("kernel32.dll").NewProc("LockFileEx")
+
+const (
+	lockfileFailImmediately = 1
+	lockfileExclusiveLock   = 2
+
+	errorLockViolation = syscall.Errno(33)
 )
 
 // NoFollow is 0: Go follows links on Windows. Only this user can make them in a directory of the
@@ -43,13 +54,17 @@ func hasOneLink(fi fs.FileInfo) bool { return fi.Mode().IsRegular() }
 // Lock takes a lock, which is freed when f is closed. If another open file holds it, Lock waits, or
 // without wait returns ErrHeld at once.
 func Lock(f *os.File, wait bool) error {
-	how := uint32(windows.LOCKFILE_EXCLUSIVE_LOCK)
+	how := uintptr(lockfileExclusiveLock)
 	if !wait {
-		how |= windows.LOCKFILE_FAIL_IMMEDIATELY
+		how |= lockfileFailImmediately
 	}
 	const all = math.MaxUint32
-	err := windows.LockFileEx(windows.Handle(f.Fd()), how, 0, all, all, new(windows.Overlapped))
-	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
+	ok, _, err := lockFileEx.Call(
+		f.Fd(), how, 0, all, all, uintptr(unsafe.Pointer(new(syscall.Overlapped))))
+	switch {
+	case ok != 0:
+		return nil
+	case errors.Is(err, errorLockViolation):
 		return ErrHeld
 	}
 	return err

@@ -80,7 +80,7 @@ func TestParseTrace(t *testing.T) {
 	if sum(rest) != sum(beyond)-2 || beyond["read"] != 1 {
 		t.Errorf("unexplained: %v of %v", rest, beyond)
 	}
-	if lines, unexplained := got.files(fileReason); unexplained != 3 || len(lines) != 4 {
+	if lines, unexplained := got.files(whyOpened); unexplained != 3 || len(lines) != 4 {
 		t.Errorf("%d files are unexplained, want 3: %q", unexplained, lines)
 	}
 }

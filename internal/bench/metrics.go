@@ -63,7 +63,7 @@ var (
 	}}
 	filesOpened      = counter(tracedRuns, func(c *contestant) int { return len(c.trace.opened) })
 	unexplainedFiles = counter(tracedRuns, func(c *contestant) int {
-		_, unexplained := c.trace.files(fileReason)
+		_, unexplained := c.trace.files(whyOpened)
 		return unexplained
 	})
 	bytesRead            = counter(tracedRuns, func(c *contestant) int { return c.trace.bytes() })

@@ -1,6 +1,8 @@
 package main
 
-import "strings"
+import (
+	"strings"
+)
 
 // fileReasons are the reasons for which a warm run opens files, by the start or end of the path.
 var fileReasons = []struct{ prefix, suffix, reason string }{
@@ -15,8 +17,8 @@ var fileReasons = []struct{ prefix, suffix, reason string }{
 	{suffix: ".memo", reason: "the exec credential that an earlier run of the same command line stored"},
 }
 
-// fileReason returns the reason for which a warm run opens a file, or "".
-func fileReason(path string) string {
+// whyOpened returns the reason for which a warm run opens a file, or "".
+func whyOpened(path string) string {
 	for _, f := range fileReasons {
 		if f.prefix != "" && strings.HasPrefix(path, f.prefix) ||
 			f.suffix != "" && strings.HasSuffix(path, f.suffix) {

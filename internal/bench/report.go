@@ -83,7 +83,7 @@ func (r *report) addTrace(warm, empty trace) {
 	if warm.calls == nil {
 		return
 	}
-	r.Files, _ = warm.files(fileReason)
+	r.Files, _ = warm.files(whyOpened)
 	r.Calls, r.Beyond = warm.calls, warm.beyond(empty)
 }
 

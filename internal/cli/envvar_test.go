@@ -19,10 +19,10 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// notCounted lists variables that get-token reads and that cannot change a stored answer. A stored
+// notInKey lists variables that get-token reads and that cannot change a stored answer. A stored
 // answer is printed only while the normal path would print the same token from the cache, without
 // network. A name that ends in _ stands for every name that starts with it.
-var notCounted = map[string]string{
+var notInKey = map[string]string{
 	"GODEBUG":                        "Go's runtime; package entra reads it to find the root certificates",
 	"DEBUG_HTTP2_GOROUTINES":         "net/http, to debug itself",
 	"REQUEST_METHOD":                 "net/http: a CGI program must not use HTTP_PROXY",
@@ -69,7 +69,7 @@ func TestDocumentedVariablesCount(t *testing.T) {
 	for _, field := range flags.GetTokenFields() {
 		flag, isSecret := field.Tag.Get("name"), field.Tag.Get("secret") != ""
 		for _, v := range token.Variables(field.Tag.Get) {
-			if !envvar.Counts(v.Name) {
+			if !envvar.InKey(v.Name) {
 				t.Errorf("--%s reads $%s, which internal/envvar does not list", flag, v.Name)
 			}
 			if envvar.Secret(v.Name) != isSecret {
@@ -79,7 +79,7 @@ func TestDocumentedVariablesCount(t *testing.T) {
 	}
 	for _, group := range flags.VariablesWithoutFlag() {
 		for _, name := range group.Names {
-			if !envvar.Counts(name) {
+			if !envvar.InKey(name) {
 				t.Errorf("the help text names $%s, which internal/envvar does not list", name)
 			}
 		}
@@ -108,8 +108,8 @@ func TestVariablesInSourcesCount(t *testing.T) {
 		scanned.addReads(names)
 	}
 	for name, position := range names {
-		if !envvar.Counts(name) && !isException(otherCommands, name) &&
-			!isException(notCounted, name) && !isException(notVariables, name) {
+		if !envvar.InKey(name) && !isException(otherCommands, name) &&
+			!isException(notInKey, name) && !isException(notVariables, name) {
 			t.Errorf("%s: $%s is not listed in internal/envvar", position, name)
 		}
 	}
@@ -131,6 +131,9 @@ func TestVariablesInSourcesCount(t *testing.T) {
 // programPackages returns the directories of this module's packages in the program, by import path.
 func programPackages(t *testing.T) map[string]string {
 	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("needs the go command")
+	}
 	const format = `{{with .Module}}{{if .Main}}{{$.ImportPath}} {{$.Dir}}{{end}}{{end}}`
 	list := exec.Command("go", "list", "-deps", "-f", format, ".")
 	list.Dir = repository

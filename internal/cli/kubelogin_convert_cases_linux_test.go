@@ -159,8 +159,8 @@ func canonicalNames(flags map[string]string) map[string]string {
 	return c
 }
 
-// canonical returns flags in one spelling, without those that have their default value.
-func canonical(flags map[string]string) map[string]string {
+// normalizeFlags returns flags in one spelling, without those that have their default value.
+func normalizeFlags(flags map[string]string) map[string]string {
 	c := canonicalNames(flags)
 	for flag, value := range c {
 		if value == "false" && slices.Contains(boolFlags, flag) {

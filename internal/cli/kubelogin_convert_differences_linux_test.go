@@ -93,7 +93,7 @@ var convertDifferences = []convertDifference{
 				return false
 			}
 			before, explicit := maps.Clone(s.args), canonicalNames(c.flags)
-			for flag, value := range canonical(u.exec.flags) {
+			for flag, value := range normalizeFlags(u.exec.flags) {
 				if _, written := s.args[flag]; written {
 					continue
 				}
@@ -103,7 +103,7 @@ var convertDifferences = []convertDifference{
 				}
 				s.args[flag] = value
 			}
-			s.args = canonical(s.args)
+			s.args = normalizeFlags(s.args)
 			return !maps.Equal(before, s.args)
 		}},
 	{name: "both IDs of an identity", reason: "the other ID would contradict the explicit one, or is not read",
@@ -123,7 +123,7 @@ var convertDifferences = []convertDifference{
 		changeUser: func(c *convertCase, u oldUser, s *convertedUser) bool {
 			changed := false
 			for flag, methods := range droppedFlags {
-				value := canonical(c.flags)[flag]
+				value := normalizeFlags(c.flags)[flag]
 				isRead := methods == nil || slices.Contains(methods, s.args["login"])
 				if value != "" && s.args[flag] != value && isRead {
 					s.args[flag], changed = value, true

@@ -237,7 +237,7 @@ func readExecUser(user map[string]any) convertedUser {
 		}
 		u.args[flag] = value
 	}
-	u.args = canonical(u.args)
+	u.args = normalizeFlags(u.args)
 	return u
 }
 

@@ -26,7 +26,8 @@ type outputFormat struct {
 	encode      func(d kubeconfig.Document, connectionID string) ([]byte, error)
 }
 
-// outputFormats are the values of kubeconfig --output. A line here is all that a format needs.
+// outputFormats are the values of kubeconfig --output. A format that is no kubeconfig also needs a
+// case in overwrites, so that its file can be replaced.
 var outputFormats = []outputFormat{
 	{name: "yaml", about: "a kubeconfig in YAML",
 		encode: func(d kubeconfig.Document, _ string) ([]byte, error) { return d.YAML() }},

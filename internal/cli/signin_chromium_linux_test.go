@@ -23,6 +23,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// chromiumSignIn is the program chromium-signin: it drives Debian's Chromium.
+func chromiumSignIn() { os.Exit(runSignIn(driveChromium)) }
+
 // driveChromium signs in with Chromium, driven by chromedriver in a temporary folder. All processes
 // that it starts have ended when it returns.
 func driveChromium(ctx context.Context, rawURL string) (err error) {

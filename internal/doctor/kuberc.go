@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"go.yaml.in/yaml/v3"
+	"k8s.io/client-go/util/homedir"
 
 	"github.com/akslogin/akslogin/internal/kubeconfig"
 	"github.com/akslogin/akslogin/token"
@@ -68,7 +69,7 @@ func kubercPath() string {
 	if path == "off" || os.Getenv("KUBECTL_KUBERC") == "false" {
 		return ""
 	}
-	if home, err := os.UserHomeDir(); path == "" && err == nil {
+	if home := homedir.HomeDir(); path == "" && home != "" {
 		path = filepath.Join(home, ".kube", "kuberc")
 	}
 	return path

@@ -38,9 +38,9 @@ var counted = [...]string{
 	"BROWSER",
 }
 
-// Counts reports whether the variable can change the result of get-token. On Windows, where names
+// InKey reports whether the variable can change the result of get-token. On Windows, where names
 // are case-insensitive, the caller passes the name in upper case.
-func Counts(name string) bool {
+func InKey(name string) bool {
 	for _, listed := range &counted {
 		if name == listed || listed[len(listed)-1] == '_' && strings.HasPrefix(name, listed) {
 			return true
@@ -56,6 +56,6 @@ func Secret(name string) bool {
 	return strings.Contains(name, "SECRET") || strings.Contains(name, "PASSWORD")
 }
 
-// Get returns the variable's value, "" if it is unset. It does not check that the variable counts:
+// Get returns the variable's value, "" if it is unset. It does not check that the list has it:
 // the tests in internal/cli do.
 func Get(name string) string { return os.Getenv(name) }

@@ -1,16 +1,18 @@
 package envvar
 
-import "testing"
+import (
+	"testing"
+)
 
-func TestCounts(t *testing.T) {
+func TestInKey(t *testing.T) {
 	for name, want := range map[string]bool{
 		"AZURE_CLIENT_ID": true, "AZURE_": true, "AKSLOGIN_LATER_ADDED": true, "BROWSER": true,
 		"SYSTEM_ACCESSTOKEN": true, "https_proxy": true,
 		"": false, "_": false, "AZURE": false, "azure_client_id": false, "MY_AZURE_CLIENT_ID": false,
 		"BROWSERS": false, "SYSTEM_TASKINSTANCEID": false, "XDG_SESSION_ID": false, "PATH": false,
 	} {
-		if got := Counts(name); got != want {
-			t.Errorf("Counts(%q) is %v", name, got)
+		if got := InKey(name); got != want {
+			t.Errorf("InKey(%q) is %v", name, got)
 		}
 	}
 }

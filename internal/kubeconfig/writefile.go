@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/robustio"
+	"k8s.io/client-go/util/homedir"
 )
 
 // Paths returns the paths of the kubeconfig files that kubectl reads, in order of precedence,
@@ -32,8 +33,8 @@ func Paths(explicit string, getenv func(string) string) (files []string) {
 		}
 		return files
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
+	home := homedir.HomeDir() // as client-go: on Windows, %HOME% may be another folder
+	if home == "" {
 		return nil
 	}
 	return []string{filepath.Join(home, ".kube", "config")}
@@ -129,7 +130,7 @@ func swap(temp, path string, old []byte) error {
 // kubectl locks the path that it was given, and another process may use another link to the file.
 func lockFiles(ctx context.Context, path, target string) (unlock func() error, err error) {
 	unlockTarget, err := lockFile(ctx, target)
-	if err != nil || samePath(target, path) {
+	if err != nil || sameDirEntry(target, path) {
 		return unlockTarget, err
 	}
 	unlockPath, err := lockFile(ctx, path)
@@ -170,8 +171,8 @@ func WriteFile(path string, content []byte) error {
 	return nil
 }
 
-// samePath reports whether two paths name the same directory entry, and so have the same lock file.
-func samePath(a, b string) bool {
+// sameDirEntry reports whether two paths name the same directory entry, and so have the same lock file.
+func sameDirEntry(a, b string) bool {
 	dirA, errA := os.Stat(filepath.Dir(a))
 	dirB, errB := os.Stat(filepath.Dir(b))
 	return errA == nil && errB == nil && os.SameFile(dirA, dirB) &&
@@ -284,7 +285,7 @@ func writeTemp(path string, content []byte, old fs.FileInfo) (temp string, err e
 
 func writeContent(f *os.File, content []byte, old fs.FileInfo) error {
 	if old != nil {
-		if err := copyOwnership(f, old); err != nil {
+		if err := copyModeAndOwner(f, old); err != nil {
 			return err
 		}
 	}

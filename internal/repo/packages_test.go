@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,7 +18,7 @@ const repository = "../.."
 // and of rooms on lower floors. At most six: who reads a package must not need the whole program.
 var floors = [][]string{
 	{"."},
-	{"internal/cli", "internal/demo", "internal/bench", "internal/repo"},
+	{"internal/cli", "internal/demo", "internal/bench", "internal/repo", "internal/wine"},
 	{"internal/doctor"},
 	{"internal/stanza"},
 	{"internal/flags", "internal/airflow", "internal/arm", "internal/runlog", "internal/warmstart"},
@@ -85,6 +86,26 @@ func TestImportablePackagesStandAlone(t *testing.T) {
 		for _, imported := range p.Imports {
 			if room(p.path()) == "cache" && (strings.Contains(imported, "Azure") || strings.Contains(imported, "k8s.io")) {
 				t.Errorf("%s imports %s: the cache knows bytes, not tokens", p.path(), imported)
+			}
+		}
+	}
+}
+
+// A warm start ends in the initialization of package warmstart. Its imports are initialized before,
+// at every start.
+func TestWarmStartImportsNoNetworkPackages(t *testing.T) {
+	for _, goos := range []string{"linux", "darwin", "windows"} {
+		cmd := exec.Command("go", "list", "-deps", "./internal/warmstart")
+		cmd.Dir = repository
+		cmd.Env = append(cmd.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dependency := range strings.Fields(string(out)) {
+			switch dependency {
+			case "net", "net/netip", "regexp", "golang.org/x/sys/windows":
+				t.Errorf("on %s it imports %s", goos, dependency)
 			}
 		}
 	}

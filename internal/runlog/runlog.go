@@ -138,17 +138,18 @@ func AppendFile(path string, lines []byte) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { f.Close() }()
 	if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() && fi.Size() > maxFileSize {
 		// Another process may have renamed it in the meantime.
-		if now, err := os.Lstat(path); err == nil && os.SameFile(fi, now) {
+		now, err := os.Lstat(path)
+		same := err == nil && os.SameFile(fi, now)
+		f.Close() // Windows does not rename open files.
+		if same {
 			os.Rename(path, path+".1")
 		}
-		f.Close()
 		if f, err = openForAppend(path); err != nil {
 			return err
 		}
-		defer f.Close()
 	}
 	_, err = f.Write(lines)
 	return err

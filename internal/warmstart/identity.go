@@ -107,7 +107,7 @@ func countedVariables(environ []string) []string {
 			name = strings.ToUpper(name)
 			line = name + "=" + value
 		}
-		if value == "" || !envvar.Counts(name) { // an empty variable counts as unset
+		if value == "" || !envvar.InKey(name) { // an empty variable counts as unset
 			continue
 		}
 		if envvar.Secret(name) {

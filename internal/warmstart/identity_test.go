@@ -95,7 +95,7 @@ func TestUnreadableInputMeansNoRun(t *testing.T) {
 	}
 }
 
-// Runs that differ in an argument or in a variable that counts have different identities. Runs that
+// Runs that differ in an argument or in a listed variable have different identities. Runs that
 // differ in other variables or in the order of variables have the same.
 func FuzzIdentity(f *testing.F) {
 	f.Add("--client-id\x00c", "AZURE_CLIENT_ID=x", "--client-id\x00c", "AZURE_CLIENT_ID=y")
@@ -143,7 +143,7 @@ func fuzzEnviron(environ string) (lines []string, counted map[string]string) {
 			continue
 		}
 		lines = append(lines, line)
-		if value == "" || !envvar.Counts(name) {
+		if value == "" || !envvar.InKey(name) {
 			continue
 		}
 		if envvar.Secret(name) {

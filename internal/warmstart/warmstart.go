@@ -14,7 +14,7 @@
 // standard output fails after it took a part of the answer, or takes nothing for a minute.
 //
 // What identifies an answer: the build (its ID, and the size and modification time of the program's
-// file), all arguments, every environment variable that internal/envvar counts, the content of the
+// file), all arguments, every environment variable that internal/envvar lists, the content of the
 // token proxy's CA file, and the federated token. The answer is encrypted with a key derived from
 // all of them. Only runs that exchange a federated token from a file are stored. Runs with -v or
 // --pop-enabled are not.

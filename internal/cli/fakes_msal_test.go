@@ -12,8 +12,9 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/akslogin/akslogin/cache/sealed"
 )
 
 // cliClient is the client ID of the Azure CLI, which azd uses too.
@@ -71,7 +72,7 @@ func updateMSALCache(path string, change func(*msalCache) error) error {
 		return err
 	}
 	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+	if err := sealed.Lock(lock, true); err != nil {
 		return err
 	}
 	c := msalCache{path: path}

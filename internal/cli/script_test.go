@@ -2,8 +2,11 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,25 +19,22 @@ import (
 
 // TestMain makes the test binary all programs that scripts run. Started as "akslogin" it is the
 // program, with a clock that $AKSLOGIN_LATER moves and shorter retry delays.
-//
-// The scripts run on Linux only: they trust the emulator through SSL_CERT_FILE, which Go does not
-// read on macOS and Windows.
 func TestMain(m *testing.M) {
 	program := func() { os.Exit(run(os.Args[1:], testOptions())) }
-	testscript.Main(mainWithCleanup{m}, map[string]func(){
-		"akslogin":        program,
-		"kubelogin":       program,
-		"az":              fake{"az", runAz}.main,
-		"azd":             fake{"azd", runAzd}.main,
-		"signin":          signIn,
-		"chromium-signin": chromiumSignIn,
-		"with-imds":       runWithIMDS,
-		"with-dns":        runWithDNS,
-		"parallel":        runParallel,
-		"no-keyring":      runWithoutKeyring,
-		"no-prctl":        runWithoutPrctl,
-		"normalized":      runNormalized,
-	})
+	programs := map[string]func(){
+		"akslogin":   program,
+		"kubelogin":  program,
+		"az":         fake{"az", runAz}.main,
+		"azd":        fake{"azd", runAzd}.main,
+		"signin":     signIn,
+		"parallel":   runParallel,
+		"normalized": runNormalized,
+	}
+	maps.Copy(programs, linuxPrograms)
+	for name, main := range programs {
+		programs[name] = func() { trustEmulator(); main() }
+	}
+	testscript.Main(mainWithCleanup{m}, programs)
 }
 
 // mainWithCleanup removes the files that tests share and no single test can remove.
@@ -71,31 +71,52 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE") != "",
 		Setup:               setup,
-		Condition: func(name string) (bool, error) {
-			if name == "root" {
-				return os.Geteuid() == 0, nil
-			}
-			return false, fmt.Errorf("unknown condition %q", name)
-		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"credential": cmdCredential,
-			"entra":      cmdEntra,
-			"exitcode":   cmdExitcode,
-			"fake":       cmdFake,
-			"free-port":  cmdFreePort,
-			"installed":  cmdInstalled,
-			"no-secrets": cmdNoSecrets,
-			"oneline":    cmdOneline,
-			"same":       cmdSame,
-			"signal":     cmdSignal,
-			"tmpfs":      cmdTmpfs,
-			"token-user": cmdTokenUser,
-			"waiters":    cmdWaiters,
-		},
+		Condition:           condition,
+		Cmds:                scriptCommands(),
 	})
 }
 
+// condition is true for
+//
+//	root    a script that runs as root
+//	native  Linux itself: neither another system nor an emulated processor, which takes ten times
+//	        as long and cannot run the system's own programs
+func condition(name string) (bool, error) {
+	switch name {
+	case "root":
+		return os.Geteuid() == 0, nil
+	case "native":
+		return runtime.GOOS == "linux" && os.Getenv("AKSLOGIN_TEST_EMULATED") == "", nil
+	}
+	return false, fmt.Errorf("unknown condition %q", name)
+}
+
+type scriptCommand = func(ts *testscript.TestScript, neg bool, args []string)
+
+func scriptCommands() map[string]scriptCommand {
+	commands := map[string]scriptCommand{
+		"copy-folder": cmdCopyFolder,
+		"count-files": cmdCountFiles,
+		"credential":  cmdCredential,
+		"entra":       cmdEntra,
+		"exitcode":    cmdExitcode,
+		"fake":        cmdFake,
+		"free-port":   cmdFreePort,
+		"installed":   cmdInstalled,
+		"no-secrets":  cmdNoSecrets,
+		"oneline":     cmdOneline,
+		"remove":      cmdRemove,
+		"same":        cmdSame,
+		"token-user":  cmdTokenUser,
+	}
+	maps.Copy(commands, linuxCommands)
+	return commands
+}
+
 type serverKey struct{}
+
+// notFound is $NOT_FOUND. It matches the errors of Unix, Windows and wine for a missing file.
+const notFound = `(no such file or directory|cannot find the (file|path)|(File|Path) not found)`
 
 // setup gives a script an emulated Entra ID of its own behind the public cloud's host names, a home
 // folder, and a federated token in the file $TOKEN.
@@ -126,9 +147,16 @@ func setup(env *testscript.Env) error {
 		"IMDS": s.IMDSURL, "IMDS_HOST": strings.TrimPrefix(s.IMDSURL, "http://"),
 		"AZURE_POD_IDENTITY_AUTHORITY_HOST": s.IMDSURL,
 
+		"TOKEN_QUOTED": strconv.Quote(federated), "NOT_FOUND": notFound,
+
 		"EVIL": "a\x1b[31m\nb\r\u202ec", // a value with control characters
 	} {
 		env.Setenv(name, value)
+	}
+	if runtime.GOOS == "windows" { // whose folders do not depend on $HOME
+		env.Setenv("USERPROFILE", home)
+		env.Setenv("XDG_CACHE_HOME", filepath.Join(home, ".cache"))
+		env.Setenv("XDG_DATA_HOME", filepath.Join(home, ".local", "share"))
 	}
 	if err := os.Mkdir(home, 0o700); err != nil {
 		return err

@@ -28,9 +28,6 @@ const signInTimeout = time.Minute
 // signIn is the program signin: it sends a browser's requests itself.
 func signIn() { os.Exit(runSignIn(followForm)) }
 
-// chromiumSignIn is the program chromium-signin: it drives Debian's Chromium.
-func chromiumSignIn() { os.Exit(runSignIn(driveChromium)) }
-
 func runSignIn(do func(ctx context.Context, rawURL string) error) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()

@@ -6,7 +6,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -35,6 +37,9 @@ var outputPatterns = []struct {
 	{regexp.MustCompile(`\(thumbprint [0-9A-F]+\)`), "(thumbprint T)"},
 }
 
+// windowsPath matches a path below a folder that a variable names, or below /var.
+var windowsPath = regexp.MustCompile(`(\$[A-Z]+|\\var)\\[^\s"]+`)
+
 func normalizeOutput(text string) string {
 	if program, err := exec.LookPath("akslogin"); err == nil {
 		text = strings.ReplaceAll(text, filepath.Dir(program), "$BIN")
@@ -43,8 +48,18 @@ func normalizeOutput(text string) string {
 	slices.SortFunc(names, func(a, b string) int { return len(os.Getenv(b)) - len(os.Getenv(a)) })
 	for _, name := range names {
 		if value := os.Getenv(name); value != "" {
+			quoted := strconv.Quote(value)
+			text = strings.ReplaceAll(text, quoted[1:len(quoted)-1], "$"+name)
 			text = strings.ReplaceAll(text, value, "$"+name)
 		}
+	}
+	if runtime.GOOS == "windows" {
+		text = strings.ReplaceAll(text, "akslogin.exe", "akslogin")
+		text = regexp.MustCompile(notFound+`( specified)?\.`).
+			ReplaceAllString(text, "no such file or directory")
+		text = windowsPath.ReplaceAllStringFunc(text, func(path string) string {
+			return strings.ReplaceAll(strings.ReplaceAll(path, `\\`, "/"), `\`, "/")
+		})
 	}
 	for _, p := range outputPatterns {
 		text = p.pattern.ReplaceAllString(text, p.replacement)
