@@ -248,12 +248,13 @@ func TestInvisibleCharactersAreNotWritten(t *testing.T) {
 	for _, name := range []string{"kubeconfig", "kubeconfig JSON", "airflow"} {
 		commands[name] = surfaces[name].args
 	}
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	content := strings.NewReplacer(`, "--EVIL"`, "", "EVIL", "a").Replace(hostileKubeconfig)
-	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+	// The kubeconfig of the attack surface has no user that can be converted.
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	convertible := strings.NewReplacer(`, "--EVIL"`, "", "EVIL", "a").Replace(hostileKubeconfig)
+	if err := os.WriteFile(kubeconfig, []byte(convertible), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	commands["convert"] = []string{"convert-kubeconfig", "--dry-run", "--kubeconfig", file}
+	commands["convert"] = slices.Concat(surfaces["convert"].args, []string{"--kubeconfig", kubeconfig})
 	for text, want := range map[string]string{
 		"a" + strings.Repeat("\x1b", 64<<10): "U+001B",
 		"a\u009bb":                           "U+009B",
@@ -327,7 +328,7 @@ func TestOversizedInputDoesNotBlockLogin(t *testing.T) {
 		t.Errorf("with 5 MB of unknown variables: status %d, %.500s", got.exit, got.stderr)
 	}
 	args := getTokenArgs(login.args...)
-	for range 7 { // below the limit for all arguments, 1 MiB
+	for range 7 { // just within the program's own limit
 		args = append(args, strings.Repeat("a", maxArg))
 	}
 	if got := runProgram(t, network.env(), args...); got.exit != 0 || got.stderr != "" {

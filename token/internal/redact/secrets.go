@@ -23,11 +23,17 @@ const (
 	maxSecrets = 100
 )
 
+// secret is a remembered value.
+type secret struct {
+	value string
+	forms func() []string // see secretForms
+}
+
 // remembered are the secrets of this process, the latest last. They are not bound to a request,
 // because messages also quote a secret where nobody knows the request that it belongs to.
 var remembered struct {
 	sync.Mutex
-	secrets []string
+	secrets []secret
 }
 
 // Remember makes values secret: from now on, no text of this package contains them. It forgets the
@@ -35,47 +41,61 @@ var remembered struct {
 func Remember(values ...string) {
 	remembered.Lock()
 	defer remembered.Unlock()
-	all := remembered.secrets
+	all := slices.Clone(remembered.secrets)
 	for _, value := range values {
 		if len(value) < minSecret {
 			continue
 		}
-		if i := slices.Index(all, value); i >= 0 {
+		newest := secret{value, sync.OnceValue(func() []string { return secretForms(value) })}
+		if i := slices.IndexFunc(all, func(s secret) bool { return s.value == value }); i >= 0 {
+			newest = all[i]
 			all = slices.Delete(all, i, i+1)
 		}
-		all = append(all, value)
+		all = append(all, newest)
 	}
-	remembered.secrets = slices.Clone(all[max(0, len(all)-maxSecrets):])
+	remembered.secrets = all[max(0, len(all)-maxSecrets):]
 }
 
-// withoutSecrets returns text with a placeholder for each remembered secret: as it is, on a single
-// line, and as it appears in a form, in a URL, in a string literal of Go or JSON, and in base64.
+// secretForms returns a secret as it is, on a single line, and as it appears in a form, in a URL,
+// in a string literal of Go or JSON, and in base64.
+func secretForms(value string) []string {
+	forms := []string{
+		value,
+		url.QueryEscape(value),
+		url.PathEscape(value),
+		unquoted(strconv.Quote(value)),
+		base64.RawStdEncoding.EncodeToString([]byte(value)),
+		base64.RawURLEncoding.EncodeToString([]byte(value)),
+	}
+	if line := singleLine(value); len(line) >= minSecret {
+		forms = append(forms, line)
+	}
+	if quoted, err := json.Marshal(value); err == nil {
+		forms = append(forms, unquoted(string(quoted)))
+	}
+	return forms
+}
+
+// withoutSecrets returns text with a placeholder for each form of each remembered secret. A part of
+// the placeholder cannot be secret.
 func withoutSecrets(text string) string {
 	remembered.Lock()
 	secrets := remembered.secrets
 	remembered.Unlock()
-	if len(secrets) == 0 {
-		return text
-	}
-	var forms []string
-	for _, secret := range secrets {
-		forms = append(forms, secret, singleLine(secret),
-			url.QueryEscape(secret), url.PathEscape(secret), unquoted(strconv.Quote(secret)),
-			base64.RawStdEncoding.EncodeToString([]byte(secret)),
-			base64.RawURLEncoding.EncodeToString([]byte(secret)))
-		if quoted, err := json.Marshal(secret); err == nil {
-			forms = append(forms, unquoted(string(quoted)))
+	var found []string
+	for _, s := range secrets {
+		for _, form := range s.forms() {
+			if strings.Contains(text, form) && !strings.Contains(placeholder, form) {
+				found = append(found, form)
+			}
 		}
 	}
-	// The replacer prefers what comes first, and a secret may begin with another one.
-	slices.SortFunc(forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-	var pairs []string
-	for _, form := range forms {
-		if len(form) >= minSecret { // singleLine may leave nothing
-			pairs = append(pairs, form, placeholder)
-		}
+	// The longest comes first, because a secret may begin with another one.
+	slices.SortFunc(found, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	for _, form := range found {
+		text = strings.ReplaceAll(text, form, placeholder)
 	}
-	return strings.NewReplacer(pairs...).Replace(text)
+	return text
 }
 
 func unquoted(literal string) string { return literal[1 : len(literal)-1] }

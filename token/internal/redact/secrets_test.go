@@ -81,6 +81,13 @@ func TestLongerSecretIsRemovedFirst(t *testing.T) {
 	}
 }
 
+func TestPartOfPlaceholderCannotBeSecret(t *testing.T) {
+	remember(t, "redacted", "dact", "hunter2")
+	if got := Line("dact hunter2 redacted"); got != "dact "+placeholder+" redacted" {
+		t.Error(got)
+	}
+}
+
 func TestRememberIsBounded(t *testing.T) {
 	remember(t, "first secret", "abc", "")
 	for i := range 2 * maxSecrets {
