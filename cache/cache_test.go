@@ -13,7 +13,7 @@ import (
 )
 
 // magic starts every entry.
-const magic = "akslogin cache entry 1\n"
+const magic = sealed.Magic
 
 var expires = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 

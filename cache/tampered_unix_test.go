@@ -17,9 +17,8 @@ func TestEditedHeaderIsMiss(t *testing.T) {
 		"other input":   {"client=a", "client=b"},
 		"more inputs":   {`"client=a"`, `"client=a","audience=b"`},
 		"other kind":    {`"token"`, `"key"`},
-		"later version": {"entry 1\n", "entry 2\n"},
-		"no version":    {"entry 1\n", "entry\n"},
-		"earlier":       {"entry 1\n", "entry 0\n"},
+		"other version": {magic, "akslogin cache entry other\n"},
+		"no version":    {magic, "akslogin cache entry\n"},
 		"white space":   {`{"inputs"`, `{ "inputs"`},
 		"twice":         {`{"inputs"`, `{"inputs":[],"inputs"`},
 	} {

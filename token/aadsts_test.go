@@ -121,7 +121,7 @@ var reportedCodes = map[int]string{
 func TestAADSTSCodesHaveSource(t *testing.T) {
 	for code := range aadstsHints {
 		if (documentedCodes[code] == "") == (reportedCodes[code] == "") {
-			t.Errorf("AADSTS%d must be in exactly one of the lists", code)
+			t.Errorf("AADSTS%d: name its source in documentedCodes, or else a report in reportedCodes", code)
 		}
 	}
 	for _, codes := range []map[int]string{documentedCodes, reportedCodes} {

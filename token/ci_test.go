@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func FuzzCIResponse(f *testing.F) {
 		if status < 200 || status > 499 || status == 408 || status == 429 {
 			t.Skip() // a retry would take time
 		}
-		for _, system := range []ciSystem{gitHubActions, azurePipelinesCI} {
+		for _, system := range append(slices.Clip(ciSystems), azurePipelinesCI) {
 			location := "https://evil.example/" + tokentest.SecretToken
 			client := entra.Client{
 				Backoff:     time.Nanosecond,

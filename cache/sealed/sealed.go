@@ -20,10 +20,12 @@ import (
 )
 
 const (
-	// magic starts every entry. To change the layout, change the number in it and in salt: then
-	// older entries are misses.
-	magic = "akslogin cache entry 1\n"
-	salt  = "akslogin cache 1"
+	// version is the version of the layout of entries. Entries of other versions are misses.
+	version = "1"
+
+	// Magic starts every entry.
+	Magic = "akslogin cache entry " + version + "\n"
+	salt  = "akslogin cache " + version
 
 	// MaxEntrySize is the largest size of an entry in bytes: twice that of the largest response
 	// that is read from Entra ID.
@@ -91,7 +93,7 @@ func (b *Box) Path(dir, suffix string) string {
 	return dir + string(os.PathSeparator) + b.Name + suffix
 }
 
-// Seal returns an entry: a line of magic, the header, and the encrypted data. The header is one
+// Seal returns an entry: a line of Magic, the header, and the encrypted data. The header is one
 // line without newline. It stays readable and is authenticated as the AEAD's additional data. Data
 // that would make the entry larger than MaxEntrySize is an error.
 func (b *Box) Seal(header, data []byte) ([]byte, error) {
@@ -99,7 +101,7 @@ func (b *Box) Seal(header, data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	entry := slices.Concat([]byte(magic), header, []byte("\n"))
+	entry := slices.Concat([]byte(Magic), header, []byte("\n"))
 	entry = aead.Seal(entry, nil, data, bytes.Clone(entry))
 	if len(entry) > MaxEntrySize {
 		return nil, fmt.Errorf("%d bytes are more than an entry may have", len(entry))
@@ -139,18 +141,18 @@ func Header(raw []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return header[len(magic) : len(header)-1], nil
+	return header[len(Magic) : len(header)-1], nil
 }
 
-// splitHeader splits an entry into the header, with magic and the newline, and the ciphertext.
+// splitHeader splits an entry into the header, with Magic and the newline, and the ciphertext.
 func splitHeader(raw []byte) (header, ciphertext []byte, err error) {
-	if !bytes.HasPrefix(raw, []byte(magic)) {
+	if !bytes.HasPrefix(raw, []byte(Magic)) {
 		return nil, nil, errors.New("not an entry of this version")
 	}
-	end := bytes.IndexByte(raw[len(magic):], '\n')
+	end := bytes.IndexByte(raw[len(Magic):], '\n')
 	if end < 0 {
 		return nil, nil, errors.New("cut short")
 	}
-	end += len(magic) + 1
+	end += len(Magic) + 1
 	return raw[:end], raw[end:], nil
 }

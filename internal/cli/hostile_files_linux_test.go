@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/akslogin/akslogin/cache/sealed"
 )
 
 // hostileKubeconfig has the placeholder EVIL in all its values.
@@ -51,7 +53,7 @@ func writeHostileEntry(t *testing.T, home, text string) {
 	t.Helper()
 	const header = `{"inputs":[%s,%s,%s],"holds":"token",` +
 		`"stored":"0001-01-01T00:00:00Z","expires":"9999-12-31T00:00:00Z"}`
-	entry := "akslogin cache entry 1\n" + fmt.Sprintf(header,
+	entry := sealed.Magic + fmt.Sprintf(header,
 		quoteJSON("method="+text), quoteJSON("client="+text), quoteJSON(text)) + "\n"
 	if err := os.MkdirAll(cacheDir(home), 0o700); err != nil {
 		t.Fatal(err)
