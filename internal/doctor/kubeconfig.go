@@ -93,7 +93,7 @@ func (c execConfig) readArgs(all []token.Finding) (execConfig, []token.Finding) 
 		all = append(all, token.Finding{
 			Status: token.StatusWrong,
 			Check:  "args",
-			Text:   "the stanza's args are not get-token's: " + err.Error(),
+			Text:   "the exec config's args are not get-token's: " + err.Error(),
 			Todo:   "akslogin kubeconfig writes args as they have to be",
 		})
 	} else {
@@ -129,7 +129,7 @@ func checkUser(entries kubeconfig.ContextEntries) token.Finding {
 		found.Todo = "akslogin kubeconfig writes a whole one"
 	case e == nil:
 		found.Status = token.StatusWarning
-		found.Text += ": it has no exec stanza, so clients run no plugin"
+		found.Text += ": it has no exec config, so clients run no plugin"
 		found.Todo = "akslogin kubeconfig writes one; akslogin convert-kubeconfig converts one with the azure auth-provider"
 	case !stanza.IsOurCommand(e.Command):
 		found.Status = token.StatusWarning
@@ -147,7 +147,7 @@ func checkStaticCredential(c execConfig) token.Finding {
 			return token.Finding{
 				Status: token.StatusWarning,
 				Check:  "user",
-				Text:   "the user has " + field + " beside the exec stanza: Python clients take a token first, kubectl sends both",
+				Text:   "the user has " + field + " beside the exec config: Python clients take a token first, kubectl sends both",
 				Todo:   "remove " + field + " from the user",
 			}
 		}
@@ -240,7 +240,7 @@ func checkInteractiveMode(c execConfig) token.Finding {
 	switch {
 	case mode == "" && strings.HasSuffix(c.user.Exec.APIVersion, "/v1"):
 		found.Status = token.StatusWrong
-		found.Todo = "kubectl refuses a stanza of v1 without it: akslogin convert-kubeconfig adds it"
+		found.Todo = "kubectl refuses an exec config of v1 without it: akslogin convert-kubeconfig adds it"
 	case !slices.Contains([]string{"", "Never", "IfAvailable", "Always"}, mode):
 		found.Status = token.StatusWrong
 		found.Todo = "it can be Never, IfAvailable or Always"
