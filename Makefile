@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test parallel clients lint vulnerabilities cross fuzz bench bench-parts e2e-programs e2e soak
+.PHONY: help build demo test parallel model clients lint vulnerabilities cross fuzz bench bench-parts e2e-programs e2e soak
 
 BIN  ?= bin
 GO   ?= go
@@ -28,6 +28,9 @@ test: ## Run all tests; needs Go, and no Azure account
 
 parallel: ## Run the login scripts and hostile endpoints without the race detector, a hundred processes at once
 	$(GO) test -timeout 30m -run 'TestScript/login|TestHostile|TestRedirectsAreNotFollowed|TestDiscovery|TestResponses' ./internal/cli
+
+model: ## Check a model of the cache's locks in all interleavings; needs SPIN and a C compiler
+	@cache/model/check
 
 # Where tests look for what is not Go's: outside of the repository, and kept.
 DEPS ?= $(or $(AKSLOGIN_TEST_DEPS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/akslogin-test)
