@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo entratest test check test-all race test-arm64 test-windows clients lint vulnerabilities cross fuzz outdated bench bench-check bench-parts e2e-programs e2e soak soak-check
+.PHONY: help build demo entratest test check test-all race test-arm64 test-windows model clients lint vulnerabilities cross fuzz outdated bench bench-check bench-parts e2e-programs e2e soak soak-check
 
 BIN  ?= bin
 GO   ?= go
@@ -36,7 +36,7 @@ test: ## Run the tests, in two minutes; needs Go, and no Azure account
 	$(GO) test -short -parallel $(PARALLEL) -timeout 15m ./...
 
 # What main is guarded with, in CI too. Each step is a target of its own.
-CHECKS ?= test-all race lint vulnerabilities outdated cross fuzz demo bench-check e2e soak-check
+CHECKS ?= test-all race model lint vulnerabilities outdated cross fuzz demo bench-check e2e soak-check
 check: ## Run everything that guards main, with the time of each step
 	@set -e; for step in $(CHECKS); do \
 		printf '\n== make %s\n' $$step; start=$$(date +%s); \
@@ -55,6 +55,9 @@ test-arm64: ## Run what needs no native Linux for linux/arm64, under qemu-user-s
 
 test-windows: ## Run what needs no Linux for windows/amd64, under wine
 	@.ci/test-platform windows
+
+model: ## Check a model of the cache's locks in all interleavings; needs SPIN and a C compiler
+	@cache/model/check
 
 # Where tests look for what is not Go's: outside of the repository, and kept.
 DEPS ?= $(or $(AKSLOGIN_TEST_DEPS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/akslogin-test)
