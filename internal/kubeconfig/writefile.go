@@ -208,8 +208,22 @@ func CheckWritable(path string) error {
 	return checkReplaceable(path, fi)
 }
 
+// openShared opens a file with the flag. On Windows a program that is replacing the file can keep
+// others from opening it for a moment: then openShared tries again, for two seconds at most.
+func openShared(path string, flag int) (*os.File, error) {
+	deadline := time.Now().Add(2 * time.Second)
+	for {
+		f, err := os.OpenFile(path, flag, 0)
+		if err == nil || !robustio.IsEphemeralError(err) || errors.Is(err, fs.ErrNotExist) ||
+			time.Now().After(deadline) {
+			return f, err
+		}
+		time.Sleep(lockPollInterval)
+	}
+}
+
 func readLimited(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openShared(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -263,7 +277,7 @@ func checkReplaceable(path string, fi fs.FileInfo) error {
 			"the others would keep the old content; put a copy of the file in its place, "+
 			"or make the others symbolic links", path, n)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	f, err := openShared(path, os.O_WRONLY)
 	if err != nil {
 		return err
 	}
