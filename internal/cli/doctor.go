@@ -48,7 +48,7 @@ func (c *doctorCommand) Run(line *flags.CommandLine, o options, log *slog.Logger
 		return &token.UsageError{Text: "--server and --offline exclude each other"}
 	}
 	findings, err := doctor.Run(doctor.Options{
-		Kubeconfig: c.Kubeconfig,
+		Kubeconfig: expandPath(c.Kubeconfig),
 		Context:    c.Context,
 		Flags:      line.Values(),
 		Server:     c.Server,

@@ -23,7 +23,7 @@ import (
 
 // Options say what to check, and how.
 type Options struct {
-	Kubeconfig string       // a path; "": the files that kubectl reads
+	Kubeconfig string       // an absolute path; "": the files that kubectl reads
 	Context    string       // "": the current one
 	Flags      flags.Values // get-token's flags that win over those in the exec config
 	Server     bool         // also show the token to the API server

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/internal/airflow"
 	"github.com/akslogin/akslogin/internal/execcredential"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
@@ -44,12 +43,8 @@ var execConfigChecks = []func(execConfig) token.Finding{
 // none, a finding says why.
 func checkKubeconfig(o Options) (execConfig, []token.Finding) {
 	const check = "kubeconfig"
-	path := o.Kubeconfig
-	if path != "" {
-		path = cache.ExpandPath(path)
-	}
-	paths := strings.Join(kubeconfig.Paths(path, os.Getenv), ", ")
-	files, err := kubeconfig.Load(path)
+	paths := strings.Join(kubeconfig.Paths(o.Kubeconfig, os.Getenv), ", ")
+	files, err := kubeconfig.Load(o.Kubeconfig)
 	switch {
 	case err != nil:
 		return execConfig{}, []token.Finding{token.ErrorFinding(check, err)}
