@@ -54,6 +54,10 @@ func untilSignal() (ctx context.Context, stop context.CancelFunc) {
 // Run converts all users or none: it finds a user that cannot be converted before it writes the
 // first file.
 func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
+	// A signal must not leave a lock file, which nobody would remove. Go ends the program from a
+	// thread of its own while others go on, so signals are caught long before a file is created.
+	ctx, stop := untilSignal()
+	defer stop()
 	converter, files, err := c.prepare(line, o)
 	if err != nil {
 		return err
@@ -80,9 +84,6 @@ func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
 	for _, flag := range stanza.UnusedFlags(all) {
 		printWarning("not written, since it has no meaning there: " + flag)
 	}
-	// A signal must not leave a lock file, which nobody would remove.
-	ctx, stop := untilSignal()
-	defer stop()
 	for i, f := range files {
 		if !c.DryRun {
 			if all[i], err = converter.WriteFile(ctx, f, files[:i], all[i]); err != nil {

@@ -33,7 +33,7 @@ func runConvert(t *testing.T, decide func(kubeconfig string, c call) fault) (run
 		return run, "", err
 	}
 	if files, _ := os.ReadDir(folder); len(files) != 1 {
-		err = fmt.Errorf("these remain: %v", files)
+		err = fmt.Errorf("these remain: %v (status %#x, stderr %q)", files, run.status, run.stderr)
 	}
 	raw, readErr := os.ReadFile(path)
 	return run, string(raw), errors.Join(err, readErr)
