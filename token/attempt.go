@@ -21,9 +21,10 @@ type attempt struct {
 }
 
 // skipsInstanceDiscovery reports whether the authority is used without asking Microsoft about it:
-// it is Microsoft's own, or r says that it is trusted.
+// it is Microsoft's own, or r says that it is trusted. That does not say so of the cluster's choice.
 func (a attempt) skipsInstanceDiscovery(r Request) bool {
-	return a.SkipDiscovery || r.DisableInstanceDiscovery
+	return a.SkipDiscovery ||
+		r.DisableInstanceDiscovery && r.From["authority-host"] != FromCluster
 }
 
 // rootCause returns the cause that the errors of azidentity and MSAL do not carry: the refusal, or

@@ -39,6 +39,9 @@ func (r Request) SourceFindings(
 		found.Text = flagValueText(flag, r.flagValue(flag)) + " (" + sourceName(from) + ")"
 		if ignored != "" {
 			value := getenv(strings.TrimPrefix(from, "$"))
+			if from == FromCluster {
+				value = r.Cluster[flag]
+			}
 			found.Text = flagValueText(flag, value) + " (" + sourceName(from) + ") is " + ignored
 		}
 		for _, s := range r.overriddenSources(unresolved, flag, from, explicit, getenv) {
@@ -73,6 +76,9 @@ func (r Request) overriddenSources(
 	value := fmt.Sprint(unresolved.flagValue(flag))
 	if explicit(flag) && from != "--"+flag && !strings.EqualFold(value, PublicClientID) {
 		all = append(all, source{"--" + flag, value})
+	}
+	if value := r.Cluster[flag]; value != "" && from != FromCluster {
+		all = append(all, source{FromCluster, value})
 	}
 	for _, v := range flagVariables(flag) {
 		if value := getenv(v.Name); value != "" && r.readsVariable(v) && from != "$"+v.Name {

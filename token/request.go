@@ -50,8 +50,12 @@ type Request struct {
 	UseAzureRMEnvVars          bool          `name:"use-azurerm-env-vars" group:"general" help:"Also read the variables of Terraform's Azure provider (ARM_*). They override others."`
 	DisableEnvironmentOverride bool          `name:"disable-environment-override" group:"general" help:"Ignore the variables that override a flag (AAD_*, ARM_*)."`
 
-	// From is the source of each value, by flag name: "--client-id", "$AZURE_CLIENT_ID" or "the
-	// default".
+	// Cluster holds what the cluster's configuration in a kubeconfig says, by flag name. Flags and
+	// variables that override them are stronger, ambient variables are weaker.
+	Cluster map[string]string `kong:"-"`
+
+	// From is the source of each value, by flag name: "--client-id", "$AZURE_CLIENT_ID",
+	// [FromCluster] or "the default".
 	From map[string]string `kong:"-"`
 
 	publicClientGiven bool // the value PublicClientID was ignored for ClientID
@@ -65,6 +69,9 @@ const (
 	// PublicClientID is the client ID that `az aks get-credentials` writes into every kubeconfig: a
 	// public client for people. It never belongs to a workload or a service principal.
 	PublicClientID = "80faf920-1908-4b52-b5ef-a8e7bedfc67a"
+
+	// FromCluster is the value in Request.From for one of Request.Cluster.
+	FromCluster = "the cluster's config"
 
 	// fromDefault is the value in Request.From for a default.
 	fromDefault = "the default"

@@ -3,6 +3,7 @@ package token
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -36,14 +37,26 @@ func (r Request) Resolve(
 	if m.Interactive && r.From["timeout"] == fromDefault {
 		r.Timeout = interactiveTimeout
 	}
-	// An explicit environment overrides an authority host from a variable
-	// (https://github.com/Azure/kubelogin/issues/507).
-	if r.From["environment"] == "--environment" &&
-		strings.HasPrefix(r.From["authority-host"], "$") {
-		r.AuthorityHost = ""
-		r.From["authority-host"] += ", ignored because of --environment"
-	}
+	r.dropOverruled()
 	return r, nil
+}
+
+// dropOverruled removes values that mean nothing beside another flag's value.
+func (r *Request) dropOverruled() {
+	// An environment overrides an authority host from a weaker source
+	// (https://github.com/Azure/kubelogin/issues/507).
+	environment, authority := r.From["environment"], r.From["authority-host"]
+	explicit, fromVariable := r.setExplicitly("environment"), strings.HasPrefix(authority, "$")
+	if fromVariable && (explicit || environment == FromCluster) ||
+		explicit && authority == FromCluster {
+		r.AuthorityHost = ""
+		r.From["authority-host"] += ", ignored because of " + environment
+	}
+	// A cluster's claims do not say that clients want a proof of possession.
+	if r.From["pop-claims"] == FromCluster && !r.PoPEnabled {
+		r.PoPClaims = ""
+		r.From["pop-claims"] += ", ignored without --pop-enabled"
+	}
 }
 
 // defaultLogin returns the name of the method for a request that names none.
@@ -121,6 +134,9 @@ func (r *Request) strongestSource(
 	if explicit(flag) && (field.Kind() != reflect.String || counts(field.String())) {
 		return "", "--" + flag
 	}
+	if value = r.Cluster[flag]; counts(value) {
+		return value, FromCluster
+	}
 	if value, from = lookup(false); from != "" {
 		return value, from
 	}
@@ -142,10 +158,18 @@ func (r *Request) needsOwnClientID() bool {
 	return known && m.isIdentityFlag("client-id")
 }
 
-// setField sets a field of kind string or time.Duration.
+// setField sets a field of kind string, bool or time.Duration.
 func setField(field reflect.Value, value string) error {
-	if field.Kind() == reflect.String {
+	switch field.Kind() {
+	case reflect.String:
 		field.SetString(value)
+		return nil
+	case reflect.Bool:
+		on, err := strconv.ParseBool(value)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", value)
+		}
+		field.SetBool(on)
 		return nil
 	}
 	d, err := ParseDuration(value)

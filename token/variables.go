@@ -44,11 +44,12 @@ func Variables(tag func(key string) string) []Variable {
 func flagVariables(flag string) []Variable { return Variables(flagTag(flag).Get) }
 
 // setExplicitly reports whether a flag's value was set for this kind of program: on the command
-// line or by an overriding variable. The default and ambient variables do not count.
+// line or by an overriding variable. The default, ambient variables and the cluster's config do not
+// count.
 func (r Request) setExplicitly(flag string) bool {
 	name, isVariable := strings.CutPrefix(r.From[flag], "$")
 	if !isVariable {
-		return r.From[flag] != fromDefault
+		return r.From[flag] != fromDefault && r.From[flag] != FromCluster
 	}
 	return slices.ContainsFunc(flagVariables(flag), func(v Variable) bool {
 		return v.Name == name && v.Overrides

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"golang.org/x/term"
@@ -26,6 +27,14 @@ func (g *getTokenCommand) Run(line *flags.CommandLine, o options, log *slog.Logg
 	if err != nil {
 		return &token.UsageError{Text: err.Error()}
 	}
+	cluster, ignored, err := flags.ReadClusterConfig(info.Config, info.Server)
+	if err != nil {
+		return err
+	}
+	if len(ignored) > 0 {
+		log.Debug("ignored in the cluster's config", "keys", strings.Join(ignored, ", "))
+	}
+	g.Cluster = cluster
 	request, err := g.Resolve(line.Explicit, envvar.Get)
 	if err != nil {
 		return err
@@ -59,8 +68,10 @@ func (g *getTokenCommand) Run(line *flags.CommandLine, o options, log *slog.Logg
 	if _, err := os.Stdout.Write(credential.Bytes()); err != nil {
 		return err
 	}
-	end()                                        // The credential is already on stdout; a slow disk can only delay the stored answer.
-	if o.verbosity == 0 && !request.PoPEnabled { // such runs log, or sign, every time
+	end() // The credential is already on stdout; a slow disk can only delay the stored answer.
+	// Runs with -v log, and those with a proof of possession sign, every time. The warm start does
+	// not look for the federated token's file in the cluster's config.
+	if o.verbosity == 0 && !request.PoPEnabled && request.From["federated-token-file"] != token.FromCluster {
 		from, until := tok.ServeWindow()
 		o.warm.Save(credential.Bytes(), dir.Now(), from, until, presented, dir.Path, dir.PutWarmStart)
 	}

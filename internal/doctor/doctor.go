@@ -77,6 +77,7 @@ func Run(o Options) ([]token.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	get.Cluster = config.clusterFlags
 	request, err := get.Resolve(line.Explicit, envvar.Get)
 	if err != nil {
 		return append(all, token.ErrorFinding("login", err)), nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/akslogin/akslogin/internal/airflow"
 	"github.com/akslogin/akslogin/internal/execcredential"
+	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
 	"github.com/akslogin/akslogin/internal/stanza"
 	"github.com/akslogin/akslogin/token"
@@ -23,6 +24,8 @@ type execConfig struct {
 	args    []string
 	env     []kubeconfig.EnvVar
 	cluster map[string]any // fields of the cluster's entry; nil: no cluster is known
+
+	clusterFlags flags.Values // what the cluster's config sets; nil if the plugin does not get it
 
 	user   kubeconfig.User
 	folder string // of the kubeconfig with the user
@@ -100,6 +103,9 @@ func (c execConfig) readArgs(all []token.Finding) (execConfig, []token.Finding) 
 		if found := check(c); found.Status != "" {
 			all = append(all, found)
 		}
+	}
+	if found := c.readClusterConfig(); found.Status != "" {
+		all = append(all, found)
 	}
 	for _, text := range airflow.Warnings(false, c.method, os.Getenv) {
 		all = append(all, token.Finding{Status: token.StatusWarning, Check: "client", Text: text})

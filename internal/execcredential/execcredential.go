@@ -39,11 +39,16 @@ const defaultVersion = apiGroup + "v1beta1"
 type Info struct {
 	APIVersion  string // API version of the response, with its group; one of the supported versions
 	Interactive *bool  // whether the plugin may use standard input; nil if the client does not say
+
+	// Server and Config are of the cluster, if the exec config has provideClusterInfo. Config is
+	// the extension client.authentication.k8s.io/exec of the kubeconfig's cluster, of any shape.
+	Server string
+	Config json.RawMessage
 }
 
 // ParseInfo parses the value of InfoVariable. An empty value means that the variable is not set. If
-// the value or its apiVersion is empty, the response is in v1beta1. ParseInfo ignores cluster
-// information.
+// the value or its apiVersion is empty, the response is in v1beta1. Cluster
+// information of another shape than Kubernetes' is ignored.
 //
 // A value that is not an ExecCredential in JSON is an error, and so is an API version that is not
 // supported. Errors quote nothing of the value but its apiVersion and kind.
@@ -52,8 +57,13 @@ func ParseInfo(value string) (Info, error) {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
 		Spec       struct {
-			Interactive *bool `json:"interactive"`
+			Interactive *bool           `json:"interactive"`
+			Cluster     json.RawMessage `json:"cluster"`
 		} `json:"spec"`
+	}
+	var cluster struct {
+		Server string          `json:"server"`
+		Config json.RawMessage `json:"config"`
 	}
 	if strings.TrimSpace(value) != "" {
 		if err := json.Unmarshal([]byte(value), &credential); err != nil {
@@ -68,7 +78,10 @@ func ParseInfo(value string) (Info, error) {
 		return Info{}, fmt.Errorf("%s asks for apiVersion %q; this program answers %s",
 			InfoVariable, version, strings.Join(supportedVersions, " and "))
 	}
-	return Info{version, credential.Spec.Interactive}, nil
+	if credential.Spec.Cluster != nil {
+		_ = json.Unmarshal(credential.Spec.Cluster, &cluster)
+	}
+	return Info{version, credential.Spec.Interactive, cluster.Server, cluster.Config}, nil
 }
 
 // Write writes an ExecCredential with a bearer token as one line of JSON, in a single call of

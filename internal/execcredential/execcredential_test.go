@@ -20,14 +20,20 @@ func TestParseInfo(t *testing.T) {
 	const v1, v1beta1 = "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"
 	yes := true
 	for value, want := range map[string]Info{
-		"":   {v1beta1, nil},
-		" ":  {v1beta1, nil},
-		"{}": {v1beta1, nil},
-		`{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":true}}`: {v1, &yes},
-		`{"spec":{"interactive":false}}`: {v1beta1, new(bool)},
-		`{"apiVersion":"client.authentication.k8s.io/v1beta1","spec":{"cluster":{"server":1}}}`: {v1beta1, nil},
-		`{"spec":{"cluster":[[]]}}`:    {v1beta1, nil},
-		`{"kind":"ExecCredential"}`:    {v1beta1, nil},
+		"":   {APIVersion: v1beta1},
+		" ":  {APIVersion: v1beta1},
+		"{}": {APIVersion: v1beta1},
+		`{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":true}}`: {APIVersion: v1, Interactive: &yes},
+		`{"spec":{"interactive":false}}`: {APIVersion: v1beta1, Interactive: new(bool)},
+		`{"apiVersion":"client.authentication.k8s.io/v1beta1","spec":{"cluster":{"server":1}}}`: {APIVersion: v1beta1},
+		`{"spec":{"cluster":{"server":"https://a","tls-server-name":1,"config":[{"b": null}]}}}`: {
+			APIVersion: v1beta1, Server: "https://a", Config: json.RawMessage(`[{"b": null}]`),
+		},
+		`{"spec":{"cluster":{"server":{},"config":"x"}}}`: {
+			APIVersion: v1beta1, Config: json.RawMessage(`"x"`),
+		},
+		`{"spec":{"cluster":[[]]}}`:    {APIVersion: v1beta1},
+		`{"kind":"ExecCredential"}`:    {APIVersion: v1beta1},
 		`{"apiVersion":"v1"}`:          {},
 		`{"apiVersion":1}`:             {},
 		`{"kind":"Pod"}`:               {},
