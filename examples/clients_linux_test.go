@@ -23,18 +23,19 @@ import (
 
 // clientExamples maps every file of the directories kubectl and client-go to its check.
 var clientExamples = map[string]func(t *testing.T, content []byte){
-	"kubectl/README.md":           checkClientReadme,
-	"kubectl/kubeconfig.yaml":     checkClientKubeconfig,
-	"kubectl/pod.yaml":            checkExpectedValues,
-	"kubectl/github-actions.yaml": checkExpectedValues,
-	"kubectl/gitlab-ci.yml":       checkExpectedValues,
-	"kubectl/azure-pipelines.yml": checkExpectedValues,
-	"kubectl/argocd-cluster.yaml": checkArgoCluster,
-	"client-go/README.md":         checkClientReadme,
-	"client-go/go.mod":            checkModule,
-	"client-go/go.sum":            checkedByBuild,
-	"client-go/exec/main.go":      checkedByBuild,
-	"client-go/token/main.go":     checkedByBuild,
+	"kubectl/README.md":                     checkClientReadme,
+	"kubectl/kubeconfig.yaml":               checkClientKubeconfig,
+	"kubectl/pod.yaml":                      checkExpectedValues,
+	"kubectl/github-actions.yaml":           checkExpectedValues,
+	"kubectl/gitlab-ci.yml":                 checkExpectedValues,
+	"kubectl/azure-pipelines.yml":           checkExpectedValues,
+	"kubectl/argocd-cluster.yaml":           checkArgoCluster,
+	"kubectl/argocd-cluster-variables.yaml": checkArgoCluster,
+	"client-go/README.md":                   checkClientReadme,
+	"client-go/go.mod":                      checkModule,
+	"client-go/go.sum":                      checkedByBuild,
+	"client-go/exec/main.go":                checkedByBuild,
+	"client-go/token/main.go":               checkedByBuild,
 }
 
 func TestClientExampleFiles(t *testing.T) {
@@ -136,12 +137,32 @@ func checkArgoCluster(t *testing.T, content []byte) {
 		t.Fatal(err)
 	}
 	e := config.ExecProviderConfig
+	if e.Env["AAD_LOGIN_METHOD"] != "" {
+		e.Args = append(e.Args, argsFromEnv(t, e.Args, e.Env)...)
+	}
 	checkExampleExec(t, &kubeconfig.Exec{
 		APIVersion: e.APIVersion, Command: e.Command, Args: e.Args, InstallHint: e.InstallHint,
 	})
 	if config.TLSClientConfig.CAData == "" || !filepath.IsAbs(e.Env["AKSLOGIN_CACHE_DIR"]) {
 		t.Errorf("%+v", config)
 	}
+}
+
+// argsFromEnv checks that get-token with these args works from the variables, and returns the
+// arguments that would say the same.
+func argsFromEnv(t *testing.T, args []string, env map[string]string) []string {
+	line, get, err := flags.ParseGetToken(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := get.Resolve(line.Explicit, func(name string) string { return env[name] })
+	if err == nil {
+		_, err = r.Check()
+	}
+	if err != nil || r.FederatedTokenFile == "" {
+		t.Errorf("%v: %+v", err, r)
+	}
+	return []string{"--login", r.Login, "--tenant-id", r.TenantID, "--client-id", r.ClientID}
 }
 
 // expectedValue is a value at a path in a file's YAML documents. The path starts with the index of
@@ -187,10 +208,13 @@ var expectedValues = map[string][]expectedValue{
 			"KUBECONFIG": "$(Build.SourcesDirectory)/kubeconfig.yaml", "AAD_LOGIN_METHOD": "azurepipelines", "SYSTEM_ACCESSTOKEN": "$(System.AccessToken)",
 		}},
 	},
-	"argocd-cluster.yaml": {
-		{[]string{"0", "kind"}, "Secret"},
-		{[]string{"0", "metadata", "labels", "argocd.argoproj.io/secret-type"}, "cluster"},
-	},
+	"argocd-cluster.yaml":           argoClusterValues,
+	"argocd-cluster-variables.yaml": argoClusterValues,
+}
+
+var argoClusterValues = []expectedValue{
+	{[]string{"0", "kind"}, "Secret"},
+	{[]string{"0", "metadata", "labels", "argocd.argoproj.io/secret-type"}, "cluster"},
 }
 
 func checkExpectedValues(t *testing.T, content []byte) {

@@ -21,7 +21,7 @@ type attempt struct {
 }
 
 // skipsInstanceDiscovery reports whether the authority is used without asking Microsoft about it:
-// it is Microsoft's own, or r says that it is trusted. That does not say so of the cluster's choice.
+// it is Microsoft's own, or r says that it is trusted. The cluster's choice is never trusted.
 func (a attempt) skipsInstanceDiscovery(r Request) bool {
 	return a.SkipDiscovery ||
 		r.DisableInstanceDiscovery && r.From["authority-host"] != FromCluster

@@ -132,7 +132,7 @@ func (r Request) checkIDs(m Method) error {
 func (r Request) checkPoP(m Method) error {
 	switch {
 	case r.PoPClaims != "" && !r.PoPEnabled:
-		return usageErrorf("--pop-claims goes with --pop-enabled")
+		return usageErrorf("%s goes with --pop-enabled", r.popClaimsName())
 	case !r.PoPEnabled:
 		return nil
 	case !m.usesFlag("pop-enabled"):

@@ -29,6 +29,16 @@ func (r Request) tokenType() string {
 	return "Bearer"
 }
 
+// popClaimsName returns how to call the proof's claims in messages: with where they come from, if
+// that is not the flag.
+func (r Request) popClaimsName() string {
+	const flag = "--pop-claims"
+	if r.From["pop-claims"] == flag {
+		return flag
+	}
+	return flag + r.sourceNote("pop-claims")
+}
+
 // popHost returns the claim u: the ARM ID of the cluster that the token is for. Other claims in the
 // flag are allowed and ignored.
 func (r Request) popHost() (string, error) {
@@ -38,7 +48,8 @@ func (r Request) popHost() (string, error) {
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		if name == "" || value == "" {
 			return "", usageErrorf(
-				"--pop-claims is %q: it must be KEY=VALUE,... with u=ARM_ID of the cluster among them",
+				"%s is %q: it must be KEY=VALUE,... with u=ARM_ID of the cluster among them",
+				r.popClaimsName(),
 				r.PoPClaims,
 			)
 		}
@@ -48,7 +59,8 @@ func (r Request) popHost() (string, error) {
 	}
 	if host == "" {
 		return "", usageErrorf(
-			"--pop-claims is %q: it lacks u=ARM_ID of the cluster (az connectedk8s show --query id)",
+			"%s is %q: it lacks u=ARM_ID of the cluster (az connectedk8s show --query id)",
+			r.popClaimsName(),
 			r.PoPClaims,
 		)
 	}

@@ -29,7 +29,7 @@ func testFlagSources(t *testing.T, fieldIndex int, flag string, tag func(string)
 	}
 	s := &flagSources{flag: flag, fieldIndex: fieldIndex, env: map[string]string{}}
 	// All variables apply to this login method.
-	s.request = Request{Login: "azurepipelines", UseAzureRMEnvVars: true}
+	s.request = Request{Login: "azurepipelines", UseAzureRMEnvVars: true, PoPEnabled: true}
 	s.setField("")
 	s.setMethodVariable("azurepipelines")
 	if value := tag("otherwise"); value != "" {
@@ -41,6 +41,8 @@ func testFlagSources(t *testing.T, fieldIndex int, flag string, tag func(string)
 		s.setVariable(v)
 		s.check(t, "of-"+v.Name, "$"+v.Name)
 	}
+	s.request.Cluster = map[string]string{flag: "of-cluster"}
+	s.check(t, "of-cluster", FromCluster)
 	s.setField("explicit")
 	s.isExplicit = true
 	s.check(t, "explicit", "--"+flag)
@@ -91,7 +93,9 @@ func (s *flagSources) setMethodVariable(method string) {
 // check fails the test unless Resolve finds the value want and reports source as its source.
 func (s *flagSources) check(t *testing.T, want, source string) {
 	t.Helper()
-	isExplicit := func(name string) bool { return s.isExplicit && name == s.flag }
+	isExplicit := func(name string) bool {
+		return s.isExplicit && name == s.flag || name == "pop-enabled"
+	}
 	getenv := func(name string) string { return s.env[name] }
 	resolved, err := s.request.Resolve(isExplicit, getenv)
 	got, gotSource := reflect.ValueOf(resolved).Field(s.fieldIndex).String(), resolved.From[s.flag]

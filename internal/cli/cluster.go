@@ -36,6 +36,7 @@ type clusterSource struct {
 	cluster         map[string]any // fields of the cluster's entry
 	args            flags.Values   // get-token's flags in the existing exec config
 	env             []kubeconfig.EnvVar
+	config          stanza.ClusterConfig
 }
 
 // resolveCluster finds the cluster in the one way that the flags choose.
@@ -174,8 +175,9 @@ func contextSource(files kubeconfig.Files, context, where string) (clusterSource
 	}
 	if found.User.Exec != nil {
 		source.args, source.env = inheritExec(found.User)
+		source.config, err = stanza.ReadClusterConfig(found.User.Exec, source.cluster)
 	}
-	return source, nil
+	return source, err
 }
 
 // inheritExec returns the arguments and variables of an existing user that the new one gets. It

@@ -150,7 +150,11 @@ func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, 
 	if err != nil {
 		return kubeconfig.Exec{}, err
 	}
-	r, err := flags.ResolveArgs(args)
+	var fromCluster flags.Values
+	if source.config.PassedOn {
+		fromCluster = source.config.Flags
+	}
+	r, err := flags.ResolveArgs(args, fromCluster)
 	if err == nil {
 		err = r.CheckStanza()
 	}
@@ -171,5 +175,6 @@ func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, 
 	}
 	e := stanza.NewExec(m, c.Command, args)
 	e.Env = source.env
+	e.ProvideClusterInfo = &source.config.PassedOn
 	return e, nil
 }

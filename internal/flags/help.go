@@ -41,7 +41,7 @@ func VariablesWithoutFlag() []VariableGroup {
 }
 
 var otherVariables = []VariableGroup{
-	{[]string{"KUBERNETES_EXEC_INFO"}, "what the client wants: the answer's version, v1 or v1beta1"},
+	{[]string{"KUBERNETES_EXEC_INFO"}, "what the client wants: the answer's version, v1 or v1beta1, and what the cluster's config sets"},
 	{[]string{"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"}, "AKS identity bindings"},
 	{[]string{"AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION"}, "a regional address of Entra ID, by the region's name"},
 	{[]string{"SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN"}, "Azure Pipelines"},
@@ -73,7 +73,10 @@ func loginHelp() string {
 		}
 	}
 	help.WriteString("\nA variable with ! wins over the flag, the others yield to it. An empty variable is an unset one. " +
-		"Besides those named with the flags, these are read:\n\n")
+		"A cluster's config is weaker than the flag and stronger than those others: " +
+		"the extension " + ClusterConfigExtension + " of the kubeconfig's cluster, under provideClusterInfo: true. " +
+		"It sets " + strings.Join(clusterSettings, ", ") + ". " +
+		"Besides the variables named with the flags, these are read:\n\n")
 	for _, v := range VariablesWithoutFlag() {
 		fmt.Fprintf(&help, "    %s\n      %s\n", strings.Join(v.Names, " "), v.About)
 	}

@@ -138,13 +138,14 @@ func EnvSubset(suffixes ...string) func(string) string {
 	}
 }
 
-// ResolveArgs resolves an exec config's args as get-token will. Of the environment it reads only
-// client and tenant IDs.
-func ResolveArgs(args []string) (token.Request, error) {
+// ResolveArgs resolves an exec config's args as get-token will. cluster is what the cluster's config
+// sets. Of the environment it reads only client and tenant IDs.
+func ResolveArgs(args []string, cluster Values) (token.Request, error) {
 	args = append(slices.Clip(args), "--disable-environment-override")
 	line, get, err := ParseGetToken(args)
 	if err != nil {
 		return token.Request{}, err
 	}
+	get.Cluster = cluster
 	return get.Resolve(line.Explicit, EnvSubset("_CLIENT_ID", "_TENANT_ID"))
 }

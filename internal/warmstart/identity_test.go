@@ -106,6 +106,8 @@ func FuzzIdentity(f *testing.F) {
 	f.Add("", "AZURE_CLIENT_ID=x\x00PATH=1\x00AKSLOGIN_X=1", "", "AKSLOGIN_X=1\x00AZURE_CLIENT_ID=x\x00PATH=2\x00AZURE_TENANT_ID=")
 	f.Add("x", "AZURE_NEW_=a", "x", "AZURE_NEW_=b")
 	f.Add("x\x00--", "", "--y", "")
+	f.Add("x", `KUBERNETES_EXEC_INFO={"spec":{"cluster":{"config":{"clientId":"a"}}}}`,
+		"x", `KUBERNETES_EXEC_INFO={"spec":{"cluster":{"config":{"clientId":"b"}}}}`)
 	f.Fuzz(func(t *testing.T, args1, env1, args2, env2 string) {
 		if slices.Contains(strings.Split(args1+"\x00"+args2, "\x00"), "--") {
 			t.Skip("FlagValue looks for no flag behind --, so it finds no federated token")

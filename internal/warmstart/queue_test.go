@@ -104,11 +104,15 @@ func TestWorthWaiting(t *testing.T) {
 		"": true, "--login workloadidentity": true, "-l workloadidentity --tenant-id x": true, "--client-id vvv": true,
 		"--login spn": false, "-l=azurecli": false, "-v 5": false, "-v5": false, "--v=1": false, "--pop-enabled": false, "--pop-enabled=true": false,
 	} {
-		if got := worthWaiting(strings.Fields(line), ""); got != want {
+		if got := worthWaiting(strings.Fields(line), "", ""); got != want {
 			t.Errorf("%s: %v", line, got)
 		}
 	}
-	if worthWaiting(nil, "spn") || !worthWaiting([]string{"--login", "spn"}, "workloadidentity") {
+	if worthWaiting(nil, "spn", "") ||
+		!worthWaiting([]string{"--login", "spn"}, "workloadidentity", "") {
 		t.Error("$AAD_LOGIN_METHOD does not override the flag")
+	}
+	if worthWaiting(nil, "", "true") {
+		t.Error("a proof of possession is not stored, whoever asks for it")
 	}
 }

@@ -19,7 +19,9 @@
 // all of them. Only runs that exchange a federated token from a file are stored. Runs with -v or
 // --pop-enabled are not.
 // The token file and the cache directory are found by a simple reading of the arguments. Save
-// compares them with those that the login used, and stores nothing if they differ.
+// compares them with those that the login used, and stores nothing if they differ. What a client
+// says about the cluster is a part of the identity, in KUBERNETES_EXEC_INFO, and is not read: a run
+// whose token file the cluster's config names is not stored.
 //
 // Concurrent runs: the first run that finds no answer takes a lock, and the others wait for its
 // answer, for two seconds at most. The lock saves work; correctness does not depend on it.
@@ -90,7 +92,8 @@ func start() *Run {
 		r.absent = absent
 		return r
 	})
-	if loaded.absent && worthWaiting(os.Args[2:], envvar.Get("AAD_LOGIN_METHOD")) {
+	if loaded.absent && worthWaiting(os.Args[2:],
+		envvar.Get("AAD_LOGIN_METHOD"), envvar.Get("AAD_IS_POP_TOKEN_ENABLED")) {
 		if answer := loaded.run.waitForWriter(maxWait); answer != nil {
 			writeAndExit(answer)
 		}
