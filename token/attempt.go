@@ -21,10 +21,9 @@ type attempt struct {
 }
 
 // skipsInstanceDiscovery reports whether the authority is used without asking Microsoft about it:
-// it is Microsoft's own, or r says that it is trusted. The cluster's choice is never trusted.
+// it is Microsoft's own, or r says that it is trusted.
 func (a attempt) skipsInstanceDiscovery(r Request) bool {
-	return a.SkipDiscovery ||
-		r.DisableInstanceDiscovery && r.From["authority-host"] != FromCluster
+	return a.SkipDiscovery || r.trustsAuthority()
 }
 
 // rootCause returns the cause that the errors of azidentity and MSAL do not carry: the refusal, or

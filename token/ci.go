@@ -75,7 +75,7 @@ func (c ciSystem) completeLogin(login Login, r Request, opts Options) (Login, er
 			assertion, a.LastOutcome.Err = result, err
 			return result, err
 		}
-		return clientCredential{assertion: requestAssertion}.tokenCredential(r, a)
+		return federatedCredential(requestAssertion, r, a)
 	}
 	login.HintValues = func() map[string]string {
 		values := assertionHintValues(assertion, r)

@@ -123,6 +123,12 @@ func (r Request) authority() (string, error) {
 	return "https://" + strings.TrimSuffix(strings.ToLower(u.Host), ":443") + "/", nil
 }
 
+// trustsAuthority reports whether an authority that Microsoft does not know is trusted. One that
+// the cluster's config names never is.
+func (r Request) trustsAuthority() bool {
+	return r.DisableInstanceDiscovery && r.From["authority-host"] != FromCluster
+}
+
 // ForResourceManager returns a request by the same login for a token of Azure Resource Manager, and
 // that service's address, https://HOST. The cloud is the one to which r's authority belongs. If
 // that is unknown, as for a private cloud, the error is a *UsageError.
@@ -180,6 +186,14 @@ func regionFrom(getenv func(string) string) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// federatedAudience returns the audience for which a CI system is asked for a federated token.
+func (r Request) federatedAudience() string {
+	if r.presentsFederatedToken() {
+		return r.audience()
+	}
+	return r.exchangeAudience()
 }
 
 // exchangeAudience returns the audience that a federated token must have for an exchange in r's

@@ -74,6 +74,10 @@ func (d *Diagnosis) CheckCache() Finding {
 		return found
 	}
 	store := d.options.openStore(d.login.Secret, d.login.Inputs)
+	if store == nil && d.request.presentsFederatedToken() {
+		found.Text = "not needed: every run reads the federated token from its file"
+		return found
+	}
 	if store == nil {
 		found.Status = StatusWarning
 		found.Text = "nothing is cached for this login: there is no key to seal it with, so every run asks for a token"
@@ -127,7 +131,8 @@ func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
 	}
 	tok, err := exchange(ctx, d.request, d.options, d.login, d.client)
 	var all []Finding
-	if _, inFile := fileHintValues(d.request); !inFile {
+	_, inFile := fileHintValues(d.request)
+	if !inFile && !d.request.presentsFederatedToken() {
 		// A CI system's token is known only after the exchange.
 		all = federatedCredentialFindings(d.login, d.request)
 	}
@@ -144,7 +149,13 @@ func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
 		Check:  check,
 		Text:   "a token came, good for " + formatDuration(tok.lifetime()) + "; it is not stored",
 	}
-	all = append(all, ok, d.accessTokenFinding(tok))
+	all = append(all, ok)
+	switch {
+	case !d.request.presentsFederatedToken():
+		all = append(all, d.accessTokenFinding(tok))
+	case !inFile: // CheckLogin shows that of a file
+		all = append(all, presentedFinding(tok.Value, d.options.Now()))
+	}
 	if d.request.PoPEnabled {
 		tok, err = signPoP(tok, d.request, d.options.Now())
 		if err != nil {

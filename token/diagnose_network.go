@@ -111,7 +111,7 @@ func (d *Diagnosis) routeFindings(
 	if !d.client.SkipDiscovery && !isMicrosoftAuthority(d.client.Authority) {
 		authority.Status = StatusWarning
 		authority.Text += " is none of Microsoft's: "
-		if d.request.DisableInstanceDiscovery {
+		if d.request.trustsAuthority() {
 			authority.Text += "it is trusted because of --disable-instance-discovery"
 		} else {
 			authority.Text += "Microsoft will be asked whether it knows it"

@@ -204,6 +204,6 @@ func routeHash(r Request, opts Options) string {
 	for _, name := range routeVariables {
 		h.Write([]byte(name + "=" + opts.Getenv(name) + "\n"))
 	}
-	h.Write([]byte(strconv.FormatBool(r.DisableInstanceDiscovery)))
+	h.Write([]byte(strconv.FormatBool(r.trustsAuthority())))
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }

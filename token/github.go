@@ -10,7 +10,7 @@ var gitHubActions = ciSystem{
 	tokenVariable: "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
 	httpMethod:    http.MethodGet,
 	query: func(r Request) map[string]string {
-		return map[string]string{"audience": r.exchangeAudience()}
+		return map[string]string{"audience": r.federatedAudience()}
 	},
 	header:      map[string]string{"Accept": "application/json; api-version=2.0"},
 	tokenField:  "value",

@@ -49,7 +49,7 @@ func hintValues(r Request, opts Options, login Login, client entra.Client) map[s
 		values["proxy"] = address + " ($" + tokenProxyVariable + ")"
 		values["authority"] = values["proxy"]
 	}
-	if !client.SkipDiscovery && !r.DisableInstanceDiscovery &&
+	if !client.SkipDiscovery && !r.trustsAuthority() &&
 		server != client.Authority && isMicrosoftAuthority(server) {
 		values["discoveryHost"] = server
 	}

@@ -120,7 +120,8 @@ func TestFlagsDecideTheEntry(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s --%s: %v", m.Name, flag, err)
 			}
-			if slices.Equal(first, second) {
+			hasEntry := first[len(first)-1] != "" // nothing is stored without a secret
+			if hasEntry && slices.Equal(first, second) {
 				t.Errorf("%s: two values of --%s use one cache entry (%s): "+
 					"add the flag to Login.Inputs, or to sameEntry with the reason",
 					m.Name, flag, strings.Join(first[:len(first)-1], " "))

@@ -81,6 +81,10 @@ type Stanza struct {
 	Inherited []string // flags that are taken over from another method's exec config
 	Required  []string // flags without which a conversion fails
 
+	// NoServerID means that server-id is not written unless it is given: the token's issuer decides
+	// on the audience.
+	NoServerID bool
+
 	// Exclusive are two flags of which only one is written: the first, unless only the second one
 	// is given now. It may be nil.
 	Exclusive []string

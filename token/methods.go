@@ -13,6 +13,7 @@ var Methods = []Method{
 	azureDeveloperCLI,
 	workloadIdentity,
 	azurePipelines,
+	jwtLogin,
 }
 
 const (

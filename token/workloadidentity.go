@@ -76,7 +76,7 @@ func federatedFileLogin(login Login, r Request, getenv func(string) string) (Log
 	login.Inputs = append(login.Inputs, "source=file")
 	login.NewCredential = func(a attempt) (azcore.TokenCredential, error) {
 		returnAssertion := func(context.Context) (string, error) { return string(assertion), nil }
-		return clientCredential{assertion: returnAssertion}.tokenCredential(r, a)
+		return federatedCredential(returnAssertion, r, a)
 	}
 	login.Rotated = func() bool {
 		current, err := readFederatedToken(file)

@@ -47,15 +47,18 @@ func parsePairs(ts *testscript.TestScript, args []string, set map[string]func(va
 // cmdCredential checks that standard output consists of ExecCredentials which all hold the same
 // token, signed by the emulator for an audience. It saves the token under a name:
 //
-//	credential NAME [audience=ID] [version=v1] [count=20] [pop=U]
+//	credential NAME [audience=ID] [version=v1] [count=20] [pop=U] [jwt=FILE]
+//
+// With jwt each credential is the federated token in that file.
 //
 // With pop each credential is a proof of possession for the cluster U, signed anew, around the same
 // access token. The access token is saved under NAME, the last proof under NAME-signed.
 func cmdCredential(ts *testscript.TestScript, neg bool, args []string) {
 	audience, version := entratest.AKSServerID, "client.authentication.k8s.io/v1beta1"
-	count, host := 1, ""
+	count, host, federated := 1, "", ""
 	parsePairs(ts, args[1:], map[string]func(string){
 		"pop":      func(v string) { host = v },
+		"jwt":      func(v string) { federated = strings.TrimSpace(ts.ReadFile(v)) },
 		"audience": func(v string) { audience = v },
 		"version":  func(v string) { version = "client.authentication.k8s.io/" + v },
 		"count":    func(v string) { count = parseInt(ts, v) },
@@ -72,7 +75,11 @@ func cmdCredential(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("not an ExecCredential of %s: %+v", version, c)
 		}
 		access := c.Status.Token
-		if host == "" {
+		if federated != "" {
+			if access != federated {
+				ts.Fatalf("the token is not the federated token")
+			}
+		} else if host == "" {
 			_, err = server(ts).Verify(access, audience)
 		} else {
 			access, err = verifyPoP(ts, c.Status, audience, host)

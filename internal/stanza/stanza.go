@@ -56,7 +56,10 @@ func ReadArgs(e *kubeconfig.Exec) (flags.Values, error) {
 // empty value or "false" removes a flag. The error is a *token.UsageError if the method lacks a
 // flag.
 func BuildArgs(m token.Method, existing, explicit flags.Values) ([]string, error) {
-	values := flags.Values{"server-id": flags.GetTokenField("server-id").Tag.Get("otherwise")}
+	values := flags.Values{}
+	if !m.Stanza.NoServerID {
+		values["server-id"] = flags.GetTokenField("server-id").Tag.Get("otherwise")
+	}
 	for flag, value := range existing {
 		if existing["login"] == m.Name || isCommon(flag) || slices.Contains(m.Stanza.Inherited, flag) {
 			values[flag] = value
