@@ -53,6 +53,7 @@ type cluster struct {
 	dir     string // the API server's directory; see package apiserver
 	address string // https://127.0.0.1:PORT
 	admin   kubernetes.Interface
+	issuer  *issuer // which the API server trusts too
 }
 
 func (c *cluster) file(name string) string { return filepath.Join(c.dir, name) }
@@ -67,7 +68,7 @@ func startCluster(t *testing.T, tenant string) *cluster {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	c := &cluster{tenant: tenant, dir: dir}
+	c := &cluster{tenant: tenant, dir: dir, issuer: newIssuer(t)}
 	entra := entratest.New(t)
 	entra.Register(entratest.App{Tenant: tenant, ClientID: clientID(0)})
 	ca, _ := json.Marshal(string(entra.CAPEM)) // a JSON string is a YAML string
@@ -75,7 +76,9 @@ func startCluster(t *testing.T, tenant string) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := strings.NewReplacer("{tenant}", tenant, "{entra}", entra.URL, "{ca}", string(ca))
+	issuerCA, _ := json.Marshal(string(c.issuer.caPEM()))
+	values := strings.NewReplacer("{tenant}", tenant, "{entra}", entra.URL, "{ca}", string(ca),
+		"{issuer}", c.issuer.server.URL, "{issuer-ca}", string(issuerCA))
 	authentication := []byte(values.Replace(string(template)))
 	if err := os.WriteFile(c.file("authentication.yaml"), authentication, 0o600); err != nil {
 		t.Fatal(err)

@@ -38,6 +38,8 @@ func TestEndToEnd(t *testing.T) {
 	})
 	t.Run("python", func(t *testing.T) { testPython(t, c) })
 	t.Run("javascript", func(t *testing.T) { testJavaScript(t, c) })
+	t.Run("cluster-inventory-api", func(t *testing.T) { testClusterProfiles(t, c) })
+	t.Run("jwt", func(t *testing.T) { testJWTLogin(t, c) })
 	t.Run("doctor", func(t *testing.T) { testDoctor(t, c) })
 	t.Run("refused", func(t *testing.T) { testRefusedByServer(t, c) })
 	t.Run("refused/another cluster", func(t *testing.T) { testOtherCluster(t, c) })
