@@ -36,7 +36,7 @@ test: ## Run the tests, in two minutes; needs Go, and no Azure account
 	$(GO) test -short -parallel $(PARALLEL) -timeout 15m ./...
 
 # What main is guarded with, in CI too. Each step is a target of its own.
-CHECKS ?= test-all race model lint vulnerabilities outdated cross fuzz demo bench-check e2e soak-check
+CHECKS ?= test-all race test-arm64 test-windows model lint vulnerabilities outdated cross fuzz demo bench-check e2e soak-check
 check: ## Run everything that guards main, with the time of each step
 	@set -e; for step in $(CHECKS); do \
 		printf '\n== make %s\n' $$step; start=$$(date +%s); \
