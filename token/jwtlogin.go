@@ -151,7 +151,7 @@ func diagnoseJWTLogin(r Request, opts Options) []Finding {
 	var unusable *federatedFileError
 	if errors.As(err, &unusable) {
 		text, todo := unusable.Error(), unusable.hint()
-		return []Finding{{Status: StatusWrong, Check: "federated token", Text: text, Todo: todo}}
+		return []Finding{{Status: StatusError, Check: "federated token", Text: text, Todo: todo}}
 	}
 	assertion, readErr := readFederatedToken(r.federatedTokenFile())
 	if err != nil || readErr != nil {
@@ -165,7 +165,7 @@ func diagnoseJWTLogin(r Request, opts Options) []Finding {
 func presentedFinding(assertion string, now time.Time) Finding {
 	values := assertionHintValues(assertion, Request{})
 	return Finding{
-		Status: StatusOK,
+		Status: StatusInfo,
 		Check:  "federated token",
 		Text: fmt.Sprintf(
 			"%s; the API server has to trust issuer %s with audience %s , and gets subject %s",

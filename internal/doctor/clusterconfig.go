@@ -28,7 +28,7 @@ func (c *execConfig) readClusterConfig() token.Finding {
 		return token.ErrorFinding(check, err)
 	}
 	c.clusterFlags = config.Flags
-	found := token.Finding{Status: token.StatusOK, Check: check, Text: "it sets nothing"}
+	found := token.Finding{Status: token.StatusInfo, Check: check, Text: "it sets nothing"}
 	if len(config.Flags) > 0 {
 		found.Text = "it sets " + strings.Join(slices.Sorted(maps.Keys(config.Flags)), ", ")
 	}
