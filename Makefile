@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo entratest test check test-all race test-arm64 test-windows model clients lint vulnerabilities cross fuzz outdated bench bench-check bench-parts e2e-programs e2e soak soak-check
+.PHONY: help build demo entratest test check test-all race test-arm64 test-windows model clients lint vulnerabilities cross fuzz outdated bench bench-check bench-parts e2e-programs e2e soak soak-check dist dist-check reproduce
 
 BIN  ?= bin
 GO   ?= go
@@ -11,7 +11,10 @@ PODS ?= 5
 export CGO_ENABLED = 0
 # Inlining in two large packages of Kubernetes, of which a run needs a few lines, costs 0.2 MB.
 SMALL = -gcflags='k8s.io/apimachinery/...=-l' -gcflags='github.com/fxamacker/cbor/v2/...=-l'
-BUILD = $(GO) build -trimpath -buildvcs=auto -ldflags '-s -w' $(SMALL)
+# A release's version, such as v0.1.0; empty for what a checkout says by itself.
+VERSION =
+STAMPED = $(if $(VERSION), -X github.com/akslogin/akslogin/internal/cli.version=$(VERSION))
+BUILD = $(GO) build -trimpath -buildvcs=auto -ldflags '-s -w$(STAMPED)' $(SMALL)
 # The race detector needs a C compiler.
 RACE  = $(if $(shell command -v gcc cc clang),-race)
 CHECKED = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
@@ -133,3 +136,15 @@ soak: e2e-programs ## Twenty clients in each of PODS pods, a hundred by default,
 
 soak-check: ## A short soak
 	@$(MAKE) --no-print-directory soak SOAK=30s PODS=2
+
+dist: ## Make the files of release VERSION (v0.1.0) from the commit, in dist/
+	@cd internal/dist && $(GO) run . -version '$(VERSION)' -out '$(abspath dist)' $(BUILD)
+
+# What is checked without a VERSION is called so.
+TRIAL = $(or $(VERSION),v0.0.0-rc.0)
+dist-check: ## Make dist/, install all that can be installed here, and run it against the emulated Entra ID
+	@$(MAKE) --no-print-directory dist VERSION=$(TRIAL)
+	cd internal/dist && AKSLOGIN_DIST='$(abspath dist)' $(GO) test -count=1 -v -timeout 10m .
+
+reproduce: ## Make the release twice, in two folders, as two users and with other settings, and compare; COLD=1: with a build cache of its own
+	@.ci/reproduce '$(TRIAL)'
