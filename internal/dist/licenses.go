@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -36,9 +35,6 @@ func (b *builder) licenses() ([]file, error) {
 	}
 	for _, path := range slices.Sorted(maps.Keys(found)) {
 		m := found[path]
-		if len(m.licenses) == 0 {
-			return nil, fmt.Errorf("%s %s: no license found", m.path, m.version)
-		}
 		if _, err := m.licenseIDs(); err != nil {
 			return nil, err
 		}
@@ -107,15 +103,14 @@ func (m *goModule) addLicenses(root, dir string) error {
 			return err
 		}
 		for _, e := range entries {
-			isText := slices.Contains([]string{"", ".txt", ".md"}, strings.ToLower(filepath.Ext(e.Name())))
-			if e.IsDir() || !isText || !licenseName.MatchString(e.Name()) {
+			if e.IsDir() || filepath.Ext(e.Name()) == ".go" || !licenseName.MatchString(e.Name()) {
 				continue
 			}
 			rel, err := filepath.Rel(root, filepath.Join(dir, e.Name()))
 			if err != nil {
 				return err
 			}
-			text, err := fs.ReadFile(os.DirFS(dir), e.Name())
+			text, err := os.ReadFile(filepath.Join(dir, e.Name()))
 			if err != nil {
 				return err
 			}
@@ -128,36 +123,42 @@ func (m *goModule) addLicenses(root, dir string) error {
 }
 
 // licensePhrases are SPDX identifiers, each with words that only texts of that license have.
-// BSD-2-Clause is the one without the third clause.
+// BSD-3-Clause stands before BSD-2-Clause, whose words it has too.
 var licensePhrases = []struct{ id, phrase string }{
 	{"Apache-2.0", "apache license version 2.0"},
-	{"MIT", "permission is hereby granted, free of charge"},
+	{"MIT", "permission is hereby granted free of charge"},
 	{"BSD-3-Clause", "endorse or promote products derived"},
 	{"BSD-2-Clause", "redistribution and use in source and binary forms"},
-	{"ISC", "permission to use, copy, modify, and/or distribute this software"},
 }
 
 // licenseIDs returns the SPDX identifiers of the module's licenses. A license of another kind is an
 // error, so that a person decides.
 func (m *goModule) licenseIDs() (ids []string, err error) {
 	for _, name := range slices.Sorted(maps.Keys(m.licenses)) {
-		text := strings.ToLower(strings.Join(strings.Fields(m.licenses[name]), " "))
-		i := slices.IndexFunc(licensePhrases, func(l struct{ id, phrase string }) bool {
-			return strings.Contains(text, l.phrase)
-		})
-		switch {
-		case i >= 0:
-			if id := licensePhrases[i].id; !slices.Contains(ids, id) {
-				ids = append(ids, id)
-			}
-		case regexp.MustCompile(`(?i)(^|/)(un)?licen[cs]e`).MatchString(name):
+		found := identifyLicenses(m.licenses[name])
+		base := strings.ToLower(name[strings.LastIndex(name, "/")+1:])
+		isNotice := strings.HasPrefix(base, "notice") || strings.HasPrefix(base, "patents")
+		if len(found) == 0 && !isNotice {
 			return nil, fmt.Errorf("%s %s: %s is a license that dist does not know", m.path, m.version, name)
 		}
+		ids = append(ids, found...)
 	}
 	if len(ids) == 0 {
 		return nil, fmt.Errorf("%s %s: no license found", m.path, m.version)
 	}
-	return ids, nil
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+func identifyLicenses(text string) (ids []string) {
+	text = strings.Join(strings.Fields(strings.ReplaceAll(strings.ToLower(text), ",", "")), " ")
+	for _, l := range licensePhrases {
+		isThreeClause := l.id == "BSD-2-Clause" && slices.Contains(ids, "BSD-3-Clause")
+		if strings.Contains(text, l.phrase) && !isThreeClause {
+			ids = append(ids, l.id)
+		}
+	}
+	return ids
 }
 
 // licenseText writes each text once, below the names of all files that hold it.

@@ -79,7 +79,7 @@ func (b *builder) packageInfo(t target, format packageFormat, man []byte) (*nfpm
 		Homepage: homepage, License: license, MTime: b.release.time, DisableGlobbing: true,
 		Version: b.release.number, VersionSchema: "none",
 		Overridables: nfpm.Overridables{
-			Contents:   contents,
+			Contents: contents,
 			// The name of the machine would be part of the package.
 			RPM: nfpm.RPM{BuildHost: "localhost", Summary: summary},
 		},
