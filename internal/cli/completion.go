@@ -87,7 +87,7 @@ func completions(args []string) (found []candidate, directive int) {
 	if err != nil || len(args) == 0 || flags.CheckSize(args) != nil {
 		return nil, completeNothing
 	}
-	if last := &args[len(args)-1]; *last == `""` { // as some versions of PowerShell pass an empty word
+	if last := &args[len(args)-1]; *last == `""` { // an empty word of newer PowerShells
 		*last = ""
 	}
 	c := flags.NewCursor(args, parser.Model)

@@ -27,8 +27,9 @@ type installCommand struct {
 
 // Help is the text of install --help before the flags.
 func (*installCommand) Help() string {
-	return "The copy is complete or not there at all: it is renamed into place, also over a copy that runs. " +
-		"Its mode is 0755. Where the same program is there already, nothing is written."
+	return "The copy is complete or not there at all, since it is renamed into place. Its mode is 0755. " +
+		"It replaces what has its name, on Windows only while that does not run. " +
+		"Where the same program is there already, nothing is written."
 }
 
 // Run checks all names before it writes the first copy.
