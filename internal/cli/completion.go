@@ -69,8 +69,8 @@ const (
 // candidate is a word that may stand on the command line, and what it means.
 type candidate struct{ word, about string }
 
-// printCompletions prints the words that may stand in the place of the last of args, each on a line with a
-// tab and its description, and a last line with a colon and a directive. Where it finds out
+// printCompletions prints the words that may stand in the place of the last of args, each on a line
+// with a tab and its description, and a last line with a colon and a directive. Where it finds out
 // nothing, whatever the reason, it prints the directive alone: an error would go into the line that
 // somebody is typing.
 func printCompletions(w io.Writer, args []string) {
