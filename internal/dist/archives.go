@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
-	"compress/flate"
 	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
@@ -68,14 +67,11 @@ func writeTar(w io.Writer, at time.Time, files []file) error {
 // gzipped compresses what write writes. The header has neither a time nor a name.
 func gzipped(write func(io.Writer) error) ([]byte, error) {
 	var out bytes.Buffer
-	zw, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
+	zw := gzip.NewWriter(&out)
 	if err := write(zw); err != nil {
 		return nil, err
 	}
-	err = zw.Close()
+	err := zw.Close()
 	return out.Bytes(), err
 }
 
@@ -83,9 +79,6 @@ func gzipped(write func(io.Writer) error) ([]byte, error) {
 func zipped(at time.Time, files []file) ([]byte, error) {
 	var out bytes.Buffer
 	zw := zip.NewWriter(&out)
-	zw.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
-		return flate.NewWriter(w, flate.BestCompression)
-	})
 	for _, f := range files {
 		header := &zip.FileHeader{Name: f.name, Method: zip.Deflate, Modified: at}
 		header.SetMode(f.mode)

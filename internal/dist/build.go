@@ -118,6 +118,7 @@ func (b *builder) documents() ([]file, error) {
 		return nil, fmt.Errorf("%s/%s is not one of the targets", runtime.GOOS, runtime.GOARCH)
 	}
 	program := filepath.Join(b.work, targets[host].String())
+	env := append(targets[host].env(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.release.time.Unix()))
 	d := &b.docs
 	for _, c := range []struct {
 		into    *file
@@ -141,7 +142,7 @@ func (b *builder) documents() ([]file, error) {
 			c.into.data = data
 			continue
 		}
-		text, err := output(b.source, targets[host].env(), c.command[0], c.command[1:]...)
+		text, err := output(b.source, env, c.command[0], c.command[1:]...)
 		if err != nil {
 			return nil, err
 		}

@@ -56,7 +56,7 @@ func TestRelease(t *testing.T) {
 	t.Run("checksums", func(t *testing.T) {
 		cmd := exec.Command("sha256sum", "--check", "--strict", "--quiet", "checksums.txt")
 		cmd.Dir = filepath.Dir(distFile(t, "checksums.txt"))
-		run1(t, cmd)
+		mustRun(t, cmd)
 		lines := bytes.Count(readFile(t, distFile(t, "checksums.txt")), []byte("\n"))
 		if top := len(files) - 1 - 6; lines != top {
 			t.Errorf("%d sums for %d files", lines, top)
@@ -180,7 +180,7 @@ func TestWheelPlatforms(t *testing.T) {
 		cmd := exec.Command(pip, "download", "--no-index", "--find-links", dist, "--no-deps", "--dest", into,
 			"--only-binary=:all:", "--platform", platform, "--python-version", "3.9", "akslogin")
 		cmd.Env = []string{"HOME=" + into, "PIP_CONFIG_FILE=" + os.DevNull}
-		run1(t, cmd)
+		mustRun(t, cmd)
 		found, err := os.ReadDir(into)
 		if err != nil || len(found) != 1 || !strings.HasSuffix(found[0].Name(), want+".whl") {
 			t.Errorf("%s: %v, %v", platform, found, err)
@@ -199,7 +199,7 @@ func TestPodOperator(t *testing.T) {
 	api := newAPIServer(t, entra, &requests)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	write(t, ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: api.Certificate().Raw})))
-	connection := run1(t, p.command("kubeconfig", "--server", api.URL, "--certificate-authority", ca,
+	connection := mustRun(t, p.command("kubeconfig", "--server", api.URL, "--certificate-authority", ca,
 		"--name", "aks", "--namespace", "pods", "--login", "workloadidentity", "--output", "airflow-connection"))
 	for _, kind := range []string{"with", "without"} {
 		t.Run(kind+" the package kubernetes", func(t *testing.T) {
@@ -215,7 +215,7 @@ func TestPodOperator(t *testing.T) {
 				cmd.Env = append(slices.Clone(p.env), "AIRFLOW_CONN_AZ_AKS="+connection,
 					"PATH="+bin+":/usr/bin:/bin", "NO_PROXY=127.0.0.1")
 				want := map[string]string{"with": "kubernetes", "without": "standard library"}[kind]
-				if out := run1(t, cmd); out != want+": the pod's log\n" {
+				if out := mustRun(t, cmd); out != want+": the pod's log\n" {
 					t.Errorf("printed %q", out)
 				}
 				if got := strings.Join(requests, " "); got != "GET POST GET GET DELETE" {
@@ -268,13 +268,13 @@ func TestKrew(t *testing.T) {
 			missing(t, "krew cannot be built: %s", out)
 		}
 	}
-	run1(t, exec.Command(filepath.Join(bin, "validate-krew-manifest"), "-skip-install", "-manifest", manifest))
+	mustRun(t, exec.Command(filepath.Join(bin, "validate-krew-manifest"), "-skip-install", "-manifest", manifest))
 	for _, target := range targets {
 		archive := distFile(t, "akslogin_*_"+target.String()+".[tz]*")
 		root := t.TempDir()
 		cmd := exec.Command(filepath.Join(bin, "krew"), "install", "--manifest", manifest, "--archive", archive)
 		cmd.Env = append(os.Environ(), "KREW_ROOT="+root, "KREW_OS="+target.os, "KREW_ARCH="+target.arch)
-		run1(t, cmd)
+		mustRun(t, cmd)
 		linked := filepath.Join(root, "bin", "kubectl-"+target.program())
 		if info, err := os.Stat(linked); err != nil || info.Mode().Perm() != 0o755 {
 			t.Errorf("%s: %v, %v", target, info, err)

@@ -30,11 +30,11 @@ func tool(t *testing.T, name string, args ...string) string {
 	if err != nil {
 		missing(t, "%s is not installed", name)
 	}
-	return run1(t, exec.Command(path, args...))
+	return mustRun(t, exec.Command(path, args...))
 }
 
-// run1 runs a command and returns its standard output.
-func run1(t *testing.T, cmd *exec.Cmd) string {
+// mustRun runs a command and returns its standard output.
+func mustRun(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

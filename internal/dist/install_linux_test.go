@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -48,13 +49,13 @@ func TestInstalled(t *testing.T) {
 	for name, install := range ways {
 		t.Run(name, func(t *testing.T) {
 			p, r := install(t), distRelease(t)
-			if out := run1(t, p.command("--version")); !strings.HasPrefix(out, "akslogin "+r.tag+"\n") {
+			if out := mustRun(t, p.command("--version")); !strings.HasPrefix(out, "akslogin "+r.tag+"\n") {
 				t.Errorf("version %q", out)
 			}
 			server := entratest.New(t)
 			p.prepare(t, server)
 			for _, start := range []string{"cold", "warm"} {
-				out := run1(t, p.command("get-token", "--login", "workloadidentity"))
+				out := mustRun(t, p.command("get-token", "--login", "workloadidentity"))
 				var credential struct{ Status struct{ Token string } }
 				if err := json.Unmarshal([]byte(out), &credential); err != nil {
 					t.Fatal(err)
@@ -182,7 +183,7 @@ func unpackArchive(t *testing.T) installed {
 // python runs the distribution's Python, which has the distribution's packages.
 func python() string { return cmp.Or(os.Getenv("AKSLOGIN_TEST_PYTHON"), "/usr/bin/python3") }
 
-// newVenv makes a virtual environment with the release's wheel in it.
+// newVenv makes a virtual environment with the release's wheel in it, as examples/astro names it.
 func newVenv(t *testing.T) (bin string) {
 	t.Helper()
 	dir, dist := t.TempDir(), filepath.Dir(distFile(t, "akslogin_*_oci.tar"))
@@ -191,15 +192,17 @@ func newVenv(t *testing.T) (bin string) {
 		missing(t, "no virtual environments (apt-get install python3-venv): %s", out)
 	}
 	bin = filepath.Join(dir, "bin")
-	pip := exec.Command(filepath.Join(bin, "pip"), "install", "--no-index", "--find-links", dist, "akslogin")
+	requirements := string(readFile(t, "../../examples/astro/requirements.txt"))
+	requirement := regexp.MustCompile(`(?m)^akslogin.*$`).FindString(requirements)
+	pip := exec.Command(filepath.Join(bin, "pip"), "install", "--no-index", "--find-links", dist, requirement)
 	pip.Env = []string{"HOME=" + dir, "PIP_CONFIG_FILE=" + os.DevNull, "PATH=/usr/bin:/bin"}
-	run1(t, pip)
+	mustRun(t, pip)
 	return bin
 }
 
 func installWheel(t *testing.T) installed {
 	bin := newVenv(t)
-	list := run1(t, exec.Command(filepath.Join(bin, "pip"), "show", "--files", "akslogin"))
+	list := mustRun(t, exec.Command(filepath.Join(bin, "pip"), "show", "--files", "akslogin"))
 	for _, want := range []string{
 		"Version: " + distRelease(t).python() + "\n", "  ../../../bin/akslogin\n",
 	} {
@@ -251,7 +254,7 @@ func unpackImage(t *testing.T) installed {
 func TestImageCache(t *testing.T) {
 	p := unpackImage(t)
 	p.prepare(t, entratest.New(t))
-	run1(t, p.command("get-token", "--login", "workloadidentity"))
+	mustRun(t, p.command("get-token", "--login", "workloadidentity"))
 	var files int
 	err := filepath.WalkDir(filepath.Join(p.root, "tmp"), func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
@@ -277,8 +280,8 @@ func TestImageInstalls(t *testing.T) {
 	if err := os.Chown(volume, p.user, p.user); err != nil {
 		t.Fatal(err)
 	}
-	run1(t, p.command("install", "--to", "/shared"))
-	run1(t, p.command("install", "--to", "/shared", "--as", "kubelogin"))
+	mustRun(t, p.command("install", "--to", "/shared"))
+	mustRun(t, p.command("install", "--to", "/shared", "--as", "kubelogin"))
 	want := readFile(t, filepath.Join(p.root, imageProgram))
 	for _, name := range []string{"akslogin", "kubelogin"} {
 		path := filepath.Join(volume, name)
