@@ -130,6 +130,9 @@ var setupCases = []struct{ version, system, processor, verify, gh, want string }
 // provenance with gh.
 func TestSetupAction(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
+		if os.Getenv("AKSLOGIN_TEST_CLIENTS") == "required" {
+			t.Fatal(err)
+		}
 		t.Skip("curl is not installed")
 	}
 	url, certificate := serveReleases(t)
