@@ -74,12 +74,16 @@ clients: ## Install the JavaScript client that some tests run the program with; 
 		cp internal/cli/testdata/javascript/package*.json '$(DEPS)/javascript' && cd '$(DEPS)/javascript' && \
 		{ npm ci --ignore-scripts --no-audit --no-fund || { rm package-lock.json; exit 1; }; }; }
 
-lint: ## gofmt, vet, staticcheck, tidy
+SHELL_SCRIPTS = .ci/* .github/setup cache/model/check examples/azure/setup.sh internal/cli/completion/akslogin.bash
+lint: ## gofmt, vet, staticcheck, tidy, actionlint, shellcheck where it is installed
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool -modfile=internal/tools/go.mod staticcheck ./...
 	$(GO) mod tidy -diff
 	cd internal/tools && $(GO) mod tidy -diff
+	$(GO) tool -modfile=internal/tools/go.mod actionlint .github/workflows/*.yml
+	@if command -v shellcheck >/dev/null; then shellcheck --severity=warning $(SHELL_SCRIPTS); \
+	else echo 'NOT CHECKED: shellcheck is not installed'; fi
 
 vulnerabilities: ## Ask Go's vulnerability database, where it can be reached, about what the program calls
 	@.ci/vulnerabilities

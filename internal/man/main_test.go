@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ func TestManualIsComplete(t *testing.T) {
 func TestManualIsValid(t *testing.T) {
 	mandoc, err := exec.LookPath("mandoc")
 	if err != nil {
-		if os.Getenv("AKSLOGIN_TEST_CLIENTS") == "required" {
+		if runtime.GOOS == "linux" && os.Getenv("AKSLOGIN_TEST_CLIENTS") == "required" {
 			t.Fatal(err)
 		}
 		t.Skip("mandoc is not installed")

@@ -35,8 +35,8 @@ _akslogin() {
 	done < <("${COMP_WORDS[0]/#\~/$HOME}" __complete "${words[@]//[\"\'\\]/}" 2>/dev/null)
 
 	case $directive in
-	0) action=file ;;
-	16) action=directory ;;
+	0) action='file' ;;
+	16) action='directory' ;;
 	*) return ;;
 	esac
 	compopt -o filenames 2>/dev/null
