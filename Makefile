@@ -151,7 +151,8 @@ dist: ## Make the files of release VERSION (v0.1.0) from the commit, in dist/
 TRIAL = $(or $(VERSION),v0.0.0-rc.0)
 dist-check: ## Make dist/, install all that can be installed here, and run it against the emulated Entra ID
 	@$(MAKE) --no-print-directory dist VERSION=$(TRIAL)
-	cd internal/dist && AKSLOGIN_DIST='$(abspath dist)' $(GO) test -count=1 -v -timeout 10m .
+	cd internal/dist && $(GO) mod tidy -diff && $(GO) vet . && \
+		AKSLOGIN_DIST='$(abspath dist)' $(GO) test -count=1 -v -timeout 10m .
 
 reproduce: ## Make the release twice, in two folders, as two users and with other settings, and compare; COLD=1: with a build cache of its own
 	@.ci/reproduce '$(TRIAL)'
