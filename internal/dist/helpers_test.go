@@ -78,7 +78,7 @@ func unpack(t *testing.T, headers []*tar.Header, contents map[string][]byte, dir
 // An ociImage is an unpacked OCI layout.
 type ociImage struct{ dir string }
 
-// An ociDescriptor is the part of descriptors, manifests, indexes and configurations that tests use.
+// An ociDescriptor is what tests use of descriptors, manifests, indexes and configurations.
 type ociDescriptor struct {
 	Digest    string
 	MediaType string
