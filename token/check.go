@@ -153,6 +153,8 @@ func (r Request) CheckValues() error {
 		return usageErrorf(
 			"--azure-token-proxy is %q: it can be auto, on or off", r.AzureTokenProxy,
 		)
+	case !slices.Contains([]string{"", "auto", PromptAlways, PromptNever}, r.Prompt):
+		return usageErrorf("--prompt is %q: it can be auto, always or never", r.Prompt)
 	case r.Timeout < 0 || (r.Timeout == 0 && r.From["timeout"] != ""):
 		return usageErrorf(
 			"timeout %s%s must be greater than zero", r.Timeout, r.sourceNote("timeout"),

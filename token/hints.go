@@ -168,5 +168,6 @@ func signInHint(r Request) string {
 		}
 	}
 	return "sign in once in a terminal, as the same user: " + command +
-		" ; programs that run by themselves log in by workloadidentity, spn, msi or azurepipelines"
+		" ; programs that run by themselves log in by workloadidentity, spn, msi or azurepipelines" +
+		"; --prompt always asks here, for somebody who reads this output"
 }

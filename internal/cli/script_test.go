@@ -149,6 +149,8 @@ func setup(env *testscript.Env) error {
 
 		"TOKEN_QUOTED": strconv.Quote(federated), "NOT_FOUND": notFound,
 
+		"CI": "true", // so that a display of this machine does not count
+
 		"EVIL": "a\x1b[31m\nb\r\u202ec", // a value with control characters
 	} {
 		env.Setenv(name, value)
