@@ -47,7 +47,7 @@ func (e *exchangeError) hint() string {
 	case timedOut && e.hintValues["tool"] != "":
 		return "{tool} did not answer in time: run it by hand and see what it says; --timeout gives it more time"
 	case m.FallbackHint != "" && !errors.As(e.err, &permanent):
-		return m.FallbackHint
+		return cmp.Or(m.textHint(e.err), m.FallbackHint)
 	}
 	return causeHint(e.err, e.hintValues)
 }
@@ -56,9 +56,10 @@ func (e *exchangeError) hint() string {
 // or else one for its HTTP status.
 func (e *exchangeError) refusalHint(m Method, refusal *Refusal) string {
 	values := e.hintValues
-	hint := cmp.Or(m.Hints[refusal.AADSTS], aadstsHints[refusal.AADSTS])
+	own := cmp.Or(m.Hints[refusal.AADSTS], m.textHint(refusal))
+	hint := cmp.Or(own, aadstsHints[refusal.AADSTS])
 	switch {
-	case m.Hints[refusal.AADSTS] != "":
+	case own != "":
 	case m.FallbackHint != "" && refusal.AADSTS == 0 &&
 		!entra.IsTransientStatus(refusal.HTTPStatus):
 		hint = m.FallbackHint
