@@ -23,7 +23,12 @@ var deviceCode = Method{
 	MissingHint:   "for AKS the client ID is " + PublicClientID + " and the tenant the cluster's",
 	Interactive:   true,
 	SharedTenants: sharedTenants,
-	SealedWith:    "a key of the user's own; the refresh token likewise",
+	Hints: map[int]string{
+		50005: deviceCodeHint, 50097: deviceCodeHint, 50131: deviceCodeHint, 53000: deviceCodeHint,
+		53001: deviceCodeHint, 53003: deviceCodeHint, 530003: deviceCodeHint,
+		530032: deviceCodeHint, 530033: deviceCodeHint,
+	},
+	SealedWith: "a key of the user's own; the refresh token likewise",
 	Stanza: Stanza{
 		Flags:     slices.Concat(accountFlags, []string{"legacy", "prompt"}),
 		Inherited: slices.Concat(accountFlags, []string{"legacy", "prompt"}),

@@ -67,7 +67,7 @@ func (e *exchangeError) refusalHint(m Method, refusal *Refusal) string {
 		hint = values["otherHint"]
 	case refusal.AADSTS == entra.CodeAssertionExpired && values["expires"] > values["now"]:
 		// Both times are RFC 3339 in UTC, so that they compare as strings.
-		hint = "the federated token from {source} is valid until {expires} (it is {now}): this machine's clock or its issuer's is wrong"
+		hint = "the federated token from {source} has expired for Entra ID, but is valid until {expires} (it is {now} here): this machine's clock or its issuer's is wrong"
 	case hint != "":
 	case refusal.HTTPStatus == 429 && refusal.RetryAfter > 0:
 		hint = "{server} asks for no more requests for " + refusal.RetryAfter.String() + ": " + throttledHint
