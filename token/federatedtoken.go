@@ -30,10 +30,10 @@ func isJWT(file string) bool {
 	return err == nil
 }
 
-// readFederatedToken returns the token in file, without white space around it. A file that holds no
-// JWT or is larger than 64 KiB is an error, which does not repeat the content.
-func readFederatedToken(file string) ([]byte, error) {
-	raw, err := readRegularFile(file, maxFederatedToken+1)
+// readFederatedToken returns the token in r's file, without white space around it. A file that holds
+// no JWT or is larger than 64 KiB is an error, which does not repeat the content.
+func (r Request) readFederatedToken() ([]byte, error) {
+	raw, err := r.readSecretFile(r.federatedTokenFile(), maxFederatedToken+1)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +51,9 @@ func parseFederatedToken(raw []byte) ([]byte, error) {
 		return nil, errors.New("it is empty")
 	}
 	if _, err := jwt.Parse(string(token)); err != nil {
+		if bytes.IndexByte(token, 0) >= 0 {
+			err = errUTF16
+		}
 		return nil, err
 	}
 	redact.Remember(string(token))

@@ -55,6 +55,10 @@ type Request struct {
 	// default".
 	From map[string]string `kong:"-"`
 
+	// pipes is the content of files that were read, by path. A diagnosis reads a secret several
+	// times, and a pipe can be read once. It is nil outside of a diagnosis.
+	pipes map[string][]byte
+
 	publicClientGiven bool // the value PublicClientID was ignored for ClientID
 }
 

@@ -98,6 +98,7 @@ func scriptCommands() map[string]scriptCommand {
 		"copy-folder": cmdCopyFolder,
 		"count-files": cmdCountFiles,
 		"credential":  cmdCredential,
+		"encode":      cmdEncode,
 		"entra":       cmdEntra,
 		"exitcode":    cmdExitcode,
 		"fake":        cmdFake,
