@@ -91,8 +91,8 @@ const imdsHostVariable = "AZURE_POD_IDENTITY_AUTHORITY_HOST"
 func checkIdentityResourceID(r Request) error {
 	if r.IdentityResourceID != "" && !redact.IsPlain(r.IdentityResourceID, "/-._()") {
 		return usageErrorf(
-			"--identity-resource-id is %q: it must be /subscriptions/.../userAssignedIdentities/NAME",
-			r.IdentityResourceID,
+			"--identity-resource-id is %q: it must be /subscriptions/.../userAssignedIdentities/NAME%s",
+			r.IdentityResourceID, oddCharacterNote(r.IdentityResourceID),
 		)
 	}
 	return nil
