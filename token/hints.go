@@ -27,6 +27,7 @@ func (e *exchangeError) hint() string {
 		realm     *entra.RealmError
 		permanent *entra.PermanentError
 		op        *net.OpError
+		tool      *toolRefusal
 	)
 	m, _ := MethodByName(e.request.Login)
 	timedOut := errors.Is(e.err, context.DeadlineExceeded)
@@ -37,6 +38,8 @@ func (e *exchangeError) hint() string {
 		return e.refusalHint(m, refusal)
 	case errors.As(e.err, &ci):
 		return ci.hint
+	case errors.As(e.err, &tool) && tool.command != "":
+		return "run " + tool.command
 	case errors.As(e.err, &realm):
 		return realmHint(realm)
 	case errors.As(e.err, &op) && op.Op == "listen":
