@@ -27,6 +27,7 @@ func (e *exchangeError) hint() string {
 		realm     *entra.RealmError
 		permanent *entra.PermanentError
 		op        *net.OpError
+		tool      *toolRefusal
 	)
 	m, _ := MethodByName(e.request.Login)
 	timedOut := errors.Is(e.err, context.DeadlineExceeded)
@@ -37,6 +38,8 @@ func (e *exchangeError) hint() string {
 		return e.refusalHint(m, refusal)
 	case errors.As(e.err, &ci):
 		return ci.hint
+	case errors.As(e.err, &tool) && tool.command != "":
+		return "run " + tool.command
 	case errors.As(e.err, &realm):
 		return realmHint(realm)
 	case errors.As(e.err, &op) && op.Op == "listen":
@@ -47,7 +50,7 @@ func (e *exchangeError) hint() string {
 	case timedOut && e.hintValues["tool"] != "":
 		return "{tool} did not answer in time: run it by hand and see what it says; --timeout gives it more time"
 	case m.FallbackHint != "" && !errors.As(e.err, &permanent):
-		return m.FallbackHint
+		return cmp.Or(m.textHint(e.err), m.FallbackHint)
 	}
 	return causeHint(e.err, e.hintValues)
 }
@@ -68,9 +71,10 @@ func (e *exchangeError) listenHint() string {
 // or else one for its HTTP status.
 func (e *exchangeError) refusalHint(m Method, refusal *Refusal) string {
 	values := e.hintValues
-	hint := cmp.Or(m.Hints[refusal.AADSTS], aadstsHints[refusal.AADSTS])
+	own := cmp.Or(m.Hints[refusal.AADSTS], m.textHint(refusal))
+	hint := cmp.Or(own, aadstsHints[refusal.AADSTS])
 	switch {
-	case m.Hints[refusal.AADSTS] != "":
+	case own != "":
 	case m.FallbackHint != "" && refusal.AADSTS == 0 &&
 		!entra.IsTransientStatus(refusal.HTTPStatus):
 		hint = m.FallbackHint
@@ -78,7 +82,7 @@ func (e *exchangeError) refusalHint(m Method, refusal *Refusal) string {
 		hint = values["otherHint"]
 	case refusal.AADSTS == entra.CodeAssertionExpired && values["expires"] > values["now"]:
 		// Both times are RFC 3339 in UTC, so that they compare as strings.
-		hint = "the federated token from {source} is valid until {expires} (it is {now}): this machine's clock or its issuer's is wrong"
+		hint = "the federated token from {source} has expired for Entra ID, but is valid until {expires} (it is {now} here): this machine's clock or its issuer's is wrong"
 	case hint != "":
 	case refusal.HTTPStatus == 429 && refusal.RetryAfter > 0:
 		hint = "{server} asks for no more requests for " + refusal.RetryAfter.String() + ": " + throttledHint
@@ -182,5 +186,6 @@ func signInHint(r Request) string {
 		}
 	}
 	return "sign in once in a terminal, as the same user: " + command +
-		" ; programs that run by themselves log in by workloadidentity, spn, msi or azurepipelines"
+		" ; programs that run by themselves log in by workloadidentity, spn, msi or azurepipelines" +
+		"; --prompt always asks here, for somebody who reads this output"
 }
