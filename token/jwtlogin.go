@@ -153,7 +153,7 @@ func diagnoseJWTLogin(r Request, opts Options) []Finding {
 		text, todo := unusable.Error(), unusable.hint()
 		return []Finding{{Status: StatusError, Check: "federated token", Text: text, Todo: todo}}
 	}
-	assertion, readErr := readFederatedToken(r.federatedTokenFile())
+	assertion, readErr := r.readFederatedToken()
 	if err != nil || readErr != nil {
 		return nil // CheckLogin reports the error
 	}
