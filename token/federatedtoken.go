@@ -30,8 +30,8 @@ func isJWT(file string) bool {
 	return err == nil
 }
 
-// readFederatedToken returns the token in r's file, without white space around it. A file that holds
-// no JWT or is larger than 64 KiB is an error, which does not repeat the content.
+// readFederatedToken returns the token in r's file, without white space around it. A file that
+// holds no JWT or is larger than 64 KiB is an error, which does not repeat the content.
 func (r Request) readFederatedToken() ([]byte, error) {
 	raw, err := r.readSecretFile(r.federatedTokenFile(), maxFederatedToken+1)
 	if err != nil {
