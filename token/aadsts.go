@@ -7,7 +7,7 @@ var codesNoFederatedCredential = []int{70021, 700211, 700212, 700213}
 
 // Hints that more than one code has.
 const (
-	throttledHint = "too many token requests. A working cache folder avoids most of them (akslogin cache path)"
+	throttledHint = "too many token requests. A working cache folder avoids most of them ({program} cache path)"
 
 	outageHint = "{server} has trouble. See https://status.azure.com if it lasts"
 

@@ -159,8 +159,9 @@ func proxyHint(e *entra.ProxyError) string {
 }
 
 // signInHint returns the command with which a person can sign in.
-func signInHint(r Request) string {
-	command := "akslogin get-token --login " + r.Login
+func (e *exchangeError) signInHint() string {
+	r := e.request
+	command := e.hintValues["program"] + " get-token --login " + r.Login
 	shown := []string{"client-id", "tenant-id", "environment", "authority-host", "login-hint"}
 	for _, flag := range shown {
 		if value := r.flagValue(flag); value != "" && r.From[flag] != fromDefault {

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/akslogin/akslogin/token/internal/entra"
@@ -26,6 +27,7 @@ var hintFlags = map[string]string{
 //	server             who got the last request; "" if nobody did
 //	via                a note about the proxy
 //	now                the time, RFC 3339 in UTC
+//	program            the name of the command line program
 //
 // The key discoveryHost, which is not a placeholder, is set if the last request asked Microsoft
 // about the authority.
@@ -57,6 +59,7 @@ func hintValues(r Request, opts Options, login Login, client entra.Client) map[s
 	values["exchange-audience"] = r.exchangeAudience()
 	values["server"] = server
 	values["via"] = reachabilityNote(opts.Getenv)
+	values["program"] = cmp.Or(opts.Program, "akslogin")
 	values["now"] = opts.Now().UTC().Format(time.RFC3339)
 	return values
 }

@@ -24,7 +24,7 @@ import (
 type convertCommand struct {
 	Kubeconfig     string `name:"kubeconfig" group:"kubeconfig" placeholder:"FILE" help:"The file to convert; by default those of $KUBECONFIG, or else ~/.kube/config."`
 	Context        string `name:"context" group:"kubeconfig" placeholder:"NAME" help:"Convert only this context's user."`
-	Command        string `name:"command" group:"kubeconfig" placeholder:"PROGRAM" otherwise:"akslogin" help:"How this program is called: a name on the PATH, or an absolute path."`
+	Command        string `name:"command" group:"kubeconfig" placeholder:"PROGRAM" otherwise:"{program}" help:"How this program is called: a name on the PATH, or an absolute path."`
 	AzureConfigDir string `name:"azure-config-dir" group:"kubeconfig" placeholder:"FOLDER" help:"azurecli: the folder of az, written as AZURE_CONFIG_DIR into the exec config."`
 	DryRun         bool   `name:"dry-run" group:"kubeconfig" help:"Show what would change, without secrets, and change nothing."`
 

@@ -12,6 +12,7 @@ import (
 	"github.com/akslogin/akslogin/internal/airflow"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/internal/stanza"
 	"github.com/akslogin/akslogin/token"
 )
@@ -26,7 +27,7 @@ type kubeconfigCommand struct {
 
 	Name         string `name:"name" group:"kubeconfig" help:"Name of cluster, context and user; by default the context's, the resource's or else the server's."`
 	Namespace    string `name:"namespace" short:"n" group:"kubeconfig" help:"Namespace of the context; by default the existing context's, or none."`
-	Command      string `name:"command" group:"kubeconfig" placeholder:"PROGRAM" otherwise:"akslogin" help:"How this program is called where the kubeconfig is used: a name on the PATH there, or an absolute path."`
+	Command      string `name:"command" group:"kubeconfig" placeholder:"PROGRAM" otherwise:"{program}" help:"How this program is called where the kubeconfig is used: a name on the PATH there, or an absolute path."`
 	Output       string `name:"output" short:"o" group:"kubeconfig" placeholder:"FORMAT" otherwise:"yaml" help:"What to write; the formats are listed above."`
 	ConnectionID string `name:"connection-id" group:"kubeconfig" placeholder:"ID" otherwise:"az_aks" help:"The connection's ID in airflow-env."`
 	OutputFile   string `name:"output-file" group:"kubeconfig" placeholder:"FILE" help:"Write to this file, for its owner only, and not to standard output."`
@@ -81,7 +82,7 @@ func (c *kubeconfigCommand) Run(line *flags.CommandLine, o options, log *slog.Lo
 
 // chooseFormat refuses flags that have no meaning, alone or together, and sets defaults.
 func (c *kubeconfigCommand) chooseFormat() (outputFormat, error) {
-	c.Command, c.Output = cmp.Or(c.Command, "akslogin"), cmp.Or(c.Output, "yaml")
+	c.Command, c.Output = cmp.Or(c.Command, process.Name()), cmp.Or(c.Output, "yaml")
 	i := slices.IndexFunc(outputFormats, func(f outputFormat) bool { return f.name == c.Output })
 	if i < 0 {
 		var names []string

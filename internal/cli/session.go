@@ -14,6 +14,7 @@ import (
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/internal/flags"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/internal/runlog"
 	"github.com/akslogin/akslogin/internal/warmstart"
 	"github.com/akslogin/akslogin/token"
@@ -51,6 +52,7 @@ func startLogin(request token.Request, dir cache.Dir, o options, log *slog.Logge
 		AlreadyWaited:      o.warm.TimeWaited,
 		BeforeEarlyRefresh: o.warm.ReleaseWaiters,
 		ToolStarted:        killOnSignal,
+		Program:            process.Name(),
 		Store:              func(secret []byte, inputs []string) token.Store { return cacheStore(dir, secret, inputs) },
 		UserKey:            func() ([]byte, error) { return dir.Key(filepath.Join(xdg.DataHome, "akslogin", "key")) },
 	}, func() { cancel(); watchdog.Stop() }

@@ -7,12 +7,13 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/token"
 )
 
 const description = "An exec credential plugin for AKS: gets the cluster's token from Microsoft Entra ID, by a federated token or any other login, and caches it sealed."
 
-const helpHint = "akslogin --help lists commands, akslogin get-token --help its flags"
+var helpHint = strings.ReplaceAll("{program} --help lists commands, {program} get-token --help its flags", "{program}", process.Name())
 
 var flagGroups = []kong.Group{
 	{Key: "cluster", Title: "Cluster, one way to it:"},
@@ -88,13 +89,15 @@ func flagHelp(flag *kong.Value) string {
 	for _, c := range token.CISystems() {
 		ciSystems = append(ciSystems, c.Name)
 	}
-	help := strings.NewReplacer(
+	fill := strings.NewReplacer(
 		"{methods}", strings.Join(token.MethodNames(), ", "),
 		"{pop}", strings.Join(token.MethodsWith("pop-enabled"), ", "),
 		"{environments}", strings.Join(token.EnvironmentNames(), ", "),
 		"{token_file}", token.WellKnownTokenFile,
 		"{ci_systems}", strings.Join(ciSystems, ", "),
-	).Replace(flag.Help)
+		"{program}", process.Name(),
+	).Replace
+	help := fill(flag.Help)
 	var notes []string
 	for _, v := range token.Variables(flag.Tag.Get) {
 		note := "$" + v.Name
@@ -110,7 +113,7 @@ func flagHelp(flag *kong.Value) string {
 		notes = append(notes, note)
 	}
 	if otherwise := flag.Tag.Get("otherwise"); otherwise != "" {
-		notes = append(notes, "default "+otherwise)
+		notes = append(notes, "default "+fill(otherwise))
 	}
 	if len(notes) == 0 {
 		return help

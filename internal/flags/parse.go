@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/akslogin/akslogin/internal/envvar"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -80,7 +81,7 @@ func Parse(args []string, grammar any) (*CommandLine, error) {
 // NewParser returns kong's parser for the grammar, with this program's help.
 func NewParser(grammar any) (*kong.Kong, error) {
 	return kong.New(grammar,
-		kong.Name("akslogin"),
+		kong.Name(process.Name()),
 		kong.Description(description),
 		kong.Help(printHelp),
 		kong.ExplicitGroups(flagGroups),

@@ -16,6 +16,7 @@ import (
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -32,7 +33,7 @@ var authProviderFlags = map[string]string{
 
 // Options say how to convert.
 type Options struct {
-	Command        string       // the new command; "": a command that is ours stays, others become akslogin
+	Command        string       // the new command; "": a command that is ours stays, others become this one
 	Context        string       // the context that User belongs to; "": convert all users
 	User           string       // the only user to convert; "": all
 	Login          string       // the new login method; "": each exec config keeps its own
@@ -208,8 +209,8 @@ func (c *Converter) targetExec(u kubeconfig.User) (kubeconfig.Exec, token.Method
 	if u.Exec == nil || u.AuthProvider != nil || !setsFlags(args, existing) {
 		want.Args = args
 	}
-	if c.Command != "" || !isAkslogin(want.Command) {
-		want.Command = cmp.Or(c.Command, "akslogin")
+	if c.Command != "" || !isThisProgram(want.Command) {
+		want.Command = cmp.Or(c.Command, process.Name())
 	}
 	if name := m.Stanza.ConfigDirVariable; name != "" && c.AzureConfigDir != "" {
 		isOld := func(v kubeconfig.EnvVar) bool { return v.Name == name }

@@ -104,6 +104,15 @@ func CommandName(command string) string {
 	return name
 }
 
+// programName is CommandName without ".exe".
+func programName(command string) string {
+	name := CommandName(command)
+	if end := len(name) - len(".exe"); end > 0 && strings.EqualFold(name[end:], ".exe") {
+		return name[:end]
+	}
+	return name
+}
+
 // ShownCommand returns a command as it may be shown: whole if it is only a program's name or path,
 // else its [CommandName].
 func ShownCommand(command string) string {

@@ -13,6 +13,7 @@ import (
 	"github.com/akslogin/akslogin/internal/execcredential"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -99,7 +100,10 @@ func methodReads(m token.Method, flag string) bool {
 		slices.Contains(m.Optional, flag) || flags.GetTokenField(flag).Tag.Get("group") == "general"
 }
 
-const installHint = "akslogin is not installed; this kubeconfig gets a token for the cluster with it: https://github.com/akslogin/akslogin"
+// installHint returns the text that clients show if there is no program of this name.
+func installHint(program string) string {
+	return program + " is not installed; this kubeconfig gets a token for the cluster with it: https://github.com/akslogin/akslogin"
+}
 
 // NewExec returns a complete exec config that runs command with args.
 func NewExec(m token.Method, command string, args []string) kubeconfig.Exec {
@@ -123,14 +127,20 @@ func withDefaults(m token.Method, e kubeconfig.Exec) kubeconfig.Exec {
 		e.ProvideClusterInfo = new(bool)
 	}
 	if e.InstallHint == "" {
-		e.InstallHint = installHint
+		e.InstallHint = installHint(programName(e.Command))
 	}
 	return e
 }
 
 // IsOurCommand reports whether a command is this program or kubelogin, with any path and suffix.
 func IsOurCommand(command string) bool {
-	return isAkslogin(command) || strings.Contains(strings.ToLower(command), "kubelogin")
+	return isThisProgram(command) || strings.Contains(strings.ToLower(command), "kubelogin")
+}
+
+// isThisProgram reports whether a command runs this program, by its own name or by the one that it
+// was called by.
+func isThisProgram(command string) bool {
+	return isAkslogin(command) || strings.EqualFold(programName(command), process.Name())
 }
 
 func isAkslogin(command string) bool { return strings.Contains(strings.ToLower(command), "akslogin") }
