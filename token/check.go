@@ -14,10 +14,13 @@ import (
 func (r Request) Check() (Method, error) {
 	m, known := MethodByName(r.Login)
 	if !known {
-		return m, usageErrorf(
-			"unknown login method %q%s: this program knows %s",
-			r.Login, r.sourceNote("login"), strings.Join(MethodNames(), ", "),
-		)
+		return m, &UsageError{
+			Text: fmt.Sprintf(
+				"unknown login method %q%s: this program knows %s",
+				r.Login, r.sourceNote("login"), strings.Join(MethodNames(), ", "),
+			),
+			Hint: DidYouMean(r.Login, "", MethodNames()),
+		}
 	}
 	return m, r.checkMethod(m, func([]string) bool { return true })
 }

@@ -33,6 +33,11 @@ func run(args []string, o options) (exit int) {
 	defer o.warm.ReleaseWaiters()
 	process.DisableCoreDumps()
 	stdlog.SetOutput(io.Discard) // net/http logs unexpected response bytes, which may hold a token
+	explain := token.Explain
+	if len(args) == 0 && runByClient() {
+		args = []string{"get-token"}
+		explain = func(err error) token.Explanation { return explainNoArgs(token.Explain(err)) }
+	}
 	o.logFile = runlog.Open(logFilePath(args))
 	if err := checkOpenFileLimit(); err != nil {
 		return o.reportError(token.Explain(err))
@@ -43,7 +48,7 @@ func run(args []string, o options) (exit int) {
 		err = line.Run(o, runlog.NewLogger(verbosity, o.logFile))
 	}
 	if err != nil {
-		return o.reportError(token.Explain(err))
+		return o.reportError(explain(err))
 	}
 	o.logFile.WriteSuccess()
 	return 0

@@ -1,6 +1,7 @@
 package flags
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +14,25 @@ import (
 
 const description = "An exec credential plugin for AKS: gets the cluster's token from Microsoft Entra ID, by a federated token or any other login, and caches it sealed."
 
-var helpHint = strings.ReplaceAll("{program} --help lists commands, {program} get-token --help its flags", "{program}", process.Name())
+// helpHint returns a hint that names the help of a command, given by the words that run it; "" is
+// no command.
+func helpHint(command string) string {
+	if command == "" {
+		return strings.ReplaceAll("{program} --help lists commands, {program} get-token --help its flags", "{program}", process.Name())
+	}
+	return process.Name() + " " + command + " --help lists its flags"
+}
+
+// withHelp returns a wrong usage with a hint that names the command's help, unless it has another
+// one. A question, as of [token.DidYouMean], is followed by it.
+func withHelp(err error, command string) error {
+	var usage *token.UsageError
+	if !errors.As(err, &usage) || usage.Hint != "" && !strings.HasSuffix(usage.Hint, "?") {
+		return err
+	}
+	hint := strings.TrimSpace(usage.Hint + " " + helpHint(command))
+	return &token.UsageError{Text: usage.Text, Hint: hint}
+}
 
 var flagGroups = []kong.Group{
 	{Key: "cluster", Title: "Cluster, one way to it:"},

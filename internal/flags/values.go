@@ -47,7 +47,7 @@ func ParseValues(args []string) (Values, error) {
 		return nil, err
 	}
 	if command := firstArg(words); command != "get-token" {
-		return nil, unknownCommandError(command)
+		return nil, &token.UsageError{Text: unknownCommand + command}
 	}
 	values := Values{}
 	for _, arg := range given {
@@ -61,7 +61,7 @@ func ParseValues(args []string) (Values, error) {
 		case field.Type == reflect.TypeFor[time.Duration]():
 			d, err := token.ParseDuration(value)
 			if err != nil {
-				return nil, &token.UsageError{Text: "--" + name + ": " + err.Error(), Hint: helpHint}
+				return nil, &token.UsageError{Text: "--" + name + ": " + err.Error()}
 			}
 			value = d.String()
 		}
