@@ -36,6 +36,15 @@ func (r Request) CheckStanza() error {
 	return r.checkMethod(m, notSecret)
 }
 
+// CheckGiven is like Check, but accepts missing flags: variables may supply them where r is used.
+func (r Request) CheckGiven() error {
+	m, err := r.Check()
+	if m.Name == "" {
+		return err
+	}
+	return r.checkMethod(m, func([]string) bool { return false })
+}
+
 // checkMethod validates r for m. required reports whether one of the given alternative flags has to
 // be set.
 func (r Request) checkMethod(m Method, required func(oneOf []string) bool) error {

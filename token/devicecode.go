@@ -25,8 +25,8 @@ var deviceCode = Method{
 	SharedTenants: sharedTenants,
 	SealedWith:    "a key of the user's own; the refresh token likewise",
 	Stanza: Stanza{
-		Flags:     slices.Concat(accountFlags, []string{"legacy"}),
-		Inherited: slices.Concat(accountFlags, []string{"legacy"}),
+		Flags:     accountFlags,
+		Inherited: accountFlags,
 		Required:  identityFlags,
 	},
 	Open: openDeviceCode,

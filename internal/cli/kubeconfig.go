@@ -147,6 +147,9 @@ func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, 
 			values[flag] = existing
 		}
 	}
+	if note := stanza.LegacyNote(m, source.args, values); note != "" {
+		printWarning(note)
+	}
 	args, err := stanza.BuildArgs(m, source.args, values)
 	if err != nil {
 		return kubeconfig.Exec{}, err

@@ -93,7 +93,7 @@ func (c execConfig) readArgs(all []token.Finding) (execConfig, []token.Finding) 
 			Todo:   process.Name() + " kubeconfig writes args as they have to be",
 		})
 	} else {
-		c.args = c.user.Exec.Args
+		c.args, _ = stanza.GetTokenArgs(c.user.Exec)
 		c.env = slices.DeleteFunc(slices.Clone(c.user.Exec.Env), cannotBeSet)
 	}
 	c.method, _ = token.MethodByName(args["login"])
@@ -127,7 +127,7 @@ func checkUser(entries kubeconfig.ContextEntries) token.Finding {
 		found.Status = token.StatusWarning
 		found.Text += ": it has no exec config, so clients run no plugin"
 		found.Todo = strings.ReplaceAll("{program} kubeconfig writes one; {program} convert-kubeconfig converts one with the azure auth-provider", "{program}", process.Name())
-	case !stanza.IsOurCommand(e.Command):
+	case !stanza.RunsThisProgram(e):
 		found.Status = token.StatusWarning
 		found.Text += ": it runs " + stanza.CommandName(e.Command) + ", and not this program"
 	}
@@ -185,6 +185,15 @@ func checkCommand(c execConfig) token.Finding {
 		return found
 	}
 	found.Text = fmt.Sprintf("%q is %s", command, path)
+	if _, plugin := stanza.GetTokenArgs(c.user.Exec); plugin != "" {
+		if path, err = exec.LookPath(plugin); err != nil {
+			found.Status = token.StatusWrong
+			found.Text += ", which finds no plugin " + plugin
+			found.Todo = "install " + plugin + " on the client's PATH; this program is " + executablePath()
+			return found
+		}
+		found.Text += ", which runs " + path
+	}
 	switch {
 	case !stanza.IsPortableCommand(command):
 		found.Status = token.StatusWarning

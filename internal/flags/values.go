@@ -70,6 +70,33 @@ func ParseValues(args []string) (Values, error) {
 	return values, nil
 }
 
+// CheckGiven returns a *token.UsageError if get-token would refuse these flags, whatever variables
+// supply the flags that are missing.
+func (values Values) CheckGiven() error {
+	r := token.Request{From: map[string]string{}}
+	fields := reflect.ValueOf(&r).Elem()
+	for name, value := range values {
+		field := fields.FieldByName(GetTokenField(name).Name)
+		if !field.IsValid() { // a flag of GetToken that is not the request's
+			continue
+		}
+		r.From[name] = "--" + name
+		switch field.Kind() {
+		case reflect.Bool:
+			field.SetBool(value == "true")
+		case reflect.String:
+			field.SetString(value)
+		default:
+			d, err := token.ParseDuration(value)
+			if err != nil {
+				return &token.UsageError{Text: "--" + name + ": " + err.Error()}
+			}
+			field.SetInt(int64(d))
+		}
+	}
+	return r.CheckGiven()
+}
+
 // Args returns an exec config's args with these flags: first in kubelogin's order, then in the
 // order of the help.
 func (values Values) Args(m token.Method) []string {

@@ -71,7 +71,7 @@ func redactedArgs(args []string) (redacted []string) {
 		name, value, attached := strings.Cut(args[i], "=")
 		field := flags.GetTokenField(strings.TrimPrefix(name, "--"))
 		switch {
-		case args[i] == "get-token", field != nil && !attached && flags.IsBool(field.Tag.Get("name")):
+		case args[i] == "get-token", i == 0 && isPluginName(args[i]), field != nil && !attached && flags.IsBool(field.Tag.Get("name")):
 			redacted = append(redacted, args[i])
 			continue
 		case field == nil:
