@@ -32,6 +32,11 @@ var notInKey = map[string]string{
 	"TZ":                             "time: log lines; credentials are in UTC",
 	"ZONEINFO":                       "time: as TZ",
 	"PWD":                            "os.Getwd: how the working directory is spelled",
+	"CI":                             "whether a person can be asked; logins of people are never stored answers",
+	"TF_BUILD":                       "as CI",
+	"DISPLAY":                        "as CI",
+	"WAYLAND_DISPLAY":                "as CI",
+	"SSH_CONNECTION":                 "as CI",
 	"PATH":                           "os/exec: az, azd and browsers, whose logins are never stored answers",
 	"HOME":                           "leads to the cache directory, where the stored answer is",
 	"USERPROFILE":                    "as HOME",
@@ -43,6 +48,8 @@ var notInKey = map[string]string{
 
 // otherCommands lists variables that only other commands than get-token read.
 var otherCommands = map[string]string{
+	"NO_COLOR":       "doctor",
+	"TERM":           "doctor",
 	"KUBECONFIG":     "kubectl's kubeconfigs: convert-kubeconfig, kubeconfig, doctor",
 	"KUBERC":         "kubectl's preferences: doctor",
 	"KUBECTL_KUBERC": "kubectl's preferences: doctor",

@@ -147,7 +147,8 @@ var convertDifferences = []convertDifference{
 		}},
 }
 
-// dropSecond removes one of two flags, if both are written: the second, unless it alone is explicit.
+// dropSecond removes one of two flags, if both are written: the second, unless it alone is
+// explicit.
 func dropSecond(c *convertCase, s *convertedUser, first, second string) bool {
 	if s.args[first] == "" || s.args[second] == "" {
 		return false

@@ -23,8 +23,8 @@ var ErrIncompletePoP error = &token.UsageError{
 	Text: "--pop-enabled and --pop-claims go together, and only one of them is given",
 }
 
-// programOf returns the program that an exec config runs, and the args that lead to it: kubectl runs
-// a plugin by the first argument.
+// programOf returns the program that an exec config runs, and the args that lead to it: kubectl
+// runs a plugin by the first argument.
 func programOf(e *kubeconfig.Exec) (program string, prefix []string) {
 	if len(e.Args) == 0 || !strings.EqualFold(programName(e.Command), "kubectl") {
 		return e.Command, nil
@@ -89,8 +89,8 @@ func ReadArgs(e *kubeconfig.Exec) (flags.Values, error) {
 
 // BuildArgs returns the args for a login method. It starts from the existing flags: all of them if
 // the method stays, otherwise those that the method's Stanza inherits. The explicit flags win; an
-// empty value or "false" removes a flag. --legacy, which get-token refuses, is left out. The error is
-// a *token.UsageError if the method lacks a flag, or if get-token would refuse a value.
+// empty value or "false" removes a flag. --legacy, which get-token refuses, is left out. The error
+// is a *token.UsageError if the method lacks a flag, or if get-token would refuse a value.
 func BuildArgs(m token.Method, existing, explicit flags.Values) ([]string, error) {
 	values := flags.Values{"server-id": flags.GetTokenField("server-id").Tag.Get("otherwise")}
 	for flag, value := range existing {
