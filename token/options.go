@@ -52,6 +52,10 @@ type Options struct {
 	// means akslogin.
 	Program string
 
+	// SignInArgs are arguments that the program needs besides flags of the request for a sign-in to
+	// be stored where Store is.
+	SignInArgs []string
+
 	// Prompt is where a person is told how to sign in. It is nil if nobody can be asked.
 	Prompt io.Writer
 }
