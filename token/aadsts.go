@@ -13,7 +13,7 @@ var codesIssuerKeys = []int{50166, 501661}
 
 // Hints that more than one code has.
 const (
-	throttledHint = "too many token requests. A working cache folder avoids most of them (akslogin cache path)"
+	throttledHint = "too many token requests. A working cache folder avoids most of them ({program} cache path)"
 
 	outageHint = "{server} has trouble. See https://status.azure.com if it lasts"
 

@@ -20,6 +20,7 @@ var azureCLI = Method{
 	FallbackHint: "{tool} has to be on the PATH of whatever runs this program, and signed in: az login",
 	Stanza: Stanza{
 		Flags:             []string{"tenant-id", "subscription"},
+		Exclusive:         []string{"subscription", "tenant-id"}, // a subscription has its tenant
 		ConfigDirVariable: azConfigDirVariable,
 	},
 	Check: checkSubscription,

@@ -15,10 +15,13 @@ import (
 func (r Request) Check() (Method, error) {
 	m, known := MethodByName(r.Login)
 	if !known {
-		return m, usageErrorf(
-			"unknown login method %q%s: this program knows %s",
-			r.Login, r.sourceNote("login"), strings.Join(MethodNames(), ", "),
-		)
+		return m, &UsageError{
+			Text: fmt.Sprintf(
+				"unknown login method %q%s: this program knows %s",
+				r.Login, r.sourceNote("login"), strings.Join(MethodNames(), ", "),
+			),
+			Hint: DidYouMean(r.Login, "", MethodNames()),
+		}
 	}
 	return m, r.checkMethod(m, func([]string) bool { return true })
 }
@@ -32,6 +35,15 @@ func (r Request) CheckStanza() error {
 	}
 	notSecret := func(oneOf []string) bool { return !slices.ContainsFunc(oneOf, isSecretFlag) }
 	return r.checkMethod(m, notSecret)
+}
+
+// CheckGiven is like Check, but accepts missing flags: variables may supply them where r is used.
+func (r Request) CheckGiven() error {
+	m, err := r.Check()
+	if m.Name == "" {
+		return err
+	}
+	return r.checkMethod(m, func([]string) bool { return false })
 }
 
 // checkMethod validates r for m. required reports whether one of the given alternative flags has to

@@ -30,8 +30,8 @@ var deviceCode = Method{
 	},
 	SealedWith: "a key of the user's own; the refresh token likewise",
 	Stanza: Stanza{
-		Flags:     slices.Concat(accountFlags, []string{"legacy", "prompt"}),
-		Inherited: slices.Concat(accountFlags, []string{"legacy", "prompt"}),
+		Flags:     slices.Concat(accountFlags, []string{"prompt"}),
+		Inherited: slices.Concat(accountFlags, []string{"prompt"}),
 		Required:  identityFlags,
 	},
 	Open: openDeviceCode,

@@ -43,7 +43,7 @@ func Explain(err error) Explanation {
 	case errors.As(err, &exchange):
 		text := exchange.redactedText()
 		if errors.As(err, new(*signInNeededError)) {
-			return newExplanation(text, signInHint(exchange.request), ExitSignInNeeded)
+			return newExplanation(text, exchange.signInHint(), ExitSignInNeeded)
 		}
 		hint := expandHint(exchange.hint(), exchange.hintValues)
 		return newExplanation(text, hint, ExitLoginFailed)

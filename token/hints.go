@@ -176,15 +176,24 @@ func proxyHint(e *entra.ProxyError) string {
 	return "the proxy that $HTTPS_PROXY names has to let this machine through to {server}"
 }
 
-// signInHint returns the command with which a person can sign in.
-func signInHint(r Request) string {
-	command := "akslogin get-token --login " + r.Login
-	shown := []string{"client-id", "tenant-id", "environment", "authority-host", "login-hint"}
-	for _, flag := range shown {
-		if value := r.flagValue(flag); value != "" && r.From[flag] != fromDefault {
-			command += fmt.Sprintf(" --%s %v", flag, value)
+// signInHint returns the command with which a person can sign in so that this login finds the
+// sign-in.
+func (e *exchangeError) signInHint() string {
+	r := e.request
+	command := e.hintValues["program"] + " get-token --login " + r.Login
+	for _, flag := range []string{
+		"server-id", "client-id", "tenant-id", "environment", "authority-host",
+		"disable-instance-discovery", "redirect-url", "login-hint",
+	} {
+		switch value := r.flagValue(flag); {
+		case value == "" || value == false || r.From[flag] == fromDefault:
+		case value == true:
+			command += " --" + flag
+		default:
+			command += " --" + flag + " " + shellWord(value.(string))
 		}
 	}
+	command += e.hintValues["sign-in-args"]
 	return "sign in once in a terminal, as the same user: " + command +
 		" ; programs that run by themselves log in by workloadidentity, spn, msi or azurepipelines" +
 		"; --prompt always asks here, for somebody who reads this output"

@@ -1,6 +1,9 @@
 package token
 
-import "strings"
+import (
+	"runtime"
+	"strings"
+)
 
 // unknownValue replaces a placeholder that has no value.
 const unknownValue = "(unknown)"
@@ -22,6 +25,17 @@ func expandHint(hint string, values map[string]string) string {
 		out.WriteString(value)
 		hint = after
 	}
+}
+
+// shellWord returns a word as it is typed in a shell.
+func shellWord(s string) string {
+	switch special := " \t'\"$`&|;<>()*?!#~{}[]"; {
+	case runtime.GOOS == "windows" && strings.ContainsAny(s, special):
+		return `"` + s + `"`
+	case runtime.GOOS != "windows" && strings.ContainsAny(s, special+`\`):
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
 }
 
 // reachabilityNote is the end of a sentence that says that a host must be reachable.

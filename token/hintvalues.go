@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"runtime"
 	"time"
 
@@ -28,6 +29,8 @@ var hintFlags = map[string]string{
 //	via                a note about the proxy
 //	roots              where a CA's certificate has to be
 //	now                the time, RFC 3339 in UTC
+//	program            the name of the command line program
+//	sign-in-args       Options.SignInArgs for a shell, with a space before each
 //
 // The key discoveryHost, which is not a placeholder, is set if the last request asked Microsoft
 // about the authority.
@@ -57,6 +60,10 @@ func hintValues(r Request, opts Options, login Login, client entra.Client) map[s
 	}
 	values["audience"] = r.audience() + r.sourceNote("server-id")
 	values["exchange-audience"] = r.exchangeAudience()
+	for _, arg := range opts.SignInArgs {
+		values["sign-in-args"] += " " + shellWord(arg)
+	}
+	values["program"] = cmp.Or(opts.Program, "akslogin")
 	addNetworkValues(values, server, opts)
 	values["now"] = opts.Now().UTC().Format(time.RFC3339)
 	return values

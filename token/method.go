@@ -89,7 +89,8 @@ func (m Method) callsEntra() bool { return m.usesFlag("authority-host") }
 func (m Method) usesRegion() bool { return m.callsEntra() && m.isIdentityFlag("client-id") }
 
 // Stanza says which flags a kubeconfig's exec config has for a method, besides login, server-id and
-// cache-dir. The lists are the same as kubelogin's.
+// cache-dir. The lists are the same as kubelogin's, without
+// --legacy, which get-token refuses.
 type Stanza struct {
 	Flags     []string // in the order in which they are written
 	Inherited []string // flags that are taken over from another method's exec config

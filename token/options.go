@@ -48,6 +48,14 @@ type Options struct {
 	// end of a context kills them too, so this is for programs that a signal ends. It may be nil.
 	ToolStarted func(kill func()) (ended func())
 
+	// Program is the name of the command line program, for hints that tell a person to run it; ""
+	// means akslogin.
+	Program string
+
+	// SignInArgs are arguments that the program needs besides flags of the request for a sign-in to
+	// be stored where Store is.
+	SignInArgs []string
+
 	// Prompt is where a person is told how to sign in. It is nil if nobody can be asked.
 	Prompt io.Writer
 }

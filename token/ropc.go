@@ -25,10 +25,10 @@ var usernamePassword = Method{
 	Stanza: Stanza{
 		Flags: slices.Concat(
 			accountFlags,
-			[]string{"username", "password", "legacy"},
+			[]string{"username", "password"},
 			popFlags,
 		),
-		Inherited: slices.Concat(accountFlags, []string{"legacy"}, popFlags),
+		Inherited: slices.Concat(accountFlags, popFlags),
 		Required:  identityFlags,
 	},
 	Open: openUsernamePassword,

@@ -40,14 +40,20 @@ var environmentWarnings = []struct {
 var brokenReleases = []struct {
 	distribution, from, to string // distribution as in the name of its metadata folder
 	text                   string
+	onlyWith               []string // variables of which one has to be set; nil: always
 }{
 	// https://github.com/kubernetes-client/python/issues/2356
-	{"kubernetes", "32.0.0", "32.0.0", "runs the plugin without its arguments: install 32.0.1 or another release"},
+	{"kubernetes", "32.0.0", "32.0.0", "runs the plugin without its arguments: install 32.0.1 or another release", nil},
 	// https://github.com/kubernetes-client/python/issues/2582
-	{"kubernetes", "36.0.0", "36.0.0", "does not send the plugin's token: install 36.0.1 or another release"},
+	{"kubernetes", "36.0.0", "36.0.0", "does not send the plugin's token: install 36.0.1 or another release", nil},
 	// https://github.com/apache/airflow/issues/61737
 	{"apache_airflow_providers_cncf_kubernetes", "10.12.3", "10.16.0",
-		"keeps the first token in deferrable tasks, which fail with 401 when it ends: install 10.16.1 or newer, or set deferrable=False"},
+		"keeps the first token in deferrable tasks, which fail with 401 when it ends: install 10.16.1 or newer, or set deferrable=False", nil},
+	// https://github.com/kubernetes-client/python/issues/2460
+	{"kubernetes", "34.0.0", "35.99.99",
+		"ignores NO_PROXY, so with HTTPS_PROXY set requests to the cluster go through the proxy too: " +
+			"unset it for Airflow, and write it for the plugin alone with --env HTTPS_PROXY=...",
+		[]string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"}},
 }
 
 // Warnings returns what may break a kubeconfig with this login method on this machine. connection
@@ -59,6 +65,9 @@ func Warnings(connection bool, m token.Method, getenv func(string) string) (text
 		}
 	}
 	for _, broken := range brokenReleases {
+		if broken.onlyWith != nil && !slices.ContainsFunc(broken.onlyWith, func(v string) bool { return getenv(v) != "" }) {
+			continue
+		}
 		name := strings.ReplaceAll(broken.distribution, "_", "-")
 		for _, r := range installedReleases(broken.distribution, getenv) {
 			if compareVersions(r.version, broken.from) >= 0 && compareVersions(r.version, broken.to) <= 0 {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -51,7 +52,7 @@ func (c credentialRequest) refusalError(r token.Response) error {
 func statusHint(r token.Response) string {
 	switch {
 	case r.Status == http.StatusUnauthorized:
-		return "akslogin cache clear forgets the token that {service} does not take; the next is a new one"
+		return "{program} cache clear forgets the token that {service} does not take; the next is a new one"
 	case r.Status == http.StatusTooManyRequests && r.RetryAfter > 0:
 		return fmt.Sprintf("{service} asks for no more requests for %s", r.RetryAfter)
 	case r.Status == http.StatusTooManyRequests:
@@ -66,6 +67,7 @@ func statusHint(r token.Response) string {
 func (c credentialRequest) newError(what, hint string) error {
 	r := c.request
 	fill := strings.NewReplacer(
+		"{program}", process.Name(),
 		"{service}", "Azure Resource Manager",
 		"{id}", c.cluster.resourceID(),
 		"{subscription}", c.cluster.subscription,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -35,12 +36,13 @@ type completionCommand struct {
 
 // Help is the text of completion --help before the flags.
 func (*completionCommand) Help() string {
-	return `Where each shell loads the script from:
+	return strings.ReplaceAll(`Where each shell loads the script from:
 
-    bash        source <(akslogin completion bash), in ~/.bashrc
-    zsh         source <(akslogin completion zsh), in ~/.zshrc after compinit
-    fish        akslogin completion fish > ~/.config/fish/completions/akslogin.fish
-    powershell  akslogin completion powershell | Out-String | Invoke-Expression, in $PROFILE`
+    bash        source <({program} completion bash), in ~/.bashrc
+    zsh         source <({program} completion zsh), in ~/.zshrc after compinit
+    fish        {program} completion fish > ~/.config/fish/completions/{program}.fish
+    powershell  {program} completion powershell | Out-String | Invoke-Expression, in $PROFILE`,
+		"{program}", process.Name())
 }
 
 // Run prints the script.
@@ -51,7 +53,7 @@ func (c *completionCommand) Run() error {
 	if !known {
 		return &token.UsageError{Text: fmt.Sprintf("the shell is %q: it can be bash, zsh, fish or powershell", c.Shell)}
 	}
-	_, err := io.WriteString(os.Stdout, script)
+	_, err := io.WriteString(os.Stdout, strings.ReplaceAll(script, "akslogin", process.Name()))
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/internal/stanza"
 	"github.com/akslogin/akslogin/token"
 )
@@ -24,8 +25,9 @@ import (
 type convertCommand struct {
 	Kubeconfig     string `name:"kubeconfig" group:"kubeconfig" placeholder:"FILE" help:"The file to convert; by default those of $KUBECONFIG, or else ~/.kube/config."`
 	Context        string `name:"context" group:"kubeconfig" placeholder:"NAME" help:"Convert only this context's user."`
-	Command        string `name:"command" group:"kubeconfig" placeholder:"PROGRAM" otherwise:"akslogin" help:"How this program is called: a name on the PATH, or an absolute path."`
+	Command        string `name:"command" group:"kubeconfig" placeholder:"PROGRAM" otherwise:"{program}" help:"How this program is called: a name on the PATH, or an absolute path."`
 	AzureConfigDir string `name:"azure-config-dir" group:"kubeconfig" placeholder:"FOLDER" help:"azurecli: the folder of az, written as AZURE_CONFIG_DIR into the exec config."`
+	Force          bool   `name:"force" group:"kubeconfig" help:"Called as kubelogin and without --context: convert all users. Otherwise only users of kubelogin are converted, and none to azurecli that has another login without a person."`
 	DryRun         bool   `name:"dry-run" group:"kubeconfig" help:"Show what would change, without secrets, and change nothing."`
 
 	token.Request
@@ -125,6 +127,7 @@ func (c *convertCommand) prepare(line *flags.CommandLine, o options) (*stanza.Co
 		Context:        c.Context,
 		AzureConfigDir: c.AzureConfigDir,
 		DryRun:         c.DryRun,
+		AsKubelogin:    strings.EqualFold(process.Name(), "kubelogin") && c.Context == "" && !c.Force,
 		Flags:          line.Values(),
 		Login:          login,
 		User:           user,

@@ -1,6 +1,15 @@
 package cli
 
-import "github.com/akslogin/akslogin/internal/flags"
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/akslogin/akslogin/internal/envvar"
+	"github.com/akslogin/akslogin/internal/execcredential"
+	"github.com/akslogin/akslogin/internal/flags"
+	"github.com/akslogin/akslogin/token"
+)
 
 // grammar is the whole command line. A command is a file with a struct, its flags in the struct's
 // tags, and a line here.
@@ -30,9 +39,38 @@ type getTokenGrammar struct {
 func parseCommand(args []string) (line *flags.CommandLine, verbosity int, err error) {
 	var g grammar
 	var root any = &g
-	if len(args) > 0 && args[0] == "get-token" {
+	byClient := runByClient()
+	if byClient || len(args) > 0 && args[0] == "get-token" {
 		root = &g.getTokenGrammar
 	}
+	isFlag := func(arg string) bool { return strings.HasPrefix(arg, "-") }
 	line, err = flags.Parse(args, root)
+	switch {
+	case err != nil && byClient && !slices.Contains(args, "get-token"):
+		err = errNotGetToken
+	case errors.Is(err, flags.ErrNoCommand) && !slices.ContainsFunc(args, isFlag):
+		line, err = flags.Parse(append(args, "--help"), root) // which ends the program
+	}
 	return line, g.Verbosity, err
+}
+
+// runByClient reports whether a Kubernetes client runs this program as its plugin.
+func runByClient() bool { return strings.TrimSpace(envvar.Get(execcredential.InfoVariable)) != "" }
+
+// errNotGetToken is the error for an exec config that runs another command. Other commands change
+// files, or print what is no credential.
+var errNotGetToken error = &token.UsageError{
+	Text: "a Kubernetes client runs this program ($" + execcredential.InfoVariable + " is set), and its args do not run get-token",
+	Hint: "the args of the exec config have to begin with get-token; to run another command by hand, unset $" + execcredential.InfoVariable,
+}
+
+// explainNoArgs explains an error of a run by a client that passed no arguments, so that only
+// variables and the cluster's settings counted.
+// https://github.com/kubernetes-client/python/issues/2356
+func explainNoArgs(e token.Explanation) token.Explanation {
+	e.Text = "the client passed no arguments, as release 32.0.0 of Python's package kubernetes does: " + e.Text
+	if e.Exit != token.ExitLoginFailed {
+		e.Hint = "use another release of it, or give the values as variables in the env of the exec config: AAD_LOGIN_METHOD, AZURE_TENANT_ID, AZURE_CLIENT_ID"
+	}
+	return e
 }

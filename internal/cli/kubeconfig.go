@@ -12,6 +12,7 @@ import (
 	"github.com/akslogin/akslogin/internal/airflow"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/internal/stanza"
 	"github.com/akslogin/akslogin/token"
 )
@@ -24,12 +25,13 @@ type kubeconfigCommand struct {
 	flags.Cache
 	flags.Log
 
-	Name         string `name:"name" group:"kubeconfig" help:"Name of cluster, context and user; by default the context's, the resource's or else the server's."`
-	Namespace    string `name:"namespace" short:"n" group:"kubeconfig" help:"Namespace of the context; by default the existing context's, or none."`
-	Command      string `name:"command" group:"kubeconfig" placeholder:"PROGRAM" otherwise:"akslogin" help:"How this program is called where the kubeconfig is used: a name on the PATH there, or an absolute path."`
-	Output       string `name:"output" short:"o" group:"kubeconfig" placeholder:"FORMAT" otherwise:"yaml" help:"What to write; the formats are listed above."`
-	ConnectionID string `name:"connection-id" group:"kubeconfig" placeholder:"ID" otherwise:"az_aks" help:"The connection's ID in airflow-env."`
-	OutputFile   string `name:"output-file" group:"kubeconfig" placeholder:"FILE" help:"Write to this file, for its owner only, and not to standard output."`
+	Name         string   `name:"name" group:"kubeconfig" help:"Name of cluster, context and user; by default the context's, the resource's or else the server's."`
+	Namespace    string   `name:"namespace" short:"n" group:"kubeconfig" help:"Namespace of the context; by default the existing context's, or none."`
+	Command      string   `name:"command" group:"kubeconfig" placeholder:"PROGRAM" otherwise:"{program}" help:"How this program is called where the kubeconfig is used: a name on the PATH there, or an absolute path."`
+	Env          []string `name:"env" sep:"none" group:"kubeconfig" placeholder:"NAME=VALUE" help:"A variable for the program alone, written as the env of the exec config, such as HTTPS_PROXY. The flag may be repeated."`
+	Output       string   `name:"output" short:"o" group:"kubeconfig" placeholder:"FORMAT" otherwise:"yaml" help:"What to write; the formats are listed above."`
+	ConnectionID string   `name:"connection-id" group:"kubeconfig" placeholder:"ID" otherwise:"az_aks" help:"The connection's ID in airflow-env."`
+	OutputFile   string   `name:"output-file" group:"kubeconfig" placeholder:"FILE" help:"Write to this file, for its owner only, and not to standard output."`
 }
 
 // Help is the text of kubeconfig --help before the flags.
@@ -81,7 +83,7 @@ func (c *kubeconfigCommand) Run(line *flags.CommandLine, o options, log *slog.Lo
 
 // chooseFormat refuses flags that have no meaning, alone or together, and sets defaults.
 func (c *kubeconfigCommand) chooseFormat() (outputFormat, error) {
-	c.Command, c.Output = cmp.Or(c.Command, "akslogin"), cmp.Or(c.Output, "yaml")
+	c.Command, c.Output = cmp.Or(c.Command, process.Name()), cmp.Or(c.Output, "yaml")
 	i := slices.IndexFunc(outputFormats, func(f outputFormat) bool { return f.name == c.Output })
 	if i < 0 {
 		var names []string
@@ -95,6 +97,11 @@ func (c *kubeconfigCommand) chooseFormat() (outputFormat, error) {
 	switch {
 	case !stanza.IsPortableCommand(c.Command):
 		return outputFormat{}, stanza.PortableCommandError(c.Command)
+	case slices.ContainsFunc(c.Env, isNoVariable):
+		return outputFormat{}, &token.UsageError{
+			Text: "--env needs NAME=VALUE, the name of letters, digits and _",
+			Hint: "as in --env HTTPS_PROXY=http://proxy.example:3128",
+		}
 	case c.ConnectionID != "" && !outputFormats[i].takesID:
 		return outputFormat{}, &token.UsageError{
 			Text: "--connection-id goes with --output airflow-env",
@@ -146,6 +153,9 @@ func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, 
 			values[flag] = existing
 		}
 	}
+	if note := stanza.LegacyNote(m, source.args, values); note != "" {
+		printWarning(note)
+	}
 	args, err := stanza.BuildArgs(m, source.args, values)
 	if err != nil {
 		return kubeconfig.Exec{}, err
@@ -174,7 +184,30 @@ func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, 
 		return kubeconfig.Exec{}, err
 	}
 	e := stanza.NewExec(m, c.Command, args)
-	e.Env = source.env
+	e.Env = mergeEnv(source.env, c.Env)
 	e.ProvideClusterInfo = &source.config.PassedOn
 	return e, nil
+}
+
+// isNoVariable reports whether a value of --env is not NAME=VALUE.
+func isNoVariable(pair string) bool {
+	name, _, found := strings.Cut(pair, "=")
+	return !found || name == "" || strings.ContainsFunc(name, isInvalidVariableChar)
+}
+
+// mergeEnv returns the variables with those of --env over them. It warns of what get-token would
+// read in place of the arguments, and of secrets.
+func mergeEnv(env []kubeconfig.EnvVar, given []string) []kubeconfig.EnvVar {
+	for _, pair := range given {
+		name, value, _ := strings.Cut(pair, "=")
+		switch {
+		case flags.IsSecretVariable(name):
+			printWarning(name + " in --env is a secret, and everybody who reads the kubeconfig sees it")
+		case flags.OverridesFlag(name):
+			printWarning(name + " in --env wins over the arguments")
+		}
+		env = slices.DeleteFunc(slices.Clone(env), func(v kubeconfig.EnvVar) bool { return v.Name == name })
+		env = append(env, kubeconfig.EnvVar{Name: name, Value: value})
+	}
+	return env
 }

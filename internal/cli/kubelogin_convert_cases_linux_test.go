@@ -103,13 +103,6 @@ func (e *oldExec) setFlags(flags map[string]string) {
 	}
 }
 
-func (u *oldUser) legacy() bool {
-	if u.provider != nil {
-		return u.provider["config-mode"] != "1"
-	}
-	return u.exec != nil && u.exec.flags["legacy"] == "true"
-}
-
 func (u *oldUser) clone() oldUser {
 	c := *u
 	c.provider = maps.Clone(u.provider)

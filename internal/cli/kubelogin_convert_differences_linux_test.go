@@ -61,18 +61,6 @@ var convertDifferences = []convertDifference{
 			u.login = u.exec.flags["login"]
 			return u.login != "devicecode"
 		}},
-	{name: "explicit --legacy=false", reason: "explicit flags win",
-		changeInput: func(c *convertCase, u *oldUser) bool {
-			if c.flags["legacy"] != "false" || !u.legacy() {
-				return false
-			}
-			if u.provider != nil {
-				u.provider["config-mode"] = "1"
-			} else {
-				u.exec.setFlags(map[string]string{"legacy": "false"})
-			}
-			return true
-		}},
 	{name: "no server ID", reason: "AKS has the same server ID everywhere",
 		changeInput: func(c *convertCase, u *oldUser) bool {
 			switch {
@@ -106,18 +94,19 @@ var convertDifferences = []convertDifference{
 			s.args = normalizeFlags(s.args)
 			return !maps.Equal(before, s.args)
 		}},
+	{name: "--legacy", reason: "get-token refuses it: clusters have not taken its tokens since 2023",
+		changeUser: func(c *convertCase, u oldUser, s *convertedUser) bool {
+			legacy := s.args["legacy"] != ""
+			delete(s.args, "legacy")
+			return legacy
+		}},
 	{name: "both IDs of an identity", reason: "the other ID would contradict the explicit one, or is not read",
 		changeUser: func(c *convertCase, u oldUser, s *convertedUser) bool {
-			both := s.args["client-id"] != "" && s.args["identity-resource-id"] != ""
-			if s.args["login"] != "msi" || !both {
-				return false
-			}
-			if c.flags["identity-resource-id"] != "" && c.flags["client-id"] == "" {
-				delete(s.args, "client-id")
-			} else {
-				delete(s.args, "identity-resource-id")
-			}
-			return true
+			return s.args["login"] == "msi" && dropSecond(c, s, "client-id", "identity-resource-id")
+		}},
+	{name: "subscription and tenant", reason: "az takes one of them, and get-token refuses both",
+		changeUser: func(c *convertCase, u oldUser, s *convertedUser) bool {
+			return s.args["login"] == "azurecli" && dropSecond(c, s, "subscription", "tenant-id")
 		}},
 	{name: "explicit flags that kubelogin drops", reason: "get-token reads them",
 		changeUser: func(c *convertCase, u oldUser, s *convertedUser) bool {
@@ -156,6 +145,19 @@ var convertDifferences = []convertDifference{
 			o.failed = o.failed || changed
 			return changed
 		}},
+}
+
+// dropSecond removes one of two flags, if both are written: the second, unless it alone is
+// explicit.
+func dropSecond(c *convertCase, s *convertedUser, first, second string) bool {
+	if s.args[first] == "" || s.args[second] == "" {
+		return false
+	}
+	if c.flags[second] != "" && c.flags[first] == "" {
+		second = first
+	}
+	delete(s.args, second)
+	return true
 }
 
 // droppedFlags are flags that kubelogin's convert-kubeconfig accepts and drops, with the methods

@@ -34,9 +34,14 @@ func run(args []string, o options) (exit int) {
 	defer o.warm.ReleaseWaiters()
 	process.DisableCoreDumps()
 	stdlog.SetOutput(io.Discard) // net/http logs unexpected response bytes, which may hold a token
-	if len(args) > 0 && args[0] == completeCommand {
+	if len(args) > 0 && args[0] == completeCommand && !runByClient() {
 		printCompletions(os.Stdout, args[1:])
 		return 0
+	}
+	explain := token.Explain
+	if len(args) == 0 && runByClient() {
+		args = []string{"get-token"}
+		explain = func(err error) token.Explanation { return explainNoArgs(token.Explain(err)) }
 	}
 	o.logFile = runlog.Open(logFilePath(args))
 	if err := checkOpenFileLimit(); err != nil {
@@ -48,7 +53,7 @@ func run(args []string, o options) (exit int) {
 		err = line.Run(o, runlog.NewLogger(verbosity, o.logFile))
 	}
 	if err != nil {
-		return o.reportError(token.Explain(err))
+		return o.reportError(explain(err))
 	}
 	o.logFile.WriteSuccess()
 	return 0

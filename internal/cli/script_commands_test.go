@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/akslogin/akslogin/internal/entratest"
+	"github.com/akslogin/akslogin/internal/execcredential"
 	"github.com/rogpeppe/go-internal/testscript"
 	clientauthentication "k8s.io/client-go/pkg/apis/clientauthentication/v1"
 )
@@ -186,6 +187,15 @@ func cmdOneline(ts *testscript.TestScript, neg bool, args []string) {
 	if !ok {
 		ts.Fatalf("not one error line and at most one hint line:\n%s", strings.Join(lines, "\n"))
 	}
+}
+
+// cmdByHand runs a program as exec does, but not as a client would: without the variable that
+// clients set. by-hand akslogin cache clear.
+func cmdByHand(ts *testscript.TestScript, neg bool, args []string) {
+	info := ts.Getenv(execcredential.InfoVariable)
+	ts.Setenv(execcredential.InfoVariable, "")
+	ts.Check(ts.Exec(args[0], args[1:]...))
+	ts.Setenv(execcredential.InfoVariable, info)
 }
 
 // cmdExitcode runs a command and checks its exit status: exitcode 2 akslogin ...

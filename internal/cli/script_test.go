@@ -95,6 +95,7 @@ type scriptCommand = func(ts *testscript.TestScript, neg bool, args []string)
 
 func scriptCommands() map[string]scriptCommand {
 	commands := map[string]scriptCommand{
+		"by-hand":     cmdByHand,
 		"copy-folder": cmdCopyFolder,
 		"count-files": cmdCountFiles,
 		"credential":  cmdCredential,

@@ -14,6 +14,7 @@ import (
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/internal/flags"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/internal/runlog"
 	"github.com/akslogin/akslogin/internal/warmstart"
 	"github.com/akslogin/akslogin/token"
@@ -51,9 +52,20 @@ func startLogin(request token.Request, dir cache.Dir, o options, log *slog.Logge
 		AlreadyWaited:      o.warm.TimeWaited,
 		BeforeEarlyRefresh: o.warm.ReleaseWaiters,
 		ToolStarted:        killOnSignal,
+		Program:            process.Name(),
+		SignInArgs:         signInArgs(dir),
 		Store:              func(secret []byte, inputs []string) token.Store { return cacheStore(dir, secret, inputs) },
 		UserKey:            func() ([]byte, error) { return dir.Key(filepath.Join(xdg.DataHome, "akslogin", "key")) },
 	}, func() { cancel(); watchdog.Stop() }
+}
+
+// signInArgs returns the arguments for a sign-in that is to be kept in the directory, none if that
+// is the default. The fallback is named, since a person's terminal may not need one.
+func signInArgs(dir cache.Dir) []string {
+	if dir.Path == cache.ExpandPath(cache.ResolveDir("")) {
+		return nil
+	}
+	return []string{"--cache-dir", dir.Path}
 }
 
 // cacheStore returns the cache entry of a login, nil if secret cannot derive a key: then nothing is

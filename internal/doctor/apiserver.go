@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/akslogin/akslogin/internal/kubeconfig"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -109,7 +110,7 @@ func postReview(ctx context.Context, u *url.URL, cluster map[string]any, bearer 
 
 // cachedTokenNote is said because get-token serves its cached token, and cannot know that a server
 // refuses it or that it has no groups of today: the token here is a new one.
-const cachedTokenNote = "akslogin cache clear forgets older tokens, which clients get until they expire"
+var cachedTokenNote = process.Name() + " cache clear forgets older tokens, which clients get until they expire"
 
 // reviewFinding reads the API server's response to a SelfSubjectReview.
 func reviewFinding(found token.Finding, status int, body []byte) token.Finding {

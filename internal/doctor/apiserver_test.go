@@ -13,6 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -33,8 +34,8 @@ func TestCheckAPIServer(t *testing.T) {
 		"somebody":  {201, fmt.Sprintf(review, "5f1c"), token.StatusOK, `takes it for user "5f1c" in groups ["system:authenticated"]`},
 		"nobody":    {201, fmt.Sprintf(review, "system:anonymous"), token.StatusError, "does not know whose token it is"},
 		"refused":   {401, `{"kind":"Status","message":"Unauthorized"}`, token.StatusError, "refuses the token (401)"},
-		"forgotten": {401, `{}`, token.StatusError, "akslogin cache clear"},
-		"cached":    {201, fmt.Sprintf(review, "5f1c"), token.StatusOK, "akslogin cache clear forgets older tokens"},
+		"forgotten": {401, `{}`, token.StatusError, process.Name() + " cache clear"},
+		"cached":    {201, fmt.Sprintf(review, "5f1c"), token.StatusOK, process.Name() + " cache clear forgets older tokens"},
 		"old":       {404, `{"kind":"Status"}`, token.StatusWarning, "older than Kubernetes 1.28"},
 		"forbidden": {403, `{"kind":"Status","message":"no\u001b[31m"}`, token.StatusError, "answers with HTTP status 403: no"},
 		"page":      {200, "<html>", token.StatusError, "answers with HTTP status 200"},

@@ -17,6 +17,7 @@ import (
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/internal/flags"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/internal/runlog"
 	"github.com/akslogin/akslogin/token"
 )
@@ -157,7 +158,7 @@ func checkCacheDir(_ context.Context, e *examination) []token.Finding {
 		found.Status = token.StatusWarning
 		found.Text = path + " cannot be used, so every run asks for a token: " + err.Error()
 		found.Todo = "have it, or what --cache-dir names, be a folder of this user that others cannot write to, with room; " +
-			"akslogin cache clear forgets what is in it"
+			process.Name() + " cache clear forgets what is in it"
 	case state.Absent:
 		found.Text = path + " is not there yet, and can be made"
 	default:

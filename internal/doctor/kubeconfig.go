@@ -15,6 +15,7 @@ import (
 	"github.com/akslogin/akslogin/internal/execcredential"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/internal/stanza"
 	"github.com/akslogin/akslogin/token"
 )
@@ -92,10 +93,10 @@ func (c execConfig) readArgs(all []token.Finding) (execConfig, []token.Finding) 
 			Status: token.StatusError,
 			Check:  "args",
 			Text:   "the exec config's args are not get-token's: " + err.Error(),
-			Todo:   "akslogin kubeconfig writes args as they have to be",
+			Todo:   process.Name() + " kubeconfig writes args as they have to be",
 		})
 	} else {
-		c.args = c.user.Exec.Args
+		c.args, _ = stanza.GetTokenArgs(c.user.Exec)
 		c.env = slices.DeleteFunc(slices.Clone(c.user.Exec.Env), cannotBeSet)
 	}
 	c.method, _ = token.MethodByName(args["login"])
@@ -127,12 +128,12 @@ func checkUser(entries kubeconfig.ContextEntries) token.Finding {
 	case entries.UserFile == nil:
 		found.Status = token.StatusError
 		found.Text = fmt.Sprintf("context %q in %s names a user that is not there", entries.Context, entries.ClusterFile.Path)
-		found.Todo = "akslogin kubeconfig writes a whole one"
+		found.Todo = process.Name() + " kubeconfig writes a whole one"
 	case e == nil:
 		found.Status = token.StatusWarning
 		found.Text += ": it has no exec config, so clients run no plugin"
-		found.Todo = "akslogin kubeconfig writes one; akslogin convert-kubeconfig converts one with the azure auth-provider"
-	case !stanza.IsOurCommand(e.Command):
+		found.Todo = strings.ReplaceAll("{program} kubeconfig writes one; {program} convert-kubeconfig converts one with the azure auth-provider", "{program}", process.Name())
+	case !stanza.RunsThisProgram(e):
 		found.Status = token.StatusWarning
 		found.Text += ": it runs " + stanza.CommandName(e.Command) + ", and not this program"
 	}
@@ -190,6 +191,15 @@ func checkCommand(c execConfig) token.Finding {
 		return found
 	}
 	found.Text = fmt.Sprintf("%q is %s", command, path)
+	if _, plugin := stanza.GetTokenArgs(c.user.Exec); plugin != "" {
+		if path, err = exec.LookPath(plugin); err != nil {
+			found.Status = token.StatusError
+			found.Text += ", which finds no plugin " + plugin
+			found.Todo = "install " + plugin + " on the client's PATH; this program is " + executablePath()
+			return found
+		}
+		found.Text += ", which runs " + path
+	}
 	switch {
 	case !stanza.IsPortableCommand(command):
 		found.Status = token.StatusWarning
@@ -229,7 +239,7 @@ func checkAPIVersion(c execConfig) token.Finding {
 		Status: token.StatusError,
 		Check:  "apiVersion",
 		Text:   fmt.Sprintf("clients ask for apiVersion %q, which is no version of today", version),
-		Todo:   "akslogin convert-kubeconfig makes it client.authentication.k8s.io/v1",
+		Todo:   process.Name() + " convert-kubeconfig makes it client.authentication.k8s.io/v1",
 	}
 }
 
@@ -241,7 +251,7 @@ func checkInteractiveMode(c execConfig) token.Finding {
 	switch {
 	case mode == "" && strings.HasSuffix(c.user.Exec.APIVersion, "/v1"):
 		found.Status = token.StatusError
-		found.Todo = "kubectl refuses an exec config of v1 without it: akslogin convert-kubeconfig adds it"
+		found.Todo = "kubectl refuses an exec config of v1 without it: " + process.Name() + " convert-kubeconfig adds it"
 	case !slices.Contains([]string{"", "Never", "IfAvailable", "Always"}, mode):
 		found.Status = token.StatusError
 		found.Todo = "it can be Never, IfAvailable or Always"

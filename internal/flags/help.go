@@ -1,12 +1,14 @@
 package flags
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -22,7 +24,25 @@ var ExitStatuses = []struct {
 	{token.ExitSignInNeeded, "a person has to sign in and nobody can be asked"},
 }
 
-const helpHint = "akslogin --help lists commands, akslogin get-token --help its flags"
+// helpHint returns a hint that names the help of a command, given by the words that run it; "" is
+// no command.
+func helpHint(command string) string {
+	if command == "" {
+		return strings.ReplaceAll("{program} --help lists commands, {program} get-token --help its flags", "{program}", process.Name())
+	}
+	return process.Name() + " " + command + " --help lists its flags"
+}
+
+// withHelp returns a wrong usage with a hint that names the command's help, unless it has another
+// one. A question, as of [token.DidYouMean], is followed by it.
+func withHelp(err error, command string) error {
+	var usage *token.UsageError
+	if !errors.As(err, &usage) || usage.Hint != "" && !strings.HasSuffix(usage.Hint, "?") {
+		return err
+	}
+	hint := strings.TrimSpace(usage.Hint + " " + helpHint(command))
+	return &token.UsageError{Text: usage.Text, Hint: hint}
+}
 
 var flagGroups = []kong.Group{
 	{Key: "cluster", Title: "Cluster, one way to it:"},
@@ -108,13 +128,15 @@ func FlagHelp(flag *kong.Value) string {
 	for _, c := range token.CISystems() {
 		ciSystems = append(ciSystems, c.Name)
 	}
-	help := strings.NewReplacer(
+	fill := strings.NewReplacer(
 		"{methods}", strings.Join(token.MethodNames(), ", "),
 		"{pop}", strings.Join(token.MethodsWith("pop-enabled"), ", "),
 		"{environments}", strings.Join(token.EnvironmentNames(), ", "),
 		"{token_file}", token.WellKnownTokenFile,
 		"{ci_systems}", strings.Join(ciSystems, ", "),
-	).Replace(flag.Help)
+		"{program}", process.Name(),
+	).Replace
+	help := fill(flag.Help)
 	var notes []string
 	for _, v := range token.Variables(flag.Tag.Get) {
 		note := "$" + v.Name
@@ -130,7 +152,7 @@ func FlagHelp(flag *kong.Value) string {
 		notes = append(notes, note)
 	}
 	if otherwise := flag.Tag.Get("otherwise"); otherwise != "" {
-		notes = append(notes, "default "+otherwise)
+		notes = append(notes, "default "+fill(otherwise))
 	}
 	if len(notes) == 0 {
 		return help

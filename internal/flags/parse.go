@@ -1,6 +1,7 @@
 package flags
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/akslogin/akslogin/internal/envvar"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -68,19 +70,35 @@ func Parse(args []string, grammar any) (*CommandLine, error) {
 	}
 	normalized, ignored, err := normalizeArgs(args, parser.Model)
 	if err != nil {
-		return nil, err
+		return nil, withHelp(err, commandWords(commandOf(parser.Model.Node, args)))
+	}
+	words := normalized
+	if i := slices.IndexFunc(words, func(arg string) bool { return strings.HasPrefix(arg, "-") }); i >= 0 {
+		words = words[:i]
+	}
+	command := commandOf(parser.Model.Node, words)
+	switch depth := len(strings.Fields(commandWords(command))); {
+	case !command.Leaf() && depth < len(words):
+		return nil, withHelp(unknownCommandError(words[depth], command), commandWords(command))
+	case !command.Leaf() && !asksForHelp(normalized):
+		usage := &token.UsageError{Text: ErrNoCommand.Error()}
+		return nil, errors.Join(withHelp(usage, commandWords(command)), ErrNoCommand)
 	}
 	ctx, err := parser.Parse(normalized)
 	if err != nil {
-		return nil, &token.UsageError{Text: err.Error(), Hint: helpHint}
+		return nil, withHelp(&token.UsageError{Text: err.Error()}, commandWords(command))
 	}
 	return &CommandLine{ctx, ignored}, nil
 }
 
+// ErrNoCommand is in the error for a command line without a command, or with one that needs
+// another.
+var ErrNoCommand = errors.New("no command is given")
+
 // NewParser returns kong's parser for the grammar, with this program's help.
 func NewParser(grammar any) (*kong.Kong, error) {
 	return kong.New(grammar,
-		kong.Name("akslogin"),
+		kong.Name(process.Name()),
 		kong.Description(description),
 		kong.Help(printHelp),
 		kong.ExplicitGroups(flagGroups),
@@ -92,8 +110,11 @@ func NewParser(grammar any) (*kong.Kong, error) {
 	)
 }
 
-// Run runs the selected command. binds are values that its Run method takes, by type.
-func (line *CommandLine) Run(binds ...any) error { return line.Context.Run(append(binds, line)...) }
+// Run runs the selected command. binds are values that its Run method takes, by type. A wrong usage
+// that has no hint gets one that names the command's help.
+func (line *CommandLine) Run(binds ...any) error {
+	return withHelp(line.Context.Run(append(binds, line)...), commandWords(line.Selected()))
+}
 
 // Explicit reports whether the flag was given on the command line.
 func (line *CommandLine) Explicit(flag string) bool {

@@ -16,22 +16,22 @@ import (
 // which kubelogin ignores. Errors name flags and no values, which may be secrets.
 func normalizeArgs(args []string, model *kong.Application) (normal, ignored []string, err error) {
 	known := collectFlags(model.Node)
+	known.suggested = commandOf(model.Node, args)
 	words, flags, rest, err := known.split(args)
-	command := func(n *kong.Node) bool { return n.Name == firstArg(words) }
-	i := slices.IndexFunc(model.Children, command)
+	name := firstArg(words)
+	i := slices.IndexFunc(model.Children, func(n *kong.Node) bool { return n.Name == name })
 	if i >= 0 && known.kindsConflict { // Another command has a flag of this name and another kind.
 		words, flags, rest, err = known.overlay(collectFlags(model.Children[i])).split(args)
 	}
-	if err != nil {
+	switch {
+	case name != "" && name != "help" && i < 0: // then its flags are of no interest
+		return nil, nil, unknownCommandError(name, model.Node)
+	case err != nil:
 		return nil, nil, err
-	}
-	switch name := firstArg(words); {
 	case name == "help":
 		words, flags = words[1:], append(flags, "--help")
 	case name == "get-token":
 		words, ignored, rest = words[:1], slices.Concat(words[1:], rest), nil
-	case name != "" && i < 0:
-		return nil, nil, unknownCommandError(name)
 	}
 	if len(rest) > 0 {
 		flags = slices.Concat(flags, []string{"--"}, rest)
@@ -39,8 +39,41 @@ func normalizeArgs(args []string, model *kong.Application) (normal, ignored []st
 	return slices.Concat(words, flags), ignored, nil
 }
 
-func unknownCommandError(name string) error {
-	return &token.UsageError{Text: "unknown command " + name, Hint: helpHint}
+const unknownCommand = "unknown command "
+
+func unknownCommandError(name string, parent *kong.Node) error {
+	var names []string
+	for _, command := range parent.Children {
+		if !command.Hidden {
+			names = append(names, command.Name)
+		}
+	}
+	return &token.UsageError{Text: unknownCommand + name, Hint: token.DidYouMean(name, "", names)}
+}
+
+// commandOf returns the command that args run, or else node. args may have flags before it.
+func commandOf(node *kong.Node, args []string) *kong.Node {
+	for _, arg := range args {
+		i := slices.IndexFunc(node.Children, func(n *kong.Node) bool { return n.Name == arg })
+		if i >= 0 {
+			node = node.Children[i]
+		}
+	}
+	return node
+}
+
+// commandWords returns the words that run the command, "" for nil and for the root.
+func commandWords(command *kong.Node) string {
+	if command == nil {
+		return ""
+	}
+	_, words, _ := strings.Cut(command.FullPath(), " ")
+	return words
+}
+
+// asksForHelp reports whether kong will print help or version and end the program.
+func asksForHelp(normalized []string) bool {
+	return slices.Contains(normalized, "--help") || slices.Contains(normalized, "--version")
 }
 
 func firstArg(words []string) string {
@@ -85,6 +118,8 @@ type knownFlags struct {
 	long          map[string]*kong.Flag
 	short         map[rune]*kong.Flag
 	kindsConflict bool // two commands have a flag of one name, of which one takes no value
+
+	suggested *kong.Node // the command whose flags are suggested for an unknown one; nil: none are
 }
 
 func collectFlags(node *kong.Node) knownFlags {
@@ -186,7 +221,7 @@ func (known knownFlags) unknownFlagError(arg string) error {
 		name = string([]rune(arg)[:2])
 	}
 	end := strings.IndexFunc(arg, func(c rune) bool {
-		return c != '-' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9')
+		return c != '-' && c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9')
 	})
 	if 0 <= end && end < len(name) {
 		name = arg[:end]
@@ -197,5 +232,21 @@ func (known knownFlags) unknownFlagError(arg string) error {
 			Hint: "flag and value are two arguments, or one as " + name + "=VALUE",
 		}
 	}
-	return &token.UsageError{Text: "unknown flag " + name, Hint: helpHint}
+	return &token.UsageError{Text: "unknown flag " + name, Hint: known.similar(name)}
+}
+
+// similar asks whether another flag was meant, "" if none is similar.
+func (known knownFlags) similar(name string) string {
+	var names []string
+	for node := known.suggested; node != nil; node = node.Parent {
+		for _, f := range node.Flags {
+			if !f.Hidden {
+				names = append(names, f.Name)
+			}
+		}
+	}
+	if !strings.HasPrefix(name, "--") {
+		return ""
+	}
+	return token.DidYouMean(name[2:], "--", names)
 }

@@ -47,7 +47,7 @@ func ParseValues(args []string) (Values, error) {
 		return nil, err
 	}
 	if command := firstArg(words); command != "get-token" {
-		return nil, unknownCommandError(command)
+		return nil, &token.UsageError{Text: unknownCommand + command}
 	}
 	values := Values{}
 	for _, arg := range given {
@@ -61,13 +61,40 @@ func ParseValues(args []string) (Values, error) {
 		case field.Type == reflect.TypeFor[time.Duration]():
 			d, err := token.ParseDuration(value)
 			if err != nil {
-				return nil, &token.UsageError{Text: "--" + name + ": " + err.Error(), Hint: helpHint}
+				return nil, &token.UsageError{Text: "--" + name + ": " + err.Error()}
 			}
 			value = d.String()
 		}
 		values[name] = value
 	}
 	return values, nil
+}
+
+// CheckGiven returns a *token.UsageError if get-token would refuse these flags, whatever variables
+// supply the flags that are missing.
+func (values Values) CheckGiven() error {
+	r := token.Request{From: map[string]string{}}
+	fields := reflect.ValueOf(&r).Elem()
+	for name, value := range values {
+		field := fields.FieldByName(GetTokenField(name).Name)
+		if !field.IsValid() { // a flag of GetToken that is not the request's
+			continue
+		}
+		r.From[name] = "--" + name
+		switch field.Kind() {
+		case reflect.Bool:
+			field.SetBool(value == "true")
+		case reflect.String:
+			field.SetString(value)
+		default:
+			d, err := token.ParseDuration(value)
+			if err != nil {
+				return &token.UsageError{Text: "--" + name + ": " + err.Error()}
+			}
+			field.SetInt(int64(d))
+		}
+	}
+	return r.CheckGiven()
 }
 
 // Args returns an exec config's args with these flags: first in kubelogin's order, then in the

@@ -90,6 +90,7 @@ func (p *page) text(text string) {
 }
 
 func manual(date time.Time) (string, error) {
+	os.Args[0] = "akslogin" // help names the program by the name that it was called by
 	model, err := cli.Model()
 	if err != nil {
 		return "", err

@@ -16,11 +16,15 @@ import (
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/token"
 )
 
 // azureAuthProvider logged in to AKS before Kubernetes 1.26 removed it.
 const azureAuthProvider = "azure"
+
+// azureCLI is the login method to which az converts users by itself.
+const azureCLI = "azurecli"
 
 // authProviderFlags maps settings of the azure auth-provider to flags.
 var authProviderFlags = map[string]string{
@@ -32,13 +36,18 @@ var authProviderFlags = map[string]string{
 
 // Options say how to convert.
 type Options struct {
-	Command        string       // the new command; "": a command that is ours stays, others become akslogin
+	Command        string       // the new command; "": a command that is ours stays, others become this one
 	Context        string       // the context that User belongs to; "": convert all users
 	User           string       // the only user to convert; "": all
 	Login          string       // the new login method; "": each exec config keeps its own
 	Flags          flags.Values // flags that win over the existing ones
 	AzureConfigDir string       // for azurecli: the value of AZURE_CONFIG_DIR; "": none
 	DryRun         bool         // report differences and write nothing
+
+	// AsKubelogin is for a conversion that az may have started: by kubelogin's name, and for all
+	// users. Only users of kubelogin are converted then, and to azurecli none that logs in without
+	// a person by another method.
+	AsKubelogin bool
 
 	LockTimeout time.Duration // how long to wait for another program that writes the file
 }
@@ -68,7 +77,7 @@ func (c *Converter) Convert(file *kubeconfig.File, earlier kubeconfig.Files) (do
 	var report strings.Builder
 	for _, u := range file.Users {
 		where := fmt.Sprintf("%s: user %q: ", file.Path, u.Name)
-		skip := c.skipReason(u)
+		skip, kept := c.skipReason(u), c.keptLogin(u)
 		switch {
 		case c.User != "" && u.Name != c.User:
 			skip = fmt.Sprintf("it is not the user of context %q", c.Context)
@@ -76,19 +85,24 @@ func (c *Converter) Convert(file *kubeconfig.File, earlier kubeconfig.Files) (do
 			skip = "another user of this name comes first"
 		}
 		seen[u.Name] = true
-		if skip != "" {
+		switch {
+		case skip != "":
 			report.WriteString(token.Clean(where+"skipped: "+skip) + "\n")
 			continue
+		case kept != "":
+			done.Matched = true
+			report.WriteString(token.Clean(where+"kept: it logs in by "+kept+", without a person; --context or --force converts it") + "\n")
+			continue
 		}
-		want, method, err := c.targetExec(u)
+		want, err := c.target(u)
 		if err != nil {
 			return done, errorAt(where, err)
 		}
-		execs[u.Name] = want
-		done.unusedFlags = append(done.unusedFlags, c.unusedFlags(method)...)
-		report.WriteString(c.reportLine(where, u, want, method, !u.HasExec(want)))
+		execs[u.Name] = want.exec
+		done.unusedFlags = append(done.unusedFlags, c.unusedFlags(want.method)...)
+		report.WriteString(c.reportLine(where, u, want))
 	}
-	done.Matched = len(execs) > 0
+	done.Matched = done.Matched || len(execs) > 0
 	done.Report = report.String()
 	done.Content, err = file.WithExecs(execs)
 	return done, err
@@ -141,13 +155,29 @@ func (c *Converter) skipReason(u kubeconfig.User) string {
 		return "it logs in with " + strings.Join(u.OtherFields, ", ")
 	case u.Exec == nil:
 		return "it has no login"
-	case !IsOurCommand(u.Exec.Command) && u.Exec.Command != c.Command:
-		return "it runs " + CommandName(u.Exec.Command)
+	}
+	program, _ := programOf(u.Exec)
+	switch {
+	case !isOurCommand(program) && program != c.Command, c.AsKubelogin && !isKubelogin(program):
+		return "it runs " + CommandName(program)
 	}
 	if _, err := ReadArgs(u.Exec); err != nil {
 		return "its args are not get-token's: " + err.Error()
 	}
 	return ""
+}
+
+// keptLogin returns the user's login method if AsKubelogin has it stay, else "".
+func (c *Converter) keptLogin(u kubeconfig.User) string {
+	if !c.AsKubelogin || c.Login != azureCLI || u.Exec == nil || u.AuthProvider != nil {
+		return ""
+	}
+	existing, err := currentFlags(u)
+	m, known := token.MethodByName(existing["login"])
+	if err != nil || !known || m.Interactive || m.Name == azureCLI {
+		return ""
+	}
+	return m.Name
 }
 
 // currentFlags returns the flags that the user's login amounts to today.
@@ -176,47 +206,55 @@ func currentFlags(u kubeconfig.User) (flags.Values, error) {
 	return values, nil
 }
 
-// targetExec returns the exec config that the user gets, and its login method. The method is the
-// zero value if get-token chooses it where it runs.
-func (c *Converter) targetExec(u kubeconfig.User) (kubeconfig.Exec, token.Method, error) {
+// target is what a user is converted to.
+type target struct {
+	exec   kubeconfig.Exec
+	method token.Method // the zero value if get-token chooses it where it runs
+	note   string       // what the report adds; may be empty
+}
+
+// target returns what the user is converted to.
+func (c *Converter) target(u kubeconfig.User) (target, error) {
 	existing, err := currentFlags(u)
 	if err != nil {
-		return kubeconfig.Exec{}, token.Method{}, err
-	}
-	if existing["login"] == "" && u.Exec != nil && u.AuthProvider == nil && isAkslogin(u.Exec.Command) {
-		if c.Login == "" && len(c.Flags) == 0 {
-			return withDefaults(token.Method{}, *u.Exec), token.Method{}, nil
-		}
-		existing["login"] = token.DefaultPodMethod
-	}
-	m, known := token.MethodByName(cmp.Or(c.Login, existing["login"], token.FallbackMethod))
-	if !known {
-		return kubeconfig.Exec{}, token.Method{}, &token.UsageError{
-			Text: "its login method does not exist",
-			Hint: strings.Replace(nameOneUserHint, "the flag", "--login", 1),
-		}
+		return target{}, err
 	}
 	want := kubeconfig.Exec{}
 	if u.Exec != nil {
 		want = *u.Exec
 	}
+	program, prefix := programOf(&want)
+	if existing["login"] == "" && u.AuthProvider == nil && isAkslogin(program) {
+		if c.Login == "" && len(c.Flags) == 0 {
+			return target{exec: withDefaults(token.Method{}, want)}, nil
+		}
+		existing["login"] = token.DefaultPodMethod
+	}
+	m, known := token.MethodByName(cmp.Or(c.Login, existing["login"], token.FallbackMethod))
+	if !known {
+		return target{}, &token.UsageError{
+			Text: "its login method does not exist",
+			Hint: strings.Replace(nameOneUserHint, "the flag", "--login", 1),
+		}
+	}
 	args, err := BuildArgs(m, existing, c.Flags)
 	if err != nil {
-		return want, m, err
+		return target{}, err
 	}
 	// Arguments that say the same stay as written, with their order and comments.
-	if u.Exec == nil || u.AuthProvider != nil || !setsFlags(args, existing) {
-		want.Args = args
+	if u.Exec != nil && u.AuthProvider == nil && setsFlags(args, existing) {
+		args = want.Args[len(prefix):]
 	}
-	if c.Command != "" || !isAkslogin(want.Command) {
-		want.Command = cmp.Or(c.Command, "akslogin")
+	if c.Command != "" || !isThisProgram(program) {
+		want.Command, prefix = cmp.Or(c.Command, process.Name()), nil
 	}
+	want.Args = slices.Concat(prefix, args)
 	if name := m.Stanza.ConfigDirVariable; name != "" && c.AzureConfigDir != "" {
 		isOld := func(v kubeconfig.EnvVar) bool { return v.Name == name }
 		dir := kubeconfig.EnvVar{Name: name, Value: cache.ExpandPath(c.AzureConfigDir)}
 		want.Env = append(slices.DeleteFunc(slices.Clone(want.Env), isOld), dir)
 	}
-	return withDefaults(m, want), m, nil
+	return target{withDefaults(m, want), m, LegacyNote(m, existing, c.Flags)}, nil
 }
 
 // setsFlags reports whether args set exactly these flags. Args that cannot be read back do not.
@@ -228,7 +266,9 @@ func setsFlags(args []string, values flags.Values) bool {
 // unusedFlags returns the explicit flags that have no meaning for the method.
 func (c *Converter) unusedFlags(m token.Method) (unused []string) {
 	for flag := range c.Flags {
-		if flag != "login" && !methodReads(m, flag) {
+		pair := m.Stanza.Exclusive
+		isSecond := len(pair) == 2 && flag == pair[1] && c.Flags[pair[0]] != ""
+		if flag != "login" && (isSecond || !methodReads(m, flag)) {
 			unused = append(unused, "--"+flag+" for login "+m.Name)
 		}
 	}
@@ -246,9 +286,10 @@ func UnusedFlags(all []Conversion) (unused []string) {
 }
 
 // reportLine says what became of the user, with the difference if this is a dry run.
-func (c *Converter) reportLine(where string, u kubeconfig.User, want kubeconfig.Exec, m token.Method, changed bool) string {
-	login := "login " + cmp.Or(m.Name, "chosen where it runs")
-	if m.Interactive && want.InteractiveMode == "Never" {
+func (c *Converter) reportLine(where string, u kubeconfig.User, t target) string {
+	want := t.exec
+	login := "login " + cmp.Or(t.method.Name, "chosen where it runs")
+	if t.method.Interactive && want.InteractiveMode == "Never" {
 		login += ", which needs a person, and its interactiveMode is Never: set that to IfAvailable"
 	}
 	for _, variable := range want.Env {
@@ -256,8 +297,11 @@ func (c *Converter) reportLine(where string, u kubeconfig.User, want kubeconfig.
 			login += ", but " + variable.Name + " in its env wins over its arguments: remove one of them"
 		}
 	}
+	if t.note != "" {
+		login += ", and " + t.note
+	}
 	switch {
-	case !changed:
+	case u.HasExec(want):
 		return token.Clean(where+"is as wanted, "+login) + "\n"
 	case !c.DryRun:
 		return token.Clean(where+"converted, "+login) + "\n"

@@ -71,7 +71,7 @@ func redactedArgs(args []string) (redacted []string) {
 		name, value, attached := strings.Cut(args[i], "=")
 		field := flags.GetTokenField(strings.TrimPrefix(name, "--"))
 		switch {
-		case args[i] == "get-token", field != nil && !attached && flags.IsBool(field.Tag.Get("name")):
+		case args[i] == "get-token", i == 0 && isPluginName(args[i]), field != nil && !attached && flags.IsBool(field.Tag.Get("name")):
 			redacted = append(redacted, args[i])
 			continue
 		case field == nil:
@@ -100,6 +100,15 @@ func CommandName(command string) string {
 	}
 	if end := strings.IndexFunc(command, mayEndProgram); end >= 0 {
 		return baseName(command[:end]) + " ..."
+	}
+	return name
+}
+
+// programName is CommandName without ".exe".
+func programName(command string) string {
+	name := CommandName(command)
+	if end := len(name) - len(".exe"); end > 0 && strings.EqualFold(name[end:], ".exe") {
+		return name[:end]
 	}
 	return name
 }

@@ -4,6 +4,7 @@
 package stanza
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"github.com/akslogin/akslogin/internal/execcredential"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/token"
 )
 
@@ -21,20 +23,54 @@ var ErrIncompletePoP error = &token.UsageError{
 	Text: "--pop-enabled and --pop-claims go together, and only one of them is given",
 }
 
+// programOf returns the program that an exec config runs, and the args that lead to it: kubectl
+// runs a plugin by the first argument.
+func programOf(e *kubeconfig.Exec) (program string, prefix []string) {
+	if len(e.Args) == 0 || !strings.EqualFold(programName(e.Command), "kubectl") {
+		return e.Command, nil
+	}
+	if !isPluginName(e.Args[0]) {
+		return e.Command, nil
+	}
+	return e.Args[0], e.Args[:1]
+}
+
+// isPluginName reports whether kubectl runs this program or kubelogin by the argument.
+func isPluginName(arg string) bool {
+	return arg == "akslogin" || arg == "kubelogin" || "kubectl-"+arg == process.Name()
+}
+
+// RunsThisProgram reports whether an exec config runs this program or kubelogin.
+func RunsThisProgram(e *kubeconfig.Exec) bool {
+	program, prefix := programOf(e)
+	return len(prefix) > 0 || isOurCommand(program)
+}
+
+// GetTokenArgs returns the args that the program gets, and the file name of the plugin that kubectl
+// runs with them, "" if the program is run without kubectl.
+func GetTokenArgs(e *kubeconfig.Exec) (args []string, plugin string) {
+	program, prefix := programOf(e)
+	if len(prefix) > 0 {
+		plugin = "kubectl-" + program
+	}
+	return e.Args[len(prefix):], plugin
+}
+
 // ReadArgs parses the args of an exec config that runs get-token of this program or of kubelogin.
 // If a flag is repeated, the last one counts, as when the plugin runs. Errors repeat at most the
 // name of a flag, because anything may stand in these args.
 func ReadArgs(e *kubeconfig.Exec) (flags.Values, error) {
-	if err := flags.CheckSize(e.Args); err != nil {
+	args, _ := GetTokenArgs(e)
+	if err := flags.CheckSize(args); err != nil {
 		return nil, err
 	}
-	for _, arg := range e.Args { // The parser would act on these and end the program.
+	for _, arg := range args { // The parser would act on these and end the program.
 		if arg == "help" || strings.HasPrefix(arg, "-h") ||
 			strings.HasPrefix(arg, "--help") || strings.HasPrefix(arg, "--version") {
 			return nil, errors.New("they ask for help or version")
 		}
 	}
-	values, err := flags.ParseValues(e.Args)
+	values, err := flags.ParseValues(args)
 	if err == nil {
 		return values, nil
 	}
@@ -53,8 +89,8 @@ func ReadArgs(e *kubeconfig.Exec) (flags.Values, error) {
 
 // BuildArgs returns the args for a login method. It starts from the existing flags: all of them if
 // the method stays, otherwise those that the method's Stanza inherits. The explicit flags win; an
-// empty value or "false" removes a flag. The error is a *token.UsageError if the method lacks a
-// flag.
+// empty value or "false" removes a flag. --legacy, which get-token refuses, is left out. The error
+// is a *token.UsageError if the method lacks a flag, or if get-token would refuse a value.
 func BuildArgs(m token.Method, existing, explicit flags.Values) ([]string, error) {
 	values := flags.Values{}
 	if !m.Stanza.NoServerID {
@@ -71,7 +107,7 @@ func BuildArgs(m token.Method, existing, explicit flags.Values) ([]string, error
 		}
 	}
 	maps.DeleteFunc(values, func(flag, value string) bool {
-		return value == "" || value == "false" && flags.IsBool(flag)
+		return value == "" || value == "false" && flags.IsBool(flag) || flag == "legacy"
 	})
 	values["login"] = m.Name
 	if pair := m.Stanza.Exclusive; len(pair) == 2 && values[pair[0]] != "" {
@@ -90,7 +126,19 @@ func BuildArgs(m token.Method, existing, explicit flags.Values) ([]string, error
 		(values["pop-enabled"] == "") != (values["pop-claims"] == "") {
 		return nil, ErrIncompletePoP
 	}
+	if err := values.CheckGiven(); err != nil {
+		return nil, err
+	}
 	return values.Args(m), nil
+}
+
+// LegacyNote says why --legacy was not written for the method, "" if neither the existing nor the
+// explicit flags ask for it, or if it has no meaning there.
+func LegacyNote(m token.Method, existing, explicit flags.Values) string {
+	if cmp.Or(explicit["legacy"], existing["legacy"]) != "true" || !methodReads(m, "legacy") {
+		return ""
+	}
+	return "--legacy (config-mode 0) is not written: clusters have not taken its tokens since 2023"
 }
 
 // isCommon reports whether the flag means the same to every login method.
@@ -102,7 +150,10 @@ func methodReads(m token.Method, flag string) bool {
 		slices.Contains(m.Optional, flag) || flags.GetTokenField(flag).Tag.Get("group") == "general"
 }
 
-const installHint = "akslogin is not installed; this kubeconfig gets a token for the cluster with it: https://github.com/akslogin/akslogin"
+// installHint returns the text that clients show if there is no program of this name.
+func installHint(program string) string {
+	return program + " is not installed; this kubeconfig gets a token for the cluster with it: https://github.com/akslogin/akslogin"
+}
 
 // NewExec returns a complete exec config that runs command with args.
 func NewExec(m token.Method, command string, args []string) kubeconfig.Exec {
@@ -125,15 +176,33 @@ func withDefaults(m token.Method, e kubeconfig.Exec) kubeconfig.Exec {
 	if e.ProvideClusterInfo == nil {
 		e.ProvideClusterInfo = new(bool)
 	}
-	if e.InstallHint == "" {
-		e.InstallHint = installHint
+	program, _ := programOf(&e)
+	if e.InstallHint == "" || isAboutOther(e.InstallHint, programName(program)) {
+		e.InstallHint = installHint(programName(program))
 	}
 	return e
 }
 
-// IsOurCommand reports whether a command is this program or kubelogin, with any path and suffix.
-func IsOurCommand(command string) bool {
-	return isAkslogin(command) || strings.Contains(strings.ToLower(command), "kubelogin")
+// isAboutOther reports whether an install hint is about kubelogin or akslogin, and not about the
+// program.
+func isAboutOther(hint, program string) bool {
+	hint = strings.ToLower(hint)
+	return !strings.Contains(hint, strings.ToLower(program)) && (isAkslogin(hint) || isKubelogin(hint))
+}
+
+// isOurCommand reports whether a command is this program or kubelogin, with any path and suffix.
+func isOurCommand(command string) bool {
+	return isThisProgram(command) || isKubelogin(command)
+}
+
+// isThisProgram reports whether a command runs this program, by its own name or by the one that it
+// was called by.
+func isThisProgram(command string) bool {
+	return isAkslogin(command) || strings.EqualFold(programName(command), process.Name())
+}
+
+func isKubelogin(command string) bool {
+	return strings.Contains(strings.ToLower(command), "kubelogin")
 }
 
 func isAkslogin(command string) bool { return strings.Contains(strings.ToLower(command), "akslogin") }
