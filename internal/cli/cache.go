@@ -59,7 +59,7 @@ func (c *cacheList) Run(o options) error {
 		who := cmp.Or(in["username"], in["hint"], in["identity"], in["subscription"], in["connection"])
 		entries = append(entries, cachedEntry{
 			e.Kind, in["method"], who, in["client"], in["tenant"], in["audience"], in["authority"],
-			e.Stored.UTC(), e.Expires.UTC(),
+			e.Stored, e.Expires,
 		})
 	}
 	slices.SortFunc(entries, func(a, b cachedEntry) int { return a.Stored.Compare(b.Stored) })
