@@ -90,6 +90,7 @@ func (d *Diagnosis) CheckCache() Finding {
 	expires := formatTime(r.Token.Expires)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		found.Status = StatusInfo
 		found.Text = "none for this login yet"
 	case err != nil:
 		found.Text = "none for this login: " + err.Error()
@@ -98,6 +99,7 @@ func (d *Diagnosis) CheckCache() Finding {
 	case r.Token.valid(now):
 		found.Text = "one that is valid until " + expires + " ; get-token will try to refresh it"
 	default:
+		found.Status = StatusInfo
 		found.Text = "none that is valid now"
 	}
 	if r.Failure != nil {
@@ -128,9 +130,12 @@ func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
 	}
 	tok, err := exchange(ctx, d.request, d.options, d.login, d.client)
 	var all []Finding
-	if _, inFile := fileHintValues(d.request); !inFile {
+	values, inFile := fileHintValues(d.request)
+	if !inFile && d.login.HintValues != nil {
 		// A CI system's token is known only after the exchange.
-		all = federatedCredentialFindings(d.login, d.request)
+		if values = d.login.HintValues(); values["issuer"] != "" {
+			all = append(all, federatedCredentialFinding(values, d.request))
+		}
 	}
 	if errors.As(err, new(*signInNeededError)) {
 		f := ErrorFinding(check, err)
@@ -138,7 +143,11 @@ func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
 		return Token{}, append(all, f)
 	}
 	if err != nil {
-		return Token{}, append(all, ErrorFinding(check, err))
+		f := ErrorFinding(check, err)
+		if hasAADSTS(err, codesNoFederatedCredential...) && values["otherHint"] == "" {
+			f.Show = federatedCredentialFinding(values, d.request).Show
+		}
+		return Token{}, append(all, f)
 	}
 	ok := Finding{
 		Status: StatusOK,
@@ -155,10 +164,10 @@ func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
 	return tok, all
 }
 
-// ErrorFinding returns a finding with [StatusWrong] and err in the words of [Explain].
+// ErrorFinding returns a finding with [StatusError] and err in the words of [Explain].
 func ErrorFinding(check string, err error) Finding {
 	e := Explain(err)
-	return Finding{Status: StatusWrong, Check: check, Text: e.Text, Todo: e.Hint}
+	return Finding{Status: StatusError, Check: check, Text: e.Text, Todo: e.Hint}
 }
 
 // accessTokenClaims are the claims of an access token that API servers read.

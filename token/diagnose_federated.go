@@ -36,6 +36,7 @@ func fileHintValues(r Request) (values map[string]string, ok bool) {
 func diagnoseFederatedToken(r Request, opts Options) []Finding {
 	found := Finding{Status: StatusOK, Check: "federated token"}
 	if c, ok := findCISystem(r, opts.Getenv); ok {
+		found.Status = StatusInfo
 		found.Text = c.name + " gives the job a new one at every exchange ($" + c.urlVariable + ")"
 		return []Finding{found}
 	}
@@ -46,7 +47,7 @@ func diagnoseFederatedToken(r Request, opts Options) []Finding {
 	assertion, err := r.readFederatedToken()
 	if err != nil {
 		e := &federatedFileError{file, source, err, incompleteCIHint(r, opts.Getenv)}
-		found.Status, found.Text, found.Todo = StatusWrong, e.Error(), e.hint()
+		found.Status, found.Text, found.Todo = StatusError, e.Error(), e.hint()
 		return []Finding{found, webhookFinding(file, opts)}
 	}
 	c, _ := jwt.Parse(string(assertion)) // readFederatedToken has checked it
@@ -165,19 +166,19 @@ func (t assertionTimes) problem(c jwt.Claims, file string, now time.Time) Findin
 	switch {
 	case t.expires.IsZero():
 		return Finding{
-			Status: StatusWrong,
+			Status: StatusError,
 			Text:   "Entra ID requires a token with an expiry (exp)",
 			Todo:   "use a projected token, not one of a Secret",
 		}
 	case !now.Before(t.expires):
 		return Finding{
-			Status: StatusWrong,
+			Status: StatusError,
 			Text:   "Entra ID does not accept it any more" + written,
 			Todo:   renew + "; or " + clock,
 		}
 	case t.issued.After(latest) || t.notBefore.After(latest):
 		return Finding{
-			Status: StatusWrong,
+			Status: StatusError,
 			Text:   "it begins in the future",
 			Todo:   clock + ", or its issuer's",
 		}
@@ -185,7 +186,7 @@ func (t assertionTimes) problem(c jwt.Claims, file string, now time.Time) Findin
 		return Finding{}
 	case lifetime > maxAssertionLifetime:
 		return Finding{
-			Status: StatusWrong,
+			Status: StatusError,
 			Text:   "Entra ID accepts no lifetime over " + formatDuration(maxAssertionLifetime),
 			Todo:   "use the token projected for Entra ID, not the service account's default one",
 		}
@@ -215,7 +216,7 @@ func misuseFinding(
 	}
 	values["source"] = file + r.sourceNote("federated-token-file")
 	values["exchange-audience"] = r.exchangeAudience()
-	f := Finding{Status: StatusWrong, Check: "federated token"}
+	f := Finding{Status: StatusError, Check: "federated token"}
 	switch {
 	case values["otherHint"] != "":
 		f.Text = "issuer " + values["issuer"] + " and audience " + values["assertion-audience"] + " are not those of a token for Entra ID"
@@ -232,19 +233,6 @@ func misuseFinding(
 	return Finding{}, false
 }
 
-// federatedCredentialFindings returns [federatedCredentialFinding] for a login whose federated
-// token is known, and otherwise nothing.
-func federatedCredentialFindings(login Login, r Request) []Finding {
-	if login.HintValues == nil {
-		return nil
-	}
-	values := login.HintValues()
-	if values["issuer"] == "" {
-		return nil
-	}
-	return []Finding{federatedCredentialFinding(values, r)}
-}
-
 // federatedCredentialFinding shows the federated credential that must exist, and how to create it.
 // https://learn.microsoft.com/entra/workload-id/workload-identity-federation-create-trust-user-assigned-managed-identity
 func federatedCredentialFinding(values map[string]string, r Request) Finding {
@@ -254,7 +242,7 @@ func federatedCredentialFinding(values map[string]string, r Request) Finding {
 		slash = "with the slash at the issuer's end"
 	}
 	found := Finding{
-		Status: StatusOK,
+		Status: StatusInfo,
 		Check:  "federated credential",
 		Text: fmt.Sprintf(
 			"the identity needs one with exactly issuer %s , subject %s and audience %s , %s",
@@ -280,12 +268,12 @@ func federatedCredentialFinding(values map[string]string, r Request) Finding {
 		"audiences": []string{audience},
 	})
 	found.Show = []string{
-		"# for a managed identity",
+		"# create the federated credential of a managed identity",
 		fmt.Sprintf("az identity federated-credential create --resource-group GROUP --identity-name IDENTITY --name akslogin "+
 			"--issuer '%s' --subject '%s' --audiences '%s'", issuer, subject, audience),
-		"# for an application",
+		"# or of an application",
 		fmt.Sprintf("az ad app federated-credential create --id '%s' --parameters '%s'", client, parameters),
-		"// in Bicep",
+		"// or in Bicep",
 		"resource federated 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = {",
 		"  parent: identity",
 		"  name: 'akslogin'",

@@ -26,18 +26,18 @@ func TestAssertionTimeProblems(t *testing.T) {
 		"kubelet refresh due":         {times(-50*time.Minute, -50*time.Minute, 10*time.Minute), pod, ""},
 		"kubelet refresh overdue":     {times(-55*time.Minute, -55*time.Minute, 5*time.Minute), pod, StatusWarning},
 		"old, not from the kubelet":   {times(-55*time.Minute, -55*time.Minute, 5*time.Minute), repo, ""},
-		"expired":                     {times(-time.Hour, -time.Hour, 0), repo, StatusWrong},
+		"expired":                     {times(-time.Hour, -time.Hour, 0), repo, StatusError},
 		"small clock skew":            {times(time.Minute, time.Minute, time.Hour), repo, ""},
-		"issued in the future":        {assertionTimes{issued: now.Add(10 * time.Minute), expires: now.Add(time.Hour)}, repo, StatusWrong},
-		"not valid yet":               {times(-time.Minute, 10*time.Minute, time.Hour), repo, StatusWrong},
+		"issued in the future":        {assertionTimes{issued: now.Add(10 * time.Minute), expires: now.Add(time.Hour)}, repo, StatusError},
+		"not valid yet":               {times(-time.Minute, 10*time.Minute, time.Hour), repo, StatusError},
 		"longest lifetime":            {times(0, 0, maxAssertionLifetime), repo, ""},
-		"longer than that":            {times(0, 0, maxAssertionLifetime+time.Second), repo, StatusWrong},
-		"no expiry":                   {assertionTimes{issued: now}, repo, StatusWrong},
+		"longer than that":            {times(0, 0, maxAssertionLifetime+time.Second), repo, StatusError},
+		"no expiry":                   {assertionTimes{issued: now}, repo, StatusError},
 		"no issue time or not-before": {assertionTimes{expires: now.Add(48 * time.Hour)}, repo, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			finding := c.times.problem(jwt.Claims{Subject: c.subject}, "no such file", now)
-			isProblem := finding.Status == StatusWrong || finding.Status == StatusWarning
+			isProblem := finding.Status == StatusError || finding.Status == StatusWarning
 			if finding.Status != c.want || isProblem != (finding.Todo != "") {
 				t.Errorf("%+v, want %q", finding, c.want)
 			}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -69,7 +70,7 @@ func (d *Diagnosis) CheckNetwork(ctx context.Context) []Finding {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return []Finding{{
-			Status: StatusWrong,
+			Status: StatusError,
 			Check:  "authority",
 			Text:   "its address and the tenant do not make a URL",
 		}}
@@ -83,7 +84,7 @@ func (d *Diagnosis) CheckNetwork(ctx context.Context) []Finding {
 	if err != nil {
 		values := hintValues(d.request, d.options, Login{}, client)
 		failed := Finding{
-			Status: StatusWrong,
+			Status: StatusError,
 			Check:  "answer",
 			Text:   redact.Excerpt(causeText(err, Request{})),
 			Todo:   expandHint(causeHint(err, values), values),
@@ -117,7 +118,7 @@ func (d *Diagnosis) routeFindings(
 			authority.Text += "Microsoft will be asked whether it knows it"
 		}
 	}
-	route := Finding{Status: StatusOK, Check: "route", Text: "directly"}
+	route := Finding{Status: StatusInfo, Check: "route", Text: "directly"}
 	host := req.URL.Hostname()
 	proxyVariable := d.firstSet("HTTPS_PROXY", "https_proxy")
 	proxy, err := proxyFor(req)
@@ -132,6 +133,7 @@ func (d *Diagnosis) routeFindings(
 		route.Text += "; " + host + " is " + strings.Join(trace.addresses[:min(n, 4)], ", ")
 	}
 	if trace.remoteAddr != "" {
+		route.Status = StatusOK
 		route.Text += "; connected with " + trace.remoteAddr
 	}
 	if d.client.Region != "" {
@@ -169,9 +171,7 @@ func (d *Diagnosis) tlsFinding(state *tls.ConnectionState) Finding {
 			certificateNames(leaf), issuerName(root), formatTime(leaf.NotAfter),
 		),
 	}
-	if variable := d.firstSet("SSL_CERT_FILE", "SSL_CERT_DIR"); variable != "" {
-		found.Text += ", as $" + variable + " says"
-	}
+	found.Text += rootsNote(runtime.GOOS, d.options.Getenv)
 	isAzureRootCA := func(o string) bool { return slices.Contains(azureRootCAs, o) }
 	if isMicrosoftAuthority(d.client.Authority) &&
 		!slices.ContainsFunc(root.Subject.Organization, isAzureRootCA) {
@@ -233,7 +233,7 @@ func clockFinding(resp *http.Response, now time.Time) Finding {
 		found.Todo = "set it by NTP: it decides whether a token has expired"
 	}
 	if skew > maxClockSkew {
-		found.Status = StatusWrong
+		found.Status = StatusError
 	}
 	return found
 }
@@ -252,13 +252,13 @@ func (d *Diagnosis) tenantFinding(
 	}
 	switch {
 	case refusal != nil && refusal.OAuthError == "":
-		found.Status, found.Text, found.Todo = StatusWrong, refusal.Error(), notEntraHint
+		found.Status, found.Text, found.Todo = StatusError, refusal.Error(), notEntraHint
 	case refusal != nil:
 		values := hintValues(d.request, d.options, Login{}, d.client)
-		found.Status, found.Text = StatusWrong, refusal.Error()
+		found.Status, found.Text = StatusError, refusal.Error()
 		found.Todo = expandHint(aadstsHints[refusal.AADSTS], values)
 	case !isOpenIDConfiguration(resp):
-		found.Status, found.Todo = StatusWrong, notEntraHint
+		found.Status, found.Todo = StatusError, notEntraHint
 		found.Text = "the answer is not the document that Entra ID has for a tenant"
 	}
 	return found

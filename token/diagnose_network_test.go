@@ -57,8 +57,8 @@ func TestClockSkewIsReported(t *testing.T) {
 		-20 * time.Second: StatusOK,
 		time.Minute:       StatusWarning,
 		-time.Minute:      StatusWarning,
-		6 * time.Minute:   StatusWrong,
-		-24 * time.Hour:   StatusWrong,
+		6 * time.Minute:   StatusError,
+		-24 * time.Hour:   StatusError,
 	} {
 		if finding := clockFinding(resp, server.Add(ahead)); finding.Status != want {
 			t.Errorf("%s: %+v", ahead, finding)

@@ -28,7 +28,7 @@ func (r Request) SourceFindings(
 		if from == "" {
 			continue
 		}
-		found := Finding{Status: StatusOK, Check: flag}
+		found := Finding{Status: StatusInfo, Check: flag}
 		if flag != "login" && !m.usesFlag(flag) && tag.Get("group") != "general" {
 			if explicit(flag) {
 				found.Text = "login " + r.Login + " does not read it (" + sourceName("--"+flag) + ")"

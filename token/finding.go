@@ -16,7 +16,7 @@ type Finding struct {
 	Check  string   `json:"check"`          // what was checked, in a word or two
 	Text   string   `json:"text"`           // what was found
 	Todo   string   `json:"todo,omitempty"` // what to do
-	Show   []string `json:"show,omitempty"` // lines to copy elsewhere
+	Show   []string `json:"show,omitempty"` // lines to copy elsewhere, for what is missing
 }
 
 // Redacted returns a copy of f in which every text is as [Clean] returns it. Lines of Show keep
@@ -34,10 +34,11 @@ func (f Finding) Redacted() Finding {
 type Status string
 
 const (
-	StatusOK      Status = "ok"
+	StatusOK      Status = "ok"      // verified
+	StatusInfo    Status = "info"    // a fact that was not verified
 	StatusSkipped Status = "skipped" // the check was not made
 	StatusWarning Status = "warning" // may be intended, or will cause trouble later
-	StatusWrong   Status = "wrong"   // makes logins fail
+	StatusError   Status = "error"   // makes logins fail
 )
 
 // formatTime formats a time for people: RFC 3339 in UTC, in whole seconds.

@@ -143,7 +143,7 @@ func (s *reuseTokenSource) refresh(
 		s.Log.Debug("another account has signed in meanwhile; the token is not stored")
 		return tok, nil
 	case err == nil:
-		s.save(cacheRecord{Token: tok})
+		s.saveToken(tok)
 		return tok, nil
 	}
 	// Without the lock, another process may have stored a newer token in the meantime.
@@ -201,6 +201,17 @@ func (s *reuseTokenSource) serveStaleOr(t Token, err error) (Token, error) {
 // arrivedSince reports whether the token is valid and was obtained after start.
 func (r cacheRecord) arrivedSince(start, now time.Time) bool {
 	return r.Token.valid(now) && r.Token.Obtained.After(start)
+}
+
+// saveToken stores t, unless another process has stored a newer token meanwhile: a lock holder that
+// was stopped comes late, and so does a process that went on without the lock.
+func (s *reuseTokenSource) saveToken(t Token) {
+	current := s.load().Token
+	if current.fresh(s.Now()) && current.Obtained.After(t.Obtained) {
+		s.Log.Debug("a newer token is in the cache already; this one is not stored")
+		return
+	}
+	s.save(cacheRecord{Token: t})
 }
 
 // save stores r. An error is only logged: cache problems never make a login fail.

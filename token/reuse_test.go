@@ -82,3 +82,34 @@ func TestHungStoreDoesNotFailLogin(t *testing.T) {
 		})
 	}
 }
+
+// A lock holder that was stopped while its token was on the way comes late.
+func TestLateTokenDoesNotReplaceNewerOne(t *testing.T) {
+	now := time.Now()
+	newer := Token{Value: "newer.b.c", Obtained: now, Expires: now.Add(time.Hour)}
+	for name, test := range map[string]struct {
+		stored Token
+		want   string
+	}{
+		"newer":         {newer, newer.Value},
+		"older":         {Token{Value: "older.b.c", Obtained: now.Add(-time.Hour), Expires: newer.Expires}, "own.b.c"},
+		"expired":       {Token{Value: "short.b.c", Obtained: now, Expires: now}, "own.b.c"},
+		"from a future": {Token{Value: "future.b.c", Obtained: now.Add(time.Hour), Expires: newer.Expires}, "own.b.c"},
+	} {
+		source := &reuseTokenSource{
+			Options: Options{}.withDefaults(),
+			store:   &timeoutStore{store: newMemoryStore()},
+		}
+		source.exchange = func(context.Context, bool) (Token, error) {
+			source.save(cacheRecord{Token: test.stored}) // by another process, meanwhile
+			return Token{Value: "own.b.c", Obtained: now.Add(-time.Second), Expires: newer.Expires}, nil
+		}
+		tok, err := source.token(t.Context())
+		if err != nil || tok.Value != "own.b.c" {
+			t.Errorf("%s: %v, %v", name, tok.Value, err)
+		}
+		if got := source.load().Token.Value; got != test.want {
+			t.Errorf("%s: %s is stored, want %s", name, got, test.want)
+		}
+	}
+}

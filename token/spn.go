@@ -133,7 +133,7 @@ func diagnoseCertificate(r Request, opts Options) []Finding {
 	if err != nil {
 		return nil
 	}
-	found := Finding{Status: StatusWrong, Check: "certificate"}
+	found := Finding{Status: StatusError, Check: "certificate"}
 	source := r.sourceNote("client-certificate")
 	certificates, _, err := parseCertificate(file, r.ClientCertificatePassword)
 	if err != nil {

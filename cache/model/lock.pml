@@ -14,9 +14,9 @@
  *                in which it was stopped. SPIN itself looks for deadlocks (invalid end states), and
  *                with -DNP for endless loops.
  * No lost token  A process makes no exchange if a token was stored when it took the lock. A stored
- *                token is not replaced by an older one, nor by a failure without a token; for the
- *                known exceptions see STRICT_TOKEN and STRICT_FAILURE. A process whose exchange
- *                succeeded ends with a token.
+ *                token is not replaced by an older one, nor by a failure without a token, if no
+ *                process is late between its last look at the cache and its Put (see ATOMIC_SAVE).
+ *                A process whose exchange succeeded ends with a token.
  *
  * Time
  *
@@ -71,8 +71,9 @@
  * FAILS           an exchange may fail
  * TIMEOUTS        the wait for a lock may time out
  * TOGETHER        all processes start in the first tick
- * STRICT_TOKEN    SPIN must find how a woken lock holder replaces a newer token
- * STRICT_FAILURE  SPIN must find how a failure replaces a token
+ * ATOMIC_SAVE     nothing happens between a process's last look at the cache and its Put; without
+ *                 it, SPIN must find how a token that was stored in between is replaced
+ * STRICT          nothing excuses that a token is replaced by an older one or by a failure
  * FAULT_...       an error in the code, which SPIN must find
  */
 
@@ -399,29 +400,28 @@ refresh:	/* reuseTokenSource.refresh goes on whether it has the lock or not. */
 		   };
 			break
 		od;
-#ifdef FAILS
-		atomic { /* refresh: reload, serve */
+		atomic { /* refresh: reload, serve; saveToken: load */
 			if
+#ifdef FAILS
 			:: failed && entry -> token = entry; goto unlock
-			:: else
-			fi
-		};
 #endif
-		atomic { /* reuseTokenSource.save, Entry.Put. Dir.inDir repeats create and replaceFile. */
+#ifndef FAULT_NO_LOOK
+			:: record && entry > record -> goto unlock
+#endif
+			:: else
+			fi;
+#ifndef ATOMIC_SAVE
+		};
+		atomic {
+#endif
+			/* reuseTokenSource.save, Entry.Put. Dir.inDir repeats create and replaceFile. */
 			if
 #ifdef FULL
 			:: putFailures++; putFailed = true
 #endif
 			:: true ->
-				/*
-				 * Known limits: a process that was stopped, or that works without the lock,
-				 * replaces what another one has stored meanwhile. That costs an exchange.
-				 */
-#ifdef STRICT_TOKEN
-				assert(!record || record >= entry || timeouts > 0);
-#endif
-#ifdef STRICT_FAILURE
-				assert(record || !entry);
+#ifdef STRICT
+				assert(record >= entry);
 #endif
 				assert(record >= entry ||
 					stops > 0 || vanished > 0 || timeouts > 0 || putFailures > 0);

@@ -8,8 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/internal/doctor"
@@ -35,16 +33,16 @@ func (*doctorCommand) Help() string {
 	return "Checks where every value comes from, the kubeconfig, what the login presents, the cache, the network, the exchange and its token. " +
 		"It checks the login of the kubeconfig's exec config, with the flags that are given here over it. " +
 		"It changes and stores nothing, asks nobody, and prints nothing secret. " +
-		"Each line says ok, warning or wrong, and behind an arrow what to do. Exit status: 1 where something is wrong."
+		"Each line begins with error, warning, ok, info (was not verified) or skipped, and says behind an arrow what to do. " +
+		"Errors and warnings come first. With -v there are also commands for what exists already. Exit status: 1 if there is an error."
 }
 
-// Run runs all checks, prints what they found, and returns an error if something is wrong.
+// Run runs all checks, prints what they found, and returns an error if one of them failed.
 func (c *doctorCommand) Run(line *flags.CommandLine, o options, log *slog.Logger) error {
-	c.Output = cmp.Or(c.Output, "text")
-	switch {
-	case c.Output != "text" && c.Output != "json":
-		return &token.UsageError{Text: fmt.Sprintf("--output is %q: it can be text or json", c.Output)}
-	case c.Server && c.Offline:
+	if err := checkTextOrJSON(&c.Output); err != nil {
+		return err
+	}
+	if c.Server && c.Offline {
 		return &token.UsageError{Text: "--server and --offline exclude each other"}
 	}
 	findings, err := doctor.Run(doctor.Options{
@@ -61,22 +59,33 @@ func (c *doctorCommand) Run(line *flags.CommandLine, o options, log *slog.Logger
 	if err != nil {
 		return err
 	}
-	wrong := 0
+	failed := 0
 	for i, f := range findings {
 		findings[i] = f.Redacted()
-		if f.Status == token.StatusWrong {
-			wrong++
+		if f.Status == token.StatusError {
+			failed++
 		}
 	}
-	write := writeFindingsText
 	if c.Output == "json" {
-		write = writeFindingsJSON
+		err = writeFindingsJSON(os.Stdout, findings)
+	} else {
+		err = report{findings, usesColor(os.Stdout), o.verbosity > 0}.write(os.Stdout)
 	}
-	if err := write(os.Stdout, findings); err != nil {
+	if err != nil {
 		return err
 	}
-	if wrong > 0 {
-		return &token.FailedError{Text: fmt.Sprintf("%d of %d checks found something wrong", wrong, len(findings))}
+	if failed > 0 {
+		return &token.FailedError{Text: fmt.Sprintf("%d of %d checks failed", failed, len(findings))}
+	}
+	return nil
+}
+
+// checkTextOrJSON returns an error for a value of --output that is neither. An empty one becomes
+// text.
+func checkTextOrJSON(output *string) error {
+	*output = cmp.Or(*output, "text")
+	if *output != "text" && *output != "json" {
+		return &token.UsageError{Text: fmt.Sprintf("--output is %q: it can be text or json", *output)}
 	}
 	return nil
 }
@@ -88,29 +97,4 @@ func writeFindingsJSON(w io.Writer, findings []token.Finding) error {
 	return encoder.Encode(struct {
 		Findings []token.Finding `json:"findings"`
 	}{findings})
-}
-
-// writeFindingsText writes a line for each finding, so that grep ^wrong shows what is wrong and
-// what to do. Snippets to copy follow at the end.
-func writeFindingsText(w io.Writer, findings []token.Finding) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.TabIndent)
-	for _, f := range findings {
-		text := f.Text
-		if f.Todo != "" {
-			text += " -> " + f.Todo
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\n", f.Status, f.Check, text)
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	for _, f := range findings {
-		if len(f.Show) == 0 {
-			continue
-		}
-		if _, err := fmt.Fprintf(w, "\n%s:\n    %s\n", f.Check, strings.Join(f.Show, "\n    ")); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -48,6 +48,8 @@ var notInKey = map[string]string{
 
 // otherCommands lists variables that only other commands than get-token read.
 var otherCommands = map[string]string{
+	"NO_COLOR":       "doctor",
+	"TERM":           "doctor",
 	"KUBECONFIG":     "kubectl's kubeconfigs: convert-kubeconfig, kubeconfig, doctor",
 	"KUBERC":         "kubectl's preferences: doctor",
 	"KUBECTL_KUBERC": "kubectl's preferences: doctor",

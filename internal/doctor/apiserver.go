@@ -42,7 +42,7 @@ func checkCertificateCheck(cluster map[string]any) token.Finding {
 // sends the token only to a server whose certificate is trusted, also where clients send it to any.
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#self-subject-review
 func checkAPIServer(ctx context.Context, cluster map[string]any, bearer string) token.Finding {
-	found := token.Finding{Status: token.StatusWrong, Check: "API server"}
+	found := token.Finding{Status: token.StatusError, Check: "API server"}
 	switch {
 	case cluster == nil:
 		found.Text, found.Todo = "no kubeconfig says where it is", "name one with --kubeconfig"

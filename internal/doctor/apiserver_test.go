@@ -31,15 +31,15 @@ func TestCheckAPIServer(t *testing.T) {
 		says   string
 	}{
 		"somebody":  {201, fmt.Sprintf(review, "5f1c"), token.StatusOK, `takes it for user "5f1c" in groups ["system:authenticated"]`},
-		"nobody":    {201, fmt.Sprintf(review, "system:anonymous"), token.StatusWrong, "does not know whose token it is"},
-		"refused":   {401, `{"kind":"Status","message":"Unauthorized"}`, token.StatusWrong, "refuses the token (401)"},
-		"forgotten": {401, `{}`, token.StatusWrong, "akslogin cache clear"},
+		"nobody":    {201, fmt.Sprintf(review, "system:anonymous"), token.StatusError, "does not know whose token it is"},
+		"refused":   {401, `{"kind":"Status","message":"Unauthorized"}`, token.StatusError, "refuses the token (401)"},
+		"forgotten": {401, `{}`, token.StatusError, "akslogin cache clear"},
 		"cached":    {201, fmt.Sprintf(review, "5f1c"), token.StatusOK, "akslogin cache clear forgets older tokens"},
 		"old":       {404, `{"kind":"Status"}`, token.StatusWarning, "older than Kubernetes 1.28"},
-		"forbidden": {403, `{"kind":"Status","message":"no\u001b[31m"}`, token.StatusWrong, "answers with HTTP status 403: no"},
-		"page":      {200, "<html>", token.StatusWrong, "answers with HTTP status 200"},
-		"no JSON":   {201, "<html>", token.StatusWrong, "answers with HTTP status 201"},
-		"redirect":  {307, elsewhere.URL, token.StatusWrong, "answers with HTTP status 307"},
+		"forbidden": {403, `{"kind":"Status","message":"no\u001b[31m"}`, token.StatusError, "answers with HTTP status 403: no"},
+		"page":      {200, "<html>", token.StatusError, "answers with HTTP status 200"},
+		"no JSON":   {201, "<html>", token.StatusError, "answers with HTTP status 201"},
+		"redirect":  {307, elsewhere.URL, token.StatusError, "answers with HTTP status 307"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +62,7 @@ func TestCheckAPIServer(t *testing.T) {
 				t.Errorf("%+v", found)
 			}
 			delete(cluster, "certificate-authority-data")
-			if found := checkAPIServer(t.Context(), cluster, "the-token"); found.Status != token.StatusWrong || !strings.Contains(found.Text, "certificate") {
+			if found := checkAPIServer(t.Context(), cluster, "the-token"); found.Status != token.StatusError || !strings.Contains(found.Text, "certificate") {
 				t.Errorf("without its CA: %+v", found)
 			}
 		})
@@ -79,7 +79,7 @@ func TestCheckAPIServerIgnoresInsecureSkipTLSVerify(t *testing.T) {
 	defer api.Close()
 	cluster := map[string]any{"server": api.URL, "insecure-skip-tls-verify": true}
 	found := checkAPIServer(t.Context(), cluster, "the-token")
-	if found.Status != token.StatusWrong || !strings.Contains(found.Text, "certificate") ||
+	if found.Status != token.StatusError || !strings.Contains(found.Text, "certificate") ||
 		!strings.Contains(found.Text, "the token was not sent") {
 		t.Errorf("%+v", found)
 	}
@@ -104,18 +104,18 @@ func TestCheckAPIServerSendsNoTokenToUnsafeServer(t *testing.T) {
 		bearer  string
 		want    token.Status
 	}{
-		"no cluster":    {nil, "the-token", token.StatusWrong},
+		"no cluster":    {nil, "the-token", token.StatusError},
 		"no token":      {map[string]any{"server": closed.String()}, "", token.StatusSkipped},
-		"no server":     {map[string]any{}, "the-token", token.StatusWrong},
-		"no TLS":        {map[string]any{"server": api.URL}, "the-token", token.StatusWrong},
-		"a user":        {map[string]any{"server": "https://user:hidden@" + closed.Host}, "the-token", token.StatusWrong},
-		"no CA":         {map[string]any{"server": closed.String(), "certificate-authority-data": "eA=="}, "the-token", token.StatusWrong},
-		"no proxy":      {map[string]any{"server": closed.String(), "proxy-url": ":"}, "the-token", token.StatusWrong},
-		"not listening": {map[string]any{"server": closed.String(), "insecure-skip-tls-verify": true}, "the-token", token.StatusWrong},
+		"no server":     {map[string]any{}, "the-token", token.StatusError},
+		"no TLS":        {map[string]any{"server": api.URL}, "the-token", token.StatusError},
+		"a user":        {map[string]any{"server": "https://user:hidden@" + closed.Host}, "the-token", token.StatusError},
+		"no CA":         {map[string]any{"server": closed.String(), "certificate-authority-data": "eA=="}, "the-token", token.StatusError},
+		"no proxy":      {map[string]any{"server": closed.String(), "proxy-url": ":"}, "the-token", token.StatusError},
+		"not listening": {map[string]any{"server": closed.String(), "insecure-skip-tls-verify": true}, "the-token", token.StatusError},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := checkAPIServer(t.Context(), test.cluster, test.bearer)
-			if found.Status != test.want || found.Status == token.StatusWrong && found.Text == "" || strings.Contains(fmt.Sprint(found), "hidden") || strings.Contains(fmt.Sprint(found), "the-token") {
+			if found.Status != test.want || found.Status == token.StatusError && found.Text == "" || strings.Contains(fmt.Sprint(found), "hidden") || strings.Contains(fmt.Sprint(found), "the-token") {
 				t.Errorf("%+v", found)
 			}
 		})
@@ -129,7 +129,7 @@ func FuzzSelfSubjectReview(f *testing.F) {
 	f.Add(403, []byte("{\"message\":\"\u2028 \\u001b]52;c;x\\u0007\"}"))
 	f.Add(500, []byte("\xff<html>"))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		found := reviewFinding(token.Finding{Status: token.StatusWrong, Check: "API server", Text: "it"}, status, body)
+		found := reviewFinding(token.Finding{Status: token.StatusError, Check: "API server", Text: "it"}, status, body)
 		shown := found.Redacted()
 		if text := shown.Text + shown.Todo; !utf8.ValidString(text) || strings.ContainsFunc(text, func(c rune) bool { return unicode.IsControl(c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) }) {
 			t.Fatalf("%q", text)

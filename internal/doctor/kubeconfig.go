@@ -86,7 +86,7 @@ func (c execConfig) readArgs(all []token.Finding) (execConfig, []token.Finding) 
 	args, err := stanza.ReadArgs(c.user.Exec)
 	if err != nil {
 		all = append(all, token.Finding{
-			Status: token.StatusWrong,
+			Status: token.StatusError,
 			Check:  "args",
 			Text:   "the exec config's args are not get-token's: " + err.Error(),
 			Todo:   "akslogin kubeconfig writes args as they have to be",
@@ -119,7 +119,7 @@ func checkUser(entries kubeconfig.ContextEntries) token.Finding {
 	e := entries.User.Exec
 	switch {
 	case entries.UserFile == nil:
-		found.Status = token.StatusWrong
+		found.Status = token.StatusError
 		found.Text = fmt.Sprintf("context %q in %s names a user that is not there", entries.Context, entries.ClusterFile.Path)
 		found.Todo = "akslogin kubeconfig writes a whole one"
 	case e == nil:
@@ -174,7 +174,7 @@ func checkCommand(c execConfig) token.Finding {
 	found := token.Finding{Status: token.StatusOK, Check: "command"}
 	path, command, err := c.findCommand()
 	if err != nil {
-		found.Status = token.StatusWrong
+		found.Status = token.StatusError
 		found.Text = fmt.Sprintf("%q is not a program that can be run here: %v", command, err)
 		found.Todo = "install it there, or on the client's PATH, which may be another than this shell's; " +
 			"this program is " + executablePath()
@@ -220,7 +220,7 @@ func checkAPIVersion(c execConfig) token.Finding {
 		return token.Finding{Status: token.StatusOK, Check: "apiVersion", Text: version}
 	}
 	return token.Finding{
-		Status: token.StatusWrong,
+		Status: token.StatusError,
 		Check:  "apiVersion",
 		Text:   fmt.Sprintf("clients ask for apiVersion %q, which is no version of today", version),
 		Todo:   "akslogin convert-kubeconfig makes it client.authentication.k8s.io/v1",
@@ -234,10 +234,10 @@ func checkInteractiveMode(c execConfig) token.Finding {
 	found := token.Finding{Status: token.StatusOK, Check: "interactiveMode", Text: cmp.Or(mode, "not given")}
 	switch {
 	case mode == "" && strings.HasSuffix(c.user.Exec.APIVersion, "/v1"):
-		found.Status = token.StatusWrong
+		found.Status = token.StatusError
 		found.Todo = "kubectl refuses an exec config of v1 without it: akslogin convert-kubeconfig adds it"
 	case !slices.Contains([]string{"", "Never", "IfAvailable", "Always"}, mode):
-		found.Status = token.StatusWrong
+		found.Status = token.StatusError
 		found.Todo = "it can be Never, IfAvailable or Always"
 	case mode == "Always" && !c.method.Interactive:
 		found.Status = token.StatusWarning

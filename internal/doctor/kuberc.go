@@ -32,11 +32,12 @@ func checkPluginPolicy(c execConfig) token.Finding {
 	entry := "credentialPluginAllowlist: [{name: " + command + "}]"
 	path := kubercPath()
 	if path == "" {
-		found.Text = "it is switched off, so kubectl runs any plugin"
+		found.Status, found.Text = token.StatusInfo, "it is switched off, so kubectl runs any plugin"
 		return found
 	}
 	raw, err := kubeconfig.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		found.Status = token.StatusInfo
 		found.Text = "there is none, so kubectl runs any plugin; an allow-list would need " + entry
 		return found
 	}
@@ -52,10 +53,10 @@ func checkPluginPolicy(c execConfig) token.Finding {
 	found.Text = path + ": " + cmp.Or(rc.Policy, "no policy, so kubectl runs any plugin")
 	switch {
 	case rc.Policy == "DenyAll":
-		found.Status = token.StatusWrong
+		found.Status = token.StatusError
 		found.Todo = "kubectl runs no plugin: make it credentialPluginPolicy: Allowlist with " + entry
 	case rc.Policy == "Allowlist" && !rc.allows(c.user.Exec.Command):
-		found.Status = token.StatusWrong
+		found.Status = token.StatusError
 		found.Todo = "kubectl does not run this plugin: add it, " + entry
 	case rc.Policy == "Allowlist":
 		found.Text += " has " + command

@@ -16,7 +16,7 @@ func testDoctor(t *testing.T, c *cluster) {
 		healthy   bool
 	}{
 		"accepted":       {nil, "diagnosed", `(?m)^ok +API server +https://127\.0\.0\.1:\d+ takes it for user "OBJECT" in groups \[.*"system:authenticated".*\]`, true},
-		"wrong audience": {[]string{"--server-id", otherServer}, "misled", `(?m)^wrong +API server +https://127\.0\.0\.1:\d+ refuses the token \(401\) -> `, false},
+		"wrong audience": {[]string{"--server-id", otherServer}, "misled", `(?m)^error +API server +https://127\.0\.0\.1:\d+ refuses the token \(401\) -> `, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := c.newWorkload(t, test.namespace, test.flags...)

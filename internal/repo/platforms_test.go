@@ -23,7 +23,7 @@ const platformsIntro = `# Tests by platform
 | windows/amd64 | ` + "`make test-windows`" + `, under wine | unit tests of every package, and scripts |
 | darwin/arm64 | ` + "`make cross`" + ` | none: built and vetted |
 
-` + "`.ci/run`" + ` runs the first and the last. The two in the middle run by hand until they run whole.
+` + "`.ci/run`" + ` runs all four.
 Wine does not serialize as Windows does, has no links and no access lists, and finds other words for
 errors: it shows that the program runs, not that Windows agrees.
 

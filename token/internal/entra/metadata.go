@@ -33,7 +33,6 @@ func MetadataOptions(outcome *Outcome, imds *url.URL, backoff time.Duration) azc
 			MaxRetries:    6,
 			RetryDelay:    4 * backoff,
 			MaxRetryDelay: 25 * time.Second,
-			TryTimeout:    RequestTimeout,
 			ShouldRetry: func(resp *http.Response, err error) bool {
 				if err != nil {
 					return !isPermanent(err) && !isDialError(err)
@@ -76,10 +75,7 @@ func (t *metadataTransport) RoundTrip(req *http.Request) (*http.Response, error)
 		req.URL.Scheme, req.URL.Host, req.Host = t.imds.Scheme, t.imds.Host, t.imds.Host
 	}
 	rememberSecrets(req.Header, nil)
-	t.outcome.Begin(req.URL.Scheme + "://" + req.URL.Host + "/")
-	resp, err := t.roundTrip(req)
-	t.outcome.Err = err
-	return resp, err
+	return t.outcome.try(req, t.roundTrip)
 }
 
 func (t *metadataTransport) roundTrip(req *http.Request) (*http.Response, error) {
