@@ -30,7 +30,7 @@ func isJWT(file string) bool {
 	return err == nil
 }
 
-// readFederatedToken returns the token in r's file, without white space around it. A file that holds
+// readFederatedToken returns the token in r's file, without white space around it. A file that has
 // no JWT or is larger than 64 KiB is an error, which does not repeat the content.
 func (r Request) readFederatedToken() ([]byte, error) {
 	raw, err := r.readSecretFile(r.federatedTokenFile(), maxFederatedToken+1)

@@ -55,8 +55,8 @@ func (e *exchangeError) hint() string {
 	return causeHint(e.err, e.hintValues)
 }
 
-// listenHint returns what to do if this program cannot listen for the browser's answer. MSAL listens
-// at the name localhost.
+// listenHint returns what to do if this program cannot listen for the browser's answer. MSAL
+// listens at the name localhost.
 func (e *exchangeError) listenHint() string {
 	switch {
 	case errors.As(e.err, new(*net.DNSError)):

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/token"
 )
@@ -50,6 +51,7 @@ func (c *cacheList) Run(o options) error {
 	if err != nil {
 		return err
 	}
+	slices.SortFunc(listed, func(a, b cache.Listing) int { return a.Stored.Compare(b.Stored) })
 	entries := []cachedEntry{} // not nil, which is null in JSON
 	for _, e := range listed {
 		if e.Kind != token.HoldsToken && e.Kind != token.HoldsSignIn {
@@ -62,7 +64,6 @@ func (c *cacheList) Run(o options) error {
 			e.Stored, e.Expires,
 		})
 	}
-	slices.SortFunc(entries, func(a, b cachedEntry) int { return a.Stored.Compare(b.Stored) })
 	switch {
 	case c.Output == "json":
 		encoder := json.NewEncoder(os.Stdout)
