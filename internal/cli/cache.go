@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -21,29 +22,68 @@ type cacheCommands struct {
 	Path  cachePath  `cmd:"" help:"Print the cache's folder."`
 }
 
-type cacheList struct{ flags.Cache }
+type cacheList struct {
+	flags.Cache
+	Output string `name:"output" short:"o" group:"cache" placeholder:"text|json" otherwise:"text" help:"A table, or JSON."`
+}
+
+// cachedEntry is an entry as cache list shows it. An input that its login does not have is empty.
+type cachedEntry struct {
+	Holds     string    `json:"holds"`
+	Method    string    `json:"method"`
+	Who       string    `json:"who,omitempty"`
+	Client    string    `json:"client,omitempty"`
+	Tenant    string    `json:"tenant,omitempty"`
+	Audience  string    `json:"audience,omitempty"`
+	Authority string    `json:"authority,omitempty"`
+	Stored    time.Time `json:"stored"`
+	Expires   time.Time `json:"expires"`
+}
 
 // Run prints the readable header of each entry. The tokens stay sealed: opening an entry takes the
 // secret that it was sealed with.
 func (c *cacheList) Run(o options) error {
+	if output := cmp.Or(c.Output, "text"); output != "text" && output != "json" {
+		return &token.UsageError{Text: fmt.Sprintf("--output is %q: it can be text or json", output)}
+	}
 	dir := o.cacheDir(c.Cache)
-	entries, err := dir.List()
+	listed, err := dir.List()
 	if err != nil {
 		return err
 	}
-	entries = slices.DeleteFunc(entries, func(e cache.Listing) bool {
-		return e.Kind != token.HoldsToken && e.Kind != token.HoldsSignIn
-	})
-	slices.SortFunc(entries, func(a, b cache.Listing) int { return a.Stored.Compare(b.Stored) })
+	slices.SortFunc(listed, func(a, b cache.Listing) int { return a.Stored.Compare(b.Stored) })
+	entries := []cachedEntry{} // not nil, which is null in JSON
+	for _, e := range listed {
+		if e.Kind != token.HoldsToken && e.Kind != token.HoldsSignIn {
+			continue
+		}
+		in := parseInputs(e.Inputs)
+		who := cmp.Or(in["username"], in["hint"], in["identity"], in["subscription"], in["connection"])
+		entries = append(entries, cachedEntry{
+			e.Kind, in["method"], who, in["client"], in["tenant"], in["audience"], in["authority"],
+			e.Stored, e.Expires,
+		})
+	}
+	switch {
+	case c.Output == "json":
+		encoder := json.NewEncoder(os.Stdout)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(entries)
+	case len(entries) == 0:
+		_, err := fmt.Printf("nothing is cached in %s\n", token.Clean(dir.Path))
+		return err
+	}
+	return printEntries(entries, dir.Now())
+}
+
+func printEntries(entries []cachedEntry, now time.Time) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "HOLDS\tMETHOD\tWHO\tCLIENT\tTENANT\tAUDIENCE\tAUTHORITY\tAGE\tLIFE LEFT")
 	for _, e := range entries {
-		in := parseInputs(e.Inputs)
-		who := cmp.Or(in["username"], in["hint"], in["identity"], in["subscription"], in["connection"])
-		age := dir.Now().Sub(e.Stored).Round(time.Second)
-		left := max(e.Expires.Sub(dir.Now()).Round(time.Second), 0)
+		age := now.Sub(e.Stored).Round(time.Second)
+		left := max(e.Expires.Sub(now).Round(time.Second), 0)
 		cells := []string{
-			e.Kind, in["method"], who, in["client"], in["tenant"], in["audience"], in["authority"],
+			e.Holds, e.Method, e.Who, e.Client, e.Tenant, e.Audience, e.Authority,
 			age.String(), left.String(),
 		}
 		fmt.Fprintln(table, strings.Join(cells, "\t"))
