@@ -13,7 +13,7 @@ import (
 // State describes a Dir.
 type State struct {
 	Absent     bool        // there is no directory yet
-	Mode       fs.FileMode // the directory's permissions
+	Mode       fs.FileMode // the directory's permission bits; 0 on Windows, which has none
 	Entries    int         // entries of this version, judged by their headers
 	Expired    int         // expired ones among Entries
 	Unreadable int         // files with an entry's name that are not entries of this version
@@ -36,7 +36,7 @@ func (d Dir) Check() (State, error) {
 		return s, err
 	}
 	if fi, err := os.Lstat(d.Path); err == nil {
-		s.Mode = fi.Mode().Perm()
+		s.Mode = permissions(fi)
 	}
 	err = d.eachFile(func(path, suffix string, _ fs.FileInfo) {
 		switch {

@@ -10,6 +10,12 @@ import (
 // ownerOnly returns true, for the reasons of sealed.CheckPrivate.
 func ownerOnly(fs.FileInfo) bool { return true }
 
+// permissions returns 0: Windows has no permission bits, and Go makes up 0777.
+func permissions(fs.FileInfo) fs.FileMode { return 0 }
+
+// syncFile writes a file's content to the disk.
+func syncFile(f *os.File) error { return f.Sync() }
+
 // setModTime sets a file's modification time. It ignores errors.
 func setModTime(f *os.File, t time.Time) {
 	ft := syscall.NsecToFiletime(t.UnixNano())

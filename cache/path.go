@@ -31,9 +31,11 @@ func DefaultDir() (dir, other string, reason error) {
 }
 
 // ExpandPath returns the absolute path for one that a user gave. A leading ~ is the home directory,
-// since no shell expands it in a kubeconfig. Relative paths start at the working directory. A path
-// that cannot be resolved stays as it is; a Dir with it returns errors.
+// and on Windows %NAME% is the variable's value, since no shell expands them in a kubeconfig.
+// Relative paths start at the working directory. A path that cannot be resolved stays as it is; a
+// Dir with it returns errors.
 func ExpandPath(path string) string {
+	path = sealed.ExpandVariables(path)
 	rest, inHome := strings.CutPrefix(path, "~")
 	if inHome && (rest == "" || os.IsPathSeparator(rest[0])) {
 		if home, err := os.UserHomeDir(); err == nil {

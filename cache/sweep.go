@@ -30,6 +30,7 @@ const (
 // share the directory, and not the directory itself. If there is no directory, there is no error.
 func (d Dir) Clear() (entries int, err error) {
 	var errs []error
+	deadline := time.Now().Add(busyTimeout) // for all files together
 	remove := func(warmStarts bool) error {
 		return d.eachFile(func(path, suffix string, _ fs.FileInfo) {
 			if (suffix == warmStartSuffix) != warmStarts {
@@ -39,7 +40,8 @@ func (d Dir) Clear() (entries int, err error) {
 				removeUnheld(path)
 				return
 			}
-			switch err := os.Remove(path); {
+			err := retryBusy(deadline, func() error { return os.Remove(path) })
+			switch {
 			case err == nil && suffix == entrySuffix:
 				entries++
 			case err != nil && suffix != tempSuffix && !errors.Is(err, fs.ErrNotExist):

@@ -1,8 +1,11 @@
 package cache
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/rogpeppe/go-internal/robustio"
 )
@@ -14,12 +17,27 @@ func replaceFile(path string, content []byte, sync bool) error {
 	if err != nil {
 		return err
 	}
-	// On Windows, renaming fails for moments while another process reads the file.
-	if err := robustio.Rename(temp, path); err != nil {
+	err = retryBusy(time.Now().Add(busyTimeout), func() error { return os.Rename(temp, path) })
+	if err != nil {
 		os.Remove(temp)
-		return err
 	}
-	return nil
+	return err
+}
+
+// busyTimeout is how long retryBusy usually tries again.
+const busyTimeout = 2 * time.Second
+
+// retryBusy calls f again until the deadline while it fails because another process has a file
+// open. That happens on Windows for moments, such as while a process reads an entry.
+func retryBusy(deadline time.Time, f func() error) error {
+	for {
+		err := f()
+		if err == nil || !robustio.IsEphemeralError(err) || errors.Is(err, fs.ErrNotExist) ||
+			time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 // writeTemp writes content to a new file beside path, with mode 0600, and returns its path.
@@ -41,7 +59,7 @@ func writeTemp(path string, content []byte, sync bool) (temp string, err error) 
 func writeAndClose(f *os.File, content []byte, sync bool) error {
 	_, err := f.Write(content)
 	if err == nil && sync {
-		_ = f.Sync()
+		_ = syncFile(f)
 	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr

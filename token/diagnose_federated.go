@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -267,12 +268,14 @@ func federatedCredentialFinding(values map[string]string, r Request) Finding {
 		"subject":   subject,
 		"audiences": []string{audience},
 	})
+	quote, shell := quoteForShell(runtime.GOOS)
 	found.Show = []string{
-		"# create the federated credential of a managed identity",
+		"# create the federated credential of a managed identity" + shell,
 		fmt.Sprintf("az identity federated-credential create --resource-group GROUP --identity-name IDENTITY --name akslogin "+
-			"--issuer '%s' --subject '%s' --audiences '%s'", issuer, subject, audience),
-		"# or of an application",
-		fmt.Sprintf("az ad app federated-credential create --id '%s' --parameters '%s'", client, parameters),
+			"--issuer %s --subject %s --audiences %s", quote(issuer), quote(subject), quote(audience)),
+		"# or of an application" + shell,
+		"az ad app federated-credential create --id " + quote(client) +
+			" --parameters " + quote(string(parameters)),
 		"// or in Bicep",
 		"resource federated 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = {",
 		"  parent: identity",
@@ -285,4 +288,14 @@ func federatedCredentialFinding(values map[string]string, r Request) Finding {
 		"}",
 	}
 	return found
+}
+
+// quoteForShell returns how an argument without single quotes is quoted in a shell of the system.
+// shell is a note that names the shell, "" if all are alike. PowerShell does not pass quotes in
+// arguments on to programs before version 7.3, so commands are for cmd.exe.
+func quoteForShell(goos string) (quote func(string) string, shell string) {
+	if goos == "windows" {
+		return func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }, " (cmd.exe)"
+	}
+	return func(s string) string { return "'" + s + "'" }, ""
 }

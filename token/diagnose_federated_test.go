@@ -78,3 +78,15 @@ func FuzzFederatedCredentialCommand(f *testing.F) {
 		}
 	})
 }
+
+func TestCommandsAreQuotedForTheSystem(t *testing.T) {
+	for goos, want := range map[string]string{
+		"linux":   `'{"a":"b"}'`,
+		"windows": `"{\"a\":\"b\"}"`,
+	} {
+		quote, _ := quoteForShell(goos)
+		if got := quote(`{"a":"b"}`); got != want {
+			t.Errorf("%s: %s, want %s", goos, got, want)
+		}
+	}
+}

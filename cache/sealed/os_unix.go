@@ -36,6 +36,9 @@ func openForReading(path string, flags int) (*os.File, error) {
 // IsAbs is filepath.IsAbs, without the packages that path/filepath imports.
 func IsAbs(path string) bool { return path != "" && os.IsPathSeparator(path[0]) }
 
+// ExpandVariables returns path: % is a character of file names here.
+func ExpandVariables(path string) string { return path }
+
 // CheckPrivate returns nil if the file or directory belongs to this user and nobody else can write
 // to it. Otherwise the error says why not.
 func CheckPrivate(fi fs.FileInfo) error {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"unsafe"
 )
@@ -31,6 +32,19 @@ func openForReading(path string, flags int) (*os.File, error) {
 
 // IsAbs is filepath.IsAbs.
 func IsAbs(path string) bool { return filepath.IsAbs(path) }
+
+// ExpandVariables replaces each %NAME% in path by the value of the variable, if it is set.
+func ExpandVariables(path string) string {
+	before, rest, found := strings.Cut(path, "%")
+	if !found {
+		return path
+	}
+	name, after, closed := strings.Cut(rest, "%")
+	if value := os.Getenv(name); closed && value != "" {
+		return before + value + ExpandVariables(after)
+	}
+	return before + "%" + ExpandVariables(rest)
+}
 
 // CheckPrivate returns nil. The permission bits mean nothing on Windows, where the access list of
 // the user's profile protects its directories. In a directory elsewhere, others could damage

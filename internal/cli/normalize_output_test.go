@@ -37,8 +37,15 @@ var outputPatterns = []struct {
 	{regexp.MustCompile(`\(thumbprint [0-9A-F]+\)`), "(thumbprint T)"},
 }
 
-// windowsWords replace what is true of certificates on Linux.
+// azCommand matches a command for a shell.
+var azCommand = regexp.MustCompile(`(?m)^ *az .*$`)
+
+// windowsQuotes replaces cmd.exe's quotes by those of POSIX shells.
+var windowsQuotes = strings.NewReplacer(`\"`, `"`, `"`, `'`)
+
+// windowsWords replaces what is only true of Windows by what is true of Linux.
 var windowsWords = strings.NewReplacer(
+	" (cmd.exe)\n", "\n",
 	"; $SSL_CERT_FILE is not read on Windows ->", ", as $SSL_CERT_FILE says ->",
 	"among the trusted root certificates (certmgr.msc); $SSL_CERT_FILE is not read on Windows",
 	"in the file that $SSL_CERT_FILE names; an image without CA certificates needs the package ca-certificates",
@@ -62,6 +69,7 @@ func normalizeOutput(text string) string {
 	}
 	if runtime.GOOS == "windows" {
 		text = windowsWords.Replace(strings.ReplaceAll(text, "akslogin.exe", "akslogin"))
+		text = azCommand.ReplaceAllStringFunc(text, windowsQuotes.Replace)
 		text = regexp.MustCompile(notFound+`( specified)?\.`).
 			ReplaceAllString(text, "no such file or directory")
 		text = windowsPath.ReplaceAllStringFunc(text, func(path string) string {

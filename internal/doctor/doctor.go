@@ -162,8 +162,13 @@ func checkCacheDir(_ context.Context, e *examination) []token.Finding {
 	case state.Absent:
 		found.Text = path + " is not there yet, and can be made"
 	default:
-		found.Text = fmt.Sprintf("%s: mode %04o, can be written; entries %d, of them expired %d, unreadable %d; locks held now %d",
-			path, state.Mode, state.Entries, state.Expired, state.Unreadable, state.LocksHeld)
+		if state.Mode != 0 {
+			path += fmt.Sprintf(": mode %04o, can be written", state.Mode)
+		} else {
+			path += ": can be written"
+		}
+		found.Text = fmt.Sprintf("%s; entries %d, of them expired %d, unreadable %d; locks held now %d",
+			path, state.Entries, state.Expired, state.Unreadable, state.LocksHeld)
 	}
 	return []token.Finding{found}
 }

@@ -16,9 +16,9 @@ func hardLinks(fi fs.FileInfo) uint64 {
 	return 1
 }
 
-// copyModeAndOwner gives f the mode of another file, and its owner and group as far as this process
+// copyAccess gives f the mode of another file, and its owner and group as far as this process
 // may. If the group cannot be kept, f gets no group permissions: they would go to another group.
-func copyModeAndOwner(f *os.File, from fs.FileInfo) error {
+func copyAccess(f *os.File, _ string, from fs.FileInfo) error {
 	mode := from.Mode().Perm()
 	if st, ok := from.Sys().(*syscall.Stat_t); ok {
 		if f.Chown(int(st.Uid), int(st.Gid)) != nil && f.Chown(-1, int(st.Gid)) != nil {

@@ -56,10 +56,10 @@ var ErrChanged = errors.New("another program changed it at the same time")
 // content. A program that does not take the lock may write in the moment before the rename. Where
 // the operating system can exchange two files, Replace finds that out and puts its content back.
 //
-// The file keeps its mode, and its owner and group as far as this process may set them. A symbolic
-// link stays, and the file that it points to is replaced. After an error the file has its old
-// content, unless the message says otherwise. Replace refuses a file that is read-only, not
-// regular, or larger than 8 MiB.
+// The file keeps its mode, and its owner and group as far as this process may set them, on Windows
+// its access control list. A symbolic link stays, and the file that it points to is replaced. After
+// an error the file has its old content, unless the message says otherwise. Replace refuses a file
+// that is read-only, not regular, or larger than 8 MiB.
 func Replace(ctx context.Context, path string, old, content []byte) error {
 	fi, err := statRegular(path)
 	if err != nil {
@@ -285,22 +285,23 @@ func checkReplaceable(path string, fi fs.FileInfo) error {
 }
 
 // writeTemp writes a temporary file, which os.CreateTemp creates with mode 0600, in the directory
-// of path. The file takes over the mode and ownership of old; old is nil if there are none to keep.
+// of path. The file takes over the mode and owner of old, which is at path, or on Windows its access
+// control list; old is nil if there are none to keep.
 func writeTemp(path string, content []byte, old fs.FileInfo) (temp string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return "", err
 	}
-	if err := errors.Join(writeContent(f, content, old), f.Close()); err != nil {
+	if err := errors.Join(writeContent(f, path, content, old), f.Close()); err != nil {
 		os.Remove(f.Name())
 		return "", err
 	}
 	return f.Name(), nil
 }
 
-func writeContent(f *os.File, content []byte, old fs.FileInfo) error {
+func writeContent(f *os.File, path string, content []byte, old fs.FileInfo) error {
 	if old != nil {
-		if err := copyModeAndOwner(f, old); err != nil {
+		if err := copyAccess(f, path, old); err != nil {
 			return err
 		}
 	}

@@ -132,6 +132,7 @@ func lookup(variables []string, name string) string {
 // cacheDir returns what cache.ResolveDir returns, without the packages that it imports. Save stores
 // nothing if the two differ.
 func cacheDir(path string) string {
+	path = sealed.ExpandVariables(path)
 	switch rest, inHome := strings.CutPrefix(path, "~"); {
 	case path == "":
 		base := os.Getenv("XDG_CACHE_HOME")
@@ -141,11 +142,8 @@ func cacheDir(path string) string {
 		return join(base, "akslogin")
 	case inHome && (rest == "" || os.IsPathSeparator(rest[0])):
 		return join(os.Getenv(homeVariable), rest)
-	case sealed.IsAbs(path):
-		return join(path)
 	}
-	wd, _ := os.Getwd()
-	return join(wd, path)
+	return absolute(path)
 }
 
 // programID tells builds apart, since another one may answer differently: by the build ID in
