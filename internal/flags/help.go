@@ -81,20 +81,25 @@ func loginHelp() string {
 	return help.String()
 }
 
-// flagHelp returns a flag's help with its placeholders filled in, followed by the variables that it
-// is read from and its default. kong's own interpolation would run at every start.
-func flagHelp(flag *kong.Value) string {
+// About returns what a flag is for: its help with the placeholders filled in. kong's own
+// interpolation would run at every start.
+func About(flag *kong.Value) string {
 	var ciSystems []string
 	for _, c := range token.CISystems() {
 		ciSystems = append(ciSystems, c.Name)
 	}
-	help := strings.NewReplacer(
+	return strings.NewReplacer(
 		"{methods}", strings.Join(token.MethodNames(), ", "),
 		"{pop}", strings.Join(token.MethodsWith("pop-enabled"), ", "),
 		"{environments}", strings.Join(token.EnvironmentNames(), ", "),
 		"{token_file}", token.WellKnownTokenFile,
 		"{ci_systems}", strings.Join(ciSystems, ", "),
 	).Replace(flag.Help)
+}
+
+// flagHelp returns a flag's help, followed by the variables that it is read from and its default.
+func flagHelp(flag *kong.Value) string {
+	help := About(flag)
 	var notes []string
 	for _, v := range token.Variables(flag.Tag.Get) {
 		note := "$" + v.Name
