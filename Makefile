@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo entratest test check test-all race test-arm64 test-windows model clients lint vulnerabilities cross fuzz outdated bench bench-check bench-parts e2e-programs e2e soak soak-check
+.PHONY: help build demo entratest test check test-all race test-arm64 test-windows model clients lint vulnerabilities cross fuzz outdated bench bench-check bench-parts e2e-programs e2e soak soak-check dist dist-check reproduce
 
 BIN  ?= bin
 GO   ?= go
@@ -14,7 +14,10 @@ export CGO_ENABLED = 0
 LARGE = k8s.io sigs.k8s.io github.com/Azure github.com/AzureAD/microsoft-authentication-library-for-go/apps/internal \
 	github.com/alecthomas github.com/fxamacker go.yaml.in
 SMALL = $(LARGE:%=-gcflags=%/...=-l)
-BUILD = $(GO) build -trimpath -buildvcs=auto -ldflags '-s -w' $(SMALL)
+# A release's version, such as v0.1.0; empty for what a checkout says by itself.
+VERSION =
+STAMPED = $(if $(VERSION), -X github.com/akslogin/akslogin/internal/cli.version=$(VERSION))
+BUILD = $(GO) build -trimpath -buildvcs=auto -ldflags '-s -w$(STAMPED)' $(SMALL)
 # The race detector needs a C compiler.
 RACE  = $(if $(shell command -v gcc cc clang),-race)
 CHECKED = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
@@ -71,12 +74,16 @@ clients: ## Install the JavaScript client that some tests run the program with; 
 		cp internal/cli/testdata/javascript/package*.json '$(DEPS)/javascript' && cd '$(DEPS)/javascript' && \
 		{ npm ci --ignore-scripts --no-audit --no-fund || { rm package-lock.json; exit 1; }; }; }
 
-lint: ## gofmt, vet, staticcheck, tidy
+SHELL_SCRIPTS = .ci/* .github/setup cache/model/check examples/azure/setup.sh internal/cli/completion/akslogin.bash
+lint: ## gofmt, vet, staticcheck, tidy, actionlint, shellcheck where it is installed
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool -modfile=internal/tools/go.mod staticcheck ./...
 	$(GO) mod tidy -diff
 	cd internal/tools && $(GO) mod tidy -diff
+	$(GO) tool -modfile=internal/tools/go.mod actionlint .github/workflows/*.yml
+	@if command -v shellcheck >/dev/null; then shellcheck --severity=warning $(SHELL_SCRIPTS); \
+	else echo 'NOT CHECKED: shellcheck is not installed'; fi
 
 vulnerabilities: ## Ask Go's vulnerability database, where it can be reached, about what the program calls
 	@.ci/vulnerabilities
@@ -136,3 +143,16 @@ soak: e2e-programs ## Twenty clients in each of PODS pods, a hundred by default,
 
 soak-check: ## A short soak
 	@$(MAKE) --no-print-directory soak SOAK=30s PODS=2
+
+dist: ## Make the files of release VERSION (v0.1.0) from the commit, in dist/
+	@cd internal/dist && $(GO) run . -version '$(VERSION)' -out '$(abspath dist)' $(BUILD)
+
+# What is checked without a VERSION is called so.
+TRIAL = $(or $(VERSION),v0.0.0-rc.0)
+dist-check: ## Make dist/, install all that can be installed here, and run it against the emulated Entra ID
+	@$(MAKE) --no-print-directory dist VERSION=$(TRIAL)
+	cd internal/dist && $(GO) mod tidy -diff && $(GO) vet . && \
+		AKSLOGIN_DIST='$(abspath dist)' $(GO) test -count=1 -v -timeout 10m .
+
+reproduce: ## Make the release twice, in two folders, as two users and with other settings, and compare; COLD=1: with a build cache of its own
+	@.ci/reproduce '$(TRIAL)'

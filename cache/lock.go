@@ -185,14 +185,6 @@ func (d Dir) holderTimeout() time.Duration {
 	return defaultHolderTimeout
 }
 
-func modTime(f *os.File) time.Time {
-	fi, err := f.Stat()
-	if err != nil {
-		return time.Time{}
-	}
-	return fi.ModTime()
-}
-
 func isFileAt(f *os.File, path string) bool {
 	opened, err := f.Stat()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -176,5 +177,39 @@ func TestFullDiskFailsWaiters(t *testing.T) {
 	wantData(t, e, "data")
 	if left, _ := filepath.Glob(filepath.Join(d.Path, "*"+tempSuffix)); len(left) > 0 {
 		t.Errorf("left %v", left)
+	}
+}
+
+// A holder shows that it is alive in a root file system without /proc too.
+func TestHeartbeatNeedsNoProc(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("mounting needs root")
+	}
+	f, err := os.Create(filepath.Join(t.TempDir(), "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	heartbeat := time.Unix(1e9, 0)
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked, so that this thread ends with its mounts
+		err := syscall.Unshare(syscall.CLONE_NEWNS)
+		if err == nil {
+			err = syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")
+		}
+		if err == nil {
+			err = syscall.Mount("akslogin-test", "/proc", "tmpfs", 0, "")
+		}
+		if err == nil {
+			setModTime(f, heartbeat)
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		t.Skip("mounting failed: ", err)
+	}
+	if got := modTime(f); !got.Equal(heartbeat) {
+		t.Errorf("got %s, want %s", got, heartbeat)
 	}
 }

@@ -5,9 +5,8 @@ package cache
 import (
 	"bytes"
 	"os"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 // The readable header is authenticated: whatever is changed in it, the entry is a miss.
@@ -55,7 +54,7 @@ func TestSwappedAndReplayedEntries(t *testing.T) {
 	}
 	put(t, a, "a's")
 	put(t, b, "b's")
-	if err := unix.Rename(a.path(entrySuffix), a.path(".aside")); err != nil {
+	if err := syscall.Rename(a.path(entrySuffix), a.path(".aside")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(b.path(entrySuffix), a.path(entrySuffix)); err != nil {

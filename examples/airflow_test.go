@@ -3,10 +3,10 @@ package examples
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"os/exec"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,9 +33,10 @@ func checkKubeconfig(t *testing.T, raw string) {
 		e.ProvideClusterInfo == nil || *e.ProvideClusterInfo {
 		t.Fatalf("%+v", e)
 	}
-	for _, image := range []string{"astro/Dockerfile", "airflow/Dockerfile"} {
-		if !strings.Contains(exampleFile(t, image), " "+e.Command+"\n") {
-			t.Errorf("%s does not install %s", image, e.Command)
+	// By its name: pip puts it into another folder of the PATH in each image.
+	for _, installs := range []string{"astro/requirements.txt", "airflow/Dockerfile"} {
+		if !regexp.MustCompile(`(?m)(^| )` + e.Command + `$`).MatchString(exampleFile(t, installs)) {
+			t.Errorf("%s does not install %s", installs, e.Command)
 		}
 	}
 	args, err := stanza.ReadArgs(e)
@@ -141,45 +142,19 @@ func checkSettings(t *testing.T, raw string) {
 
 // Images
 
-// checkDockerfile checks that a Dockerfile adds one static binary to its base image and nothing
-// else: no packages, no ENV.
-func checkDockerfile(base string) func(t *testing.T, raw string) {
+// checkDockerfile checks that a Dockerfile has its base image and these other instructions only: no
+// packages, no ENV.
+func checkDockerfile(base string, others ...string) func(t *testing.T, raw string) {
 	return func(t *testing.T, raw string) {
-		module, err := os.ReadFile("../go.mod")
-		if err != nil {
-			t.Fatal(err)
-		}
-		directive := func(pattern string) string {
-			match := regexp.MustCompile(pattern).FindStringSubmatch(string(module))
-			return regexp.QuoteMeta(match[1])
-		}
-		install := `go install -trimpath -ldflags="-s -w" ` + directive(`(?m)^module (\S+)`)
-		patterns := map[string]string{
-			"base":  `FROM ` + base + `( AS airflow)?`,
-			"Go":    `FROM golang:` + directive(`(?m)^go (\d+\.\d+)`) + ` AS build`,
-			"build": `RUN CGO_ENABLED=0 ` + install + `@latest`,
-			"copy":  `COPY --from=build /go/bin/akslogin /usr/local/bin/akslogin`,
-		}
-		var order []string
+		var got []string
 		for line := range strings.Lines(raw) {
-			line = strings.TrimSuffix(line, "\n")
-			if line == "" || strings.HasPrefix(line, "#") {
-				continue
+			if line = strings.TrimSuffix(line, "\n"); !strings.HasPrefix(line, "#") {
+				got = append(got, line)
 			}
-			step := "again"
-			for name, pattern := range patterns {
-				if regexp.MustCompile(`^` + pattern + `$`).MatchString(line) {
-					step = name
-				}
-			}
-			if step == "again" && line != "FROM airflow" {
-				t.Errorf("unexpected instruction %q", line)
-			}
-			order = append(order, step)
 		}
-		got := strings.Join(order, " ")
-		if got != "base Go build again copy" && got != "Go build base copy" {
-			t.Errorf("instructions: %s", got)
+		isBase := regexp.MustCompile(`^FROM ` + base + `$`).MatchString
+		if len(got) == 0 || !isBase(got[0]) || !slices.Equal(got[1:], others) {
+			t.Errorf("instructions: %q", got)
 		}
 		if !strings.Contains(raw, "# No ENV KUBECONFIG: ") {
 			t.Error("no comment explains why there is no ENV KUBECONFIG")
@@ -190,8 +165,8 @@ func checkDockerfile(base string) func(t *testing.T, raw string) {
 func checkRequirements(t *testing.T, raw string) {
 	// The provider refreshes the token of a deferrable task since version 10.16.1.
 	const provider = `apache-airflow-providers-cncf-kubernetes>=10\.16\.1`
-	if !regexp.MustCompile(`^(#.*\n)*` + provider + `\n$`).MatchString(raw) {
-		t.Errorf("does not require only %s", provider)
+	if !regexp.MustCompile(`^(#.*\n)*` + provider + `\n(#.*\n)*akslogin\n$`).MatchString(raw) {
+		t.Errorf("does not require only %s and akslogin", provider)
 	}
 }
 
@@ -313,6 +288,64 @@ type chartValues struct {
 	}
 	Scheduler, Workers, Triggerer chartComponent
 	Env                           []struct{ Name, Value string }
+}
+
+// checkInitContainer checks that an init container copies akslogin to where the other containers of
+// all components have it on their PATH.
+func checkInitContainer(t *testing.T, raw string) {
+	type mount struct {
+		Name, MountPath, SubPath string
+		ReadOnly                 bool
+	}
+	type container struct {
+		Name, Image  string
+		Args         []string
+		VolumeMounts []mount
+	}
+	type component struct {
+		ExtraInitContainers []container
+		ExtraVolumes        []map[string]any
+		ExtraVolumeMounts   []mount
+	}
+	want := component{
+		[]container{{
+			"akslogin", "<REGISTRY>/akslogin:<TAG>", []string{"install", "--to", "/akslogin"},
+			[]mount{{"akslogin", "/akslogin", "", false}},
+		}},
+		[]map[string]any{{"name": "akslogin", "emptyDir": map[string]any{}}},
+		[]mount{{"akslogin", "/usr/local/bin/akslogin", "akslogin", true}},
+	}
+	var values struct {
+		Images struct {
+			Airflow struct{ Repository, Tag string }
+		}
+		Scheduler, Workers, Triggerer component
+	}
+	asJSON, err := json.Marshal(decodeYAML(t, raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(asJSON)) // its field names ignore the case
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&values); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []component{values.Scheduler, values.Workers, values.Triggerer} {
+		if !reflect.DeepEqual(c, want) {
+			t.Errorf("%+v", c)
+		}
+	}
+	base := "FROM " + values.Images.Airflow.Repository + ":" + values.Images.Airflow.Tag + "\n"
+	if !strings.Contains(exampleFile(t, "airflow/Dockerfile"), base) {
+		t.Errorf("the Dockerfile is not %s", base)
+	}
+}
+
+// decodeYAML decodes the only YAML document in raw.
+func decodeYAML(t *testing.T, raw string) (value any) {
+	t.Helper()
+	unmarshalYAML(t, raw, &value)
+	return value
 }
 
 func (v chartValues) serviceAccounts() (names []string) {

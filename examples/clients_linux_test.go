@@ -172,8 +172,11 @@ var expectedValues = map[string][]expectedValue{
 		{[]string{"0", "permissions"}, map[string]any{"contents": "read", "id-token": "write"}},
 		{[]string{"0", "jobs", "pods", "runs-on"}, "ubuntu-latest"},
 		{[]string{"0", "jobs", "pods", "permissions"}, nil}, // permissions of a job replace those of the workflow
-		{[]string{"0", "jobs", "pods", "steps", "3", "run"}, "kubectl get pods"},
-		{[]string{"0", "jobs", "pods", "steps", "3", "env"}, map[string]any{"KUBECONFIG": "${{ github.workspace }}/kubeconfig.yaml"}},
+		{[]string{"0", "jobs", "pods", "steps", "1"}, map[string]any{
+			"uses": "akslogin/akslogin@v0.1.0", "with": map[string]any{"version": "v0.1.0"},
+		}},
+		{[]string{"0", "jobs", "pods", "steps", "2", "run"}, "kubectl get pods"},
+		{[]string{"0", "jobs", "pods", "steps", "2", "env"}, map[string]any{"KUBECONFIG": "${{ github.workspace }}/kubeconfig.yaml"}},
 	},
 	"gitlab-ci.yml": {
 		{[]string{"0", "pods", "id_tokens"}, map[string]any{"AZURE_ID_TOKEN": map[string]any{"aud": "api://AzureADTokenExchange"}}},

@@ -5,6 +5,12 @@ package token
 // (https://github.com/kedacore/keda/issues/8152).
 var codesNoFederatedCredential = []int{70021, 700211, 700212, 700213}
 
+// codesIssuerKeys are the codes for an issuer whose keys Entra ID cannot read. Those that are
+// reported to pass by themselves are here: https://github.com/Azure/AKS/issues/4029 and
+// https://github.com/Azure/azure-workload-identity/issues/642. AADSTS90061 has the same text, but
+// is reported of issuers that stay unreachable.
+var codesIssuerKeys = []int{50166, 501661}
+
 // Hints that more than one code has.
 const (
 	throttledHint = "too many token requests. A working cache folder avoids most of them (akslogin cache path)"
@@ -21,7 +27,13 @@ const (
 
 	codeExpiredHint = "the code has expired: run the command again and enter the new one within 15 minutes"
 
-	deviceHint = "a Conditional Access policy of tenant {tenant} requires another device or app: sign in with --login interactive on a machine that the tenant manages; programs use workloadidentity or spn"
+	deviceHint = "a Conditional Access policy of tenant {tenant} requires another device or app: sign in with --login interactive or azurecli on a machine that the tenant manages; programs use workloadidentity or spn"
+
+	deviceCodeHint = "a Conditional Access policy of tenant {tenant} refuses device codes, which do not say which device they are for, or refuses this login: sign in with --login interactive or azurecli on a device that the tenant manages; administrators find the policy in the sign-in log, by the correlation ID"
+
+	tokenProtectionHint = "a Conditional Access policy of tenant {tenant} requires token protection, which a browser and a device code do not have: sign in with az on Windows (az login, which uses the system's account manager) and take --login azurecli, or have administrators exempt AKS; programs use workloadidentity or spn"
+
+	confirmHint = "Entra ID asks the person to confirm that this application is meant: run the command again and confirm in the browser; if there is no such page, sign in with --login interactive or azurecli"
 
 	wrongAccountHint = "the account that signed in does not belong to tenant {tenant}: sign in with another one, or have it invited there; compare --tenant-id with the cluster's tenant"
 
@@ -30,9 +42,9 @@ const (
 
 const (
 	noMatchingCredentialHint = "{client} needs a federated credential with exactly issuer {issuer} , subject {subject} and audience {assertion-audience} , as the federated token from {source} has them " +
-		"(a trailing slash in the issuer counts); scheduler, worker and triggerer need one each; a new one takes some minutes to work"
+		"(a trailing slash in the issuer counts){subject-note}; a new one takes some minutes to work"
 
-	issuerKeysHint = "Entra ID could not read the signing keys of issuer {issuer}, which issued the federated token from {source}: they must be reachable from the internet. If they are, the failure is temporary: try again"
+	issuerKeysHint = "Entra ID could not read the signing keys of issuer {issuer}, which issued the federated token from {source}: they, and its .well-known/openid-configuration, must be reachable from the internet. If they are, the failure is temporary: try again"
 
 	issuedByEntraHint = "the federated token from {source} was issued by Entra ID itself, which does not exchange tokens of this kind: use the one that the cluster or CI system issues"
 
@@ -123,6 +135,8 @@ var aadstsHints = map[int]string{
 
 	// Policies.
 	50105:  "the account is not assigned to client ID {client} in tenant {tenant}: an administrator has to assign it, or " + publicClientHint,
+	50005:  deviceHint,
+	50199:  confirmHint,
 	53000:  deviceHint,
 	53001:  deviceHint,
 	53002:  deviceHint,
@@ -130,9 +144,12 @@ var aadstsHints = map[int]string{
 	53011:  conditionalAccessHint,
 	50097:  deviceHint,
 	50131:  conditionalAccessHint,
+	530003: deviceHint,
 	530032: conditionalAccessHint,
+	530033: deviceHint,
 	530034: conditionalAccessHint,
 	530035: conditionalAccessHint,
+	530084: tokenProtectionHint,
 	65001:  consentHint,
 	65002:  consentHint,
 	650056: consentHint,

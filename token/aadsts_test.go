@@ -16,6 +16,7 @@ import (
 var documentedCodes = map[int]string{
 	50001:   "InvalidResource",
 	50002:   "NotAllowedTenant",
+	50005:   "DevicePolicyError",
 	50011:   "InvalidReplyTo",
 	50012:   "AuthenticationFailed",
 	50013:   "InvalidAssertion",
@@ -44,6 +45,7 @@ var documentedCodes = map[int]string{
 	50158:   "ExternalSecurityChallenge",
 	50194:   "not configured as a multitenant application",
 	50196:   "LoopDetected",
+	50199:   "CmsiInterrupt",
 	51004:   "UserAccountNotInDirectory",
 	53000:   "DeviceNotCompliant",
 	53001:   "DeviceNotDomainJoined",
@@ -107,6 +109,9 @@ var reportedCodes = map[int]string{
 	70023:   "https://github.com/MicrosoftDocs/azure-docs/issues/116275",
 	90061:   "https://github.com/Azure/azure-workload-identity/issues/605",
 	501661:  "https://github.com/Azure/AKS/issues/4029",
+	530003:  "https://github.com/Azure/azure-cli/issues/29282",
+	530033:  "https://github.com/Azure/azure-cli/issues/27919",
+	530084:  "https://github.com/Azure/azure-dev/issues/7704",
 	700024:  "https://github.com/Azure/login/issues/180",
 	700211:  "https://github.com/Azure/azure-workload-identity/issues/1200",
 	700212:  "https://github.com/kedacore/keda/issues/8152",
@@ -148,7 +153,7 @@ func TestHintPlaceholdersAreFilled(t *testing.T) {
 		"spn":        {50012, 70002, 700030, 7000215, 7000222},
 		applications: {700025},
 		"devicecode": {70016, 70018, 70019, 70020},
-		people:       {50011, 50014, 50020, 50105, 51004, 53000, 53001, 53002, 65004, 90072, 7000218},
+		people:       {50005, 50199, 530003, 530033, 530084, 50011, 50014, 50020, 50105, 51004, 53000, 53001, 53002, 65004, 90072, 7000218},
 	} {
 		for _, code := range codes {
 			receivers[code] = methods

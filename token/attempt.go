@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
@@ -44,7 +46,19 @@ func rootCause(ctx context.Context, err error, last *entra.Outcome) error {
 	if last.Err != nil {
 		return last.Err
 	}
-	return err
+	return localCause(err)
+}
+
+// localCause returns an SDK's own error, such as a file that it cannot read, without the name of
+// its credential type and without the link to its manual.
+func localCause(err error) error {
+	var failed *azidentity.AuthenticationFailedError
+	if !errors.As(err, &failed) || failed.RawResponse != nil {
+		return err
+	}
+	_, text, _ := strings.Cut(failed.Error(), ": ")
+	text, _, _ = strings.Cut(text, ". To troubleshoot, visit ")
+	return errors.New(text)
 }
 
 // sleepWithJitter waits between d/2 and d, so that many processes do not retry at the same moment.

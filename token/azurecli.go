@@ -45,8 +45,8 @@ func checkSubscription(r Request) error {
 	switch {
 	case !redact.IsPlain(r.Subscription+"x", "-_ ."): // it is passed to a shell
 		return usageErrorf(
-			"subscription %q%s has characters that az cannot be given: name it by its ID",
-			r.Subscription, r.sourceNote("subscription"),
+			"subscription %q%s has characters that az cannot be given%s: name it by its ID",
+			r.Subscription, r.sourceNote("subscription"), oddCharacterNote(r.Subscription),
 		)
 	case r.Subscription != "" && r.TenantID != "" && r.setExplicitly("tenant-id"):
 		return usageErrorf("--subscription and --tenant-id are both given: " +

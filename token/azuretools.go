@@ -87,11 +87,31 @@ func (c toolCredential) GetToken(
 			return result, nil
 		}
 	case errors.As(err, &failed):
-		return azcore.AccessToken{}, errors.New(failed.message())
+		return azcore.AccessToken{}, newToolRefusal(failed.message())
 	case !errors.Is(err, errToolOutput):
 		return azcore.AccessToken{}, err
 	}
 	return azcore.AccessToken{}, fmt.Errorf("what it printed is no token: %w", err)
+}
+
+// toolRefusal is a tool's own message.
+type toolRefusal struct {
+	text    string
+	command string // what the tool wants to be run, "" if it does not say
+}
+
+func (e *toolRefusal) Error() string { return e.text }
+
+// newToolRefusal splits a message: az ends some with a sentence and lines of commands.
+func newToolRefusal(message string) error {
+	text, commands, found := strings.Cut(strings.ReplaceAll(message, "\r\n", "\n"), "\naz ")
+	if !found {
+		return &toolRefusal{text: message}
+	}
+	if end := strings.LastIndexAny(text, ".\n"); strings.HasSuffix(text, ":") && end > 0 {
+		text = strings.TrimRight(text[:end], " .\n")
+	}
+	return &toolRefusal{text, "az " + strings.ReplaceAll(commands, "\n", " ; ")}
 }
 
 // commandLine returns args as a shell's command line. Request.Check has refused what could mean

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
@@ -41,6 +42,9 @@ func (r Request) checkMethod(m Method, required func(oneOf []string) bool) error
 			Text: "--legacy asked for a token with the audience spn:" + r.audience() + ", for the integration of AKS with Azure AD that ended in 2023",
 			Hint: "leave --legacy out: current clusters expect a token without it",
 		}
+	}
+	if err := r.checkShellVariables(m); err != nil {
+		return err
 	}
 	isSet := func(flag string) bool { return r.flagValue(flag) != "" }
 	for _, alternatives := range m.Required {
@@ -112,20 +116,32 @@ func (r Request) checkIDs(m Method) error {
 		)
 	case r.TenantID != "" && !shared && !isTenant(r.TenantID):
 		return usageErrorf(
-			"tenant %q%s is not a tenant ID and not a domain name",
-			r.TenantID, r.sourceNote("tenant-id"),
+			"tenant %q%s is not a tenant ID and not a domain name%s",
+			r.TenantID, r.sourceNote("tenant-id"), oddCharacterNote(r.TenantID),
 		)
 	case r.ClientID != "" && !isApplicationID(r.ClientID, ".-_"):
 		return usageErrorf(
-			"client ID %q%s is not valid: copy it from the properties of the managed identity or application",
-			r.ClientID, r.sourceNote("client-id"),
+			"client ID %q%s is not valid%s: copy it from the properties of the managed identity or application",
+			r.ClientID, r.sourceNote("client-id"), oddCharacterNote(r.ClientID),
 		)
 	case !isApplicationID(r.audience(), ".-_:/"):
 		return usageErrorf(
-			"server ID %q%s is not an application ID", r.ServerID, r.sourceNote("server-id"),
+			"server ID %q%s is not an application ID%s",
+			r.ServerID, r.sourceNote("server-id"), oddCharacterNote(r.ServerID),
 		)
 	}
 	return nil
+}
+
+// oddCharacterNote names the first character of s that is not ASCII, such as a dash or a space that
+// looks like another one. It is "" if there is none.
+func oddCharacterNote(s string) string {
+	for _, c := range s {
+		if c >= utf8.RuneSelf {
+			return fmt.Sprintf(": the character %#U in it does not belong there", c)
+		}
+	}
+	return ""
 }
 
 // checkPoP validates the flags for proof of possession.
@@ -153,6 +169,8 @@ func (r Request) CheckValues() error {
 		return usageErrorf(
 			"--azure-token-proxy is %q: it can be auto, on or off", r.AzureTokenProxy,
 		)
+	case !slices.Contains([]string{"", "auto", PromptAlways, PromptNever}, r.Prompt):
+		return usageErrorf("--prompt is %q: it can be auto, always or never", r.Prompt)
 	case r.Timeout < 0 || (r.Timeout == 0 && r.From["timeout"] != ""):
 		return usageErrorf(
 			"timeout %s%s must be greater than zero", r.Timeout, r.sourceNote("timeout"),

@@ -26,6 +26,7 @@ type Diagnosis struct {
 // Diagnose prepares the diagnosis of a resolved request. It does what [Get] does before it uses the
 // network, and keeps the error for the findings.
 func Diagnose(r Request, opts Options) *Diagnosis {
+	r.pipes = map[string][]byte{}
 	d := &Diagnosis{request: r, options: opts.withDefaults()}
 	d.options.Prompt = nil // nobody is asked to sign in
 	r.rememberSecrets(d.options.Getenv)

@@ -24,7 +24,7 @@ const maxClockSkew = 5 * time.Minute
 // fileHintValues returns the hint values of the federated token in r's file. ok is false if the
 // token is not in a file, or cannot be read.
 func fileHintValues(r Request) (values map[string]string, ok bool) {
-	assertion, err := readFederatedToken(r.federatedTokenFile())
+	assertion, err := r.readFederatedToken()
 	if err != nil {
 		return nil, false
 	}
@@ -44,7 +44,7 @@ func diagnoseFederatedToken(r Request, opts Options) []Finding {
 	if isJWT(file) { // Open reports this error
 		return nil
 	}
-	assertion, err := readFederatedToken(file)
+	assertion, err := r.readFederatedToken()
 	if err != nil {
 		e := &federatedFileError{file, source, err, incompleteCIHint(r, opts.Getenv)}
 		found.Status, found.Text, found.Todo = StatusError, e.Error(), e.hint()

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -170,9 +171,7 @@ func (d *Diagnosis) tlsFinding(state *tls.ConnectionState) Finding {
 			certificateNames(leaf), issuerName(root), formatTime(leaf.NotAfter),
 		),
 	}
-	if variable := d.firstSet("SSL_CERT_FILE", "SSL_CERT_DIR"); variable != "" {
-		found.Text += ", as $" + variable + " says"
-	}
+	found.Text += rootsNote(runtime.GOOS, d.options.Getenv)
 	isAzureRootCA := func(o string) bool { return slices.Contains(azureRootCAs, o) }
 	if isMicrosoftAuthority(d.client.Authority) &&
 		!slices.ContainsFunc(root.Subject.Organization, isAzureRootCA) {

@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,12 +13,13 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// federatedCredentialTries limits how often exchange asks while Entra ID finds no matching
-// federated credential.
-const federatedCredentialTries = 3
+// federatedTokenTries limits how often exchange asks while Entra ID does not accept the federated
+// token for a reason that may be temporary.
+const federatedTokenTries = 3
 
 // exchange requests a new token. The transport retries temporary failures; exchange retries while
-// Entra ID finds no matching federated credential, since a new one takes a while to work.
+// Entra ID finds no matching federated credential, since a new one takes a while to work, or cannot
+// read the issuer's keys.
 func exchange(
 	ctx context.Context,
 	r Request,
@@ -34,11 +36,9 @@ func exchange(
 		"login", r.Login, "authority", client.Authority, "tenant", r.TenantID,
 		"client", r.ClientID, "audience", r.audience())
 	tok, err := requestToken(ctx, r, opts, login, client)
-	for try := 1; try < federatedCredentialTries; try++ {
-		if !hasAADSTS(err, codesNoFederatedCredential...) {
-			break
-		}
-		const message = "no matching federated credential; that may be temporary, trying again"
+	temporary := slices.Concat(codesNoFederatedCredential, codesIssuerKeys)
+	for try := 1; try < federatedTokenTries && hasAADSTS(err, temporary...); try++ {
+		const message = "the federated token is refused; that may be temporary, trying again"
 		opts.Log.Debug(message, "error", err)
 		if !sleepWithJitter(ctx, time.Duration(try)*4*opts.RetryDelay) {
 			break

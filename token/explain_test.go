@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/akslogin/akslogin/token/internal/entra"
 	"github.com/akslogin/akslogin/token/internal/tokentest"
@@ -41,6 +44,30 @@ func TestExplainSetsExitStatus(t *testing.T) {
 	} {
 		if got := Explain(c.err); got.Exit != c.want || got.Text != "x" {
 			t.Errorf("%+v", got)
+		}
+	}
+}
+
+// A failed exchange names the cause that it has, and advice for that cause.
+func TestHintByCause(t *testing.T) {
+	listen := func(err error) error { return &net.OpError{Op: "listen", Net: "tcp", Err: err} }
+	timeout := &entra.TryTimeoutError{Timeout: 10 * time.Second}
+	for _, c := range []struct {
+		err              error
+		login, redirect  string
+		wantText, wantIn string
+	}{
+		{timeout, workloadIdentityName, "", ": no answer within 10s, the limit of one try", "a larger --timeout"},
+		{listen(&net.DNSError{Err: "no such host", Name: "localhost", IsNotFound: true}),
+			"interactive", "http://localhost:1", "lookup localhost: no such host", "/etc/hosts"},
+		{listen(syscall.EADDRNOTAVAIL), "interactive", "", "", "--login devicecode"},
+		{listen(syscall.EACCES), "interactive", "http://localhost:1", "", "may not listen"},
+		{listen(syscall.EADDRINUSE), "interactive", "http://localhost:1", "", "another program has"},
+	} {
+		r := Request{Login: c.login, RedirectURL: c.redirect, Timeout: 30 * time.Minute}
+		got := Explain(&exchangeError{r, map[string]string{}, c.err})
+		if !strings.Contains(got.Text, c.wantText) || !strings.Contains(got.Hint, c.wantIn) {
+			t.Errorf("%v: %+v", c.err, got)
 		}
 	}
 }

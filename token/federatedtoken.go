@@ -30,10 +30,10 @@ func isJWT(file string) bool {
 	return err == nil
 }
 
-// readFederatedToken returns the token in file, without white space around it. A file that holds no
-// JWT or is larger than 64 KiB is an error, which does not repeat the content.
-func readFederatedToken(file string) ([]byte, error) {
-	raw, err := readRegularFile(file, maxFederatedToken+1)
+// readFederatedToken returns the token in r's file, without white space around it. A file that holds
+// no JWT or is larger than 64 KiB is an error, which does not repeat the content.
+func (r Request) readFederatedToken() ([]byte, error) {
+	raw, err := r.readSecretFile(r.federatedTokenFile(), maxFederatedToken+1)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +51,9 @@ func parseFederatedToken(raw []byte) ([]byte, error) {
 		return nil, errors.New("it is empty")
 	}
 	if _, err := jwt.Parse(string(token)); err != nil {
+		if bytes.IndexByte(token, 0) >= 0 {
+			err = errUTF16
+		}
 		return nil, err
 	}
 	redact.Remember(string(token))
@@ -83,6 +86,7 @@ func assertionHintValues(assertion string, r Request) map[string]string {
 		return map[string]string{}
 	}
 	values := comparedClaims(c)
+	values["subject-note"] = subjectNote(c)
 	if c.Expires > 0 {
 		values["expires"] = time.Unix(int64(c.Expires), 0).UTC().Format(time.RFC3339)
 	}
@@ -95,6 +99,28 @@ func assertionHintValues(assertion string, r Request) map[string]string {
 			"unless the federated credential names another: use the token projected for it (" + WellKnownTokenFile + "), not the service account's default one"
 	}
 	return values
+}
+
+// subjectNotes are what people get wrong in the federated credential for a token, by a part of the
+// token's issuer, or else by the beginning of its subject. The first match counts.
+var subjectNotes = []struct{ issuer, subject, note string }{
+	{"", "system:serviceaccount:", "; each service account needs one (with Airflow: scheduler, worker and triggerer)"},
+	{"token.actions.githubusercontent.com", "repo:", "; on GitHub the subject depends on the job's environment, branch, tag or pull request, and on whether the repository has immutable subjects (repo:OWNER@ID/REPO@ID): the credential needs the same form"},
+	{"gitlab", "project_path:", "; on GitLab each branch and tag has a subject of its own (project_path:GROUP/PROJECT:ref_type:branch:ref:NAME)"},
+	{"app.terraform.io", "organization:", "; in HCP Terraform plan and apply have different subjects (run_phase) and need one each"},
+	{"vstoken.dev.azure.com", "sc://", "; in Azure DevOps copy issuer and subject from the service connection: they change with its name and project"},
+	{"", "/eid1/", "; in Azure DevOps copy issuer and subject from the service connection"},
+}
+
+// subjectNote returns the note for a token that matches no federated credential, or "".
+func subjectNote(c jwt.Claims) string {
+	for _, n := range subjectNotes {
+		if n.issuer != "" && strings.Contains(c.Issuer, n.issuer) ||
+			strings.HasPrefix(c.Subject, n.subject) {
+			return n.note
+		}
+	}
+	return ""
 }
 
 // federatedFileError says that a file yields no federated token.

@@ -27,6 +27,7 @@ func (e *exchangeError) hint() string {
 		realm     *entra.RealmError
 		permanent *entra.PermanentError
 		op        *net.OpError
+		tool      *toolRefusal
 	)
 	m, _ := MethodByName(e.request.Login)
 	timedOut := errors.Is(e.err, context.DeadlineExceeded)
@@ -37,28 +38,43 @@ func (e *exchangeError) hint() string {
 		return e.refusalHint(m, refusal)
 	case errors.As(e.err, &ci):
 		return ci.hint
+	case errors.As(e.err, &tool) && tool.command != "":
+		return "run " + tool.command
 	case errors.As(e.err, &realm):
 		return realmHint(realm)
 	case errors.As(e.err, &op) && op.Op == "listen":
-		return "another program has the port: name another one with --redirect-url, or leave that out for any free port"
+		return e.listenHint()
 	case m.Interactive && e.hintValues["server"] == "":
 		// No server was waited for, so the person did not finish.
 		return "the sign-in was not finished: run the command again, and finish it in the browser; --timeout gives more time"
 	case timedOut && e.hintValues["tool"] != "":
 		return "{tool} did not answer in time: run it by hand and see what it says; --timeout gives it more time"
 	case m.FallbackHint != "" && !errors.As(e.err, &permanent):
-		return m.FallbackHint
+		return cmp.Or(m.textHint(e.err), m.FallbackHint)
 	}
 	return causeHint(e.err, e.hintValues)
+}
+
+// listenHint returns what to do if this program cannot listen for the browser's answer. MSAL listens
+// at the name localhost.
+func (e *exchangeError) listenHint() string {
+	switch {
+	case errors.As(e.err, new(*net.DNSError)):
+		return "the name localhost has to be known here: /etc/hosts needs the line 127.0.0.1 localhost"
+	case e.request.RedirectURL == "":
+		return "the browser's answer comes to a port of 127.0.0.1, so this program has to be able to listen there; --login devicecode needs no port"
+	}
+	return "another program has the port, or this user may not listen at it: name another one with --redirect-url, or leave that out for any free port"
 }
 
 // refusalHint returns what to do about a refusal, with placeholders: the hint for its AADSTS code,
 // or else one for its HTTP status.
 func (e *exchangeError) refusalHint(m Method, refusal *Refusal) string {
 	values := e.hintValues
-	hint := cmp.Or(m.Hints[refusal.AADSTS], aadstsHints[refusal.AADSTS])
+	own := cmp.Or(m.Hints[refusal.AADSTS], m.textHint(refusal))
+	hint := cmp.Or(own, aadstsHints[refusal.AADSTS])
 	switch {
-	case m.Hints[refusal.AADSTS] != "":
+	case own != "":
 	case m.FallbackHint != "" && refusal.AADSTS == 0 &&
 		!entra.IsTransientStatus(refusal.HTTPStatus):
 		hint = m.FallbackHint
@@ -66,7 +82,7 @@ func (e *exchangeError) refusalHint(m Method, refusal *Refusal) string {
 		hint = values["otherHint"]
 	case refusal.AADSTS == entra.CodeAssertionExpired && values["expires"] > values["now"]:
 		// Both times are RFC 3339 in UTC, so that they compare as strings.
-		hint = "the federated token from {source} is valid until {expires} (it is {now}): this machine's clock or its issuer's is wrong"
+		hint = "the federated token from {source} has expired for Entra ID, but is valid until {expires} (it is {now} here): this machine's clock or its issuer's is wrong"
 	case hint != "":
 	case refusal.HTTPStatus == 429 && refusal.RetryAfter > 0:
 		hint = "{server} asks for no more requests for " + refusal.RetryAfter.String() + ": " + throttledHint
@@ -110,7 +126,7 @@ func causeHint(err error, values map[string]string) string {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		hint = certificateTimeHint(invalid.Cert, time.Now()) // crypto/tls uses this clock
 	case errors.As(err, &certificate) && atProxy:
-		hint = "the certificate of the proxy that $HTTPS_PROXY names is not trusted here: its CA has to be in the file that $SSL_CERT_FILE names"
+		hint = "the certificate of the proxy that $HTTPS_PROXY names is not trusted here: its CA has to be {roots}"
 	case atProxy:
 		hint = "the proxy that $HTTPS_PROXY names has to be reachable from here"
 	case errors.As(err, &certificate) && values["proxy"] != "":
@@ -118,7 +134,7 @@ func causeHint(err error, values map[string]string) string {
 	case errors.As(err, &certificate) && errors.As(err, new(x509.HostnameError)):
 		hint = "something else than {server} answers under its name: see what that name means here (DNS, /etc/hosts), and what the proxy does, if there is one"
 	case errors.As(err, &certificate):
-		hint = "the certificate shown by {server} is not trusted here: a proxy that opens TLS needs its CA in the file that $SSL_CERT_FILE names; an image without CA certificates needs the package ca-certificates"
+		hint = "the certificate shown by {server} is not trusted here: a proxy that opens TLS needs its CA {roots}"
 	case errors.As(err, &permanent):
 		hint = "see what answers at {server} : a proxy's or firewall's page, or a wrong address"
 	case values["discoveryHost"] != "":
@@ -128,6 +144,8 @@ func causeHint(err error, values map[string]string) string {
 		hint = "{server} , or a proxy that opens TLS on the way, has to speak TLS 1.2 or newer"
 	case errors.As(err, &dns):
 		hint = "the name of {server} has to be resolvable from here{via}"
+	case errors.As(err, new(*entra.TryTimeoutError)):
+		hint = "{server} has to be reachable from here by HTTPS{via}; if it is and answers slowly, a larger --timeout gives it more time"
 	case errors.As(err, &request),
 		errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, io.ErrUnexpectedEOF),
@@ -168,5 +186,6 @@ func signInHint(r Request) string {
 		}
 	}
 	return "sign in once in a terminal, as the same user: " + command +
-		" ; programs that run by themselves log in by workloadidentity, spn, msi or azurepipelines"
+		" ; programs that run by themselves log in by workloadidentity, spn, msi or azurepipelines" +
+		"; --prompt always asks here, for somebody who reads this output"
 }

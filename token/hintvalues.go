@@ -1,6 +1,7 @@
 package token
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/akslogin/akslogin/token/internal/entra"
@@ -25,6 +26,7 @@ var hintFlags = map[string]string{
 //	proxy              the cluster's token proxy, if it is used
 //	server             who got the last request; "" if nobody did
 //	via                a note about the proxy
+//	roots              where a CA's certificate has to be
 //	now                the time, RFC 3339 in UTC
 //
 // The key discoveryHost, which is not a placeholder, is set if the last request asked Microsoft
@@ -55,8 +57,14 @@ func hintValues(r Request, opts Options, login Login, client entra.Client) map[s
 	}
 	values["audience"] = r.audience() + r.sourceNote("server-id")
 	values["exchange-audience"] = r.exchangeAudience()
-	values["server"] = server
-	values["via"] = reachabilityNote(opts.Getenv)
+	addNetworkValues(values, server, opts)
 	values["now"] = opts.Now().UTC().Format(time.RFC3339)
 	return values
+}
+
+// addNetworkValues adds the placeholders server, via and roots.
+func addNetworkValues(values map[string]string, server string, opts Options) {
+	values["server"] = server
+	values["via"] = reachabilityNote(opts.Getenv)
+	values["roots"] = rootsHint(runtime.GOOS, opts.Getenv)
 }

@@ -19,6 +19,7 @@ var sameEntry = map[string]string{
 	"redirect-url":                "where the browser comes back to",
 	"client-certificate-password": "opens the certificate, whose hash is part of the secret",
 	"legacy":                      "refused",
+	"prompt":                      "whether a person is asked; not what the person gets",
 	"pop-claims":                  "signed by every run, beside the cached access token",
 }
 

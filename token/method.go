@@ -30,6 +30,7 @@ type Method struct {
 	MissingHint  string         // hint for a missing Required flag
 	FallbackHint string         // hint for a failure without a better one; with placeholders
 	Hints        map[int]string // hints by AADSTS code that replace the general ones
+	TextHints    []textHint     // hints by a part of an error's text
 
 	SealedWith string // for people: the key that seals stored tokens
 	Stanza     Stanza
@@ -51,6 +52,19 @@ type Method struct {
 	// Diagnose examines the login's secret for a diagnosis, also if Check or Open fails. It does
 	// not use the network. It may be nil.
 	Diagnose func(Request, Options) []Finding
+}
+
+// textHint is the hint for errors whose text has a part.
+type textHint struct{ part, hint string }
+
+// textHint returns the hint in TextHints for an error, or "".
+func (m Method) textHint(err error) string {
+	for _, h := range m.TextHints {
+		if strings.Contains(err.Error(), h.part) {
+			return h.hint
+		}
+	}
+	return ""
 }
 
 // flags returns all flags that have a meaning for the method.

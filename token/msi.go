@@ -24,6 +24,7 @@ var managedIdentity = Method{
 	Hints: map[int]string{
 		500011: "server ID {audience} is not known in the identity's tenant: leave --server-id out for AKS",
 	},
+	TextHints:  metadataHints,
 	SealedWith: "a key of the user's own, for this machine only; on App Service and Azure ML, with the secret that the service wants",
 	FallbackHint: "{identity} has to be assigned to this virtual machine or service (as by: az vm identity assign), and {server} is reached from there only, never through a proxy; " +
 		"a new assignment takes a minute. In a pod use workloadidentity",
@@ -34,6 +35,37 @@ var managedIdentity = Method{
 	Check: checkIdentityResourceID,
 	Open:  openManagedIdentity,
 }
+
+// notArcHint is for answers that Azure Arc's agent does not give.
+const notArcHint = "what answers at {server} is not Azure Arc's agent: $IDENTITY_ENDPOINT and $IMDS_ENDPOINT name it; elsewhere than on a server with Azure Arc they have to be unset"
+
+// metadataHints are hints for what metadata services answer, and for what MSAL says of Azure Arc's
+// agent. The services' errors, besides those that FallbackHint explains:
+// https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling
+// https://github.com/davrous/AzureAgentToM365/issues/2 (App Service)
+// https://github.com/Azure/CloudShell/issues/516 (Cloud Shell)
+// https://learn.microsoft.com/azure/azure-arc/servers/managed-identity-authentication
+var metadataHints = []textHint{
+	{"Multiple user assigned identities exist", "this machine has several identities: name the one to use with --client-id or --identity-resource-id"},
+	{"Unable to load the proper Managed Identity", "this service does not have {identity}: assign it (as by: az webapp identity assign, az containerapp identity assign), or name one that it has with --client-id or --identity-resource-id"},
+	{"supported MSI token audience", "Azure Cloud Shell gives tokens for few applications, and not for AKS: run az login there, and log in with --login azurecli"},
+	{"Failed to retrieve token", "{server} got no token from Entra ID: {identity} has to be enabled on this machine (compare az vm identity show); if it is, see https://status.azure.com"},
+	{"X-Forwarded-For", "a proxy stands between this program and {server}, which has to be reached directly"},
+	{"metadata header", "something between this program and {server} removes the header Metadata: no proxy may stand there"},
+	{"unauthorized_client", "the managed identities of this machine are not set up completely: compare az vm identity show, remove {identity} from the machine and assign it again"},
+	{"access_denied", "{server} does not give this machine a token of {identity}: compare az vm identity show, and policies that deny it"},
+
+	{"did not confirm the requested", "Azure Arc's agent here knows the system-assigned identity only: leave out --client-id and --identity-resource-id, or update the agent"},
+	{"platform not supported", notArcHint}, // macOS
+	{"invalid file path", notArcHint},
+	{"invalid file extension", notArcHint},
+	{"expected a 401 response", notArcHint},
+	{"azcmagent", arcKeyHint},
+	{"AzureConnectedMachineAgent", arcKeyHint},
+}
+
+// arcKeyHint is for a key file that cannot be read. Its folder is in its path.
+const arcKeyHint = "Azure Arc's agent gives tokens to those who can read this file: add this user to the group himds (on Windows: Hybrid agent extension applications), and start a new session; a container needs the file's folder mounted"
 
 // Variables of the metadata services.
 var (
@@ -59,8 +91,8 @@ const imdsHostVariable = "AZURE_POD_IDENTITY_AUTHORITY_HOST"
 func checkIdentityResourceID(r Request) error {
 	if r.IdentityResourceID != "" && !redact.IsPlain(r.IdentityResourceID, "/-._()") {
 		return usageErrorf(
-			"--identity-resource-id is %q: it must be /subscriptions/.../userAssignedIdentities/NAME",
-			r.IdentityResourceID,
+			"--identity-resource-id is %q: it must be /subscriptions/.../userAssignedIdentities/NAME%s",
+			r.IdentityResourceID, oddCharacterNote(r.IdentityResourceID),
 		)
 	}
 	return nil

@@ -51,7 +51,8 @@ func Post(
 	header := map[string]string{"Accept": "application/json"}
 	resp, err := client.Send(ctx, http.MethodPost, address, tok.Value, header)
 	if err != nil {
-		values := map[string]string{"server": service, "via": reachabilityNote(opts.Getenv)}
+		values := map[string]string{}
+		addNetworkValues(values, service, opts)
 		return Response{}, &postError{r, service, values, rootCause(ctx, err, client.LastOutcome)}
 	}
 	body, err := runtime.Payload(resp)

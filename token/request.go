@@ -42,6 +42,7 @@ type Request struct {
 	AzurePipelinesServiceConnectionID string `name:"azure-pipelines-service-connection-id" group:"methods" placeholder:"ID" ambient:"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID" help:"azurepipelines: resource ID of the service connection."`
 	LoginHint                         string `name:"login-hint" group:"methods" placeholder:"NAME" help:"interactive: user name that the sign-in page suggests."`
 	RedirectURL                       string `name:"redirect-url" group:"methods" placeholder:"URL" help:"interactive: where the browser comes back to, http://localhost:PORT. Any free port without it."`
+	Prompt                            string `name:"prompt" group:"methods" placeholder:"auto|always|never" otherwise:"auto" help:"devicecode, interactive: ask a person to sign in. auto means where somebody is there: the client says so, standard error is a terminal, or there is a display outside CI."`
 	PoPEnabled                        bool   `name:"pop-enabled" group:"methods" help:"Ask for a proof-of-possession token (Azure Arc) instead of a bearer token: with {pop}."`
 	PoPClaims                         string `name:"pop-claims" group:"methods" placeholder:"KEY=VALUE,..." help:"Claims of the proof-of-possession token; u=ARM_ID of the cluster at least."`
 	Legacy                            bool   `name:"legacy" group:"methods" help:"Refused, or ignored by methods for which it has no meaning: it asked for the kind of token that AKS needed until 2023."`
@@ -54,6 +55,10 @@ type Request struct {
 	// default".
 	From map[string]string `kong:"-"`
 
+	// pipes is the content of files that were read, by path. A diagnosis reads a secret several
+	// times, and a pipe can be read once. It is nil outside of a diagnosis.
+	pipes map[string][]byte
+
 	publicClientGiven bool // the value PublicClientID was ignored for ClientID
 }
 
@@ -65,6 +70,10 @@ const (
 	// PublicClientID is the client ID that `az aks get-credentials` writes into every kubeconfig: a
 	// public client for people. It never belongs to a workload or a service principal.
 	PublicClientID = "80faf920-1908-4b52-b5ef-a8e7bedfc67a"
+
+	// PromptAlways and PromptNever are values of Request.Prompt. The third is auto.
+	PromptAlways = "always"
+	PromptNever  = "never"
 
 	// fromDefault is the value in Request.From for a default.
 	fromDefault = "the default"

@@ -77,7 +77,7 @@ func openServicePrincipal(r Request, _ Options, client entra.Client) (Login, err
 			},
 		}, nil
 	}
-	file, err := readCertificateFile(r.ClientCertificate)
+	file, err := r.readCertificateFile()
 	if err != nil {
 		return Login{}, r.certificateError(err)
 	}
@@ -112,8 +112,8 @@ func thumbprint(c *x509.Certificate) string { return fmt.Sprintf("%X", sha1.Sum(
 // maxCertificateFile is many times the size of a file with a certificate and its chain, in bytes.
 const maxCertificateFile = 1 << 20
 
-func readCertificateFile(path string) ([]byte, error) {
-	file, err := readRegularFile(path, maxCertificateFile+1)
+func (r Request) readCertificateFile() ([]byte, error) {
+	file, err := r.readSecretFile(r.ClientCertificate, maxCertificateFile+1)
 	if err == nil && len(file) > maxCertificateFile {
 		err = fmt.Errorf("it has more than %d bytes", maxCertificateFile)
 	}
@@ -129,7 +129,7 @@ func diagnoseCertificate(r Request, opts Options) []Finding {
 	if r.prefersSecret() {
 		return nil
 	}
-	file, err := readCertificateFile(r.ClientCertificate)
+	file, err := r.readCertificateFile()
 	if err != nil {
 		return nil
 	}

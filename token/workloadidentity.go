@@ -68,7 +68,7 @@ func federatedFileLogin(login Login, r Request, getenv func(string) string) (Log
 			Hint: "write the token to a file that only you can read, and name that; the token may have been logged where it was given",
 		}
 	}
-	assertion, err := readFederatedToken(file)
+	assertion, err := r.readFederatedToken()
 	if err != nil {
 		return Login{}, &federatedFileError{file, source, err, incompleteCIHint(r, getenv)}
 	}
@@ -79,7 +79,10 @@ func federatedFileLogin(login Login, r Request, getenv func(string) string) (Log
 		return clientCredential{assertion: returnAssertion}.tokenCredential(r, a)
 	}
 	login.Rotated = func() bool {
-		current, err := readFederatedToken(file)
+		if isPipe(file) { // read to its end
+			return false
+		}
+		current, err := r.readFederatedToken()
 		return err == nil && !bytes.Equal(current, assertion)
 	}
 	login.HintValues = func() map[string]string {

@@ -143,7 +143,7 @@ func (c *kubeconfigCommand) fromAzure(line *flags.CommandLine, o options, log *s
 	}
 	ctx, login, end := startLogin(request, o.cacheDir(c.Cache), o, log)
 	defer end()
-	login.Prompt = promptWriter(nil)
+	login.Prompt = promptWriter(request.Prompt, nil)
 	raw, err := arm.ClusterUserKubeconfig(ctx, request, login, c.ResourceID, c.PublicFQDN)
 	if err != nil {
 		return clusterSource{}, err

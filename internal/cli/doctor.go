@@ -39,11 +39,10 @@ func (*doctorCommand) Help() string {
 
 // Run runs all checks, prints what they found, and returns an error if one of them failed.
 func (c *doctorCommand) Run(line *flags.CommandLine, o options, log *slog.Logger) error {
-	c.Output = cmp.Or(c.Output, "text")
-	switch {
-	case c.Output != "text" && c.Output != "json":
-		return &token.UsageError{Text: fmt.Sprintf("--output is %q: it can be text or json", c.Output)}
-	case c.Server && c.Offline:
+	if err := checkTextOrJSON(&c.Output); err != nil {
+		return err
+	}
+	if c.Server && c.Offline {
 		return &token.UsageError{Text: "--server and --offline exclude each other"}
 	}
 	findings, err := doctor.Run(doctor.Options{
@@ -77,6 +76,16 @@ func (c *doctorCommand) Run(line *flags.CommandLine, o options, log *slog.Logger
 	}
 	if failed > 0 {
 		return &token.FailedError{Text: fmt.Sprintf("%d of %d checks failed", failed, len(findings))}
+	}
+	return nil
+}
+
+// checkTextOrJSON returns an error for a value of --output that is neither. An empty one becomes
+// text.
+func checkTextOrJSON(output *string) error {
+	*output = cmp.Or(*output, "text")
+	if *output != "text" && *output != "json" {
+		return &token.UsageError{Text: fmt.Sprintf("--output is %q: it can be text or json", *output)}
 	}
 	return nil
 }

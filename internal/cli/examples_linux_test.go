@@ -337,8 +337,7 @@ func TestExamplesMatchGeneratedOutput(t *testing.T) {
 	const folder = repository + "/examples/astro"
 	for file, format := range map[string]string{"kubeconfig.yaml": "yaml", ".env": "airflow-env"} {
 		cmd := exec.Command(programPath(t), "kubeconfig",
-			"--kubeconfig", filepath.Join(folder, "kubeconfig.yaml"),
-			"--command", "/usr/local/bin/akslogin", "-o", format)
+			"--kubeconfig", filepath.Join(folder, "kubeconfig.yaml"), "-o", format)
 		output, err := cmd.Output()
 		if err != nil {
 			t.Fatal(err)

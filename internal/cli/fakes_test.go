@@ -25,7 +25,7 @@ import (
 //	FAKE_WARN            a warning to print on standard error first
 //	FAKE_OUTPUT          a file whose content is printed instead of the output
 //	FAKE_FLOOD           stdout or stderr: print to it without end
-//	FAKE_ERROR           an error with which each run ends, status 1
+//	FAKE_ERROR           an error with which each run ends, status 1; \n in it ends a line
 //	FAKE_IGNORE_SIGTERM  if set, ignore SIGTERM, and while the run waits keep the outputs open in
 //	                     a child process that ignores it too
 //	FAKE_OLD             if set, print what versions without expires_on print: local time only
@@ -62,7 +62,7 @@ func (f fake) exit(args []string) int {
 		}
 	}
 	if text := os.Getenv("FAKE_ERROR"); text != "" {
-		fmt.Fprintln(os.Stderr, text)
+		fmt.Fprintln(os.Stderr, strings.ReplaceAll(text, `\n`, "\n"))
 		return 1
 	}
 	if file := os.Getenv("FAKE_OUTPUT"); file != "" {

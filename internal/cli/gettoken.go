@@ -2,13 +2,10 @@ package cli
 
 import (
 	"bytes"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
-
-	"golang.org/x/term"
 
 	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/internal/execcredential"
@@ -39,7 +36,7 @@ func (g *getTokenCommand) Run(line *flags.CommandLine, o options, log *slog.Logg
 	}
 	ctx, login, end := startLogin(request, dir, o, log)
 	defer end()
-	login.Prompt = promptWriter(info.Interactive)
+	login.Prompt = promptWriter(request.Prompt, info.Interactive)
 	var presented []byte
 	login.Store = func(secret []byte, inputs []string) token.Store {
 		presented = secret
@@ -63,15 +60,6 @@ func (g *getTokenCommand) Run(line *flags.CommandLine, o options, log *slog.Logg
 	if o.verbosity == 0 && !request.PoPEnabled { // such runs log, or sign, every time
 		from, until := tok.ServeWindow()
 		o.warm.Save(credential.Bytes(), dir.Now(), from, until, presented, dir.Path, dir.PutWarmStart)
-	}
-	return nil
-}
-
-// promptWriter returns where a person can be asked to sign in, nil if nobody is there. The client
-// says whether somebody is; if it says nothing, a terminal on standard error does.
-func promptWriter(interactive *bool) io.Writer {
-	if interactive == nil && term.IsTerminal(int(os.Stderr.Fd())) || interactive != nil && *interactive {
-		return os.Stderr
 	}
 	return nil
 }

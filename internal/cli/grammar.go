@@ -12,6 +12,9 @@ type grammar struct {
 	Cache          cacheCommands     `cmd:"" help:"Look at the cached tokens, or forget them."`
 	RemoveCacheDir cacheClear        `cmd:"" hidden:"" help:"The same as cache clear, by the name that kubelogin has for it."`
 	RemoveTokens   cacheClear        `cmd:"" hidden:"" help:"The same as cache clear, by an older name."`
+	Install        installCommand    `cmd:"" help:"Copy this program into a folder, as an init container does for another container."`
+	Completion     completionCommand `cmd:"" help:"Print a completion script for a shell."`
+	ShowVersion    versionCommand    `cmd:"" name:"version" help:"Print version, commit and Go version."`
 }
 
 // getTokenGrammar is all that a client needs. kong builds the flags of every command at every

@@ -37,6 +37,13 @@ var outputPatterns = []struct {
 	{regexp.MustCompile(`\(thumbprint [0-9A-F]+\)`), "(thumbprint T)"},
 }
 
+// windowsWords replace what is true of certificates on Linux.
+var windowsWords = strings.NewReplacer(
+	"; $SSL_CERT_FILE is not read on Windows ->", ", as $SSL_CERT_FILE says ->",
+	"among the trusted root certificates (certmgr.msc); $SSL_CERT_FILE is not read on Windows",
+	"in the file that $SSL_CERT_FILE names; an image without CA certificates needs the package ca-certificates",
+)
+
 // windowsPath matches a path below a folder that a variable names, or below /var.
 var windowsPath = regexp.MustCompile(`(\$[A-Z]+|\\var)\\[^\s"]+`)
 
@@ -54,7 +61,7 @@ func normalizeOutput(text string) string {
 		}
 	}
 	if runtime.GOOS == "windows" {
-		text = strings.ReplaceAll(text, "akslogin.exe", "akslogin")
+		text = windowsWords.Replace(strings.ReplaceAll(text, "akslogin.exe", "akslogin"))
 		text = regexp.MustCompile(notFound+`( specified)?\.`).
 			ReplaceAllString(text, "no such file or directory")
 		text = windowsPath.ReplaceAllStringFunc(text, func(path string) string {

@@ -5,8 +5,19 @@ package cli
 import (
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
+
+	"github.com/akslogin/akslogin/internal/envvar"
 )
+
+// hasDisplay reports whether this process can show windows to a person.
+func hasDisplay() bool {
+	if runtime.GOOS == "darwin" { // everything but a remote session can
+		return envvar.Get("SSH_CONNECTION") == ""
+	}
+	return envvar.Get("DISPLAY") != "" || envvar.Get("WAYLAND_DISPLAY") != ""
+}
 
 // killOnSignal kills a tool when a signal ends this program. The tool has a process group of its
 // own, which a terminal's signals do not reach either.

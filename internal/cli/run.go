@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	stdlog "log"
+	"os"
 	"time"
 
 	"github.com/akslogin/akslogin/internal/process"
@@ -33,6 +34,10 @@ func run(args []string, o options) (exit int) {
 	defer o.warm.ReleaseWaiters()
 	process.DisableCoreDumps()
 	stdlog.SetOutput(io.Discard) // net/http logs unexpected response bytes, which may hold a token
+	if len(args) > 0 && args[0] == completeCommand {
+		printCompletions(os.Stdout, args[1:])
+		return 0
+	}
 	o.logFile = runlog.Open(logFilePath(args))
 	if err := checkOpenFileLimit(); err != nil {
 		return o.reportError(token.Explain(err))

@@ -181,7 +181,7 @@ func writeFile(ts *testscript.TestScript, name, content string) {
 }
 
 // failureFrom reads a failure: [aadsts=CODE] [status=N] [body=FILE] [redirect=URL] [hang=true]
-// [retry-after=N] [retry-after-ms=N] [break=connection|body].
+// [retry-after=N] [retry-after-ms=N] [challenge=VALUE] [break=connection|body].
 func failureFrom(ts *testscript.TestScript, args []string) (f entratest.Failure) {
 	f.Header = http.Header{}
 	parsePairs(ts, args, map[string]func(string){
@@ -190,6 +190,7 @@ func failureFrom(ts *testscript.TestScript, args []string) (f entratest.Failure)
 		"body":           func(v string) { f.Body = ts.ReadFile(v) },
 		"redirect":       func(v string) { f.Redirect = v },
 		"hang":           func(v string) { f.Hang = v == "true" },
+		"challenge":      func(v string) { f.Header.Set("WWW-Authenticate", v) },
 		"retry-after":    func(v string) { f.Header.Set("Retry-After", v) },
 		"retry-after-ms": func(v string) { f.Header.Set("Retry-After-Ms", v) },
 		"break": func(v string) {

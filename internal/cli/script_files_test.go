@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -60,4 +61,26 @@ func cmdCopyFolder(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return err
 	}))
+}
+
+// cmdEncode copies a file of ASCII text in another encoding: encode ENCODING FROM TO.
+func cmdEncode(ts *testscript.TestScript, neg bool, args []string) {
+	text := ts.ReadFile(args[1])
+	wide := func(before, after string) string {
+		var b strings.Builder
+		for i := range len(text) {
+			b.WriteString(before + text[i:i+1] + after)
+		}
+		return b.String()
+	}
+	encoded, known := map[string]string{
+		"utf-8-bom":    "\xef\xbb\xbf" + text,
+		"utf-16le":     wide("", "\x00"),
+		"utf-16le-bom": "\xff\xfe" + wide("", "\x00"),
+		"utf-16be-bom": "\xfe\xff" + wide("\x00", ""),
+	}[args[0]]
+	if !known {
+		ts.Fatalf("unknown encoding %q", args[0])
+	}
+	writeFile(ts, args[2], encoded)
 }

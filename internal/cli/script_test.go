@@ -98,6 +98,7 @@ func scriptCommands() map[string]scriptCommand {
 		"copy-folder": cmdCopyFolder,
 		"count-files": cmdCountFiles,
 		"credential":  cmdCredential,
+		"encode":      cmdEncode,
 		"entra":       cmdEntra,
 		"exitcode":    cmdExitcode,
 		"fake":        cmdFake,
@@ -148,6 +149,8 @@ func setup(env *testscript.Env) error {
 		"AZURE_POD_IDENTITY_AUTHORITY_HOST": s.IMDSURL,
 
 		"TOKEN_QUOTED": strconv.Quote(federated), "NOT_FOUND": notFound,
+
+		"CI": "true", // so that a display of this machine does not count
 
 		"EVIL": "a\x1b[31m\nb\r\u202ec", // a value with control characters
 	} {

@@ -31,6 +31,7 @@ const (
 // refusals are the known errors by AADSTS code: those that the checks return, and others for
 // [Server.FailNext].
 var refusals = map[int]refusal{
+	50005:   {oauthError: "invalid_grant", status: 400, text: "User tried to log in to a device from a platform (Linux) that's currently not supported through Conditional Access policy. Supported device platforms are: iOS, Android, Mac, and Windows flavors.", suberror: "message_only"},
 	50011:   {oauthError: "invalid_request", status: 400, text: "The redirect URI '{redirect}' specified in the request does not match the redirect URIs configured for the application '{client}'. Make sure the redirect URI sent in the request matches one added to your application in the Azure portal. Navigate to https://aka.ms/redirectUriMismatchError to learn more about how to fix this."},
 	50020:   {oauthError: "invalid_grant", status: 400, text: "User account '{EmailHidden}' from identity provider 'https://sts.windows.net/{home}/' does not exist in tenant '{tenant}' and cannot access the application '{client}'({client}) in that tenant. The account needs to be added as an external user in the tenant first. Sign out and sign in again with a different Microsoft Entra user account."},
 	50027:   {oauthError: "invalid_request", status: 400, text: "JWT token is invalid or malformed."},
@@ -47,8 +48,10 @@ var refusals = map[int]refusal{
 	50126:   {oauthError: "invalid_grant", status: 400, text: "Error validating credentials due to invalid username or password."},
 	50148:   {oauthError: "invalid_grant", status: 400, text: "The code_verifier does not match the code_challenge supplied in the authorization request for PKCE."},
 	50158:   {oauthError: "invalid_grant", status: 400, text: "External security challenge not satisfied. User will be redirected to another page or authentication provider to satisfy additional authentication challenges.", suberror: "basic_action"},
+	50166:   {oauthError: "invalid_request", status: 400, text: "Request to External OIDC endpoint failed."},
 	50173:   {oauthError: "invalid_grant", status: 400, text: "The provided grant has expired due to it being revoked, a fresh auth token is needed. The user might have changed or reset their password. The grant was issued on '{issued}' and the TokensValidFrom date (before which tokens are not valid) for this user is '{now}'."},
 	50194:   {oauthError: "invalid_request", status: 400, text: "Application '{client}'({client}) is not configured as a multi-tenant application. Usage of the /common endpoint is not supported for such apps created after '10/15/2018'. Use a tenant-specific endpoint or configure the application to be multi-tenant."},
+	50199:   {oauthError: "interaction_required", status: 400, text: "For security reasons, user confirmation is required for this request. Please repeat the request allowing user interaction."},
 	53000:   {oauthError: "invalid_grant", status: 400, text: "Device is not in required device state: {state}. Conditional Access policy requires a compliant device, and the device is not compliant. The user must enroll their device with an approved MDM provider like Intune.", suberror: "message_only"},
 	53003:   {oauthError: "invalid_grant", status: 400, text: "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.", suberror: "message_only"},
 	54005:   {oauthError: "invalid_grant", status: 400, text: "OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an existing refresh token."},
@@ -69,9 +72,13 @@ var refusals = map[int]refusal{
 	90014:   {oauthError: "invalid_request", status: 400, text: "The required field '{parameter}' is missing from the credential. Ensure that you have all the necessary parameters for the login request."},
 	90023:   {oauthError: "invalid_request", status: 400, text: "Unsupported 'prompt' value."},
 	90033:   {oauthError: "temporarily_unavailable", status: 503, text: "A transient error has occurred. Please try again."},
+	90061:   {oauthError: "invalid_request", status: 400, text: "Request to External OIDC endpoint failed."},
 	500011:  {oauthError: "invalid_resource", status: 400, text: "The resource principal named {resource} was not found in the tenant named {tenant}." + adviceWrongTenant + " You might have sent your authentication request to the wrong tenant."},
 	500112:  {oauthError: "invalid_client", status: 401, text: "The reply address '{redirect}' does not match the reply address '{reply}' provided when requesting Authorization code."},
 	501481:  {oauthError: "invalid_grant", status: 400, text: "The Code_Verifier does not match the code_challenge supplied in the authorization request."},
+	501661:  {oauthError: "invalid_request", status: 400, text: "Request to External OIDC endpoint failed."},
+	530003:  {oauthError: "invalid_grant", status: 400, text: "Your device is required to be managed to access this resource.", suberror: "message_only"},
+	530084:  {oauthError: "invalid_grant", status: 400, text: "Access has been blocked by conditional access token protection policy configured by this organization. To learn more, see https://aka.ms/TBCADocs.", suberror: "message_only"},
 	700003:  {oauthError: "invalid_grant", status: 400, text: "Device object was not found in the tenant '{tenant}' directory."},
 	700016:  {oauthError: "unauthorized_client", status: 400, text: "Application with identifier '{client}' was not found in the directory '{tenant}'." + adviceWrongTenant + " You may have sent your authentication request to the wrong tenant."},
 	700021:  {oauthError: "invalid_client", status: 401, text: "Client assertion application identifier doesn't match 'client_id' parameter." + docsCertificate},

@@ -12,6 +12,16 @@ import (
 
 const description = "An exec credential plugin for AKS: gets the cluster's token from Microsoft Entra ID, by a federated token or any other login, and caches it sealed."
 
+// ExitStatuses are the exit statuses of get-token besides 0.
+var ExitStatuses = []struct {
+	Status int
+	About  string
+}{
+	{token.ExitLoginFailed, "the login failed"},
+	{token.ExitUsage, "wrong usage"},
+	{token.ExitSignInNeeded, "a person has to sign in and nobody can be asked"},
+}
+
 const helpHint = "akslogin --help lists commands, akslogin get-token --help its flags"
 
 var flagGroups = []kong.Group{
@@ -77,7 +87,14 @@ func loginHelp() string {
 	for _, v := range VariablesWithoutFlag() {
 		fmt.Fprintf(&help, "    %s\n      %s\n", strings.Join(v.Names, " "), v.About)
 	}
-	help.WriteString("\nExit status: 1 the login failed, 2 wrong usage, 3 a person has to sign in and nobody can be asked.")
+	help.WriteString("\nExit status: ")
+	for i, s := range ExitStatuses {
+		if i > 0 {
+			help.WriteString(", ")
+		}
+		fmt.Fprint(&help, s.Status, " ", s.About)
+	}
+	help.WriteByte('.')
 	return help.String()
 }
 
@@ -97,8 +114,8 @@ func About(flag *kong.Value) string {
 	).Replace(flag.Help)
 }
 
-// flagHelp returns a flag's help, followed by the variables that it is read from and its default.
-func flagHelp(flag *kong.Value) string {
+// FlagHelp returns a flag's help, followed by the variables that it is read from and its default.
+func FlagHelp(flag *kong.Value) string {
 	help := About(flag)
 	var notes []string
 	for _, v := range token.Variables(flag.Tag.Get) {

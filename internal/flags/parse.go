@@ -85,7 +85,7 @@ func NewParser(grammar any) (*kong.Kong, error) {
 		kong.Help(printHelp),
 		kong.ExplicitGroups(flagGroups),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.ValueFormatter(flagHelp),
+		kong.ValueFormatter(FlagHelp),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(decodeDuration)),
 		kong.KindMapper(reflect.String, kong.MapperFunc(decodeString)),
 		kong.PostBuild(func(k *kong.Kong) error { k.Model.HelpFlag.Help = "Print this."; return nil }),

@@ -59,6 +59,9 @@ func (known knownFlags) split(args []string) (words, flags, rest []string, err e
 		if arg == "--" {
 			return words, flags, args, nil
 		}
+		if err := known.checkDashes(arg, false); err != nil {
+			return words, flags, nil, err
+		}
 		if len(arg) < 2 || arg[0] != '-' {
 			words = append(words, arg)
 			continue
@@ -143,6 +146,9 @@ func (known knownFlags) takeValue(f *kong.Flag, args []string) (value string, re
 		}
 	case len(args) == 0:
 		return "", nil, &token.UsageError{Text: "--" + f.Name + " needs a value, and the command line ends there"}
+	}
+	if err := known.checkDashes(next, true); err != nil {
+		return "", nil, err
 	}
 	if name, isFlag := strings.CutPrefix(next, "--"); isFlag {
 		if name, _, _ = strings.Cut(name, "="); known.long[name] != nil {

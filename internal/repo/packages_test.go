@@ -17,7 +17,7 @@ const repository = "../.."
 // floors are the rooms of the house from the top down. A package imports packages of its own room
 // and of rooms on lower floors. At most six: who reads a package must not need the whole program.
 var floors = [][]string{
-	{"."},
+	{".", "internal/man"},
 	{"internal/cli", "internal/demo", "internal/bench", "internal/repo", "internal/wine"},
 	{"internal/doctor"},
 	{"internal/stanza"},

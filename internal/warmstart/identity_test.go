@@ -8,11 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/adrg/xdg"
+	"golang.org/x/sys/unix"
+
 	"github.com/akslogin/akslogin/cache"
 	"github.com/akslogin/akslogin/cache/sealed"
 	"github.com/akslogin/akslogin/internal/envvar"
@@ -69,7 +70,7 @@ func TestUnreadableInputMeansNoRun(t *testing.T) {
 	dir := t.TempDir()
 	pipe, empty := filepath.Join(dir, "pipe"), filepath.Join(dir, "empty")
 	large := filepath.Join(dir, "large")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	tooLarge := strings.Repeat("x", maxInputFile+1)

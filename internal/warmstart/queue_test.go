@@ -6,9 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // The first run that finds no answer becomes the writer, and the others wait for it.
@@ -74,7 +75,7 @@ func TestUnusableLockMeansNoWaiting(t *testing.T) {
 	for name, plant := range map[string]func() error{
 		"link":      func() error { return os.Symlink(other, lock) },
 		"hard link": func() error { return os.Link(other, lock) },
-		"pipe":      func() error { return syscall.Mkfifo(lock, 0o600) },
+		"pipe":      func() error { return unix.Mkfifo(lock, 0o600) },
 		"directory": func() error { return os.Mkdir(lock, 0o700) },
 	} {
 		if err := plant(); err != nil {

@@ -76,7 +76,6 @@ func (c Client) ClientOptions(ctx context.Context, tenant string) azcore.ClientO
 			MaxRetries:    maxRetries,
 			RetryDelay:    c.Backoff,
 			MaxRetryDelay: time.Hour,
-			TryTimeout:    RequestTimeout,
 			ShouldRetry: func(resp *http.Response, err error) bool {
 				return shouldRetry(ctx, resp, err)
 			},

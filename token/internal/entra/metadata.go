@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -32,7 +33,6 @@ func MetadataOptions(outcome *Outcome, imds *url.URL, backoff time.Duration) azc
 			MaxRetries:    6,
 			RetryDelay:    4 * backoff,
 			MaxRetryDelay: 25 * time.Second,
-			TryTimeout:    RequestTimeout,
 			ShouldRetry: func(resp *http.Response, err error) bool {
 				if err != nil {
 					return !isPermanent(err) && !isDialError(err)
@@ -75,10 +75,7 @@ func (t *metadataTransport) RoundTrip(req *http.Request) (*http.Response, error)
 		req.URL.Scheme, req.URL.Host, req.Host = t.imds.Scheme, t.imds.Host, t.imds.Host
 	}
 	rememberSecrets(req.Header, nil)
-	t.outcome.Begin(req.URL.Scheme + "://" + req.URL.Host + "/")
-	resp, err := t.roundTrip(req)
-	t.outcome.Err = err
-	return resp, err
+	return t.outcome.try(req, t.roundTrip)
 }
 
 func (t *metadataTransport) roundTrip(req *http.Request) (*http.Response, error) {
@@ -90,13 +87,23 @@ func (t *metadataTransport) roundTrip(req *http.Request) (*http.Response, error)
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode >= 400 {
+	if isArcChallenge(resp) {
+		// No refusal: MSAL reads the key file that it names, and asks again or says why it cannot.
+	} else if resp.StatusCode >= 400 {
 		t.outcome.refuse(readRefusal(resp, body))
 	} else if body, err = checkMetadataResponse(body, time.Now()); err != nil {
 		return nil, NewPermanentError("%w", err)
 	}
 	normalizeRetryAfter(resp)
 	return withBody(req, resp, body), nil
+}
+
+// isArcChallenge reports whether resp is Azure Arc's answer to a request without its key, which
+// names the file with the key.
+// https://learn.microsoft.com/azure/azure-arc/servers/managed-identity-authentication
+func isArcChallenge(resp *http.Response) bool {
+	return resp.StatusCode == http.StatusUnauthorized &&
+		strings.HasPrefix(resp.Header.Get("WWW-Authenticate"), "Basic realm=")
 }
 
 // metadataFields are the string fields of a metadata service's token response that MSAL needs.

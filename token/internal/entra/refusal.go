@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -62,6 +63,8 @@ func (r *Refusal) Error() string {
 		return fmt.Sprintf("HTTP status %d, %s", r.HTTPStatus, r.OAuthError)
 	case r.OAuthError != "":
 		return fmt.Sprintf("HTTP status %d, %s: %s", r.HTTPStatus, r.OAuthError, r.Description)
+	case r.Description != "":
+		return fmt.Sprintf("HTTP status %d: %s", r.HTTPStatus, r.Description)
 	}
 	return fmt.Sprintf("HTTP status %d, and the answer is not an error of Entra ID", r.HTTPStatus)
 }
@@ -100,18 +103,25 @@ func readRefusal(resp *http.Response, body []byte) *Refusal {
 }
 
 // parseRefusal sets the fields of refusal that come from an error body, redacted. Fields that the
-// body does not have, or has with another type, stay zero.
+// body does not have, or has with another type, stay zero. Besides Entra ID's error body it reads
+// those of App Service ({"message"}) and of most Azure services ({"error": {"message"}}).
 func parseRefusal(body []byte, refusal *Refusal) {
 	var response struct {
-		Error         string `json:"error"`
-		Description   string `json:"error_description"`
-		Codes         []int  `json:"error_codes"`
-		CorrelationID string `json:"correlation_id"`
+		Error         json.RawMessage `json:"error"`
+		Description   string          `json:"error_description"`
+		Message       string          `json:"message"`
+		Codes         []int           `json:"error_codes"`
+		CorrelationID string          `json:"correlation_id"`
 	}
 	_ = json.Unmarshal(body, &response)
-	refusal.OAuthError = redact.Excerpt(response.Error)
+	var name string
+	var nested struct{ Message string }
+	if json.Unmarshal(response.Error, &name) != nil {
+		_ = json.Unmarshal(response.Error, &nested)
+	}
+	refusal.OAuthError = redact.Excerpt(name)
 	refusal.CorrelationID = redact.Excerpt(response.CorrelationID)
-	description := response.Description
+	description := cmp.Or(response.Description, nested.Message, response.Message)
 	if rest, found := strings.CutPrefix(description, "AADSTS"); found {
 		var code string
 		code, description, _ = strings.Cut(rest, ":")

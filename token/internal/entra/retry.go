@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strconv"
@@ -12,8 +13,45 @@ import (
 
 const maxRetries = 3
 
-// RequestTimeout is the timeout of a single request, without its retries.
+// RequestTimeout is the timeout of a single request, without its retries. After it has struck, that
+// of the next try is longer if the deadline allows: see tryTimeout.
 const RequestTimeout = 10 * time.Second
+
+// TryTimeoutError says that one try got no answer within its own timeout, before the deadline of
+// all tries.
+type TryTimeoutError struct{ Timeout time.Duration }
+
+func (e *TryTimeoutError) Error() string {
+	return fmt.Sprintf("no answer within %s, the limit of one try", e.Timeout.Round(time.Second))
+}
+
+// tryTimeout returns the timeout of a try. A broken connection should be left soon, so the first
+// one is RequestTimeout. If the last try has timed out, the server may just be slow: the next one
+// gets a third of the time until the deadline, if that is more.
+func tryTimeout(ctx context.Context, last error) time.Duration {
+	deadline, bounded := ctx.Deadline()
+	if !bounded || !errors.As(last, new(*TryTimeoutError)) {
+		return RequestTimeout
+	}
+	return max(time.Until(deadline)/3, RequestTimeout)
+}
+
+// try sends a request once, within a timeout of its own, and records its outcome. send reads the
+// whole response.
+func (o *Outcome) try(req *http.Request, send func(*http.Request) (*http.Response, error)) (
+	*http.Response, error,
+) {
+	timeout := tryTimeout(req.Context(), o.Err)
+	o.Begin(req.URL.Scheme + "://" + req.URL.Host + "/")
+	ctx, cancel := context.WithTimeout(req.Context(), timeout)
+	defer cancel()
+	resp, err := send(req.WithContext(ctx))
+	if errors.Is(err, context.DeadlineExceeded) && req.Context().Err() == nil {
+		err = &TryTimeoutError{timeout}
+	}
+	o.Err = err
+	return resp, err
+}
 
 // shouldRetry reports whether azcore may send a request again that ended with resp or err. It
 // reports false if the failure is permanent, or if the server asks for a delay that ctx does not

@@ -1,9 +1,12 @@
 package entra
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -73,4 +76,59 @@ func FuzzRetryAfter(f *testing.F) {
 			t.Fatalf("%s became %q", want, normalized)
 		}
 	})
+}
+
+// slowServer answers requests after a delay, and records how long each one waited.
+type slowServer struct {
+	delay  time.Duration
+	waited []time.Duration
+}
+
+func (s *slowServer) RoundTrip(req *http.Request) (*http.Response, error) {
+	start := time.Now()
+	defer func() { s.waited = append(s.waited, time.Since(start).Round(time.Second)) }()
+	select {
+	case <-time.After(s.delay):
+		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}, nil
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
+	}
+}
+
+// The time for a try grows with the deadline, so that a larger --timeout reaches a slow server. The
+// error names the limit that struck.
+func TestTryTimeoutGrowsWithTheDeadline(t *testing.T) {
+	const never = 1000 * time.Hour
+	s := time.Second
+	for _, c := range []struct {
+		delay, deadline time.Duration
+		tries           []time.Duration
+		err             string
+	}{
+		{15 * s, time.Minute, []time.Duration{10 * s, 15 * s}, ""},
+		{never, time.Minute, []time.Duration{10 * s, 17 * s, 11 * s, 10 * s},
+			"no answer within 10s, the limit of one try"},
+		{240 * s, 30 * time.Minute, []time.Duration{10 * s, 240 * s}, ""},
+		{never, 30 * time.Minute, []time.Duration{10 * s, 597 * s, 398 * s, 265 * s},
+			"no answer within 4m25s, the limit of one try"},
+		{never, 15 * s, []time.Duration{10 * s, 5 * s}, "context deadline exceeded"},
+		{never, 5 * s, []time.Duration{5 * s}, "context deadline exceeded"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			server := &slowServer{delay: c.delay}
+			client := Client{
+				Authority: "https://service/", Network: server, Backoff: time.Millisecond,
+				LastOutcome: &Outcome{},
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), c.deadline)
+			defer cancel()
+			_, err := client.Send(ctx, http.MethodPost, "https://service/x", "token", nil)
+			if c.err == "" && err != nil || c.err != "" && (err == nil || err.Error() != c.err) {
+				t.Errorf("%+v: %v", c, err)
+			}
+			if !slices.Equal(server.waited, c.tries) {
+				t.Errorf("%+v: the tries waited %v", c, server.waited)
+			}
+		})
+	}
 }

@@ -24,10 +24,7 @@ type transport struct {
 
 // Do sends one request and records its outcome. It implements policy.Transporter.
 func (t *transport) Do(req *http.Request) (*http.Response, error) {
-	t.outcome.Begin("https://" + req.URL.Host + "/")
-	resp, err := t.do(req)
-	t.outcome.Err = err
-	return resp, err
+	return t.outcome.try(req, t.do)
 }
 
 func (t *transport) do(req *http.Request) (*http.Response, error) {

@@ -58,7 +58,7 @@ func sanitize(s string, limit int) string {
 	s = withoutSecrets(singleLine(withoutSecrets(s)))
 	var redacted strings.Builder
 	for word := range splitWords(s) {
-		if LooksLikeSecret(word) {
+		if LooksLikeSecret(word) && !isClaimsChallenge(word) {
 			word = placeholder
 		}
 		redacted.WriteString(word)

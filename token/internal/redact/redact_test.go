@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -59,6 +60,33 @@ func TestSecretsAreRedacted(t *testing.T) {
 				t.Errorf("%s shows the secret", got)
 			}
 		}
+	}
+}
+
+// A claims challenge looks like a JWT and is shown. Whatever else such a word holds is redacted.
+func TestClaimsChallengeIsShown(t *testing.T) {
+	encode := base64.StdEncoding.EncodeToString
+	for text, shown := range map[string]bool{
+		`{"access_token":{"nbf":{"essential":true,"value":"1650000000"}}}`:                                   true,
+		`{"access_token":{"acrs":{"essential":true,"values":["p1","urn:microsoft:req1"]},"xms_cc":null}}`:    true,
+		`{"access_token":{"capolids":{"essential":true,"values":["010cbe0f-0895-42dc-964a-c7537094cbc4"]}}}`: true,
+		`{"access_token":"` + tokentest.SecretToken + `"}`:                                                   false,
+		`{"access_token":{"nbf":{"value":"` + tokentest.SecretToken + `"}}}`:                                 false,
+		`{"access_token":{"nbf":{"value":"1"}}} {"alg":"RS256"}`:                                             false,
+		`{"access_token":{"nbf":{"value":"1","secret":"2"}}}`:                                                false,
+		`{"alg":"RS256","access_token":{"nbf":null}}`:                                                        false,
+		`{"access_token":{}}`: false,
+	} {
+		word := encode([]byte(text))
+		if got := Excerpt("--claims-challenge \"" + word + "\""); strings.Contains(got, word) != shown {
+			t.Errorf("%s became %s", text, got)
+		}
+	}
+	const password = "hunter2hunter2"
+	Remember(password)
+	word := encode([]byte(`{"access_token":{"nbf":{"value":"` + password + `"}}}`))
+	if got := Excerpt(word); strings.Contains(got, word) {
+		t.Errorf("%s holds a secret of this process", got)
 	}
 }
 

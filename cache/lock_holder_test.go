@@ -1,5 +1,3 @@
-//go:build unix
-
 package cache
 
 import (
@@ -10,15 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 )
 
 // TestMain makes the test binary a lock holder if $CACHE_TEST_HOLD names a directory.
 func TestMain(m *testing.M) {
-	if dir := os.Getenv("CACHE_TEST_HOLD"); dir != "" {
-		e, err := Dir{Path: dir}.Entry([]byte("secret"))
+	if path := os.Getenv("CACHE_TEST_HOLD"); path != "" {
+		timeout, _ := time.ParseDuration(os.Getenv("CACHE_TEST_HOLDER_TIMEOUT"))
+		e, err := Dir{Path: path, HolderTimeout: timeout}.Entry([]byte("secret"))
 		if err == nil {
 			_, err = e.Lock(context.Background(), false)
 		}
@@ -32,7 +30,8 @@ func TestMain(m *testing.M) {
 func startHolder(t *testing.T, d Dir) *os.Process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "CACHE_TEST_HOLD="+d.Path)
+	cmd.Env = append(os.Environ(),
+		"CACHE_TEST_HOLD="+d.Path, "CACHE_TEST_HOLDER_TIMEOUT="+d.HolderTimeout.String())
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -65,18 +64,20 @@ func TestKilledHolderFreesTheLock(t *testing.T) {
 func TestStoppedHolderIsSkipped(t *testing.T) {
 	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), HolderTimeout: 200 * time.Millisecond}
 	p := startHolder(t, d)
-	if err := p.Signal(syscall.SIGSTOP); err != nil {
+	if err := stopProcess(p); err != nil {
 		t.Fatal(err)
 	}
 	e := newEntry(t, d, "secret")
-	unlock, err := e.Lock(t.Context(), true)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	unlock, err := e.Lock(ctx, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Waiters that skipped the holder still work one at a time, and wait for a live holder.
 	second := make(chan error)
 	go func() {
-		u, err := e.Lock(t.Context(), true)
+		u, err := e.Lock(ctx, true)
 		if err == nil {
 			u()
 		}
@@ -94,18 +95,19 @@ func TestStoppedHolderIsSkipped(t *testing.T) {
 }
 
 func TestLiveHolderIsWaitedFor(t *testing.T) {
-	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), HolderTimeout: 200 * time.Millisecond}
+	d := Dir{Path: filepath.Join(t.TempDir(), "cache"), HolderTimeout: time.Second}
+	startHolder(t, d)
 	e := newEntry(t, d, "secret")
-	unlock, err := e.Lock(t.Context(), true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unlock()
+	ctx, cancel := context.WithCancel(t.Context())
 	got := make(chan error, 1)
-	go func() { _, err := e.Lock(t.Context(), true); got <- err }()
+	go func() { _, err := e.Lock(ctx, true); got <- err }()
 	select {
 	case err := <-got:
 		t.Fatalf("did not wait: %v", err)
-	case <-time.After(5 * d.HolderTimeout):
+	case <-time.After(2 * d.HolderTimeout):
+	}
+	cancel()
+	if err := <-got; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the context's error", err)
 	}
 }
