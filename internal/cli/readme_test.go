@@ -6,7 +6,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -158,42 +157,6 @@ func checkReadmeTable(t *testing.T, name, want string) {
 		readme = []byte(before + begin + want + end + after)
 		if err := os.WriteFile(path, readme, 0o644); err != nil {
 			t.Fatal(err)
-		}
-	}
-}
-
-var (
-	shellWord     = regexp.MustCompile(`'([^']*)'|([^\s']+)`)
-	readmeCommand = regexp.MustCompile(`(?m)^ *akslogin .*$`)
-	continuation  = regexp.MustCompile(`\\\n +`)
-)
-
-// TestReadmeCommandsParse checks that the akslogin commands in the examples' README.md files are
-// valid kubeconfig commands.
-func TestReadmeCommandsParse(t *testing.T) {
-	readmes, err := filepath.Glob(filepath.Join(repository, "examples", "*", "README.md"))
-	if err != nil || len(readmes) == 0 {
-		t.Fatal("no README", err)
-	}
-	for _, path := range readmes {
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := continuation.ReplaceAllString(string(raw), "")
-		commands := readmeCommand.FindAllString(text, -1)
-		if len(commands) == 0 {
-			t.Errorf("%s: no command line", path)
-		}
-		for _, command := range commands {
-			var words []string
-			for _, word := range shellWord.FindAllStringSubmatch(command, -1) {
-				words = append(words, word[1]+word[2])
-			}
-			line, _, err := parseCommand(words[1:])
-			if err != nil || line.Command() != "kubeconfig" {
-				t.Errorf("%s: %s: %v", path, command, err)
-			}
 		}
 	}
 }
