@@ -17,7 +17,7 @@ var (
 	placeholder    = regexp.MustCompile(`<[^<>]*>`)
 	endOfCommand   = regexp.MustCompile(`\s(#|\||&&|>|;).*`)
 	yamlBlock      = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
-	printsAndExits = regexp.MustCompile(` (--help|-h|--version)\b`)
+	printsAndExits = regexp.MustCompile(` (--help|-h|--version|__complete)\b`)
 	notACommand    = regexp.MustCompile(`^akslogin (binary|is|and|as|needs|runs|to)\b`)
 	markdownFiles  = []string{"*.md", "docs/*.md", "examples/*.md", "examples/*/*.md"}
 )
