@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo entratest test check test-all race test-arm64 test-windows model clients lint vulnerabilities cross fuzz outdated bench bench-check bench-parts e2e-programs e2e soak soak-check dist dist-check reproduce
+.PHONY: help build demo pictures entratest test check test-all race test-arm64 test-windows model clients lint vulnerabilities cross fuzz outdated bench bench-check bench-parts e2e-programs e2e soak soak-check dist dist-check reproduce
 
 BIN  ?= bin
 GO   ?= go
@@ -30,6 +30,9 @@ build: ## Build bin/akslogin
 
 demo: build ## Run an exec config against an emulated Entra ID: cold, warm, twenty at once
 	$(GO) run ./internal/demo $(BIN)/akslogin
+
+pictures: build ## Write docs/demo.svg and docs/doctor.svg: what make demo and doctor print
+	$(GO) run ./internal/demo -pictures docs $(BIN)/akslogin >/dev/null
 
 # It prints the environment for akslogin and curl; the comment of its main.go says how to use it.
 entratest: ## Run the emulated Entra ID for trying things by hand

@@ -6,7 +6,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,41 +24,90 @@ func grammarModel(t *testing.T) *kong.Application {
 	return parser.Model
 }
 
-// TestReadmeTables checks that README.md's tables match the grammar, the login methods and the last
-// benchmark. UPDATE=1 rewrites them.
+// TestReadmeTables checks that the tables in the documentation match the grammar, the login methods
+// and the last benchmark. UPDATE=1 rewrites them.
 func TestReadmeTables(t *testing.T) {
-	checkReadmeTable(t, "flags", flagTable(t))
-	checkReadmeTable(t, "variables", variableTable())
-	checkReadmeTable(t, "login methods", methodTable())
-	checkReadmeTable(t, "speed", speedTable(t))
+	checkTable(t, "docs/reference.md", "commands", commandTable(t))
+	checkTable(t, "docs/reference.md", "flags", flagTable(t))
+	checkTable(t, "docs/reference.md", "flags of other commands", otherFlagTable(t))
+	checkTable(t, "docs/reference.md", "variables", variableTable())
+	checkTable(t, "docs/logins.md", "login methods", methodTable())
+	checkTable(t, "docs/performance.md", "speed", speedTable(t))
+}
+
+func commandTable(t *testing.T) string {
+	t.Helper()
+	var table strings.Builder
+	table.WriteString("| command | what it does |\n|---|---|\n")
+	for _, command := range grammarModel(t).Leaves(true) {
+		fmt.Fprintf(&table, "| `%s` | %s |\n", command.Path(), command.Help)
+	}
+	return table.String()
 }
 
 func flagTable(t *testing.T) string {
 	t.Helper()
 	var table strings.Builder
-	table.WriteString("| flag | variables | default |\n|---|---|---|\n")
+	table.WriteString("| flag | what it is for | variables | default |\n|---|---|---|---|\n")
+	for _, f := range visibleFlags(t) {
+		var variables []string
+		for _, v := range token.Variables(f.Tag.Get) {
+			mark := map[bool]string{true: "**!**"}[v.Overrides]
+			variables = append(variables, "`"+v.Name+"`"+mark)
+		}
+		fmt.Fprintf(&table, "| %s | %s | %s | %s |\n",
+			flagName(f), flagAbout(f), strings.Join(variables, " "), f.Tag.Get("otherwise"))
+	}
+	return table.String()
+}
+
+// otherFlagTable lists the flags of each command besides those of get-token, which most commands
+// have too.
+func otherFlagTable(t *testing.T) string {
+	t.Helper()
+	var table strings.Builder
+	table.WriteString("| command | flag | what it is for | default |\n|---|---|---|---|\n")
+	known := map[string]bool{"help": true}
+	for _, f := range visibleFlags(t) {
+		known[f.Name] = true
+	}
+	for _, command := range grammarModel(t).Leaves(true) {
+		for _, f := range command.Flags {
+			if !f.Hidden && !known[f.Name] {
+				fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n",
+					command.Path(), flagName(f), flagAbout(f), f.Tag.Get("otherwise"))
+			}
+		}
+	}
+	return table.String()
+}
+
+func visibleFlags(t *testing.T) (all []*kong.Flag) {
+	t.Helper()
 	for _, command := range grammarModel(t).Leaves(false) {
 		if command.Name != "get-token" {
 			continue
 		}
 		for _, f := range command.Flags {
-			if f.Hidden {
-				continue
+			if !f.Hidden {
+				all = append(all, f)
 			}
-			name := "`--" + f.Name + "`"
-			if f.Short != 0 {
-				name += ", `-" + string(f.Short) + "`"
-			}
-			var variables []string
-			for _, v := range token.Variables(f.Tag.Get) {
-				mark := map[bool]string{true: "**!**"}[v.Overrides]
-				variables = append(variables, "`"+v.Name+"`"+mark)
-			}
-			fmt.Fprintf(&table, "| %s | %s | %s |\n",
-				name, strings.Join(variables, " "), f.Tag.Get("otherwise"))
 		}
 	}
-	return table.String()
+	return all
+}
+
+func flagName(f *kong.Flag) string {
+	name := "`--" + f.Name + "`"
+	if f.Short != 0 {
+		name += ", `-" + string(f.Short) + "`"
+	}
+	return name
+}
+
+// flagAbout returns what a flag is for as a cell of a table.
+func flagAbout(f *kong.Flag) string {
+	return strings.ReplaceAll(flags.About(f.Value), "|", "\\|")
 }
 
 func variableTable() string {
@@ -134,66 +182,31 @@ func readBenchRows(t *testing.T, name string) []benchRow {
 	return report.Rows
 }
 
-// checkReadmeTable compares a table in README.md, which is between two comments with its name. With
-// UPDATE set it rewrites the table. It returns README.md's text from the table on.
-func checkReadmeTable(t *testing.T, name, want string) {
+// checkTable compares a table in a page, which is between two comments with its name. With UPDATE set
+// it rewrites the table.
+func checkTable(t *testing.T, page, name, want string) {
 	t.Helper()
 	const update = "UPDATE=1 go test -run TestReadmeTables ./internal/cli"
 	begin := "<!-- " + name + ": written by " + update + " -->\n"
 	end := "<!-- end of " + name + " -->"
-	path := filepath.Join(repository, "README.md")
-	readme, err := os.ReadFile(path)
+	path := filepath.Join(repository, page)
+	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, hasBegin := strings.Cut(string(readme), begin)
+	before, rest, hasBegin := strings.Cut(string(content), begin)
 	table, after, hasEnd := strings.Cut(rest, end)
+	want = "\n" + want + "\n"
 	switch {
 	case !hasBegin || !hasEnd:
-		t.Fatalf("README.md has no place for the table of %s", name)
+		t.Fatalf("%s has no place for the table of %s", page, name)
 	case table == want:
 	case os.Getenv("UPDATE") == "":
-		t.Errorf("README.md's table of %s is out of date; %s writes\n%s", name, update, want)
+		t.Errorf("%s: the table of %s is out of date; %s writes\n%s", page, name, update, want)
 	default:
-		readme = []byte(before + begin + want + end + after)
-		if err := os.WriteFile(path, readme, 0o644); err != nil {
+		content = []byte(before + begin + want + end + after)
+		if err := os.WriteFile(path, content, 0o644); err != nil {
 			t.Fatal(err)
-		}
-	}
-}
-
-var (
-	shellWord     = regexp.MustCompile(`'([^']*)'|([^\s']+)`)
-	readmeCommand = regexp.MustCompile(`(?m)^ *akslogin .*$`)
-	continuation  = regexp.MustCompile(`\\\n +`)
-)
-
-// TestReadmeCommandsParse checks that the akslogin commands in the examples' README.md files are
-// valid kubeconfig commands.
-func TestReadmeCommandsParse(t *testing.T) {
-	readmes, err := filepath.Glob(filepath.Join(repository, "examples", "*", "README.md"))
-	if err != nil || len(readmes) == 0 {
-		t.Fatal("no README", err)
-	}
-	for _, path := range readmes {
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := continuation.ReplaceAllString(string(raw), "")
-		commands := readmeCommand.FindAllString(text, -1)
-		if len(commands) == 0 {
-			t.Errorf("%s: no command line", path)
-		}
-		for _, command := range commands {
-			var words []string
-			for _, word := range shellWord.FindAllStringSubmatch(command, -1) {
-				words = append(words, word[1]+word[2])
-			}
-			line, _, err := parseCommand(words[1:])
-			if err != nil || line.Command() != "kubeconfig" {
-				t.Errorf("%s: %s: %v", path, command, err)
-			}
 		}
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,8 +23,10 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: demo AKSLOGIN")
+	pictures := flag.String("pictures", "", "write demo.svg and doctor.svg to this `directory`")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		fmt.Fprintln(os.Stderr, "usage: demo [-pictures DIRECTORY] AKSLOGIN")
 		os.Exit(2)
 	}
 	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
@@ -30,13 +34,15 @@ func main() {
 			"which Go does not read on %s; run it on Linux\n", runtime.GOOS)
 		os.Exit(1)
 	}
-	if err := run(os.Args[1]); err != nil {
+	if err := run(flag.Arg(0), *pictures); err != nil {
 		fmt.Fprintln(os.Stderr, "demo: error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(program string) (err error) {
+// run shows the program at work. If pictures is not "", it also writes what it printed, and what
+// doctor says of an exec config with a wrong client ID, as pictures into that directory.
+func run(program, pictures string) (err error) {
 	entra, err := startEmulator()
 	if err != nil {
 		return err
@@ -51,17 +57,42 @@ func run(program string) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("The exec config of examples/kubeconfig.yaml, with the blanks filled in:\n\n"+
-		"  akslogin %s\n\n", strings.Join(config.args, " "))
+	var printed bytes.Buffer
+	if err := config.show(entra, io.MultiWriter(os.Stdout, &printed)); err != nil {
+		return err
+	}
+	if pictures == "" {
+		return nil
+	}
+	// The last of two flags counts.
+	doctor := config.command(append([]string{"doctor"}, append(config.args[1:], "--client-id", wrongClient)...)...)
+	findings, err := doctor.Output()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		return err
+	}
+	command := []byte("$ akslogin doctor --client-id " + wrongClient + "\n")
+	return errors.Join(
+		writePicture(filepath.Join(pictures, "demo.svg"), append([]byte("$ make demo\n"), printed.Bytes()...)),
+		writePicture(filepath.Join(pictures, "doctor.svg"), append(command, findings...)),
+	)
+}
+
+// wrongClient is the ID of an application that does not exist.
+const wrongClient = "99999999-bbbb-4444-8888-000000000001"
+
+// show runs all steps and prints what happens.
+func (c *execConfig) show(entra *emulator, w io.Writer) (err error) {
+	fmt.Fprintf(w, "The exec config of examples/kubeconfig.yaml, with the blanks filled in:\n\n"+
+		"  akslogin %s\n\n", strings.Join(c.args, " "))
 
 	var cached []byte
 	for _, step := range steps {
-		if cached, err = config.runStep(entra, step, cached); err != nil {
+		if cached, err = c.runStep(entra, step, cached, w); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
-	list, err := config.command("cache", "list").Output()
-	fmt.Printf("\nThe cache, sealed with the federated token:\n\n%s", list)
+	list, err := c.command("cache", "list").Output()
+	fmt.Fprintf(w, "\nThe cache, sealed with the federated token:\n\n%s", list)
 	return err
 }
 
@@ -129,7 +160,7 @@ func (c *execConfig) command(args ...string) *exec.Cmd {
 // runStep runs a step, prints its time and requests, and returns the exec credential that the runs
 // printed. It fails unless every run prints the same: the cached one, if cached is not nil and the
 // step does not clear the cache.
-func (c *execConfig) runStep(entra *emulator, step step, cached []byte) ([]byte, error) {
+func (c *execConfig) runStep(entra *emulator, step step, cached []byte, w io.Writer) ([]byte, error) {
 	if step.clearCache {
 		cached = nil
 		if out, err := c.command("cache", "clear").CombinedOutput(); err != nil {
@@ -152,12 +183,12 @@ func (c *execConfig) runStep(entra *emulator, step step, cached []byte) ([]byte,
 		if err != nil {
 			return nil, err
 		}
-		fmt.Printf("kubectl would get:\n\n%s\n\n", readable)
+		fmt.Fprintf(w, "kubectl would get:\n\n%s\n\n", readable)
 	}
-	fmt.Printf("%-22s %2d runs %9s, %d requests and %d connections to Entra ID\n", step.name,
+	fmt.Fprintf(w, "%-22s %2d runs %9s, %d requests and %d connections to Entra ID\n", step.name,
 		step.runs, elapsed.Round(100*time.Microsecond), len(traffic.Requests), traffic.Connections)
 	for _, request := range traffic.Requests {
-		fmt.Printf("%-22s %s\n", "", request)
+		fmt.Fprintf(w, "%-22s %s\n", "", request)
 	}
 	if n := len(traffic.Requests); n != step.wantRequests {
 		return nil, fmt.Errorf("%d requests, expected %d", n, step.wantRequests)

@@ -121,22 +121,26 @@ func loginHelp() string {
 	return help.String()
 }
 
-// FlagHelp returns a flag's help with its placeholders filled in, followed by the variables that it
-// is read from and its default. kong's own interpolation would run at every start.
-func FlagHelp(flag *kong.Value) string {
+// About returns what a flag is for: its help with the placeholders filled in. kong's own
+// interpolation would run at every start.
+func About(flag *kong.Value) string {
 	var ciSystems []string
 	for _, c := range token.CISystems() {
 		ciSystems = append(ciSystems, c.Name)
 	}
-	fill := strings.NewReplacer(
+	return strings.NewReplacer(
 		"{methods}", strings.Join(token.MethodNames(), ", "),
 		"{pop}", strings.Join(token.MethodsWith("pop-enabled"), ", "),
 		"{environments}", strings.Join(token.EnvironmentNames(), ", "),
 		"{token_file}", token.WellKnownTokenFile,
 		"{ci_systems}", strings.Join(ciSystems, ", "),
 		"{program}", process.Name(),
-	).Replace
-	help := fill(flag.Help)
+	).Replace(flag.Help)
+}
+
+// FlagHelp returns a flag's help, followed by the variables that it is read from and its default.
+func FlagHelp(flag *kong.Value) string {
+	help := About(flag)
 	var notes []string
 	for _, v := range token.Variables(flag.Tag.Get) {
 		note := "$" + v.Name

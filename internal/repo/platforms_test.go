@@ -81,7 +81,8 @@ func writeScripts(t *testing.T, b *bytes.Buffer) {
 // writeSystemTests lists the files whose names or build constraints keep their tests to a system.
 func writeSystemTests(t *testing.T, b *bytes.Buffer) {
 	b.WriteString("\n## Go tests of one system only\n\n" +
-		"These run under qemu too, apart from the scripts' package, internal/cli.\n\n")
+		"These run under qemu too, apart from the scripts' package, internal/cli.\n\n" +
+		"| package | files |\n|---|---|\n")
 	files := map[string][]string{}
 	for _, p := range packages(t) {
 		for _, pattern := range []string{"*_linux_test.go", "*_linux_amd64_test.go", "*_unix_test.go"} {
@@ -97,7 +98,7 @@ func writeSystemTests(t *testing.T, b *bytes.Buffer) {
 	for _, p := range packages(t) {
 		if names := files[p.path()]; names != nil {
 			slices.Sort(names)
-			fmt.Fprintf(b, "- %s: %s\n", p.path(), strings.Join(names, ", "))
+			fmt.Fprintf(b, "| %s | %s |\n", p.path(), strings.Join(names, ", "))
 		}
 	}
 }
