@@ -31,28 +31,35 @@ func identityAssertion(t *testing.T, s *entratest.Server) string {
 	return issued[0]
 }
 
-// A managed identity's token is a client assertion of an application that is registered in the
-// identity's tenant, also for the application's service principal in another tenant. Tokens that
-// Entra ID issued for anything else, and applications registered elsewhere, are refused.
-func TestManagedIdentityTokenAsAssertion(t *testing.T) {
-	s := newServer(t)
-	const nodeObject = "66666666-aaaa-4bbb-8ccc-000000000001"
+const nodeObject = "66666666-aaaa-4bbb-8ccc-000000000001"
+
+// registerTrustingApp assigns a managed identity to the machine, and registers an application in
+// its tenant that trusts it and has a service principal in otherTenant.
+func registerTrustingApp(s *entratest.Server) entratest.App {
 	s.AssignIdentity(entratest.ManagedIdentity{App: entratest.App{
 		Tenant: tenantID, ClientID: nodeClient, ObjectID: nodeObject, ResourceID: nodeResource,
 	}})
 	issuer := "https://login.microsoftonline.com/" + tenantID + "/v2.0"
-	trusting := entratest.App{
+	app := entratest.App{
 		Tenant:   otherTenant,
 		ClientID: clientID,
 		Secrets:  []string{"secret"},
 		FederatedCredentials: []entratest.FederatedCredential{
 			{Issuer: issuer, Subject: nodeObject},
 			{Issuer: s.Issuer, Subject: subject},
-			{Issuer: issuer, Subject: "66666666-aaaa-4bbb-8ccc-000000000002"},
 		},
 		RegisteredIn: tenantID,
 	}
-	s.Register(trusting)
+	s.Register(app)
+	return app
+}
+
+// A managed identity's token is a client assertion of an application that is registered in the
+// identity's tenant, also for the application's service principal in another tenant. Tokens that
+// Entra ID issued for anything else, and applications registered elsewhere, are refused.
+func TestManagedIdentityTokenAsAssertion(t *testing.T) {
+	s := newServer(t)
+	trusting := registerTrustingApp(s)
 	c := directClient(t, s)
 	post := func(form url.Values) response {
 		t.Helper()

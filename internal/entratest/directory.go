@@ -27,8 +27,8 @@ type App struct {
 	Certificates         []*x509.Certificate // valid certificates, with RSA keys
 	Public               bool                // redirects to http://localhost with any port
 
-	// RegisteredIn is the GUID of the tenant that the application is registered in, if it has only a
-	// service principal in Tenant; "" means that it is registered in Tenant.
+	// RegisteredIn is the GUID of the tenant that the application is registered in, if it has only
+	// a service principal in Tenant; "" means that it is registered in Tenant.
 	RegisteredIn string
 
 	Groups     []string // object IDs, the token's groups claim; empty means no claim

@@ -85,7 +85,7 @@ func (c *Converter) Convert(file *kubeconfig.File, earlier kubeconfig.Files) (do
 			return done, errorAt(where, err)
 		}
 		execs[u.Name] = want
-		done.unusedFlags = append(done.unusedFlags, c.unusedFlags(method)...)
+		done.unusedFlags = append(done.unusedFlags, MeaninglessFlags(method, c.Flags)...)
 		report.WriteString(c.reportLine(where, u, want, method, !u.HasExec(want)))
 	}
 	done.Matched = len(execs) > 0
@@ -225,9 +225,10 @@ func setsFlags(args []string, values flags.Values) bool {
 	return err == nil && maps.Equal(read, values)
 }
 
-// unusedFlags returns the explicit flags that have no meaning for the method.
-func (c *Converter) unusedFlags(m token.Method) (unused []string) {
-	for flag := range c.Flags {
+// MeaninglessFlags returns the flags that have no meaning for the method, for a warning. They are
+// sorted.
+func MeaninglessFlags(m token.Method, explicit flags.Values) (unused []string) {
+	for _, flag := range slices.Sorted(maps.Keys(explicit)) {
 		if flag != "login" && !methodReads(m, flag) {
 			unused = append(unused, "--"+flag+" for login "+m.Name)
 		}
