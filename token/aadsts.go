@@ -86,6 +86,8 @@ var aadstsHints = map[int]string{
 	70023:   "the lifetime of the federated token from {source} is too long for an exchange: use the one projected for {exchange-audience} , not the service account's default token",
 	700027:  "the signature of the federated token from {source} is not one of issuer {issuer} : the issuer's keys have changed, or the token is from another cluster",
 	700222:  issuedByEntraHint,
+	700231:  issuedByEntraHint,
+	700236:  "{client} is registered in another tenant than the managed identity that it trusts, which Entra ID does not allow: register it in the identity's tenant, as a multi-tenant application, and have an administrator of tenant {tenant} add it there: az ad sp create --id CLIENT_ID",
 	700229:  issuedByEntraHint,
 	50013:   issuerKeysHint,
 	50027:   "Entra ID cannot read the federated token from {source}: compare it with what its issuer gave",

@@ -116,6 +116,8 @@ var reportedCodes = map[int]string{
 	700211:  "https://github.com/Azure/azure-workload-identity/issues/1200",
 	700212:  "https://github.com/kedacore/keda/issues/8152",
 	700213:  "https://github.com/Azure/login/issues/482",
+	700231:  "https://github.com/Azure/azure-workload-identity/issues/1363",
+	700236:  "https://learn.microsoft.com/answers/questions/2139753/aadsts700236-entra-id-tokens-issued-by-issuer-http",
 	700222:  "https://github.com/MicrosoftDocs/azure-docs/issues/90276",
 	900023:  "https://github.com/caddy-dns/azure/issues/3",
 	1002012: "https://github.com/microsoftgraph/msgraph-sdk-python/issues/181",
@@ -142,14 +144,14 @@ func TestAADSTSCodesHaveSource(t *testing.T) {
 // fits on a line.
 func TestHintPlaceholdersAreFilled(t *testing.T) {
 	const (
-		federated    = "workloadidentity azurepipelines"
+		federated    = "workloadidentity azurepipelines federatedmsi"
 		applications = "spn " + federated
 		people       = "devicecode interactive ropc"
 	)
 	receivers := map[int]string{} // code -> methods that can receive it; all if it is missing
 	for methods, codes := range map[string][]int{
 		"ropc":       {50034, 50053, 50055, 50056, 50057, 50072, 50074, 50076, 50078, 50079, 50126, 50144, 50158, 80001, 80002},
-		federated:    {50013, 50027, 50166, 501661, 70021, 70023, 90061, 700024, 700027, 700211, 700212, 700213, 700222, 700229, 7002138},
+		federated:    {50013, 50027, 50166, 501661, 70021, 70023, 90061, 700024, 700027, 700211, 700212, 700213, 700222, 700229, 700231, 700236, 7002138},
 		"spn":        {50012, 70002, 700030, 7000215, 7000222},
 		applications: {700025},
 		"devicecode": {70016, 70018, 70019, 70020},
@@ -165,6 +167,7 @@ func TestHintPlaceholdersAreFilled(t *testing.T) {
 			TenantID:     "11111111-aaaa-4444-8888-000000000001",
 			ClientID:     "22222222-bbbb-4444-8888-000000000001",
 			ClientSecret: "secret-of-a-client",
+			ViaClientID:  "22222222-bbbb-4444-8888-000000000002",
 			Username:     "alice@contoso.example",
 			Password:     "password-of-alice",
 			From: map[string]string{

@@ -55,8 +55,10 @@ func (r Request) checkMethod(m Method, required func(oneOf []string) bool) error
 			Hint: "leave --legacy out: current clusters expect a token without it",
 		}
 	}
-	if err := r.checkShellVariables(m); err != nil {
-		return err
+	for _, check := range []func(Method) error{r.checkShellVariables, r.checkNoVia} {
+		if err := check(m); err != nil {
+			return err
+		}
 	}
 	isSet := func(flag string) bool { return r.flagValue(flag) != "" }
 	for _, alternatives := range m.Required {

@@ -202,7 +202,7 @@ func (r Request) exchangeAudience() string {
 	authority, _ := r.authority() // Check reports the error
 	e, known := environmentByAuthority(authority)
 	if !known {
-		e = environments[0]
+		e, _ = r.environment()
 	}
 	return e.exchangeAudience
 }

@@ -145,3 +145,18 @@ func FuzzAuthority(f *testing.F) {
 		}
 	})
 }
+
+// A private cloud's authority does not say which audience federated tokens have there.
+func TestExchangeAudienceOfPrivateCloud(t *testing.T) {
+	for _, test := range []struct{ environment, authority, want string }{
+		{"", "https://login.private.example/", "api://AzureADTokenExchange"},
+		{"AzureChinaCloud", "https://login.private.example/", "api://AzureADTokenExchangeChina"},
+		{"AzureChinaCloud", "https://login.microsoftonline.us/", "api://AzureADTokenExchangeUSGov"},
+		{"AzureUSGovernment", "", "api://AzureADTokenExchangeUSGov"},
+	} {
+		r := Request{Environment: test.environment, AuthorityHost: test.authority}
+		if got := r.exchangeAudience(); got != test.want {
+			t.Errorf("%s at %q: %s, want %s", test.environment, test.authority, got, test.want)
+		}
+	}
+}

@@ -123,7 +123,7 @@ func (d *Diagnosis) CheckCache() Finding {
 // CheckExchange requests a new token, as get-token does on a cache miss, and examines it. It
 // returns that token as [Get] would, or a Token without a value. It never asks a person to sign in.
 func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
-	const check = "exchange"
+	check := "exchange"
 	if d.loginErr != nil {
 		skipped := Finding{
 			Status: StatusSkipped,
@@ -132,11 +132,19 @@ func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
 		}
 		return Token{}, []Finding{skipped}
 	}
-	tok, err := exchange(ctx, d.request, d.options, d.login, d.client)
 	var all []Finding
+	if d.login.FirstHop != nil {
+		check = "second hop"
+		all = append(all, d.checkFirstHop(ctx))
+		if all[0].Status != StatusOK {
+			return Token{}, all
+		}
+	}
+	tok, err := exchange(ctx, d.request, d.options, d.login, d.client)
 	values, inFile := fileHintValues(d.request)
+	inFile = inFile && d.login.FirstHop == nil
 	if !inFile && d.login.HintValues != nil && !d.request.presentsFederatedToken() {
-		// A CI system's token is known only after the exchange.
+		// The token of a CI system or of a first hop is known only after the exchange.
 		if values = d.login.HintValues(); values["issuer"] != "" {
 			all = append(all, federatedCredentialFinding(values, d.request))
 		}

@@ -242,12 +242,16 @@ func federatedCredentialFinding(values map[string]string, r Request) Finding {
 	if strings.HasSuffix(issuer, "/") {
 		slash = "with the slash at the issuer's end"
 	}
+	who := "the identity"
+	if r.Login == federatedManagedIdentityName {
+		who = "the application"
+	}
 	found := Finding{
 		Status: StatusInfo,
 		Check:  "federated credential",
 		Text: fmt.Sprintf(
-			"the identity needs one with exactly issuer %s , subject %s and audience %s , %s",
-			issuer, subject, audience, slash,
+			"%s needs one with exactly issuer %s , subject %s and audience %s , %s",
+			who, issuer, subject, audience, slash,
 		),
 	}
 	for _, value := range []string{issuer, subject, audience} {
@@ -262,6 +266,13 @@ func federatedCredentialFinding(values map[string]string, r Request) Finding {
 	if client == "" {
 		client = "CLIENT_ID"
 	}
+	found.Show = federatedCredentialCommands(r.Login, client, issuer, subject, audience)
+	return found
+}
+
+// federatedCredentialCommands returns commands that create the federated credential of a login
+// method's identity.
+func federatedCredentialCommands(login, client, issuer, subject, audience string) []string {
 	parameters, _ := json.Marshal(map[string]any{ // strings cannot fail
 		"name":      "akslogin",
 		"issuer":    issuer,
@@ -269,13 +280,17 @@ func federatedCredentialFinding(values map[string]string, r Request) Finding {
 		"audiences": []string{audience},
 	})
 	quote, shell := quoteForShell(runtime.GOOS)
-	found.Show = []string{
+	application := "az ad app federated-credential create --id " + quote(client) +
+		" --parameters " + quote(string(parameters))
+	if login == federatedManagedIdentityName {
+		return []string{"# in the application's own tenant, that of the managed identity" + shell, application}
+	}
+	return []string{
 		"# create the federated credential of a managed identity" + shell,
 		fmt.Sprintf("az identity federated-credential create --resource-group GROUP --identity-name IDENTITY --name akslogin "+
 			"--issuer %s --subject %s --audiences %s", quote(issuer), quote(subject), quote(audience)),
 		"# or of an application" + shell,
-		"az ad app federated-credential create --id " + quote(client) +
-			" --parameters " + quote(string(parameters)),
+		application,
 		"// or in Bicep",
 		"resource federated 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = {",
 		"  parent: identity",
@@ -287,7 +302,6 @@ func federatedCredentialFinding(values map[string]string, r Request) Finding {
 		"  }",
 		"}",
 	}
-	return found
 }
 
 // quoteForShell returns how an argument without single quotes is quoted in a shell of the system.

@@ -27,6 +27,11 @@ func exchange(
 	login Login,
 	client entra.Client,
 ) (Token, error) {
+	if login.FirstHop != nil {
+		if err := login.FirstHop.run(ctx, opts); err != nil {
+			return Token{}, err
+		}
+	}
 	if m, _ := MethodByName(r.Login); m.callsEntra() {
 		connections := client.NewHTTPTransport()
 		defer connections.CloseIdleConnections()

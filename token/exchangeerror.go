@@ -26,14 +26,15 @@ func newExchangeError(
 
 // Error names the login, the identity, the tenant and the authority, with the source of each value.
 func (e *exchangeError) Error() string {
-	text := "login " + e.request.Login
 	m, _ := MethodByName(e.request.Login)
+	text := e.request.hopNote(m) + "login " + e.request.Login
 	for _, part := range []struct{ flag, format string }{
 		{"username", " as %s"},
 		{"identity-resource-id", " as %s"},
 		{"client-id", " for client ID %s"},
 		{"subscription", " for subscription %s"},
 		{"tenant-id", " in tenant %s"},
+		{"via-client-id", " via client ID %s"},
 	} {
 		if value := e.request.flagValue(part.flag); value != "" && m.usesFlag(part.flag) {
 			text += fmt.Sprintf(part.format, value) + e.request.sourceNote(part.flag)

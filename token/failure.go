@@ -48,7 +48,7 @@ func (s *reuseTokenSource) newFailure(ctx context.Context, err error) *failure {
 	f := &failure{At: s.Now().UTC(), RouteHash: s.routeHash}
 	var refusal *Refusal
 	var exchange *exchangeError
-	if !errors.As(err, &exchange) {
+	if !errors.As(err, &exchange) || errors.As(err, new(*firstHopError)) {
 		return f
 	}
 	switch {

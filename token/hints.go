@@ -72,6 +72,9 @@ func (e *exchangeError) listenHint() string {
 func (e *exchangeError) refusalHint(m Method, refusal *Refusal) string {
 	values := e.hintValues
 	own := cmp.Or(m.Hints[refusal.AADSTS], m.textHint(refusal))
+	if e.request.isFirstHop {
+		own = cmp.Or(firstHopHints[refusal.AADSTS], own)
+	}
 	hint := cmp.Or(own, aadstsHints[refusal.AADSTS])
 	switch {
 	case own != "":

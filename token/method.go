@@ -121,6 +121,9 @@ type Login struct {
 	// NewCredential returns the credential for an attempt. It is not called at a cache hit.
 	NewCredential func(attempt) (azcore.TokenCredential, error)
 
+	// FirstHop is the request whose token is the login's assertion. It is nil if there is none.
+	FirstHop *firstHop
+
 	// Rotated reports whether Secret has been replaced since Open read it. It may be nil.
 	Rotated func() bool
 

@@ -9,6 +9,7 @@ var Methods = []Method{
 	servicePrincipal,
 	usernamePassword,
 	managedIdentity,
+	federatedManagedIdentity,
 	azureCLI,
 	azureDeveloperCLI,
 	workloadIdentity,

@@ -25,7 +25,7 @@ var managedIdentity = Method{
 		500011: "server ID {audience} is not known in the identity's tenant: leave --server-id out for AKS",
 	},
 	TextHints:  metadataHints,
-	SealedWith: "a key of the user's own, for this machine only; on App Service and Azure ML, with the secret that the service wants",
+	SealedWith: sealedWithUserKey,
 	FallbackHint: "{identity} has to be assigned to this virtual machine or service (as by: az vm identity assign), and {server} is reached from there only, never through a proxy; " +
 		"a new assignment takes a minute. In a pod use workloadidentity",
 	Stanza: Stanza{
@@ -35,6 +35,8 @@ var managedIdentity = Method{
 	Check: checkIdentityResourceID,
 	Open:  openManagedIdentity,
 }
+
+const sealedWithUserKey = "a key of the user's own, for this machine only; on App Service and Azure ML, with the secret that the service wants"
 
 // notArcHint is for answers that Azure Arc's agent does not give.
 const notArcHint = "what answers at {server} is not Azure Arc's agent: $IDENTITY_ENDPOINT and $IMDS_ENDPOINT name it; elsewhere than on a server with Azure Arc they have to be unset"

@@ -38,6 +38,7 @@ type Request struct {
 	Username                          string `name:"username" group:"methods" placeholder:"NAME" overrides:"AAD_USER_PRINCIPAL_NAME" ambient:"AZURE_USERNAME" help:"ropc: user name."`
 	Password                          string `name:"password" secret:"true" group:"methods" placeholder:"PASSWORD" overrides:"AAD_USER_PRINCIPAL_PASSWORD" ambient:"AZURE_PASSWORD" help:"ropc: password. Better given in a variable."`
 	IdentityResourceID                string `name:"identity-resource-id" group:"methods" placeholder:"ID" help:"msi: resource ID of the managed identity, instead of its client ID. Without either it is the system-assigned one."`
+	ViaClientID                       string `name:"via-client-id" group:"methods" placeholder:"ID" ambient:"AKSLOGIN_VIA_CLIENT_ID" help:"federatedmsi: client ID of the user-assigned managed identity whose token is the credential of the application --client-id."`
 	Subscription                      string `name:"subscription" short:"s" group:"methods" placeholder:"ID" help:"azurecli: subscription, by ID or name."`
 	AzurePipelinesServiceConnectionID string `name:"azure-pipelines-service-connection-id" group:"methods" placeholder:"ID" ambient:"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID" help:"azurepipelines: resource ID of the service connection."`
 	LoginHint                         string `name:"login-hint" group:"methods" placeholder:"NAME" help:"interactive: user name that the sign-in page suggests."`
@@ -62,6 +63,8 @@ type Request struct {
 	// pipes is the content of files that were read, by path. A diagnosis reads a secret several
 	// times, and a pipe can be read once. It is nil outside of a diagnosis.
 	pipes map[string][]byte
+
+	isFirstHop bool // its token is the assertion of another request: see federatedManagedIdentity
 
 	publicClientGiven bool // the value PublicClientID was ignored for ClientID
 }

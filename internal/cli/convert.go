@@ -84,7 +84,7 @@ func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
 		}
 	}
 	for _, flag := range stanza.UnusedFlags(all) {
-		printWarning("not written, since it has no meaning there: " + flag)
+		printUnusedFlag(flag)
 	}
 	for i, f := range files {
 		if !c.DryRun {
@@ -95,6 +95,10 @@ func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
 		fmt.Print(all[i].Report)
 	}
 	return nil
+}
+
+func printUnusedFlag(flag string) {
+	printWarning("not written, since it has no meaning there: " + flag)
 }
 
 // prepare checks the flags and reads the kubeconfigs.

@@ -74,6 +74,7 @@ const (
 	// The machine's system-assigned identity, and one that is assigned to it.
 	machineIdentity    = "22222222-bbbb-4444-8888-000000000011"
 	assignedIdentity   = "22222222-bbbb-4444-8888-000000000012"
+	assignedObject     = "66666666-bbbb-4444-8888-000000000012"
 	identityGroup      = "/subscriptions/" + subscription + "/resourceGroups/nodes/providers/"
 	assignedIdentityID = identityGroup + "Microsoft.ManagedIdentity/userAssignedIdentities/worker"
 )
@@ -124,7 +125,8 @@ func registerFixtures(s *entratest.Server) {
 	})
 	s.AssignIdentity(entratest.ManagedIdentity{
 		App: entratest.App{
-			Tenant: tenant, ClientID: assignedIdentity, ResourceID: assignedIdentityID,
+			Tenant: tenant, ClientID: assignedIdentity, ObjectID: assignedObject,
+			ResourceID: assignedIdentityID,
 		},
 	})
 	s.RegisterCluster(entratest.Cluster{

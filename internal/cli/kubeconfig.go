@@ -142,6 +142,9 @@ func (c *kubeconfigCommand) loginMethod(line *flags.CommandLine) (token.Method, 
 // Astro they are the platform's own.
 func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, source clusterSource) (kubeconfig.Exec, error) {
 	values := line.Values()
+	for _, flag := range stanza.MeaninglessFlags(m, values) {
+		printUnusedFlag(flag)
+	}
 	// The existing user's tenant, client and cloud stay, whatever its login method was, unless they
 	// are the values that az writes for everybody.
 	for flag, fromAz := range map[string]string{
@@ -171,7 +174,9 @@ func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, 
 	if err != nil {
 		return kubeconfig.Exec{}, err
 	}
-	for flag, value := range map[string]string{"client-id": r.ClientID, "tenant-id": r.TenantID} {
+	for flag, value := range map[string]string{
+		"client-id": r.ClientID, "tenant-id": r.TenantID, "via-client-id": r.ViaClientID,
+	} {
 		from := r.From[flag]
 		if !strings.HasPrefix(from, "$") || !slices.Contains(m.Required, flag) {
 			continue

@@ -56,7 +56,7 @@ func flagTable(t *testing.T) string {
 			variables = append(variables, "`"+v.Name+"`"+mark)
 		}
 		fmt.Fprintf(&table, "| %s | %s | %s | %s |\n",
-			flagName(f), flagAbout(f), strings.Join(variables, " "), f.Tag.Get("otherwise"))
+			flagName(f), flagAbout(f), strings.Join(variables, " "), flags.Default(f.Value))
 	}
 	return table.String()
 }
@@ -75,7 +75,7 @@ func otherFlagTable(t *testing.T) string {
 		for _, f := range command.Flags {
 			if !f.Hidden && !known[f.Name] {
 				fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n",
-					command.Path(), flagName(f), flagAbout(f), f.Tag.Get("otherwise"))
+					command.Path(), flagName(f), flagAbout(f), flags.Default(f.Value))
 			}
 		}
 	}

@@ -110,6 +110,9 @@ var entraVerbs = map[string]entraVerb{
 		app := entratest.App{Tenant: tenant, ClientID: args[0], ResourceID: args[1]}
 		s.AssignIdentity(entratest.ManagedIdentity{App: app})
 	},
+	"trust": func(ts *testscript.TestScript, s *entratest.Server, args []string) {
+		s.Register(trustingAppFrom(ts, args))
+	},
 	"unassign": setString((*entratest.Server).UnassignIdentity),
 	"app-service": func(ts *testscript.TestScript, s *entratest.Server, args []string) {
 		endpoint, header := s.EnableAppService()
@@ -200,6 +203,25 @@ func failureFrom(ts *testscript.TestScript, args []string) (f entratest.Failure)
 		},
 	})
 	return f
+}
+
+// trustingAppFrom reads an application that trusts the assigned managed identity, and is registered
+// in its tenant: CLIENT [tenant=ID] [registered=ID] [subject=S] [audience=A]. With a tenant it has
+// a service principal there.
+func trustingAppFrom(ts *testscript.TestScript, args []string) entratest.App {
+	app := entratest.App{Tenant: tenant, ClientID: args[0], RegisteredIn: tenant}
+	trust := entratest.FederatedCredential{
+		Issuer:  "https://login.microsoftonline.com/" + tenant + "/v2.0",
+		Subject: assignedObject,
+	}
+	parsePairs(ts, args[1:], map[string]func(string){
+		"tenant":     func(v string) { app.Tenant = v },
+		"registered": func(v string) { app.RegisteredIn = v },
+		"subject":    func(v string) { trust.Subject = v },
+		"audience":   func(v string) { trust.Audience = v },
+	})
+	app.FederatedCredentials = []entratest.FederatedCredential{trust}
+	return app
 }
 
 // claimsFrom reads the claims of a federated token: [subject=S] [issuer=URL] [audience=A]

@@ -142,6 +142,7 @@ func setup(env *testscript.Env) error {
 		"SUBSCRIPTION": subscription, "OTHER_SUBSCRIPTION": otherSubscription,
 		"CONNECTION": serviceConnection.ID, "OTHER_CONNECTION": otherConnection.ID,
 		"MACHINE": machineIdentity, "IDENTITY": assignedIdentity, "IDENTITY_ID": assignedIdentityID,
+		"IDENTITY_OBJECT": assignedObject,
 
 		"ENTRA": s.URL, "ISSUER": s.Issuer,
 		"HTTPS_PROXY": s.ProxyURL, "ENTRA_PROXY": s.ProxyURL, "SSL_CERT_FILE": s.CAFile,

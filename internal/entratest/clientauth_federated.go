@@ -1,6 +1,7 @@
 package entratest
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 var federatedChecks = checks{
 	checkWellFormed,
 	checkFederated,
+	checkIssuedByEntra,
 	checkSignature,
 	checkLifetime,
 	checkValidNow,
@@ -32,6 +34,10 @@ func checkWellFormed(_ *Server, t *tokenRequest) int {
 // that differs in case only has a code of its own.
 func checkFederated(_ *Server, t *tokenRequest) int {
 	candidates := slices.Clone(t.app.FederatedCredentials)
+	audience := t.assertion.audience[0]
+	if audience == exchangeAppID {
+		audience = defaultFederatedAudience
+	}
 	for _, filter := range []struct {
 		code    int
 		matches func(FederatedCredential) bool
@@ -39,7 +45,7 @@ func checkFederated(_ *Server, t *tokenRequest) int {
 		{700211, func(f FederatedCredential) bool { return f.Issuer == t.assertion.issuer }},
 		{700213, func(f FederatedCredential) bool { return strings.EqualFold(f.Subject, t.assertion.subject) }},
 		{7002138, func(f FederatedCredential) bool { return f.Subject == t.assertion.subject }},
-		{700212, func(f FederatedCredential) bool { return f.Audience == t.assertion.audience[0] }},
+		{700212, func(f FederatedCredential) bool { return f.Audience == audience }},
 	} {
 		candidates = slices.DeleteFunc(candidates, func(f FederatedCredential) bool {
 			return !filter.matches(f)
@@ -51,9 +57,42 @@ func checkFederated(_ *Server, t *tokenRequest) int {
 	return 0
 }
 
+// checkIssuedByEntra requires of a token that Entra itself has issued that it belongs to a managed
+// identity of the tenant in which the application is registered, and came from a metadata service.
+func checkIssuedByEntra(s *Server, t *tokenRequest) int {
+	if t.assertion.audience[0] != exchangeAppID {
+		return 0
+	}
+	if t.assertion.issuer != exchangeIssuer(cmp.Or(t.app.RegisteredIn, t.tenant)) {
+		return 700236
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.identities.exchangeRefusals[t.assertion.raw]
+}
+
+// setExchangeRefusal stores the code of Entra's error for a token that is used as an assertion. A
+// metadata service's request has no form.
+func (s *Server) setExchangeRefusal(token string, t *tokenRequest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.identities.exchangeRefusals == nil {
+		s.identities.exchangeRefusals = map[string]int{}
+	}
+	switch client := t.form.Get("client_id"); {
+	case t.form == nil:
+	case t.form.Has("client_secret"), strings.EqualFold(t.assertion.issuer, client):
+		s.identities.exchangeRefusals[token] = 700226
+	default:
+		s.identities.exchangeRefusals[token] = 700231
+	}
+}
+
 func checkSignature(s *Server, t *tokenRequest) int {
 	key, kid := issuerKey().key, issuerKey().kid
 	switch {
+	case t.assertion.audience[0] == exchangeAppID:
+		key, kid = entraKey().key, entraKey().kid
 	case t.assertion.issuer == gitHubIssuerURL:
 		kid = gitHubKid
 	case isPipelinesIssuer(t.assertion.issuer):

@@ -27,6 +27,10 @@ type App struct {
 	Certificates         []*x509.Certificate // valid certificates, with RSA keys
 	Public               bool                // redirects to http://localhost with any port
 
+	// RegisteredIn is the GUID of the tenant that the application is registered in, if it has only
+	// a service principal in Tenant; "" means that it is registered in Tenant.
+	RegisteredIn string
+
 	Groups     []string // object IDs, the token's groups claim; empty means no claim
 	ResourceID string   // of a managed identity, the token's xms_mirid claim; "" means no claim
 }
@@ -40,6 +44,11 @@ type FederatedCredential struct {
 
 // defaultFederatedAudience is the audience that Entra recommends and that tools request.
 const defaultFederatedAudience = "api://AzureADTokenExchange"
+
+// exchangeAppID is the application that defaultFederatedAudience names. Tokens of Entra ID for it
+// have this audience, while federated credentials have the name.
+// https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
+const exchangeAppID = "fb60f99c-7a34-4190-8149-302f77469936"
 
 // knownClients are Microsoft's public clients, which exist in every tenant. The value is the family
 // of clients that share refresh tokens; "" means none.

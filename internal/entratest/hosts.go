@@ -73,5 +73,8 @@ func isPipelinesIssuer(issuer string) bool {
 // tokenIssuer returns the issuer of version 1.0 tokens. Here it is the same in every cloud.
 func tokenIssuer(tenant string) string { return "https://sts.windows.net/" + tenant + "/" }
 
+// exchangeIssuer is the issuer of tokens that are to be client assertions, which have version 2.0.
+func exchangeIssuer(tenant string) string { return "https://" + entraHosts[0] + "/" + tenant + "/v2.0" }
+
 // isSharedTenant reports whether the name addresses the users of every tenant.
 func isSharedTenant(name string) bool { return name == "common" || name == "organizations" }

@@ -252,6 +252,10 @@ type managedIdentities struct {
 	assigned         []ManagedIdentity
 	appServiceHeader string // required by App Service's endpoint; empty if there is none
 	failures         []Failure
+
+	// exchangeRefusals are the codes of Entra's errors for tokens that are no client assertions, by
+	// token.
+	exchangeRefusals map[string]int
 }
 
 // resourceManager is the state of Azure Resource Manager. Guarded by Server.mu.

@@ -53,7 +53,10 @@ func (s *Server) getOrAddTenant(id string) *tenant {
 	}
 	key := strings.ToLower(id)
 	if s.tenants[key] == nil {
-		resources := map[string]string{AKSServerID: AKSServerID}
+		resources := map[string]string{
+			AKSServerID: AKSServerID,
+			strings.ToLower(defaultFederatedAudience): exchangeAppID,
+		}
 		for _, audience := range armAudiences(slices.Collect(maps.Keys(armHosts))...) {
 			resources[audience] = audience
 		}

@@ -85,7 +85,15 @@ func (s *Server) accessToken(t *tokenRequest, lifetime time.Duration) string {
 	if t.cnf != nil {
 		claims["cnf"] = t.cnf
 	}
-	return s.sign(k.key, map[string]any{"typ": "JWT", "kid": k.kid, "x5t": k.kid}, claims)
+	header := map[string]any{"typ": "JWT", "kid": k.kid, "x5t": k.kid}
+	if t.resource != exchangeAppID {
+		return s.sign(k.key, header, claims)
+	}
+	claims["iss"], claims["ver"], claims["azp"] = exchangeIssuer(t.tenant), "2.0", t.app.ClientID
+	delete(claims, "appid")
+	token := s.sign(k.key, header, claims)
+	s.setExchangeRefusal(token, t)
+	return token
 }
 
 // Verify verifies an access token as an API server does: signature, issuer, audience and validity.

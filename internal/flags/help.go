@@ -121,9 +121,8 @@ func loginHelp() string {
 	return help.String()
 }
 
-// About returns what a flag is for: its help with the placeholders filled in. kong's own
-// interpolation would run at every start.
-func About(flag *kong.Value) string {
+// fill replaces the placeholders of a help text. kong's own interpolation would run at every start.
+func fill(help string) string {
 	var ciSystems []string
 	for _, c := range token.CISystems() {
 		ciSystems = append(ciSystems, c.Name)
@@ -135,8 +134,14 @@ func About(flag *kong.Value) string {
 		"{token_file}", token.WellKnownTokenFile,
 		"{ci_systems}", strings.Join(ciSystems, ", "),
 		"{program}", process.Name(),
-	).Replace(flag.Help)
+	).Replace(help)
 }
+
+// About returns what a flag is for.
+func About(flag *kong.Value) string { return fill(flag.Help) }
+
+// Default returns the value that a flag has if it is not given, "" if there is none.
+func Default(flag *kong.Value) string { return fill(flag.Tag.Get("otherwise")) }
 
 // FlagHelp returns a flag's help, followed by the variables that it is read from and its default.
 func FlagHelp(flag *kong.Value) string {
@@ -155,8 +160,8 @@ func FlagHelp(flag *kong.Value) string {
 		}
 		notes = append(notes, note)
 	}
-	if otherwise := flag.Tag.Get("otherwise"); otherwise != "" {
-		notes = append(notes, "default "+fill(otherwise))
+	if otherwise := Default(flag); otherwise != "" {
+		notes = append(notes, "default "+otherwise)
 	}
 	if len(notes) == 0 {
 		return help

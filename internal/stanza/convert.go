@@ -99,7 +99,7 @@ func (c *Converter) Convert(file *kubeconfig.File, earlier kubeconfig.Files) (do
 			return done, errorAt(where, err)
 		}
 		execs[u.Name] = want.exec
-		done.unusedFlags = append(done.unusedFlags, c.unusedFlags(want.method)...)
+		done.unusedFlags = append(done.unusedFlags, MeaninglessFlags(want.method, c.Flags)...)
 		report.WriteString(c.reportLine(where, u, want))
 	}
 	done.Matched = done.Matched || len(execs) > 0
@@ -263,11 +263,12 @@ func setsFlags(args []string, values flags.Values) bool {
 	return err == nil && maps.Equal(read, values)
 }
 
-// unusedFlags returns the explicit flags that have no meaning for the method.
-func (c *Converter) unusedFlags(m token.Method) (unused []string) {
-	for flag := range c.Flags {
+// MeaninglessFlags returns the flags that have no meaning for the method, for a warning. They are
+// sorted.
+func MeaninglessFlags(m token.Method, explicit flags.Values) (unused []string) {
+	for _, flag := range slices.Sorted(maps.Keys(explicit)) {
 		pair := m.Stanza.Exclusive
-		isSecond := len(pair) == 2 && flag == pair[1] && c.Flags[pair[0]] != ""
+		isSecond := len(pair) == 2 && flag == pair[1] && explicit[pair[0]] != ""
 		if flag != "login" && (isSecond || !methodReads(m, flag)) {
 			unused = append(unused, "--"+flag+" for login "+m.Name)
 		}
