@@ -183,6 +183,13 @@ func (r Request) CheckValues() error {
 		return usageErrorf(
 			"--azure-token-proxy is %q: it can be auto, on or off", r.AzureTokenProxy,
 		)
+	case r.FederatedTokenEnv != "" && !redact.IsPlain(r.FederatedTokenEnv, "_"):
+		return &UsageError{ // without the value, which may be the token
+			Text: "--federated-token-env needs the name of a variable, of letters, digits and _",
+			Hint: "the token itself belongs into that variable",
+		}
+	case r.FederatedTokenEnv != "" && r.FederatedTokenFile != "":
+		return usageErrorf("--federated-token-env and --federated-token-file are both given: a federated token comes from one place")
 	case !slices.Contains([]string{"", "auto", PromptAlways, PromptNever}, r.Prompt):
 		return usageErrorf("--prompt is %q: it can be auto, always or never", r.Prompt)
 	case r.Timeout < 0 || (r.Timeout == 0 && r.From["timeout"] != ""):

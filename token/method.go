@@ -171,6 +171,9 @@ var (
 	// accountFlags are in the exec configs of people and of most applications.
 	accountFlags = []string{"client-id", "tenant-id", "environment"}
 
+	// federatedTokenFlags say where a federated token is. One of them is given.
+	federatedTokenFlags = []string{"federated-token-env", "federated-token-file"}
+
 	// popFlags are given together or not at all.
 	popFlags = []string{"pop-enabled", "pop-claims"}
 

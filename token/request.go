@@ -14,6 +14,7 @@ import (
 //	ambient    variables of the Azure SDKs, weaker than the flag
 //	otherwise  the default
 //	secret     the value is never shown
+//	names      the value is the name of a variable that holds a secret; so are its variables
 //
 // A variable that comes earlier in a tag is stronger. "METHOD:VARIABLE" counts for one login method
 // only.
@@ -26,7 +27,8 @@ type Request struct {
 	ServerID    string `name:"server-id" group:"login" placeholder:"ID" overrides:"AAD_SERVER_APPLICATION_ID" otherwise:"6dae42f8-4368-4678-94ff-3960e28e3630" help:"Application that the token is for: the cluster's audience. It is the same for all AKS clusters."`
 	Environment string `name:"environment" short:"e" group:"login" placeholder:"CLOUD" overrides:"AAD_ENVIRONMENT_NAME" otherwise:"AzurePublicCloud" help:"Azure cloud: {environments}."`
 
-	FederatedTokenFile string `name:"federated-token-file" group:"workloadidentity" placeholder:"FILE" ambient:"AZURE_FEDERATED_TOKEN_FILE" help:"File with the federated token. Without it: the token of a CI job that may ask for one ({ci_systems}), else {token_file}."`
+	FederatedTokenFile string `name:"federated-token-file" group:"workloadidentity" placeholder:"FILE" azurerm:"ARM_OIDC_TOKEN_FILE_PATH" ambient:"AZURE_FEDERATED_TOKEN_FILE" help:"File with the federated token. Without it: the token of a CI job that may ask for one ({ci_systems}), else {token_file}."`
+	FederatedTokenEnv  string `name:"federated-token-env" names:"secret" group:"workloadidentity" placeholder:"NAME" azurerm:"ARM_OIDC_TOKEN" help:"Name of the variable that holds the federated token, in place of a file: as GitLab's id_tokens, Azure Pipelines' idToken, HCP Terraform's TFC_WORKLOAD_IDENTITY_TOKEN."`
 	AzureTokenProxy    string `name:"azure-token-proxy" group:"workloadidentity" placeholder:"auto|on|off" otherwise:"auto" help:"Send requests through the cluster's token proxy (AKS identity bindings): auto means if AZURE_KUBERNETES_TOKEN_PROXY names one."`
 	AuthorityHost      string `name:"authority-host" group:"login" placeholder:"URL" ambient:"AZURE_AUTHORITY_HOST" help:"Entra ID's address where it is not the environment's, https://HOST/."`
 
@@ -40,7 +42,7 @@ type Request struct {
 	IdentityResourceID                string `name:"identity-resource-id" group:"methods" placeholder:"ID" help:"msi: resource ID of the managed identity, instead of its client ID. Without either it is the system-assigned one."`
 	ViaClientID                       string `name:"via-client-id" group:"methods" placeholder:"ID" ambient:"AKSLOGIN_VIA_CLIENT_ID" help:"federatedmsi: client ID of the user-assigned managed identity whose token is the credential of the application --client-id."`
 	Subscription                      string `name:"subscription" short:"s" group:"methods" placeholder:"ID" help:"azurecli: subscription, by ID or name."`
-	AzurePipelinesServiceConnectionID string `name:"azure-pipelines-service-connection-id" group:"methods" placeholder:"ID" ambient:"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID" help:"azurepipelines: resource ID of the service connection."`
+	AzurePipelinesServiceConnectionID string `name:"azure-pipelines-service-connection-id" group:"methods" placeholder:"ID" azurerm:"ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID,ARM_OIDC_AZURE_SERVICE_CONNECTION_ID" ambient:"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID" help:"azurepipelines: resource ID of the service connection."`
 	LoginHint                         string `name:"login-hint" group:"methods" placeholder:"NAME" help:"interactive: user name that the sign-in page suggests."`
 	RedirectURL                       string `name:"redirect-url" group:"methods" placeholder:"URL" help:"interactive: where the browser comes back to, http://localhost:PORT. Any free port without it."`
 	Prompt                            string `name:"prompt" group:"methods" placeholder:"auto|always|never" otherwise:"auto" help:"devicecode, interactive: ask a person to sign in. auto means where somebody is there: the client says so, standard error is a terminal, or there is a display outside CI."`
