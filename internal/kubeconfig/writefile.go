@@ -285,8 +285,8 @@ func checkReplaceable(path string, fi fs.FileInfo) error {
 }
 
 // writeTemp writes a temporary file, which os.CreateTemp creates with mode 0600, in the directory
-// of path. The file takes over the mode and owner of old, which is at path, or on Windows its access
-// control list; old is nil if there are none to keep.
+// of path. The file takes over the mode and owner of old, which is at path, or on Windows its
+// access control list; old is nil if there are none to keep.
 func writeTemp(path string, content []byte, old fs.FileInfo) (temp string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 	if err != nil {
