@@ -228,9 +228,15 @@ func readLimited(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	return ReadLimited(path, f)
+}
+
+// ReadLimited reads a kubeconfig from r up to the size that Read accepts. A larger one is an error,
+// which calls it name.
+func ReadLimited(name string, r io.Reader) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(r, maxSize+1))
 	if err == nil && len(content) > maxSize {
-		err = tooLargeError(path)
+		err = tooLargeError(name)
 	}
 	return content, err
 }
