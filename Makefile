@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo pictures entratest test check test-all race test-arm64 test-windows model clients lint vulnerabilities cross fuzz outdated bench bench-check bench-parts e2e-programs e2e soak soak-check dist dist-check reproduce
+.PHONY: help build demo pictures docs-tools entratest test check test-all race test-arm64 test-windows model clients lint vulnerabilities cross fuzz outdated bench bench-check bench-parts e2e-programs e2e soak soak-check dist dist-check reproduce
 
 BIN  ?= bin
 GO   ?= go
@@ -45,7 +45,7 @@ test: ## Run the tests, in two minutes; needs Go, and no Azure account
 	$(GO) test -short -parallel $(PARALLEL) -timeout 15m ./...
 
 # What main is guarded with, in CI too. Each step is a target of its own.
-CHECKS ?= test-all race test-arm64 test-windows model lint vulnerabilities outdated cross fuzz demo bench-check e2e soak-check
+CHECKS ?= test-all race test-arm64 test-windows model lint vulnerabilities outdated cross dist-check reproduce fuzz demo bench-check e2e soak-check
 check: ## Run everything that guards main, with the time of each step
 	@set -e; for step in $(CHECKS); do \
 		printf '\n== make %s\n' $$step; start=$$(date +%s); \
@@ -78,7 +78,14 @@ clients: ## Install the JavaScript client that some tests run the program with; 
 		{ npm ci --ignore-scripts --no-audit --no-fund || { rm package-lock.json; exit 1; }; }; }
 
 SHELL_SCRIPTS = .ci/* .github/setup cache/model/check examples/azure/setup.sh internal/cli/completion/akslogin.bash
-lint: ## gofmt, vet, staticcheck, tidy, actionlint, shellcheck where it is installed
+MARKDOWNLINT = $(DEPS)/docs-tools/node_modules/.bin/markdownlint-cli2
+docs-tools: ## Install markdownlint, which make lint runs over the documentation; needs npm
+	@mkdir -p '$(DEPS)/docs-tools'
+	@cmp -s internal/tools/javascript/package-lock.json '$(DEPS)/docs-tools/package-lock.json' || { \
+		cp internal/tools/javascript/package*.json '$(DEPS)/docs-tools' && cd '$(DEPS)/docs-tools' && \
+		{ npm ci --ignore-scripts --no-audit --no-fund || { rm package-lock.json; exit 1; }; }; }
+
+lint: ## gofmt, vet, staticcheck, tidy, actionlint; where they are installed, shellcheck, codespell and markdownlint
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool -modfile=internal/tools/go.mod staticcheck ./...
@@ -87,6 +94,11 @@ lint: ## gofmt, vet, staticcheck, tidy, actionlint, shellcheck where it is insta
 	$(GO) tool -modfile=internal/tools/go.mod actionlint .github/workflows/*.yml
 	@if command -v shellcheck >/dev/null; then shellcheck --severity=warning $(SHELL_SCRIPTS); \
 	else echo 'NOT CHECKED: shellcheck is not installed'; fi
+	@if command -v codespell >/dev/null; then \
+		git ls-files '*.md' '*.go' '*.yml' '*.yaml' | xargs codespell --config internal/tools/codespell.cfg; \
+	else echo 'NOT CHECKED: codespell is not installed'; fi
+	@if [ -x '$(MARKDOWNLINT)' ]; then git ls-files '*.md' | xargs '$(MARKDOWNLINT)' --config internal/tools/.markdownlint-cli2.yaml; \
+	else echo 'NOT CHECKED: markdownlint is not installed (make docs-tools)'; fi
 
 vulnerabilities: ## Ask Go's vulnerability database, where it can be reached, about what the program calls
 	@.ci/vulnerabilities

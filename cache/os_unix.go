@@ -16,8 +16,8 @@ func ownerOnly(fi fs.FileInfo) bool { return fi.Mode().Perm()&0o077 == 0 }
 func permissions(fi fs.FileInfo) fs.FileMode { return fi.Mode().Perm() }
 
 // syncFile writes a file's content to the disk. Unlike (*os.File).Sync, it does not wait on macOS
-// until the disk has emptied its own cache (F_FULLFSYNC): an entry that a power failure damages is a
-// miss.
+// until the disk has emptied its own cache (F_FULLFSYNC): an entry that a power failure damages is
+// a miss.
 func syncFile(f *os.File) error { return syscall.Fsync(int(f.Fd())) }
 
 // modTime returns the modification time of an open file, or the zero time. It does not go by the

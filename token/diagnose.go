@@ -97,6 +97,7 @@ func (d *Diagnosis) CheckCache() Finding {
 		found.Status = StatusInfo
 		found.Text = "none for this login yet"
 	case err != nil:
+		found.Status = StatusInfo
 		found.Text = "none for this login: " + err.Error()
 	case r.Token.fresh(now):
 		found.Text = "one that is valid until " + expires + " ; get-token prints it without a request"

@@ -54,7 +54,7 @@ var firstHopHints = map[int]string{
 
 func checkVia(r Request) error {
 	switch {
-	case !isApplicationID(r.ViaClientID, ".-_"):
+	case r.ViaClientID != "" && !isApplicationID(r.ViaClientID, ".-_"):
 		return usageErrorf(
 			"client ID %q%s is not valid%s: copy it from the properties of the managed identity",
 			r.ViaClientID, r.sourceNote("via-client-id"), oddCharacterNote(r.ViaClientID),

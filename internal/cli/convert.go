@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/signal"
@@ -23,7 +24,8 @@ import (
 
 // convertCommand makes existing kubeconfigs run this program.
 type convertCommand struct {
-	Kubeconfig     string `name:"kubeconfig" group:"kubeconfig" placeholder:"FILE" help:"The file to convert; by default those of $KUBECONFIG, or else ~/.kube/config."`
+	Kubeconfig     string `name:"kubeconfig" group:"kubeconfig" placeholder:"FILE" help:"The file to convert; by default those of $KUBECONFIG, or else ~/.kube/config. - is standard input, and then the result goes to standard output."`
+	Outfile        string `name:"outfile" group:"kubeconfig" placeholder:"FILE" help:"Write the result to this file, and leave the original as it is. - is standard output."`
 	Context        string `name:"context" group:"kubeconfig" placeholder:"NAME" help:"Convert only this context's user."`
 	Command        string `name:"command" group:"kubeconfig" placeholder:"PROGRAM" otherwise:"{program}" help:"How this program is called: a name on the PATH, or an absolute path."`
 	AzureConfigDir string `name:"azure-config-dir" group:"kubeconfig" placeholder:"FOLDER" help:"azurecli: the folder of az, written as AZURE_CONFIG_DIR into the exec config."`
@@ -64,6 +66,20 @@ func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
 	if err != nil {
 		return err
 	}
+	output := c.Outfile
+	if output == "" && c.Kubeconfig == "-" {
+		output = "-"
+	}
+	report := io.Writer(os.Stdout)
+	if output == "-" {
+		report = os.Stderr
+	}
+	if output != "" && len(files) > 1 {
+		return &token.UsageError{
+			Text: fmt.Sprintf("--outfile takes one kubeconfig, and $KUBECONFIG names %d that are there", len(files)),
+			Hint: "name one with --kubeconfig",
+		}
+	}
 	var all []stanza.Conversion
 	for i, f := range files {
 		done, err := converter.Convert(f, files[:i])
@@ -73,8 +89,28 @@ func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
 		all = append(all, done)
 	}
 	if !slices.ContainsFunc(all, func(d stanza.Conversion) bool { return d.Matched }) {
-		return nothingConverted(all, files)
+		return nothingConverted(report, all, files)
 	}
+	for _, flag := range stanza.UnusedFlags(all) {
+		printUnusedFlag(flag)
+	}
+	if output != "" {
+		fmt.Fprint(report, all[0].Report)
+		if c.DryRun {
+			return nil
+		}
+		return writeOutput("--outfile", output, all[0].Content)
+	}
+	return c.replace(ctx, converter, files, all)
+}
+
+// replace writes the conversions over the files.
+func (c *convertCommand) replace(
+	ctx context.Context,
+	converter *stanza.Converter,
+	files kubeconfig.Files,
+	all []stanza.Conversion,
+) (err error) {
 	changed := func(i int) bool { return !bytes.Equal(all[i].Content, files[i].Source()) }
 	for i, f := range files {
 		if changed(i) {
@@ -82,9 +118,6 @@ func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
 				return err
 			}
 		}
-	}
-	for _, flag := range stanza.UnusedFlags(all) {
-		printUnusedFlag(flag)
 	}
 	for i, f := range files {
 		if !c.DryRun {
@@ -115,7 +148,7 @@ func (c *convertCommand) prepare(line *flags.CommandLine, o options) (*stanza.Co
 	if err != nil {
 		return nil, nil, err
 	}
-	files, err := kubeconfig.Load(expandPath(c.Kubeconfig))
+	files, err := loadOrReadStdin(c.Kubeconfig)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -139,6 +172,21 @@ func (c *convertCommand) prepare(line *flags.CommandLine, o options) (*stanza.Co
 	}}, files, nil
 }
 
+// loadOrReadStdin returns the kubeconfigs that path leads to, as kubeconfig.Load does; "-" is
+// standard input.
+func loadOrReadStdin(path string) (kubeconfig.Files, error) {
+	if path != "-" {
+		return kubeconfig.Load(expandPath(path))
+	}
+	const name = "standard input"
+	raw, err := kubeconfig.ReadLimited(name, os.Stdin)
+	if err != nil {
+		return nil, err
+	}
+	file, err := kubeconfig.Parse(name, raw)
+	return kubeconfig.Files{file}, err
+}
+
 // chooseLogin returns the login method that --login or AAD_LOGIN_METHOD names, "" for neither.
 func (c *convertCommand) chooseLogin(line *flags.CommandLine) (login string, err error) {
 	r, err := c.Resolve(line.Explicit, flags.EnvSubset("AAD_LOGIN_METHOD"))
@@ -158,14 +206,14 @@ func (c *convertCommand) chooseLogin(line *flags.CommandLine) (login string, err
 	return login, r.CheckValues()
 }
 
-// nothingConverted prints why each user was skipped, and returns the error.
-func nothingConverted(all []stanza.Conversion, files kubeconfig.Files) error {
+// nothingConverted writes why each user was skipped to report, and returns the error.
+func nothingConverted(report io.Writer, all []stanza.Conversion, files kubeconfig.Files) error {
 	var paths []string
 	users := 0
 	for i, done := range all {
 		paths = append(paths, files[i].Path)
 		users += strings.Count(done.Report, "\n")
-		fmt.Print(done.Report)
+		fmt.Fprint(report, done.Report)
 	}
 	switch {
 	case len(files) == 0:
@@ -179,6 +227,6 @@ func nothingConverted(all []stanza.Conversion, files kubeconfig.Files) error {
 	return &token.FailedError{
 		Text: "nothing was converted: no user runs kubelogin or akslogin, or has the azure auth-provider, in " +
 			strings.Join(paths, ", "),
-		Hint: "standard output says of each user why",
+		Hint: "the lines above say of each user why",
 	}
 }

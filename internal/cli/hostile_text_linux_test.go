@@ -250,7 +250,7 @@ func TestInvisibleCharactersAreNotWritten(t *testing.T) {
 	}
 	// The kubeconfig of the attack surface has no user that can be converted.
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	convertible := strings.NewReplacer(`, "--EVIL"`, "", "EVIL", "a").Replace(hostileKubeconfig)
+	convertible := strings.NewReplacer(`, "--EVIL"`, "", `--environment, "EVIL"`, "--environment, AzurePublicCloud", "EVIL", "a").Replace(hostileKubeconfig)
 	if err := os.WriteFile(kubeconfig, []byte(convertible), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func (c *kubeconfigCommand) Run(line *flags.CommandLine, o options, log *slog.Lo
 	for _, text := range airflow.Warnings(format.connection, method, os.Getenv) {
 		printWarning(text)
 	}
-	return writeOutput(c.OutputFile, append(bytes.TrimSuffix(content, []byte("\n")), '\n'))
+	return writeOutput("--output-file", c.OutputFile, append(bytes.TrimSuffix(content, []byte("\n")), '\n'))
 }
 
 // chooseFormat refuses flags that have no meaning, alone or together, and sets defaults.

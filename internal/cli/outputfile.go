@@ -50,21 +50,21 @@ func indentJSON(raw []byte, err error) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// writeOutput writes to the file, or to standard output if path is empty. It refuses to replace a
-// file that holds more than the new content.
-func writeOutput(path string, content []byte) error {
-	if path == "" {
+// writeOutput writes to the file that the flag names, or to standard output if path is empty or "-".
+// It refuses to replace a file that holds more than the new content.
+func writeOutput(flag, path string, content []byte) error {
+	if path == "" || path == "-" {
 		_, err := os.Stdout.Write(content)
 		return err
 	}
 	file := cache.ExpandPath(path)
 	old, err := kubeconfig.Read(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("--output-file: %w", err)
+		return fmt.Errorf("%s: %w", flag, err)
 	}
 	if lost := overwrites(file, old, content); lost != "" {
 		return &token.UsageError{
-			Text: fmt.Sprintf("--output-file %s holds %s, which would be lost", path, lost),
+			Text: fmt.Sprintf("%s %s holds %s, which would be lost", flag, path, lost),
 			Hint: "name another file, or remove this one; KUBECONFIG can name several",
 		}
 	}

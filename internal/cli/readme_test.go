@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -105,9 +106,13 @@ func flagName(f *kong.Flag) string {
 	return name
 }
 
+// addressPattern matches the form of an address, which must not become a link.
+var addressPattern = regexp.MustCompile(`https?://[A-Za-z]+[:/][A-Z]*`)
+
 // flagAbout returns what a flag is for as a cell of a table.
 func flagAbout(f *kong.Flag) string {
-	return strings.ReplaceAll(flags.About(f.Value), "|", "\\|")
+	about := strings.ReplaceAll(flags.About(f.Value), "|", "\\|")
+	return addressPattern.ReplaceAllString(about, "`$0`")
 }
 
 func variableTable() string {
@@ -182,8 +187,8 @@ func readBenchRows(t *testing.T, name string) []benchRow {
 	return report.Rows
 }
 
-// checkTable compares a table in a page, which is between two comments with its name. With UPDATE set
-// it rewrites the table.
+// checkTable compares a table in a page, which is between two comments with its name. With UPDATE
+// set it rewrites the table.
 func checkTable(t *testing.T, page, name, want string) {
 	t.Helper()
 	const update = "UPDATE=1 go test -run TestReadmeTables ./internal/cli"

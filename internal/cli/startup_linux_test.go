@@ -180,15 +180,22 @@ func difference(lines, others []string) []string {
 // The imports of package warmstart, and of the packages of this module that it imports, are what
 // makes it early: Go initializes it when all of these are initialized.
 func TestStartupImports(t *testing.T) {
-	list := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`,
-		"./internal/warmstart", "./cache/sealed", "./internal/envvar", "./internal/process")
-	list.Dir = repository
-	out, err := list.Output()
-	if err != nil {
-		t.Fatal(err)
+	for system, file := range map[string]string{
+		"linux": "imports", "darwin": "imports_darwin", "windows": "imports_windows",
+	} {
+		t.Run(system, func(t *testing.T) {
+			list := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`,
+				"./internal/warmstart", "./cache/sealed", "./internal/envvar", "./internal/process")
+			list.Dir = repository
+			list.Env = append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0")
+			out, err := list.Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			imports := slices.Sorted(strings.FieldsSeq(string(out)))
+			compareWithFile(t, startupFile(file), slices.Compact(imports))
+		})
 	}
-	imports := slices.Sorted(strings.FieldsSeq(string(out)))
-	compareWithFile(t, startupFile("imports"), slices.Compact(imports))
 }
 
 // The program's modules, on all systems that it is built for.

@@ -26,13 +26,14 @@ var writtenValues = map[string][]string{
 	"username": {"jane@contoso.example"}, "password": {"a=b"}, "login-hint": {"jane"}, "redirect-url": {"http://localhost:8400", "https://elsewhere.example"},
 	"identity-resource-id": {"/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i", "i"},
 	"subscription":         {"My subscription", "a;b"}, "azure-pipelines-service-connection-id": {"55555555-eeee-4444-8888-000000000001"},
+	"via-client-id": {"22222222-bbbb-4444-8888-000000000009", "not an ID!"}, "prompt": {"auto", "never", "maybe"},
 	"pop-claims": {"u=/subscriptions/s", "u=/subscriptions/s,a=b", "a=b", "u"}, "log-file": {"/log"},
 }
 
 // writtenFlags returns random values of get-token's flags.
 func writtenFlags(r *rand.Rand) flags.Values {
 	values := flags.Values{}
-	required := []string{"client-id", "tenant-id", "username", "azure-pipelines-service-connection-id"}
+	required := []string{"client-id", "tenant-id", "via-client-id", "username", "azure-pipelines-service-connection-id"}
 	percent := []int{0, 3, 10}[r.IntN(3)]
 	for _, field := range flags.GetTokenFields() {
 		flag := field.Tag.Get("name")
@@ -74,7 +75,7 @@ func writtenUser(r *rand.Rand, existing flags.Values) (entry map[string]any) {
 func takesArgs(args []string) error {
 	variables := map[string]string{
 		"AZURE_CLIENT_ID": client, "AZURE_TENANT_ID": tenant, "AZURE_CLIENT_SECRET": "x", "AZURE_USERNAME": "jane",
-		"AZURE_PASSWORD": "x", "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID": "x",
+		"AZURE_PASSWORD": "x", "AKSLOGIN_VIA_CLIENT_ID": "22222222-bbbb-4444-8888-000000000009", "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID": "x",
 		"AZURESUBSCRIPTION_CLIENT_ID": client, "AZURESUBSCRIPTION_TENANT_ID": tenant,
 	}
 	line, get, err := flags.ParseGetToken(args)

@@ -143,6 +143,10 @@ func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
 	default:
 		found.Text += fmt.Sprintf(" answers with HTTP status %d: %s", status, review.Message)
 		found.Todo = "see what answers there: a proxy's or firewall's page, or not an API server"
+		if status == http.StatusForbidden {
+			found.Todo = "the API server knows the user and forbids a SelfSubjectReview, which the role system:basic-user allows; " +
+				"or a proxy or firewall answers in its place"
+		}
 	}
 	return found
 }

@@ -37,7 +37,7 @@ func TestCheckAPIServer(t *testing.T) {
 		"forgotten": {401, `{}`, token.StatusError, process.Name() + " cache clear"},
 		"cached":    {201, fmt.Sprintf(review, "5f1c"), token.StatusOK, process.Name() + " cache clear forgets older tokens"},
 		"old":       {404, `{"kind":"Status"}`, token.StatusWarning, "older than Kubernetes 1.28"},
-		"forbidden": {403, `{"kind":"Status","message":"no\u001b[31m"}`, token.StatusError, "answers with HTTP status 403: no"},
+		"forbidden": {403, `{"kind":"Status","message":"no\u001b[31m"}`, token.StatusError, "forbids a SelfSubjectReview"},
 		"page":      {200, "<html>", token.StatusError, "answers with HTTP status 200"},
 		"no JSON":   {201, "<html>", token.StatusError, "answers with HTTP status 201"},
 		"redirect":  {307, elsewhere.URL, token.StatusError, "answers with HTTP status 307"},

@@ -228,9 +228,15 @@ func readLimited(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	return ReadLimited(path, f)
+}
+
+// ReadLimited reads a kubeconfig from r up to the size that Read accepts. A larger one is an error,
+// which calls it name.
+func ReadLimited(name string, r io.Reader) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(r, maxSize+1))
 	if err == nil && len(content) > maxSize {
-		err = tooLargeError(path)
+		err = tooLargeError(name)
 	}
 	return content, err
 }
@@ -285,8 +291,8 @@ func checkReplaceable(path string, fi fs.FileInfo) error {
 }
 
 // writeTemp writes a temporary file, which os.CreateTemp creates with mode 0600, in the directory
-// of path. The file takes over the mode and owner of old, which is at path, or on Windows its access
-// control list; old is nil if there are none to keep.
+// of path. The file takes over the mode and owner of old, which is at path, or on Windows its
+// access control list; old is nil if there are none to keep.
 func writeTemp(path string, content []byte, old fs.FileInfo) (temp string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 	if err != nil {

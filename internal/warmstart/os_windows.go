@@ -9,8 +9,8 @@ const homeVariable = "USERPROFILE"
 
 var join = filepath.Join
 
-// absolute returns what filepath.Abs returns, or "": a path may begin at another drive's root, or at
-// its working directory.
+// absolute returns what filepath.Abs returns, or "": a path may begin at another drive's root, or
+// at its working directory.
 func absolute(path string) string {
 	path, _ = filepath.Abs(path)
 	return path

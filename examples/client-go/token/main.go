@@ -12,7 +12,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -61,11 +60,8 @@ func connect(config *rest.Config) (*kubernetes.Clientset, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return nil, err
-	}
-	source := source{request, cache.Dir{Path: filepath.Join(dir, "akslogin")}}
+	dir, _, _ := cache.DefaultDir()
+	source := source{request, cache.Dir{Path: dir}}
 	// client-go keeps the token until its Expiry, refreshes it for one request at a time, and drops
 	// it when the API server responds with 401.
 	cached := transport.NewCachedTokenSource(source)
