@@ -158,7 +158,11 @@ func attackSurfaces(t *testing.T, folder string) map[string]attackSurface {
 				args = append(args, "--"+flag, values[flag])
 			}
 		}
-		surfaces["get-token "+m.Name] = attackSurface{args, maxLineLength}
+		limit := maxLineLength
+		if m.Name == "jwt" { // its credential is the federated token
+			limit = unlimitedLine
+		}
+		surfaces["get-token "+m.Name] = attackSurface{args, limit}
 	}
 	return surfaces
 }
