@@ -17,6 +17,7 @@ var azureDeveloperCLI = Method{
 	SealedWith:   "a key of the user's own, together with who is signed in to `azd`",
 	FallbackHint: "{tool} has to be on the PATH of whatever runs this program, and signed in: azd auth login",
 	Stanza:       Stanza{Flags: []string{"tenant-id"}},
+	UnmetNeed:    func(Request, func(string) string) string { return missingProgram("azd") },
 	Open:         openAzureDeveloperCLI,
 }
 

@@ -1,8 +1,10 @@
 package token
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -23,8 +25,9 @@ var azureCLI = Method{
 		Exclusive:         []string{"subscription", "tenant-id"}, // a subscription has its tenant
 		ConfigDirVariable: azConfigDirVariable,
 	},
-	Check: checkSubscription,
-	Open:  openAzureCLI,
+	UnmetNeed: azureCLINeed,
+	Check:     checkSubscription,
+	Open:      openAzureCLI,
 }
 
 const (
@@ -42,6 +45,39 @@ func azConfigDir(opts Options) (string, error) {
 	return toolConfigDir(opts, azConfigDirVariable, ".azure")
 }
 
+// azAccount is a subscription in az's folder, with the account that is signed in for it.
+type azAccount struct {
+	IsDefault bool   `json:"isDefault"`
+	TenantID  string `json:"tenantId"`
+	User      struct {
+		Name string `json:"name"`
+	} `json:"user"`
+}
+
+// azAccounts returns the accounts in az's folder, none if nobody is signed in.
+func azAccounts(dir string) []azAccount {
+	var profile struct {
+		Subscriptions []azAccount `json:"subscriptions"`
+	}
+	content, err := readRegularFile(filepath.Join(dir, azStateFiles[0]), maxStateFile)
+	if err == nil {
+		err = json.Unmarshal(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")), &profile)
+	}
+	if err != nil {
+		return nil
+	}
+	return profile.Subscriptions
+}
+
+func azureCLINeed(_ Request, getenv func(string) string) string {
+	dir, err := azConfigDir(Options{Getenv: getenv})
+	need := missingProgram("az")
+	if err == nil && need == "" && len(azAccounts(dir)) == 0 { // openAzureCLI reports the error
+		need = "nobody is signed in to az"
+	}
+	return need
+}
+
 func checkSubscription(r Request) error {
 	switch {
 	case !redact.IsPlain(r.Subscription+"x", "-_ ."): // it is passed to a shell
@@ -49,7 +85,8 @@ func checkSubscription(r Request) error {
 			"subscription %q%s has characters that az cannot be given%s: name it by its ID",
 			r.Subscription, r.sourceNote("subscription"), oddCharacterNote(r.Subscription),
 		)
-	case r.Subscription != "" && r.TenantID != "" && r.setExplicitly("tenant-id"):
+	case r.Subscription != "" && r.TenantID != "" && r.setExplicitly("tenant-id") &&
+		!r.isForAnotherLogin("tenant-id"):
 		return usageErrorf("--subscription and --tenant-id are both given: " +
 			"az takes one of them, and a subscription has its tenant")
 	}

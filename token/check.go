@@ -15,16 +15,24 @@ import (
 func (r Request) Check() (Method, error) {
 	m, known := MethodByName(r.Login)
 	if !known {
+		names := loginNames(r.Login)
+		isUnknown := func(name string) bool { return !slices.Contains(MethodNames(), name) }
+		name := names[slices.IndexFunc(names, isUnknown)]
 		return m, &UsageError{
 			Text: fmt.Sprintf(
 				"unknown login method %q%s: this program knows %s",
-				r.Login, r.sourceNote("login"), strings.Join(MethodNames(), ", "),
+				name, r.sourceNote("login"), strings.Join(MethodNames(), ", "),
 			),
-			Hint: DidYouMean(r.Login, "", MethodNames()),
+			Hint: DidYouMean(name, "", MethodNames()),
 		}
 	}
-	return m, r.checkMethod(m, func([]string) bool { return true })
+	if m.isInOrder() {
+		return m, usageErrorf("%s are several login methods: Request.Resolve chooses one", r.Login)
+	}
+	return m, r.checkMethod(m, anyFlags)
 }
+
+func anyFlags([]string) bool { return true }
 
 // CheckStanza is like Check for a request that is written into a kubeconfig. It accepts missing
 // secrets, because variables may supply them where the kubeconfig is used.
@@ -60,12 +68,8 @@ func (r Request) checkMethod(m Method, required func(oneOf []string) bool) error
 			return err
 		}
 	}
-	isSet := func(flag string) bool { return r.flagValue(flag) != "" }
-	for _, alternatives := range m.Required {
-		oneOf := strings.Split(alternatives, "|")
-		if required(oneOf) && !slices.ContainsFunc(oneOf, isSet) {
-			return r.missingFlagError(m, oneOf)
-		}
+	if missing := r.missingFlags(m, required); missing != nil {
+		return r.missingFlagError(m, missing)
 	}
 	for _, check := range []func(Method) error{r.checkIDs, r.checkPoP} {
 		if err := check(m); err != nil {
@@ -81,6 +85,19 @@ func (r Request) checkMethod(m Method, required func(oneOf []string) bool) error
 		r.AuthorityHost, r.Environment = "", ""
 	}
 	return r.CheckValues()
+}
+
+// missingFlags returns the first of m's required flags that is not set, with its alternatives, or
+// nil. Of several methods in order none is required, since one that lacks a flag is not chosen.
+func (r Request) missingFlags(m Method, required func(oneOf []string) bool) []string {
+	isSet := func(flag string) bool { return r.flagValue(flag) != "" }
+	for _, alternatives := range m.Required {
+		oneOf := strings.Split(alternatives, "|")
+		if !m.isInOrder() && required(oneOf) && !slices.ContainsFunc(oneOf, isSet) {
+			return oneOf
+		}
+	}
+	return nil
 }
 
 // missingFlagError says that m needs one of flags, and names the variables that could supply it.

@@ -37,6 +37,12 @@ func (r Request) SourceFindings(
 			continue
 		}
 		found.Text = flagValueText(flag, r.flagValue(flag)) + " (" + sourceName(from) + ")"
+		if flag == "login" && r.loginOrder != "" {
+			found.Text += ", the first of " + r.loginOrder + " that can be used here"
+			for _, skipped := range r.skippedLogins {
+				found.Text += "; not " + skipped
+			}
+		}
 		if ignored != "" {
 			value := any(getenv(strings.TrimPrefix(from, "$")))
 			switch from {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -30,9 +31,10 @@ var jwtLogin = Method{
 		Exclusive:  federatedTokenFlags,
 		NoServerID: true,
 	},
-	Check:    checkJWTLogin,
-	Open:     openJWTLogin,
-	Diagnose: diagnoseJWTLogin,
+	UnmetNeed: jwtNeed,
+	Check:     checkJWTLogin,
+	Open:      openJWTLogin,
+	Diagnose:  diagnoseJWTLogin,
 }
 
 // minJWTLeft is the least time that a federated token must have left to be of use to a client.
@@ -55,6 +57,13 @@ func checkJWTLogin(r Request) error {
 		}
 	}
 	return nil
+}
+
+func jwtNeed(r Request, getenv func(string) string) string {
+	if _, inCI := findCISystem(r, getenv); !inCI && !r.namesFederatedToken() {
+		return "no --" + strings.Join(federatedTokenFlags, " or --")
+	}
+	return federatedTokenNeed(r, getenv)
 }
 
 // openJWTLogin takes the federated token from a file or variable that is named, or else

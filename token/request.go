@@ -21,7 +21,7 @@ import (
 //
 // Programs that fill in a Request themselves need Login, ClientID and TenantID, and rarely more.
 type Request struct {
-	Login       string `name:"login" short:"l" group:"login" placeholder:"METHOD" overrides:"AAD_LOGIN_METHOD" help:"Login method: {methods}. Without the flag it is workloadidentity where a federated token is found, else devicecode."`
+	Login       string `name:"login" short:"l" group:"login" placeholder:"METHOD" overrides:"AAD_LOGIN_METHOD" help:"Login method: {methods}. Of several in order, as workloadidentity,azurecli, the first that has what it needs here. Without the flag it is workloadidentity where a federated token is found, else devicecode."`
 	TenantID    string `name:"tenant-id" short:"t" group:"login" placeholder:"ID" azurerm:"ARM_TENANT_ID" ambient:"AZURE_TENANT_ID,azurepipelines:AZURESUBSCRIPTION_TENANT_ID" help:"Entra tenant: its ID or one of its domain names."`
 	ClientID    string `name:"client-id" group:"login" placeholder:"ID" azurerm:"ARM_CLIENT_ID" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_ID" ambient:"AZURE_CLIENT_ID,azurepipelines:AZURESUBSCRIPTION_CLIENT_ID" help:"Client ID of the managed identity or application to log in as."`
 	ServerID    string `name:"server-id" group:"login" placeholder:"ID" overrides:"AAD_SERVER_APPLICATION_ID" otherwise:"6dae42f8-4368-4678-94ff-3960e28e3630" help:"Application that the token is for: the cluster's audience. It is the same for all AKS clusters."`
@@ -67,6 +67,10 @@ type Request struct {
 	pipes map[string][]byte
 
 	isFirstHop bool // its token is the assertion of another request: see federatedManagedIdentity
+
+	loginOrder    string   // the logins in order of which Login was chosen; "": there was one
+	skippedLogins []string // those before it, each with what it lacks
+	otherLogins   []Method // all but Login
 
 	publicClientGiven bool // the value PublicClientID was ignored for ClientID
 }

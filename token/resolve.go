@@ -3,6 +3,7 @@ package token
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,11 +14,25 @@ import (
 const interactiveTimeout = 10 * time.Minute
 
 // Resolve completes a request from variables and defaults, and chooses the login method if none is
-// named. It returns the request with From filled in; errors are *UsageError.
+// named, or several are: the first of those that has what it needs on this machine. It returns the
+// request with From filled in; errors are *UsageError.
 //
 // explicit reports whether a flag was given on the command line; r holds its value. getenv reads a
 // variable; an empty one counts as unset.
 func (r Request) Resolve(
+	explicit func(flag string) bool,
+	getenv func(string) string,
+) (Request, error) {
+	written, err := r.ResolveStanza(explicit, getenv)
+	if m, known := MethodByName(written.Login); err != nil || !known || !m.isInOrder() {
+		return written, err
+	}
+	return r.chooseLogin(written, explicit, getenv)
+}
+
+// ResolveStanza is like Resolve for a request that is written into a kubeconfig: several logins in
+// order stay as they are.
+func (r Request) ResolveStanza(
 	explicit func(flag string) bool,
 	getenv func(string) string,
 ) (Request, error) {
@@ -163,7 +178,7 @@ func (r *Request) strongestSource(
 // readsVariable reports whether a variable counts for this request.
 func (r *Request) readsVariable(v Variable) bool {
 	return (!v.Overrides || !r.DisableEnvironmentOverride) && (!v.AzureRM || r.UseAzureRMEnvVars) &&
-		(v.Method == "" || v.Method == r.Login)
+		(v.Method == "" || slices.Contains(loginNames(r.Login), v.Method))
 }
 
 // needsOwnClientID reports whether PublicClientID does not count as a client ID.

@@ -39,8 +39,9 @@ var workloadIdentity = Method{
 		Hint: "name the token's file with --federated-token-file or $AZURE_FEDERATED_TOKEN_FILE; the Azure workload identity webhook mounts it in a pod at " +
 			WellKnownTokenFile + ". Other logins are named by --login",
 	},
-	Open:     openWorkloadIdentity,
-	Diagnose: diagnoseFederatedToken,
+	UnmetNeed: federatedTokenNeed,
+	Open:      openWorkloadIdentity,
+	Diagnose:  diagnoseFederatedToken,
 }
 
 // detectFederatedToken reports whether there is a federated token: a file or variable is named, a
@@ -49,6 +50,16 @@ func detectFederatedToken(r Request, getenv func(string) string) bool {
 	_, fromCI := findCISystem(r, getenv)
 	_, err := os.Stat(WellKnownTokenFile)
 	return r.namesFederatedToken() || fromCI || err == nil
+}
+
+// federatedTokenNeed says that there is no federated token where r and this machine have it.
+func federatedTokenNeed(r Request, getenv func(string) string) string {
+	place, source := r.federatedTokenPlace()
+	_, fromCI := findCISystem(r, getenv)
+	if fromCI || getenv(r.FederatedTokenEnv) != "" || r.FederatedTokenEnv == "" && exists(place) {
+		return ""
+	}
+	return "no federated token in " + place + source
 }
 
 // openWorkloadIdentity takes the federated token from the first of: the file or variable that the

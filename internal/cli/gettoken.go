@@ -76,8 +76,9 @@ func (g *getTokenCommand) Run(line *flags.CommandLine, o options, log *slog.Logg
 }
 
 // warmStartFinds reports whether the warm start looks for the federated token where the login did.
-// It does not read other variables, nor the cluster's config.
+// It does not read other variables, nor the cluster's config, nor whether an earlier one of several
+// logins could be used by now.
 func warmStartFinds(r token.Request) bool {
 	places := []string{"", "--federated-token-file", "$AZURE_FEDERATED_TOKEN_FILE"}
-	return r.FederatedTokenEnv == "" && slices.Contains(places, r.From["federated-token-file"])
+	return r.TookFirstLogin() && r.FederatedTokenEnv == "" && slices.Contains(places, r.From["federated-token-file"])
 }

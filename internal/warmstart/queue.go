@@ -29,7 +29,9 @@ func worthWaiting(args []string, login, pop string) bool {
 			return false
 		}
 	}
-	return cmp.Or(login, FlagValue(args, "--login", "-l"), workloadIdentity) == workloadIdentity
+	// Of several logins in order the first one counts.
+	login, _, _ = strings.Cut(cmp.Or(login, FlagValue(args, "--login", "-l"), workloadIdentity), ",")
+	return login == workloadIdentity
 }
 
 // waitForWriter waits for the process that is about to store this answer, the writer, and returns
