@@ -138,7 +138,7 @@ func (r Request) missingFlagError(m Method, flags []string) error {
 // checkIDs validates the tenant, client and server IDs.
 func (r Request) checkIDs(m Method) error {
 	tenant := strings.ToLower(r.TenantID)
-	shared := slices.Contains(sharedTenants, tenant)
+	shared := IsSharedTenant(tenant)
 	switch {
 	case shared && m.usesFlag("tenant-id") && !slices.Contains(m.SharedTenants, tenant):
 		return usageErrorf(
@@ -216,6 +216,11 @@ func (r Request) CheckValues() error {
 	}
 	_, err := r.authority()
 	return err
+}
+
+// IsSharedTenant reports whether a tenant's name stands for many tenants.
+func IsSharedTenant(tenant string) bool {
+	return slices.Contains(sharedTenants, strings.ToLower(tenant))
 }
 
 // isTenant reports whether s is a GUID, a domain name, or "adfs", which AD FS has in place of a

@@ -98,6 +98,11 @@ func BuildArgs(m token.Method, existing, explicit flags.Values) ([]string, error
 	}
 	same, shared := compareLogins(existing["login"], m.Name)
 	for flag, value := range existing {
+		// common means no tenant of its own, which other methods have anyway.
+		if flag == "tenant-id" && !same && !slices.Contains(m.Required, flag) &&
+			token.IsSharedTenant(value) && !slices.Contains(m.SharedTenants, value) {
+			continue
+		}
 		if same || isCommon(flag) || slices.Contains(m.Stanza.Inherited, flag) || shared && methodReads(m, flag) {
 			values[flag] = value
 		}
