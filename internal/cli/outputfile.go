@@ -50,8 +50,8 @@ func indentJSON(raw []byte, err error) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// writeOutput writes to the file that the flag names, or to standard output if path is empty or "-".
-// It refuses to replace a file that holds more than the new content.
+// writeOutput writes to the file that the flag names, or to standard output if path is empty or
+// "-". It refuses to replace a file that holds more than the new content.
 func writeOutput(flag, path string, content []byte) error {
 	if path == "" || path == "-" {
 		_, err := os.Stdout.Write(content)
