@@ -257,9 +257,10 @@ func federatedCredentialFinding(values map[string]string, r Request) Finding {
 			who, issuer, subject, audience, slash,
 		),
 	}
+	shell := shellOf(runtime.GOOS)
 	for _, value := range []string{issuer, subject, audience} {
 		// A value with other characters must not be pasted into a shell.
-		if values["redactedClaim"] != "" || !redact.IsPlain(value, "-._~:/@+=#?&%,") {
+		if values["redactedClaim"] != "" || !redact.IsPlain(value, shell.safe) {
 			found.Status = StatusWarning
 			found.Todo = "compare these by hand: they have characters that are not safe in a command"
 			return found
@@ -269,30 +270,31 @@ func federatedCredentialFinding(values map[string]string, r Request) Finding {
 	if client == "" {
 		client = "CLIENT_ID"
 	}
-	found.Show = federatedCredentialCommands(r.Login, client, issuer, subject, audience)
+	found.Show = federatedCredentialCommands(shell, r.Login, client, issuer, subject, audience)
 	return found
 }
 
 // federatedCredentialCommands returns commands that create the federated credential of a login
 // method's identity.
-func federatedCredentialCommands(login, client, issuer, subject, audience string) []string {
+func federatedCredentialCommands(
+	sh shell, login, client, issuer, subject, audience string,
+) []string {
 	parameters, _ := json.Marshal(map[string]any{ // strings cannot fail
 		"name":      "akslogin",
 		"issuer":    issuer,
 		"subject":   subject,
 		"audiences": []string{audience},
 	})
-	quote, shell := quoteForShell(runtime.GOOS)
-	application := "az ad app federated-credential create --id " + quote(client) +
-		" --parameters " + quote(string(parameters))
+	application := "az ad app federated-credential create --id " + sh.quote(client) +
+		" --parameters " + sh.quote(string(parameters))
 	if login == federatedManagedIdentityName {
-		return []string{"# in the application's own tenant, that of the managed identity" + shell, application}
+		return []string{"# in the application's own tenant, that of the managed identity" + sh.note, application}
 	}
 	return []string{
-		"# create the federated credential of a managed identity" + shell,
+		"# create the federated credential of a managed identity" + sh.note,
 		fmt.Sprintf("az identity federated-credential create --resource-group GROUP --identity-name IDENTITY --name akslogin "+
-			"--issuer %s --subject %s --audiences %s", quote(issuer), quote(subject), quote(audience)),
-		"# or of an application" + shell,
+			"--issuer %s --subject %s --audiences %s", sh.quote(issuer), sh.quote(subject), sh.quote(audience)),
+		"# or of an application" + sh.note,
 		application,
 		"// or in Bicep",
 		"resource federated 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = {",
@@ -307,12 +309,26 @@ func federatedCredentialCommands(login, client, issuer, subject, audience string
 	}
 }
 
-// quoteForShell returns how an argument without single quotes is quoted in a shell of the system.
-// shell is a note that names the shell, "" if all are alike. PowerShell does not pass quotes in
-// arguments on to programs before version 7.3, so commands are for cmd.exe.
-func quoteForShell(goos string) (quote func(string) string, shell string) {
+// shell is what users of a system paste commands into.
+type shell struct {
+	quote func(string) string // for an argument without single quotes, of characters in safe
+	safe  string              // safe in quote's quotes, besides letters and digits
+	note  string              // names the shell; "" if all are alike
+}
+
+// shellOf returns the shell of a system. PowerShell does not pass quotes in arguments on to
+// programs before version 7.3, so commands for Windows are for cmd.exe. It ends its quotes at the
+// escaped ones in JSON, and replaces %NAME% everywhere, so & and % are not safe there.
+func shellOf(goos string) shell {
 	if goos == "windows" {
-		return func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }, " (cmd.exe)"
+		return shell{
+			quote: func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` },
+			safe:  "-._~:/@+=#?,",
+			note:  " (cmd.exe)",
+		}
 	}
-	return func(s string) string { return "'" + s + "'" }, ""
+	return shell{
+		quote: func(s string) string { return "'" + s + "'" },
+		safe:  "-._~:/@+=#?&%,",
+	}
 }

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -63,13 +64,8 @@ func FuzzFederatedCredentialCommand(f *testing.F) {
 		tokentest.WantRedacted(t, finding.Text)
 		for _, line := range finding.Show {
 			tokentest.WantRedacted(t, strings.TrimLeft(line, " "))
-			if strings.HasPrefix(line, "az ") && strings.Count(line, "'")%2 != 0 {
-				t.Errorf("unbalanced quotes: %s", line)
-			}
-			for i, part := range strings.Split(line, "'") {
-				if quoted := i%2 == 1; !quoted && strings.ContainsAny(part, "$`;&|<>\\\"") {
-					t.Errorf("special characters outside quotes: %s", line)
-				}
+			if strings.HasPrefix(line, "az ") && !isSafeCommand(runtime.GOOS, line) {
+				t.Errorf("special characters outside quotes: %s", line)
 			}
 		}
 		wantLine := "    issuer: '" + issuer + "'"
@@ -79,14 +75,39 @@ func FuzzFederatedCredentialCommand(f *testing.F) {
 	})
 }
 
+// isSafeCommand reports whether a shell of the system runs a line as one command, with the
+// arguments as they are.
+func isSafeCommand(goos, line string) bool {
+	if goos == "windows" {
+		unescaped := strings.ReplaceAll(line, `\"`, "")
+		return !strings.ContainsAny(line, "%&|<>^!") && strings.Count(unescaped, `"`)%2 == 0
+	}
+	parts := strings.Split(line, "'")
+	for i, part := range parts {
+		if quoted := i%2 == 1; !quoted && strings.ContainsAny(part, "$`;&|<>\\\"") {
+			return false
+		}
+	}
+	return len(parts)%2 == 1
+}
+
+// A system's safe characters are safe in the commands for it.
 func TestCommandsAreQuotedForTheSystem(t *testing.T) {
 	for goos, want := range map[string]string{
 		"linux":   `'{"a":"b"}'`,
 		"windows": `"{\"a\":\"b\"}"`,
 	} {
-		quote, _ := quoteForShell(goos)
-		if got := quote(`{"a":"b"}`); got != want {
+		sh := shellOf(goos)
+		if got := sh.quote(`{"a":"b"}`); got != want {
 			t.Errorf("%s: %s, want %s", goos, got, want)
+		}
+		for _, login := range []string{"workloadidentity", federatedManagedIdentityName} {
+			lines := federatedCredentialCommands(sh, login, "id", sh.safe, sh.safe, sh.safe)
+			for _, line := range lines {
+				if strings.HasPrefix(line, "az ") && !isSafeCommand(goos, line) {
+					t.Errorf("%s: special characters outside quotes: %s", goos, line)
+				}
+			}
 		}
 	}
 }

@@ -293,7 +293,7 @@ func (p *examplePrograms) testNewToken(t *testing.T) {
 func (p *examplePrograms) listRepeatedly(t *testing.T, enough func(lines int) bool) {
 	t.Helper()
 	cmd := p.command(p.token("-every", "10ms")...)
-	cmd.Env = append(cmd.Env, "HOME=/dev/null") // no cache; the last HOME counts
+	cmd.Env = append(cmd.Env, "HOME=/dev/null", "TMPDIR=/dev/null") // no cache; the last HOME counts
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
