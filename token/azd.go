@@ -16,7 +16,8 @@ var azureDeveloperCLI = Method{
 	Optional:     []string{"tenant-id", "server-id", "timeout"},
 	SealedWith:   "a key of the user's own, together with who is signed in to `azd`",
 	FallbackHint: "{tool} has to be on the PATH of whatever runs this program, and signed in: azd auth login",
-	Stanza:       Stanza{Flags: []string{"tenant-id"}},
+	Stanza:       Stanza{Flags: []string{"tenant-id"}, Inherited: []string{"tenant-id"}},
+	UnmetNeed:    func(Request, func(string) string) string { return missingProgram("azd") },
 	Open:         openAzureDeveloperCLI,
 }
 

@@ -1,8 +1,12 @@
 package token
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -20,11 +24,14 @@ var azureCLI = Method{
 	FallbackHint: "{tool} has to be on the PATH of whatever runs this program, and signed in: az login",
 	Stanza: Stanza{
 		Flags:             []string{"tenant-id", "subscription"},
+		Inherited:         []string{"tenant-id"},                 // az's active account may be of another tenant
 		Exclusive:         []string{"subscription", "tenant-id"}, // a subscription has its tenant
 		ConfigDirVariable: azConfigDirVariable,
 	},
-	Check: checkSubscription,
-	Open:  openAzureCLI,
+	UnmetNeed: azureCLINeed,
+	Check:     checkSubscription,
+	Open:      openAzureCLI,
+	Diagnose:  diagnoseAzureCLI,
 }
 
 const (
@@ -42,6 +49,62 @@ func azConfigDir(opts Options) (string, error) {
 	return toolConfigDir(opts, azConfigDirVariable, ".azure")
 }
 
+// azAccount is a subscription in az's folder, with the account that is signed in for it.
+type azAccount struct {
+	IsDefault bool   `json:"isDefault"`
+	TenantID  string `json:"tenantId"`
+	User      struct {
+		Name         string `json:"name"`
+		CloudShellID bool   `json:"cloudShellID"`
+	} `json:"user"`
+}
+
+// azManagedIdentity returns the account that az uses if it is a managed identity, as Cloud Shell's
+// is. az takes no tenant for such an account.
+// https://github.com/Azure/azure-cli/blob/dev/src/azure-cli-core/azure/cli/core/_profile.py
+func azManagedIdentity(dir string) (account azAccount, found bool) {
+	for _, a := range azAccounts(dir) {
+		isIdentity := a.User.CloudShellID ||
+			slices.Contains([]string{"systemAssignedIdentity", "userAssignedIdentity"}, a.User.Name)
+		if a.IsDefault && isIdentity {
+			return a, true
+		}
+	}
+	return azAccount{}, false
+}
+
+// AzureCLIRefusesTenant reports whether az takes no tenant for the account that is signed in on
+// this machine.
+func AzureCLIRefusesTenant(getenv func(string) string) bool {
+	dir, err := azConfigDir(Options{Getenv: getenv})
+	_, found := azManagedIdentity(dir)
+	return err == nil && found
+}
+
+// azAccounts returns the accounts in az's folder, none if nobody is signed in.
+func azAccounts(dir string) []azAccount {
+	var profile struct {
+		Subscriptions []azAccount `json:"subscriptions"`
+	}
+	content, err := readRegularFile(filepath.Join(dir, azStateFiles[0]), maxStateFile)
+	if err == nil {
+		err = json.Unmarshal(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")), &profile)
+	}
+	if err != nil {
+		return nil
+	}
+	return profile.Subscriptions
+}
+
+func azureCLINeed(_ Request, getenv func(string) string) string {
+	dir, err := azConfigDir(Options{Getenv: getenv})
+	need := missingProgram("az")
+	if err == nil && need == "" && len(azAccounts(dir)) == 0 { // openAzureCLI reports the error
+		need = "nobody is signed in to az"
+	}
+	return need
+}
+
 func checkSubscription(r Request) error {
 	switch {
 	case !redact.IsPlain(r.Subscription+"x", "-_ ."): // it is passed to a shell
@@ -49,7 +112,8 @@ func checkSubscription(r Request) error {
 			"subscription %q%s has characters that az cannot be given%s: name it by its ID",
 			r.Subscription, r.sourceNote("subscription"), oddCharacterNote(r.Subscription),
 		)
-	case r.Subscription != "" && r.TenantID != "" && r.setExplicitly("tenant-id"):
+	case r.Subscription != "" && r.TenantID != "" && r.setExplicitly("tenant-id") &&
+		!r.isForAnotherLogin("tenant-id"):
 		return usageErrorf("--subscription and --tenant-id are both given: " +
 			"az takes one of them, and a subscription has its tenant")
 	}
@@ -57,12 +121,22 @@ func checkSubscription(r Request) error {
 }
 
 func openAzureCLI(r Request, opts Options, _ entra.Client) (Login, error) {
-	if r.Subscription != "" { // az accepts only one of the two
-		r.TenantID = ""
-	}
 	dir, err := azConfigDir(opts)
 	if err != nil {
 		return Login{}, err
+	}
+	switch identity, found := azManagedIdentity(dir); {
+	case r.TenantID == "":
+	case r.Subscription != "": // az accepts only one of the two
+		r.TenantID = ""
+	case found && IsGUID(r.TenantID) && !strings.EqualFold(r.TenantID, identity.TenantID):
+		return Login{}, &UsageError{
+			Text: "a managed identity of tenant " + identity.TenantID + " is signed in to az, and the tenant wanted is " + r.TenantID + r.sourceNote("tenant-id"),
+			Hint: "a managed identity has tokens of its own tenant only: sign in to az with another account, or leave the tenant out",
+		}
+	case found:
+		opts.Log.Debug("az takes no tenant for a managed identity", "tenant", r.TenantID)
+		r.TenantID = ""
 	}
 	state := hashFiles(dir, azStateFiles)
 	return Login{
@@ -83,6 +157,19 @@ func openAzureCLI(r Request, opts Options, _ entra.Client) (Login, error) {
 		},
 		HintValues: toolHintValues("az"),
 	}, nil
+}
+
+// diagnoseAzureCLI says that az is not told the tenant.
+func diagnoseAzureCLI(r Request, opts Options) []Finding {
+	if r.TenantID == "" || r.Subscription != "" || !AzureCLIRefusesTenant(opts.Getenv) {
+		return nil
+	}
+	return []Finding{{
+		Status: StatusInfo,
+		Check:  "az",
+		Text: "a managed identity is signed in, for which az takes no tenant: " + r.TenantID +
+			r.sourceNote("tenant-id") + " is not passed on",
+	}}
 }
 
 func azArgs(r Request) []string {

@@ -24,7 +24,8 @@ var azurePipelines = Method{
 		Inherited: []string{"tenant-id"},
 		Required:  []string{"tenant-id"},
 	},
-	Open: openAzurePipelines,
+	UnmetNeed: azurePipelinesNeed,
+	Open:      openAzurePipelines,
 }
 
 // azurePipelinesCI is not one of ciSystems: it needs a service connection, and therefore has a
@@ -49,13 +50,20 @@ var azurePipelinesCI = ciSystem{
 	refusedHint: "see that service connection {connection} exists, that this pipeline may use it, that it uses workload identity federation, and that $SYSTEM_ACCESSTOKEN is the running job's",
 }
 
-func openAzurePipelines(r Request, opts Options, client entra.Client) (Login, error) {
+func azurePipelinesNeed(_ Request, getenv func(string) string) string {
 	for _, name := range []string{azurePipelinesCI.urlVariable, azurePipelinesCI.tokenVariable} {
-		if opts.Getenv(name) == "" {
-			return Login{}, &UsageError{
-				Text: "login " + r.Login + " works in a job of Azure Pipelines only, and $" + name + " is not set",
-				Hint: "a step sees the job's token only if it has: env: SYSTEM_ACCESSTOKEN: $(System.AccessToken)",
-			}
+		if getenv(name) == "" {
+			return "$" + name + " is not set"
+		}
+	}
+	return ""
+}
+
+func openAzurePipelines(r Request, opts Options, client entra.Client) (Login, error) {
+	if need := azurePipelinesNeed(r, opts.Getenv); need != "" {
+		return Login{}, &UsageError{
+			Text: "login " + r.Login + " works in a job of Azure Pipelines only, and " + need,
+			Hint: "a step sees the job's token only if it has: env: SYSTEM_ACCESSTOKEN: $(System.AccessToken)",
 		}
 	}
 	login := Login{

@@ -38,6 +38,14 @@ func toolConfigDir(opts Options, variable, defaultName string) (string, error) {
 	return filepath.Join(home, defaultName), nil
 }
 
+// missingProgram says that the PATH does not have a tool, "" if it has.
+func missingProgram(tool string) string {
+	if _, err := exec.LookPath(tool); err != nil {
+		return tool + " is not on the PATH"
+	}
+	return ""
+}
+
 // maxStateFile is many times the size of a tool's state file, in bytes.
 const maxStateFile = 4 << 20
 

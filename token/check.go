@@ -15,16 +15,24 @@ import (
 func (r Request) Check() (Method, error) {
 	m, known := MethodByName(r.Login)
 	if !known {
+		names := loginNames(r.Login)
+		isUnknown := func(name string) bool { return !slices.Contains(MethodNames(), name) }
+		name := names[slices.IndexFunc(names, isUnknown)]
 		return m, &UsageError{
 			Text: fmt.Sprintf(
 				"unknown login method %q%s: this program knows %s",
-				r.Login, r.sourceNote("login"), strings.Join(MethodNames(), ", "),
+				name, r.sourceNote("login"), strings.Join(MethodNames(), ", "),
 			),
-			Hint: DidYouMean(r.Login, "", MethodNames()),
+			Hint: DidYouMean(name, "", MethodNames()),
 		}
 	}
-	return m, r.checkMethod(m, func([]string) bool { return true })
+	if m.isInOrder() {
+		return m, usageErrorf("%s are several login methods: Request.Resolve chooses one", r.Login)
+	}
+	return m, r.checkMethod(m, anyFlags)
 }
+
+func anyFlags([]string) bool { return true }
 
 // CheckStanza is like Check for a request that is written into a kubeconfig. It accepts missing
 // secrets, because variables may supply them where the kubeconfig is used.
@@ -60,12 +68,8 @@ func (r Request) checkMethod(m Method, required func(oneOf []string) bool) error
 			return err
 		}
 	}
-	isSet := func(flag string) bool { return r.flagValue(flag) != "" }
-	for _, alternatives := range m.Required {
-		oneOf := strings.Split(alternatives, "|")
-		if required(oneOf) && !slices.ContainsFunc(oneOf, isSet) {
-			return r.missingFlagError(m, oneOf)
-		}
+	if missing := r.missingFlags(m, required); missing != nil {
+		return r.missingFlagError(m, missing)
 	}
 	for _, check := range []func(Method) error{r.checkIDs, r.checkPoP} {
 		if err := check(m); err != nil {
@@ -81,6 +85,19 @@ func (r Request) checkMethod(m Method, required func(oneOf []string) bool) error
 		r.AuthorityHost, r.Environment = "", ""
 	}
 	return r.CheckValues()
+}
+
+// missingFlags returns the first of m's required flags that is not set, with its alternatives, or
+// nil. Of several methods in order none is required, since one that lacks a flag is not chosen.
+func (r Request) missingFlags(m Method, required func(oneOf []string) bool) []string {
+	isSet := func(flag string) bool { return r.flagValue(flag) != "" }
+	for _, alternatives := range m.Required {
+		oneOf := strings.Split(alternatives, "|")
+		if !m.isInOrder() && required(oneOf) && !slices.ContainsFunc(oneOf, isSet) {
+			return oneOf
+		}
+	}
+	return nil
 }
 
 // missingFlagError says that m needs one of flags, and names the variables that could supply it.
@@ -121,7 +138,7 @@ func (r Request) missingFlagError(m Method, flags []string) error {
 // checkIDs validates the tenant, client and server IDs.
 func (r Request) checkIDs(m Method) error {
 	tenant := strings.ToLower(r.TenantID)
-	shared := slices.Contains(sharedTenants, tenant)
+	shared := IsSharedTenant(tenant)
 	switch {
 	case shared && m.usesFlag("tenant-id") && !slices.Contains(m.SharedTenants, tenant):
 		return usageErrorf(
@@ -183,6 +200,13 @@ func (r Request) CheckValues() error {
 		return usageErrorf(
 			"--azure-token-proxy is %q: it can be auto, on or off", r.AzureTokenProxy,
 		)
+	case r.FederatedTokenEnv != "" && !redact.IsPlain(r.FederatedTokenEnv, "_"):
+		return &UsageError{ // without the value, which may be the token
+			Text: "--federated-token-env needs the name of a variable, of letters, digits and _",
+			Hint: "the token itself belongs into that variable",
+		}
+	case r.FederatedTokenEnv != "" && r.FederatedTokenFile != "":
+		return usageErrorf("--federated-token-env and --federated-token-file are both given: a federated token comes from one place")
 	case !slices.Contains([]string{"", "auto", PromptAlways, PromptNever}, r.Prompt):
 		return usageErrorf("--prompt is %q: it can be auto, always or never", r.Prompt)
 	case r.Timeout < 0 || (r.Timeout == 0 && r.From["timeout"] != ""):
@@ -192,6 +216,11 @@ func (r Request) CheckValues() error {
 	}
 	_, err := r.authority()
 	return err
+}
+
+// IsSharedTenant reports whether a tenant's name stands for many tenants.
+func IsSharedTenant(tenant string) bool {
+	return slices.Contains(sharedTenants, strings.ToLower(tenant))
 }
 
 // isTenant reports whether s is a GUID, a domain name, or "adfs", which AD FS has in place of a

@@ -19,10 +19,10 @@ func CISystems() (all []CISystem) {
 }
 
 // findCISystem returns the CI system that r's federated token comes from. It finds none if r names
-// a file.
+// a file or a variable.
 func findCISystem(r Request, getenv func(string) string) (_ ciSystem, found bool) {
 	for _, c := range ciSystems {
-		if r.FederatedTokenFile == "" && c.isAvailable(getenv) {
+		if !r.namesFederatedToken() && c.isAvailable(getenv) {
 			return c, true
 		}
 	}
@@ -33,7 +33,7 @@ func findCISystem(r Request, getenv func(string) string) (_ ciSystem, found bool
 // part, or "".
 func incompleteCIHint(r Request, getenv func(string) string) string {
 	for _, c := range ciSystems {
-		if r.FederatedTokenFile == "" && c.isIncomplete(getenv) {
+		if !r.namesFederatedToken() && c.isIncomplete(getenv) {
 			return c.incompleteHint()
 		}
 	}

@@ -57,7 +57,7 @@ func (d *Diagnosis) CheckLogin() []Finding {
 			Check:  check,
 			Text:   d.method.Name + ": " + strings.ReplaceAll(d.method.About, "`", ""),
 		})
-	case d.method.Diagnose == nil || !errors.As(d.loginErr, new(*federatedFileError)):
+	case d.method.Diagnose == nil || !errors.As(d.loginErr, new(*noFederatedTokenError)):
 		// Otherwise Diagnose reports the file's error.
 		all = append(all, ErrorFinding(check, d.loginErr))
 	}
@@ -142,7 +142,7 @@ func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
 		}
 	}
 	tok, err := exchange(ctx, d.request, d.options, d.login, d.client)
-	values, inFile := fileHintValues(d.request)
+	values, inFile := ownHintValues(d.request, d.options.Getenv)
 	inFile = inFile && d.login.FirstHop == nil
 	if !inFile && d.login.HintValues != nil && !d.request.presentsFederatedToken() {
 		// The token of a CI system or of a first hop is known only after the exchange.

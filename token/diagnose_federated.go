@@ -22,10 +22,10 @@ const maxAssertionLifetime = 25 * time.Hour
 // https://learn.microsoft.com/entra/identity-platform/claims-validation
 const maxClockSkew = 5 * time.Minute
 
-// fileHintValues returns the hint values of the federated token in r's file. ok is false if the
-// token is not in a file, or cannot be read.
-func fileHintValues(r Request) (values map[string]string, ok bool) {
-	assertion, err := r.readFederatedToken()
+// ownHintValues returns the hint values of the federated token in r's file or variable. ok is false
+// if the token is elsewhere, or cannot be read.
+func ownHintValues(r Request, getenv func(string) string) (values map[string]string, ok bool) {
+	assertion, err := r.readFederatedToken(getenv)
 	if err != nil {
 		return nil, false
 	}
@@ -41,26 +41,29 @@ func diagnoseFederatedToken(r Request, opts Options) []Finding {
 		found.Text = c.name + " gives the job a new one at every exchange ($" + c.urlVariable + ")"
 		return []Finding{found}
 	}
-	file, source := r.federatedTokenFile(), r.sourceNote("federated-token-file")
-	if isJWT(file) { // Open reports this error
+	place, source := r.federatedTokenPlace()
+	if isJWT(place) { // Open reports this error
 		return nil
 	}
-	assertion, err := r.readFederatedToken()
+	assertion, err := r.readFederatedToken(opts.Getenv)
 	if err != nil {
-		e := &federatedFileError{file, source, err, incompleteCIHint(r, opts.Getenv)}
+		e := &noFederatedTokenError{place, source, err, incompleteCIHint(r, opts.Getenv)}
 		found.Status, found.Text, found.Todo = StatusError, e.Error(), e.hint()
-		return []Finding{found, webhookFinding(file, opts)}
+		if r.FederatedTokenEnv != "" {
+			return []Finding{found}
+		}
+		return []Finding{found, webhookFinding(place, opts)}
 	}
 	c, _ := jwt.Parse(string(assertion)) // readFederatedToken has checked it
 	times := readAssertionTimes(string(assertion))
-	found.Text = fmt.Sprintf("%s%s: %s", file, source, times.describe(opts.Now()))
-	if problem := times.problem(c, file, opts.Now()); problem.Status != "" {
+	found.Text = fmt.Sprintf("%s%s: %s", place, source, times.describe(opts.Now()))
+	if problem := times.problem(c, place, opts.Now()); problem.Status != "" {
 		found.Status, found.Todo = problem.Status, problem.Todo
 		found.Text += ": " + problem.Text
 	}
 	values := assertionHintValues(string(assertion), r)
 	all := []Finding{found}
-	if misuse, ok := misuseFinding(c, file, values, r, opts); ok {
+	if misuse, ok := misuseFinding(c, values, r, opts); ok {
 		all = append(all, misuse)
 	}
 	return append(all, federatedCredentialFinding(values, r))
@@ -158,7 +161,7 @@ func (t assertionTimes) problem(c jwt.Claims, file string, now time.Time) Findin
 		written = "; the file was written at " + formatTime(fi.ModTime())
 	}
 	isServiceAccount := strings.HasPrefix(c.Subject, "system:serviceaccount:")
-	renew := "the program that writes the file has to renew it"
+	renew := "the program that writes or sets it has to renew it"
 	if isServiceAccount {
 		renew = "the kubelet renews a projected token: a copy of one is not renewed, and one mounted with subPath neither"
 	}
@@ -206,7 +209,6 @@ func (t assertionTimes) problem(c jwt.Claims, file string, now time.Time) Findin
 // values what the hint needs.
 func misuseFinding(
 	c jwt.Claims,
-	file string,
 	values map[string]string,
 	r Request,
 	opts Options,
@@ -215,13 +217,14 @@ func misuseFinding(
 	if usesProxy { // the proxy may accept other tokens
 		return Finding{}, false
 	}
-	values["source"] = file + r.sourceNote("federated-token-file")
+	place, source := r.federatedTokenPlace()
+	values["source"] = place + source
 	values["exchange-audience"] = r.exchangeAudience()
 	f := Finding{Status: StatusError, Check: "federated token"}
 	switch {
 	case values["otherHint"] != "":
 		f.Text = "issuer " + values["issuer"] + " and audience " + values["assertion-audience"] + " are not those of a token for Entra ID"
-		if strings.HasPrefix(file, "/var/run/secrets/kubernetes.io/serviceaccount/") {
+		if strings.HasPrefix(place, "/var/run/secrets/kubernetes.io/serviceaccount/") {
 			f.Text = "this is the service account's default token, for the cluster's own API server, and not the one projected for Entra ID"
 		}
 		f.Todo = expandHint(values["otherHint"], values)

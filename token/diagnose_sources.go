@@ -37,10 +37,19 @@ func (r Request) SourceFindings(
 			continue
 		}
 		found.Text = flagValueText(flag, r.flagValue(flag)) + " (" + sourceName(from) + ")"
+		if flag == "login" && r.loginOrder != "" {
+			found.Text += ", the first of " + r.loginOrder + " that can be used here"
+			for _, skipped := range r.skippedLogins {
+				found.Text += "; not " + skipped
+			}
+		}
 		if ignored != "" {
-			value := getenv(strings.TrimPrefix(from, "$"))
-			if from == FromCluster {
+			value := any(getenv(strings.TrimPrefix(from, "$")))
+			switch from {
+			case FromCluster:
 				value = r.Cluster[flag]
+			case "--" + flag:
+				value = unresolved.flagValue(flag)
 			}
 			found.Text = flagValueText(flag, value) + " (" + sourceName(from) + ") is " + ignored
 		}
@@ -81,7 +90,7 @@ func (r Request) overriddenSources(
 		all = append(all, source{FromCluster, value})
 	}
 	for _, v := range flagVariables(flag) {
-		if value := getenv(v.Name); value != "" && r.readsVariable(v) && from != "$"+v.Name {
+		if value := v.value(getenv); value != "" && r.readsVariable(v) && from != "$"+v.Name {
 			all = append(all, source{"$" + v.Name, value})
 		}
 	}

@@ -30,7 +30,7 @@ const (
 func Explain(err error) Explanation {
 	var (
 		usage    *UsageError
-		file     *federatedFileError
+		file     *noFederatedTokenError
 		exchange *exchangeError
 		post     *postError
 		failed   *FailedError

@@ -71,7 +71,7 @@ func checkVia(r Request) error {
 
 // checkNoVia refuses --via-client-id for the other login methods.
 func (r Request) checkNoVia(m Method) error {
-	if r.ViaClientID == "" || m.usesFlag("via-client-id") ||
+	if r.ViaClientID == "" || m.usesFlag("via-client-id") || r.isForAnotherLogin("via-client-id") ||
 		strings.HasPrefix(r.From["via-client-id"], "$") {
 		return nil
 	}

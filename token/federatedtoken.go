@@ -13,12 +13,27 @@ import (
 	"github.com/akslogin/akslogin/token/internal/redact"
 )
 
-// federatedTokenFile returns the path of the file that r's federated token is read from.
+// namesFederatedToken reports whether r says where the federated token is.
+func (r Request) namesFederatedToken() bool {
+	return r.FederatedTokenFile != "" || r.FederatedTokenEnv != ""
+}
+
+// federatedTokenFile returns the path of the file that r's federated token is read from. It is ""
+// if the token is in a variable.
 func (r Request) federatedTokenFile() string {
-	if r.FederatedTokenFile != "" {
+	if r.namesFederatedToken() {
 		return r.FederatedTokenFile
 	}
 	return WellKnownTokenFile
+}
+
+// federatedTokenPlace returns the file or the variable, as $NAME, that r's federated token is read
+// from, and a note as of sourceNote.
+func (r Request) federatedTokenPlace() (place, source string) {
+	if r.FederatedTokenEnv != "" {
+		return "$" + r.FederatedTokenEnv, r.sourceNote("federated-token-env")
+	}
+	return r.federatedTokenFile(), r.sourceNote("federated-token-file")
 }
 
 // maxFederatedToken is many times the size of any federated token, in bytes.
@@ -30,9 +45,18 @@ func isJWT(file string) bool {
 	return err == nil
 }
 
-// readFederatedToken returns the token in r's file, without white space around it. A file that
-// holds no JWT or is larger than 64 KiB is an error, which does not repeat the content.
-func (r Request) readFederatedToken() ([]byte, error) {
+var errVariableUnset = errors.New("the variable is not set")
+
+// readFederatedToken returns the token in r's file or variable, without white space around it. What
+// is no JWT or larger than 64 KiB is an error, which does not repeat the content.
+func (r Request) readFederatedToken(getenv func(string) string) ([]byte, error) {
+	if r.FederatedTokenEnv != "" {
+		value := getenv(r.FederatedTokenEnv)
+		if value == "" {
+			return nil, errVariableUnset
+		}
+		return parseFederatedToken([]byte(value))
+	}
 	raw, err := r.readSecretFile(r.federatedTokenFile(), maxFederatedToken+1)
 	if err != nil {
 		return nil, err
@@ -123,23 +147,26 @@ func subjectNote(c jwt.Claims) string {
 	return ""
 }
 
-// federatedFileError says that a file yields no federated token.
-type federatedFileError struct {
-	file, source string // source is a note as of Request.sourceNote
-	err          error
-	knownHint    string // hint that replaces the one derived from err; may be ""
+// noFederatedTokenError says that a file or variable yields no federated token.
+type noFederatedTokenError struct {
+	place, source string // as of Request.federatedTokenPlace
+	err           error
+	knownHint     string // hint that replaces the one derived from err; may be ""
 }
 
-func (e *federatedFileError) Error() string {
-	return fmt.Sprintf("read the federated token in %q%s: %v", e.file, e.source, e.err)
+func (e *noFederatedTokenError) Error() string {
+	return fmt.Sprintf("read the federated token in %q%s: %v", e.place, e.source, e.err)
 }
 
-func (e *federatedFileError) Unwrap() error { return e.err }
+func (e *noFederatedTokenError) Unwrap() error { return e.err }
 
-func (e *federatedFileError) hint() string {
+func (e *noFederatedTokenError) hint() string {
 	switch {
 	case e.knownHint != "":
 		return e.knownHint
+	case errors.Is(e.err, errVariableUnset):
+		return "the job that runs the client has to set it: GitLab by id_tokens, AzureCLI@2 by addSpnToEnvironment (idToken), HCP Terraform by TFC_WORKLOAD_IDENTITY_AUDIENCE; " +
+			"a step or container sees only what is passed on to it"
 	case errors.Is(e.err, fs.ErrNotExist):
 		return `in a pod, the Azure workload identity webhook mounts it if the pod was created with the label azure.workload.identity/use: "true" ; other pods must be recreated. ` +
 			"On Astro, authorize the Deployment's workload identity. Elsewhere name the file with --federated-token-file"

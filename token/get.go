@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
@@ -19,6 +20,10 @@ func Get(ctx context.Context, r Request, opts Options) (Token, error) {
 	m, err := r.Check()
 	if err != nil {
 		return Token{}, err
+	}
+	if r.loginOrder != "" {
+		opts.Log.Debug("the first login that can be used here", "login", r.Login, "of", r.loginOrder,
+			"skipped", strings.Join(r.skippedLogins, "; "))
 	}
 	for _, flag := range slices.Concat([]string{"login"}, m.flags()) {
 		switch from := r.From[flag]; {

@@ -23,6 +23,9 @@ var sameEntry = map[string]string{
 	"pop-claims":                  "signed by every run, beside the cached access token",
 }
 
+// otherSecretToken is another federated token than tokentest.SecretToken.
+var otherSecretToken = tokentest.SecretToken[:len(tokentest.SecretToken)-4] + "abcd"
+
 // flagPairs returns two values of each flag that does not take any text.
 func flagPairs(t *testing.T) map[string][2]string {
 	dir := t.TempDir()
@@ -33,11 +36,11 @@ func flagPairs(t *testing.T) map[string][2]string {
 		}
 		return path
 	}
-	otherToken := tokentest.SecretToken[:len(tokentest.SecretToken)-4] + "abcd"
 	return map[string][2]string{
 		"authority-host":       {"", "https://login.microsoftonline.us/"},
 		"environment":          {"AzurePublicCloud", "AzureChinaCloud"},
-		"federated-token-file": {write("a", tokentest.SecretToken), write("b", otherToken)},
+		"federated-token-file": {write("a", tokentest.SecretToken), write("b", otherSecretToken)},
+		"federated-token-env":  {"TOKEN_A", "TOKEN_B"},
 		"client-certificate":   {write("a.pem", "a"), write("b.pem", "b")},
 		"azure-token-proxy":    {"off", "on"},
 		"pop-enabled":          {"false", "true"},
@@ -50,6 +53,7 @@ func flagPairs(t *testing.T) map[string][2]string {
 func excludes(name, flag string) bool {
 	for _, pair := range [][2]string{
 		{"client-secret", "client-certificate"}, {"client-id", "identity-resource-id"},
+		{"federated-token-env", "federated-token-file"},
 	} {
 		if name == pair[0] && flag == pair[1] || name == pair[1] && flag == pair[0] {
 			return true
@@ -90,6 +94,8 @@ func entryOf(m Method, r Request, home string) ([]string, error) {
 		"SYSTEM_ACCESSTOKEN":           "token",
 		"SYSTEM_OIDCREQUESTURI":        "https://dev.azure.example/x",
 		"AZURE_KUBERNETES_TOKEN_PROXY": "https://proxy.example",
+		"TOKEN_A":                      tokentest.SecretToken,
+		"TOKEN_B":                      otherSecretToken,
 	}
 	opts := Options{
 		Getenv:  func(name string) string { return variables[name] },

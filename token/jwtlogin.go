@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -22,16 +23,18 @@ const jwtLoginName = "jwt"
 var jwtLogin = Method{
 	Name:       jwtLoginName,
 	About:      "a federated token as it is, where the API server trusts its issuer (structured authentication); without Entra ID",
-	Optional:   []string{"federated-token-file", "server-id", "timeout"},
+	Optional:   slices.Concat(federatedTokenFlags, []string{"server-id", "timeout"}),
 	SealedWith: "not cached, since nobody is asked; in a CI job, the token that it asks with",
 	Stanza: Stanza{
-		Flags:      []string{"federated-token-file"},
-		Inherited:  []string{"federated-token-file"},
+		Flags:      federatedTokenFlags,
+		Inherited:  federatedTokenFlags,
+		Exclusive:  federatedTokenFlags,
 		NoServerID: true,
 	},
-	Check:    checkJWTLogin,
-	Open:     openJWTLogin,
-	Diagnose: diagnoseJWTLogin,
+	UnmetNeed: jwtNeed,
+	Check:     checkJWTLogin,
+	Open:      openJWTLogin,
+	Diagnose:  diagnoseJWTLogin,
 }
 
 // minJWTLeft is the least time that a federated token must have left to be of use to a client.
@@ -56,7 +59,15 @@ func checkJWTLogin(r Request) error {
 	return nil
 }
 
-// openJWTLogin takes the federated token from a file that is named, or else from a CI system.
+func jwtNeed(r Request, getenv func(string) string) string {
+	if _, inCI := findCISystem(r, getenv); !inCI && !r.namesFederatedToken() {
+		return "no --" + strings.Join(federatedTokenFlags, " or --")
+	}
+	return federatedTokenNeed(r, getenv)
+}
+
+// openJWTLogin takes the federated token from a file or variable that is named, or else
+// from a CI system.
 func openJWTLogin(r Request, opts Options, _ entra.Client) (Login, error) {
 	c, inCI := findCISystem(r, opts.Getenv)
 	switch {
@@ -68,14 +79,14 @@ func openJWTLogin(r Request, opts Options, _ entra.Client) (Login, error) {
 	case inCI:
 		login := Login{Inputs: []string{"method=" + r.Login, "audience=" + r.audience()}}
 		return c.completeLogin(login, r, opts)
-	case r.FederatedTokenFile == "":
+	case !r.namesFederatedToken():
 		return Login{}, &UsageError{
-			Text: "login jwt needs --federated-token-file or $AZURE_FEDERATED_TOKEN_FILE",
+			Text: "login jwt needs --federated-token-file, $AZURE_FEDERATED_TOKEN_FILE or --federated-token-env",
 			Hint: ownAudienceHint,
 		}
 	}
-	login, err := federatedFileLogin(Login{}, r, opts.Getenv)
-	var unreadable *federatedFileError
+	login, err := federatedTokenLogin(Login{}, r, opts.Getenv)
+	var unreadable *noFederatedTokenError
 	switch {
 	case errors.As(err, &unreadable) && errors.Is(err, fs.ErrNotExist):
 		unreadable.knownHint = ownAudienceHint
@@ -85,10 +96,10 @@ func openJWTLogin(r Request, opts Options, _ entra.Client) (Login, error) {
 	}
 	hint, err := checkPresentedJWT(string(login.Secret), opts.Now())
 	if err != nil {
-		source := r.sourceNote("federated-token-file")
-		return Login{}, &federatedFileError{r.FederatedTokenFile, source, err, hint}
+		place, source := r.federatedTokenPlace()
+		return Login{}, &noFederatedTokenError{place, source, err, hint}
 	}
-	login.Secret = nil // The file is the cache.
+	login.Secret = nil // The file or variable is the cache.
 	return login, nil
 }
 
@@ -148,12 +159,12 @@ func diagnoseJWTLogin(r Request, opts Options) []Finding {
 		return diagnoseFederatedToken(r, opts)
 	}
 	_, err := openJWTLogin(r, opts, entra.Client{})
-	var unusable *federatedFileError
+	var unusable *noFederatedTokenError
 	if errors.As(err, &unusable) {
 		text, todo := unusable.Error(), unusable.hint()
 		return []Finding{{Status: StatusError, Check: "federated token", Text: text, Todo: todo}}
 	}
-	assertion, readErr := r.readFederatedToken()
+	assertion, readErr := r.readFederatedToken(opts.Getenv)
 	if err != nil || readErr != nil {
 		return nil // CheckLogin reports the error
 	}

@@ -43,6 +43,11 @@ type Method struct {
 	// instead. Text ends so that the other method's name can follow.
 	NotDetected struct{ Text, Hint string }
 
+	// UnmetNeed returns what the method lacks on this machine besides flags, "" if nothing. It looks
+	// whether something is there, and not whether it is valid. It does not use the network. It is
+	// nil if only the network would tell.
+	UnmetNeed func(r Request, getenv func(string) string) string
+
 	// Check validates values that are special to the method. It reads no files. It may be nil.
 	Check func(Request) error
 
@@ -170,6 +175,9 @@ var (
 
 	// accountFlags are in the exec configs of people and of most applications.
 	accountFlags = []string{"client-id", "tenant-id", "environment"}
+
+	// federatedTokenFlags say where a federated token is. One of them is given.
+	federatedTokenFlags = []string{"federated-token-env", "federated-token-file"}
 
 	// popFlags are given together or not at all.
 	popFlags = []string{"pop-enabled", "pop-claims"}

@@ -45,9 +45,21 @@ func methodNamesWhere(match func(Method) bool) []string {
 	return names
 }
 
-// MethodByName returns the method with the given name. known is false if there is none.
+// MethodByName returns the method with the given name. known is false if there is none. For several
+// names in order (see [Request.Resolve]) it returns what stands for all of them in an exec config.
 func MethodByName(name string) (_ Method, known bool) {
-	return findMethod(func(m Method) bool { return m.Name == name })
+	var all []Method
+	for _, one := range loginNames(name) {
+		m, known := findMethod(func(m Method) bool { return m.Name == one })
+		if !known {
+			return Method{}, false
+		}
+		all = append(all, m)
+	}
+	if len(all) == 1 {
+		return all[0], true
+	}
+	return inOrder(name, all), true
 }
 
 // detectableMethod returns the first method that is used without being named.

@@ -3,6 +3,7 @@ package token
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +14,8 @@ import (
 const interactiveTimeout = 10 * time.Minute
 
 // Resolve completes a request from variables and defaults, and chooses the login method if none is
-// named. It returns the request with From filled in; errors are *UsageError.
+// named, or several are: the first of those that has what it needs on this machine. It returns the
+// request with From filled in; errors are *UsageError.
 //
 // explicit reports whether a flag was given on the command line; r holds its value. getenv reads a
 // variable; an empty one counts as unset.
@@ -21,15 +23,28 @@ func (r Request) Resolve(
 	explicit func(flag string) bool,
 	getenv func(string) string,
 ) (Request, error) {
+	written, err := r.ResolveStanza(explicit, getenv)
+	if m, known := MethodByName(written.Login); err != nil || !known || !m.isInOrder() {
+		return written, err
+	}
+	return r.chooseLogin(written, explicit, getenv)
+}
+
+// ResolveStanza is like Resolve for a request that is written into a kubeconfig: several logins in
+// order stay as they are.
+func (r Request) ResolveStanza(
+	explicit func(flag string) bool,
+	getenv func(string) string,
+) (Request, error) {
 	r.From = map[string]string{}
 	defer func() { r.rememberSecrets(getenv) }()
 	// The method decides which variables count, and a federated token can decide the method. So
-	// these two flags come before the others.
-	for _, only := range []string{"login", "federated-token-file", ""} {
+	// these flags come before the others.
+	for _, only := range []string{"login", "federated-token-file", "federated-token-env", ""} {
 		if err := r.resolveFlags(only, explicit, getenv); err != nil {
 			return r, err
 		}
-		if only == "federated-token-file" && r.Login == "" {
+		if only == "federated-token-env" && r.Login == "" {
 			r.Login, r.From["login"] = r.defaultLogin(getenv), fromDefault
 		}
 	}
@@ -49,14 +64,28 @@ func (r *Request) dropOverruled() {
 	explicit, fromVariable := r.setExplicitly("environment"), strings.HasPrefix(authority, "$")
 	if fromVariable && (explicit || environment == FromCluster) ||
 		explicit && authority == FromCluster {
-		r.AuthorityHost = ""
-		r.From["authority-host"] += ", ignored because of " + environment
+		r.ignore("authority-host", "because of "+environment)
 	}
 	// A cluster's claims do not say that clients want a proof of possession.
 	if r.From["pop-claims"] == FromCluster && !r.PoPEnabled {
-		r.PoPClaims = ""
-		r.From["pop-claims"] += ", ignored without --pop-enabled"
+		r.ignore("pop-claims", "without --pop-enabled")
 	}
+	// A federated token comes from one place. If both are flags, Check refuses them.
+	file, variable := r.From["federated-token-file"], r.From["federated-token-env"]
+	isFlag := variable == "--federated-token-env"
+	switch {
+	case file == "" || variable == "" || isFlag && file == "--federated-token-file":
+	case isFlag && r.setExplicitly("federated-token-file") && file != FromCluster:
+		r.ignore("federated-token-env", "because of "+file)
+	default:
+		r.ignore("federated-token-file", "because of "+variable)
+	}
+}
+
+// ignore removes a flag's value, and notes why.
+func (r *Request) ignore(flag, why string) {
+	reflect.ValueOf(r).Elem().FieldByName(flagFieldName(flag)).SetZero()
+	r.From[flag] += ", ignored " + why
 }
 
 // defaultLogin returns the name of the method for a request that names none.
@@ -121,7 +150,7 @@ func (r *Request) strongestSource(
 	lookup := func(overriding bool) (value, from string) {
 		for _, v := range variables {
 			if v.Overrides == overriding && r.readsVariable(v) {
-				if value := getenv(v.Name); counts(value) {
+				if value := v.value(getenv); counts(value) {
 					return value, "$" + v.Name
 				}
 			}
@@ -149,7 +178,7 @@ func (r *Request) strongestSource(
 // readsVariable reports whether a variable counts for this request.
 func (r *Request) readsVariable(v Variable) bool {
 	return (!v.Overrides || !r.DisableEnvironmentOverride) && (!v.AzureRM || r.UseAzureRMEnvVars) &&
-		(v.Method == "" || v.Method == r.Login)
+		(v.Method == "" || slices.Contains(loginNames(r.Login), v.Method))
 }
 
 // needsOwnClientID reports whether PublicClientID does not count as a client ID.

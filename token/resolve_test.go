@@ -39,7 +39,7 @@ func testFlagSources(t *testing.T, fieldIndex int, flag string, tag func(string)
 	}
 	for _, v := range slices.Backward(variables[overriding:]) {
 		s.setVariable(v)
-		s.check(t, "of-"+v.Name, "$"+v.Name)
+		s.check(t, s.valueOf(v), "$"+v.Name)
 	}
 	s.request.Cluster = map[string]string{flag: "of-cluster"}
 	s.check(t, "of-cluster", FromCluster)
@@ -60,7 +60,7 @@ func testFlagSources(t *testing.T, fieldIndex int, flag string, tag func(string)
 	s.setMethodVariable("azurepipelines")
 	for _, v := range slices.Backward(variables[:overriding]) {
 		s.setVariable(v)
-		s.check(t, "of-"+v.Name, "$"+v.Name)
+		s.check(t, s.valueOf(v), "$"+v.Name)
 	}
 	for _, v := range variables { // an empty variable counts as unset
 		s.env[v.Name] = ""
@@ -82,6 +82,14 @@ func (s *flagSources) setField(value string) {
 }
 
 func (s *flagSources) setVariable(v Variable) { s.env[v.Name] = "of-" + v.Name }
+
+// valueOf returns the value that a variable supplies: its name if it holds a secret, or its value.
+func (s *flagSources) valueOf(v Variable) string {
+	if v.Names {
+		return v.Name
+	}
+	return s.env[v.Name]
+}
 
 // setMethodVariable selects a login method, unless the method is the flag under test.
 func (s *flagSources) setMethodVariable(method string) {

@@ -25,8 +25,11 @@ func secretVariables() []string {
 func (r Request) rememberSecrets(getenv func(string) string) {
 	t := reflect.TypeFor[Request]()
 	for i := range t.NumField() {
-		if t.Field(i).Tag.Get("secret") != "" {
-			redact.Remember(reflect.ValueOf(r).Field(i).String())
+		switch tag, value := t.Field(i).Tag, reflect.ValueOf(r).Field(i); {
+		case tag.Get("secret") != "":
+			redact.Remember(value.String())
+		case tag.Get("names") != "" && value.String() != "":
+			redact.Remember(getenv(value.String()))
 		}
 	}
 	for _, name := range secretVariables() {

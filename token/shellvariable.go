@@ -24,7 +24,10 @@ func (r Request) checkShellVariables(m Method) error {
 			names = append(names, name)
 		}
 		hint := "give the value itself"
-		if len(names) > 0 {
+		switch {
+		case flagTag(flag).Get("names") != "":
+			hint = "give the name of the variable without a dollar sign, percent signs or braces"
+		case len(names) > 0:
 			hint = "leave the flag out and set one of these, in the exec config's env or for the client: " +
 				strings.Join(names, ", ")
 		}

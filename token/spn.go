@@ -51,8 +51,9 @@ var servicePrincipal = Method{
 		Inherited: slices.Concat(accountFlags, popFlags),
 		Required:  identityFlags,
 	},
-	Open:     openServicePrincipal,
-	Diagnose: diagnoseCertificate,
+	UnmetNeed: certificateNeed,
+	Open:      openServicePrincipal,
+	Diagnose:  diagnoseCertificate,
 }
 
 // prefersSecret reports whether the login uses the secret. If both are given the certificate wins,
@@ -61,6 +62,13 @@ func (r Request) prefersSecret() bool {
 	return r.ClientCertificate == "" ||
 		r.ClientSecret != "" && r.setExplicitly("client-secret") &&
 			!r.setExplicitly("client-certificate")
+}
+
+func certificateNeed(r Request, _ func(string) string) string {
+	if r.prefersSecret() || exists(r.ClientCertificate) {
+		return ""
+	}
+	return "no certificate in " + r.ClientCertificate + r.sourceNote("client-certificate")
 }
 
 func openServicePrincipal(r Request, _ Options, client entra.Client) (Login, error) {

@@ -11,6 +11,7 @@ type Variable struct {
 	Overrides bool   // it overrides the flag on the command line
 	AzureRM   bool   // it counts only with --use-azurerm-env-vars
 	Method    string // the only login method for which it counts; "" for all
+	Names     bool   // it holds a secret, and the flag's value is its name
 }
 
 // Variables returns the variables in a flag's tags, strongest first. tag returns the tag with a
@@ -30,7 +31,7 @@ func Variables(tag func(key string) string) []Variable {
 				continue
 			}
 			v := class.template
-			v.Name = name
+			v.Name, v.Names = name, tag("names") != ""
 			if method, rest, found := strings.Cut(name, ":"); found {
 				v.Method, v.Name = method, rest
 			}
@@ -38,6 +39,14 @@ func Variables(tag func(key string) string) []Variable {
 		}
 	}
 	return all
+}
+
+// value returns the value that the variable supplies, "" if it is unset.
+func (v Variable) value(getenv func(string) string) string {
+	if value := getenv(v.Name); value == "" || !v.Names {
+		return value
+	}
+	return v.Name
 }
 
 // flagVariables returns the variables of a flag.

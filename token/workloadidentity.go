@@ -21,7 +21,8 @@ var workloadIdentity = Method{
 	Required: []string{"client-id", "tenant-id"},
 	Optional: slices.Concat(
 		entraFlags,
-		[]string{"federated-token-file", "azure-token-proxy"},
+		federatedTokenFlags,
+		[]string{"azure-token-proxy"},
 		popFlags,
 	),
 	IdentityFlags: []string{"client-id"},
@@ -29,7 +30,8 @@ var workloadIdentity = Method{
 	MissingHint: "give it in the kubeconfig's args; in a pod the Azure workload identity webhook sets the variables when the pod has the label " +
 		`azure.workload.identity/use: "true" and its service account the annotation azure.workload.identity/client-id`,
 	Stanza: Stanza{
-		Flags: []string{"client-id", "tenant-id", "authority-host", "federated-token-file"},
+		Flags:     slices.Concat([]string{"client-id", "tenant-id", "authority-host"}, federatedTokenFlags),
+		Exclusive: federatedTokenFlags,
 	},
 	Detect: detectFederatedToken,
 	NotDetected: struct{ Text, Hint string }{
@@ -37,40 +39,52 @@ var workloadIdentity = Method{
 		Hint: "name the token's file with --federated-token-file or $AZURE_FEDERATED_TOKEN_FILE; the Azure workload identity webhook mounts it in a pod at " +
 			WellKnownTokenFile + ". Other logins are named by --login",
 	},
-	Open:     openWorkloadIdentity,
-	Diagnose: diagnoseFederatedToken,
+	UnmetNeed: federatedTokenNeed,
+	Open:      openWorkloadIdentity,
+	Diagnose:  diagnoseFederatedToken,
 }
 
-// detectFederatedToken reports whether there is a federated token: a file is named, a CI system
-// issues one, or the webhook has mounted one.
+// detectFederatedToken reports whether there is a federated token: a file or variable is named, a
+// CI system issues one, or the webhook has mounted one.
 func detectFederatedToken(r Request, getenv func(string) string) bool {
 	_, fromCI := findCISystem(r, getenv)
 	_, err := os.Stat(WellKnownTokenFile)
-	return r.FederatedTokenFile != "" || fromCI || err == nil
+	return r.namesFederatedToken() || fromCI || err == nil
 }
 
-// openWorkloadIdentity takes the federated token from the first of: the file that the request
-// names, a CI system whose job this is, the file that the AKS webhook mounts.
+// federatedTokenNeed says that there is no federated token where r and this machine have it.
+func federatedTokenNeed(r Request, getenv func(string) string) string {
+	place, source := r.federatedTokenPlace()
+	_, fromCI := findCISystem(r, getenv)
+	if fromCI || getenv(r.FederatedTokenEnv) != "" || r.FederatedTokenEnv == "" && exists(place) {
+		return ""
+	}
+	return "no federated token in " + place + source
+}
+
+// openWorkloadIdentity takes the federated token from the first of: the file or variable that the
+// request names, a CI system whose job this is, the file that the AKS webhook mounts.
 func openWorkloadIdentity(r Request, opts Options, client entra.Client) (Login, error) {
 	login := Login{Inputs: append(r.cacheInputs(client), "proxy="+client.TokenProxy.CacheKey())}
 	if c, ok := findCISystem(r, opts.Getenv); ok {
 		return c.completeLogin(login, r, opts)
 	}
-	return federatedFileLogin(login, r, opts.Getenv)
+	return federatedTokenLogin(login, r, opts.Getenv)
 }
 
-// federatedFileLogin fills in login so that it uses the federated token in r's file.
-func federatedFileLogin(login Login, r Request, getenv func(string) string) (Login, error) {
-	file, source := r.federatedTokenFile(), r.sourceNote("federated-token-file")
-	if isJWT(file) {
+// federatedTokenLogin fills in login so that it uses the federated token in r's file or variable.
+// The same token opens the same entry of the cache, wherever it is read.
+func federatedTokenLogin(login Login, r Request, getenv func(string) string) (Login, error) {
+	place, source := r.federatedTokenPlace()
+	if isJWT(place) {
 		return Login{}, &UsageError{
 			Text: "the federated token itself stands where the name of its file should" + source,
 			Hint: "write the token to a file that only you can read, and name that; the token may have been logged where it was given",
 		}
 	}
-	assertion, err := r.readFederatedToken()
+	assertion, err := r.readFederatedToken(getenv)
 	if err != nil {
-		return Login{}, &federatedFileError{file, source, err, incompleteCIHint(r, getenv)}
+		return Login{}, &noFederatedTokenError{place, source, err, incompleteCIHint(r, getenv)}
 	}
 	login.Secret = assertion
 	login.Inputs = append(login.Inputs, "source=file")
@@ -79,15 +93,15 @@ func federatedFileLogin(login Login, r Request, getenv func(string) string) (Log
 		return federatedCredential(returnAssertion, r, a)
 	}
 	login.Rotated = func() bool {
-		if isPipe(file) { // read to its end
+		if isPipe(r.federatedTokenFile()) { // read to its end
 			return false
 		}
-		current, err := r.readFederatedToken()
+		current, err := r.readFederatedToken(getenv)
 		return err == nil && !bytes.Equal(current, assertion)
 	}
 	login.HintValues = func() map[string]string {
 		values := assertionHintValues(string(assertion), r)
-		values["source"] = file + source
+		values["source"] = place + source
 		return values
 	}
 	return login, nil

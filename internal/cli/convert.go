@@ -189,7 +189,7 @@ func loadOrReadStdin(path string) (kubeconfig.Files, error) {
 
 // chooseLogin returns the login method that --login or AAD_LOGIN_METHOD names, "" for neither.
 func (c *convertCommand) chooseLogin(line *flags.CommandLine) (login string, err error) {
-	r, err := c.Resolve(line.Explicit, flags.EnvSubset("AAD_LOGIN_METHOD"))
+	r, err := c.ResolveStanza(line.Explicit, flags.EnvSubset("AAD_LOGIN_METHOD"))
 	if err != nil {
 		return "", err
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -70,4 +71,43 @@ func (a *az) principalToken(
 	}
 	return "", 0, cliErrorf("Could not retrieve credential from local cache for service principal "+
 		"%s. Run `az login` for this service principal.", clientID)
+}
+
+// loginIdentity signs in the machine's managed identity.
+func (a *az) loginIdentity() error {
+	account := azUser{
+		Name: "systemAssignedIdentity", Type: "servicePrincipal", AssignedIdentityInfo: "MSI",
+	}
+	s := subscriptions[0]
+	return a.mergeSubscriptions([]azSubscription{{
+		ID: s.id, Name: s.name, State: "Enabled", User: account, TenantID: s.tenant,
+		HomeTenantID: s.tenant, EnvironmentName: a.cloud, ManagedBy: []string{},
+	}})
+}
+
+// identityToken prints a token of the machine's managed identity.
+func (a *az) identityToken(s *azSubscription) error {
+	query := url.Values{"api-version": {"2018-02-01"}, "resource": {a.flags["--resource"]}}
+	address := os.Getenv("AZURE_POD_IDENTITY_AUTHORITY_HOST") + "/metadata/identity/oauth2/token?"
+	req, err := http.NewRequest(http.MethodGet, address+query.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Metadata", "true")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return cliErrorf("ERROR: %v", err)
+	}
+	defer resp.Body.Close()
+	var answer struct {
+		AccessToken string `json:"access_token"`
+		ExpiresOn   int64  `json:"expires_on,string"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.AccessToken == "" {
+		return cliErrorf("ERROR: HTTP status %d, %v", resp.StatusCode, err)
+	}
+	return printJSON(map[string]any{
+		"accessToken": answer.AccessToken, "expires_on": answer.ExpiresOn,
+		"subscription": s.ID, "tenant": s.TenantID, "tokenType": "Bearer",
+	})
 }

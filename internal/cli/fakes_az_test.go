@@ -44,6 +44,8 @@ type azSubscription struct {
 type azUser struct {
 	Name string `json:"name"`
 	Type string `json:"type"` // user or servicePrincipal
+
+	AssignedIdentityInfo string `json:"assignedIdentityInfo,omitempty"` // MSI: of the machine
 }
 
 // az is a run of the fake Azure CLI.
@@ -57,7 +59,7 @@ func runAz(args []string) error {
 	words, flags, err := splitArguments(args, map[string]string{
 		"-o": "--output", "-u": "--username", "-p": "--password", "-t": "--tenant",
 		"-s": "--subscription", "--name": "--subscription", "-n": "--subscription",
-	}, "--service-principal", "--allow-no-subscriptions", "--only-show-errors")
+	}, "--service-principal", "--identity", "--allow-no-subscriptions", "--only-show-errors")
 	if err != nil {
 		return err
 	}
@@ -125,7 +127,10 @@ const managementScope = "https://management.core.windows.net//.default"
 func (a *az) login() error {
 	user, secret := a.flags["--username"], a.flags["--password"]
 	_, principal := a.flags["--service-principal"]
-	account := azUser{user, "user"}
+	account := azUser{Name: user, Type: "user"}
+	if _, identity := a.flags["--identity"]; identity {
+		return a.loginIdentity()
+	}
 	err := updateMSALCache(a.tokenCachePath(), func(c *msalCache) error {
 		if principal {
 			return nil
@@ -297,6 +302,12 @@ func (a *az) token() error {
 	s, err := a.findSubscription(subscription)
 	if err != nil {
 		return err
+	}
+	if s.User.AssignedIdentityInfo != "" {
+		if tenant != "" {
+			return cliErrorf("ERROR: Tenant shouldn't be specified for managed identity account")
+		}
+		return a.identityToken(s)
 	}
 	if tenant == "" {
 		tenant = s.TenantID

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -66,11 +67,18 @@ func (g *getTokenCommand) Run(line *flags.CommandLine, o options, log *slog.Logg
 		return err
 	}
 	end() // The credential is already on stdout; a slow disk can only delay the stored answer.
-	// Runs with -v log, and those with a proof of possession sign, every time. The warm start does
-	// not look for the federated token's file in the cluster's config.
-	if o.verbosity == 0 && !request.PoPEnabled && request.From["federated-token-file"] != token.FromCluster {
+	// Runs with -v log, and those with a proof of possession sign, every time.
+	if o.verbosity == 0 && !request.PoPEnabled && warmStartFinds(request) {
 		from, until := tok.ServeWindow()
 		o.warm.Save(credential.Bytes(), dir.Now(), from, until, presented, dir.Path, dir.PutWarmStart)
 	}
 	return nil
+}
+
+// warmStartFinds reports whether the warm start looks for the federated token where the login did.
+// It does not read other variables, nor the cluster's config, nor whether an earlier one of several
+// logins could be used by now.
+func warmStartFinds(r token.Request) bool {
+	places := []string{"", "--federated-token-file", "$AZURE_FEDERATED_TOKEN_FILE"}
+	return r.TookFirstLogin() && r.FederatedTokenEnv == "" && slices.Contains(places, r.From["federated-token-file"])
 }

@@ -126,7 +126,7 @@ func (c *kubeconfigCommand) loginMethod(line *flags.CommandLine) (token.Method, 
 	r := c.Request
 	r.Login = cmp.Or(r.Login, token.DefaultPodMethod)
 	explicit := func(flag string) bool { return flag == "login" || line.Explicit(flag) }
-	r, err := r.Resolve(explicit, flags.EnvSubset("AAD_LOGIN_METHOD"))
+	r, err := r.ResolveStanza(explicit, flags.EnvSubset("AAD_LOGIN_METHOD"))
 	if err != nil {
 		return token.Method{}, err
 	}

@@ -84,3 +84,8 @@ func cmdEncode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	writeFile(ts, args[2], encoded)
 }
+
+// cmdEnvFrom sets a variable to a file's content: env-from NAME FILE.
+func cmdEnvFrom(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}

@@ -101,6 +101,7 @@ func scriptCommands() map[string]scriptCommand {
 		"credential":  cmdCredential,
 		"encode":      cmdEncode,
 		"entra":       cmdEntra,
+		"env-from":    cmdEnvFrom,
 		"exitcode":    cmdExitcode,
 		"fake":        cmdFake,
 		"free-port":   cmdFreePort,

@@ -21,7 +21,7 @@ var writtenValues = map[string][]string{
 	"client-id": {token.PublicClientID, client, "not an ID!"}, "tenant-id": {tenant, "contoso.example", "common", ".."},
 	"server-id": {"6dae42f8-4368-4678-94ff-3960e28e3630", "api://x/.default", "–x"}, "environment": {"AzurePublicCloud", "azurechinacloud", "AzureGermanCloud"},
 	"authority-host": {"https://login.microsoftonline.us/", "login.example", "https://u:p@x/"}, "timeout": {"45s", "2m", "0s", "-1s"},
-	"azure-token-proxy": {"auto", "on", "maybe"}, "federated-token-file": {"/token", "-"}, "cache-dir": {"/cache", "c d"},
+	"azure-token-proxy": {"auto", "on", "maybe"}, "federated-token-file": {"/token", "-"}, "federated-token-env": {"ID_TOKEN", "$ID_TOKEN", "no name"}, "cache-dir": {"/cache", "c d"},
 	"client-secret": {"s3cret", "-begins with a dash"}, "client-certificate": {"/cert.pem"}, "client-certificate-password": {"--p"},
 	"username": {"jane@contoso.example"}, "password": {"a=b"}, "login-hint": {"jane"}, "redirect-url": {"http://localhost:8400", "https://elsewhere.example"},
 	"identity-resource-id": {"/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i", "i"},
@@ -95,7 +95,7 @@ func takesArgs(args []string) error {
 func TestWrittenArgsAreAccepted(t *testing.T) {
 	r := rand.New(rand.NewPCG(17, 4))
 	written := map[string]int{}
-	for i := range 40 * len(token.Methods) {
+	for i := range 60 * len(token.Methods) {
 		login := token.MethodNames()[i%len(token.Methods)]
 		existing, explicit := writtenFlags(r), writtenFlags(r)
 		if r.IntN(4) > 0 {

@@ -51,7 +51,9 @@ func InKey(name string) bool {
 
 // Secret reports whether a stored answer's identity may depend only on the variable being set, not
 // on its value. No login whose answer is stored reads such a variable, and an identity made from a
-// password would let others test guesses.
+// password would let others test guesses. Federated tokens and those of CI jobs (ARM_OIDC_TOKEN,
+// SYSTEM_ACCESSTOKEN) count with their values: they are signed or random, so nobody can guess one,
+// and a stored answer is sealed with the federated token itself.
 func Secret(name string) bool {
 	return strings.Contains(name, "SECRET") || strings.Contains(name, "PASSWORD")
 }

@@ -21,6 +21,7 @@ func TestSecret(t *testing.T) {
 	for name, want := range map[string]bool{
 		"AZURE_CLIENT_SECRET": true, "MSI_SECRET": true, "AZURE_PASSWORD": true,
 		"AZURE_CLIENT_CERTIFICATE_PASSWORD": true, "AZURE_CLIENT_ID": false, "AZURE_FEDERATED_TOKEN_FILE": false,
+		"ARM_OIDC_TOKEN": false,
 	} {
 		if got := Secret(name); got != want {
 			t.Errorf("Secret(%q) is %v", name, got)

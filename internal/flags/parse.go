@@ -159,7 +159,7 @@ func EnvSubset(suffixes ...string) func(string) string {
 	}
 }
 
-// ResolveArgs resolves an exec config's args as get-token will. cluster is what the cluster's
+// ResolveArgs resolves an exec config's args as get-token will, with several logins as written. cluster is what the cluster's
 // config sets. Of the environment it reads only client and tenant IDs.
 func ResolveArgs(args []string, cluster Values) (token.Request, error) {
 	args = append(slices.Clip(args), "--disable-environment-override")
@@ -168,5 +168,5 @@ func ResolveArgs(args []string, cluster Values) (token.Request, error) {
 		return token.Request{}, err
 	}
 	get.Cluster = cluster
-	return get.Resolve(line.Explicit, EnvSubset("_CLIENT_ID", "_TENANT_ID"))
+	return get.ResolveStanza(line.Explicit, EnvSubset("_CLIENT_ID", "_TENANT_ID"))
 }

@@ -149,7 +149,7 @@ func OverridesFlag(variable string) bool {
 
 // IsSecretVariable reports whether the variable holds the value of a secret flag.
 func IsSecretVariable(variable string) bool {
-	return anyFlag(variable, func(f reflect.StructField, _ token.Variable) bool { return f.Tag.Get("secret") != "" })
+	return anyFlag(variable, func(f reflect.StructField, v token.Variable) bool { return v.Names || f.Tag.Get("secret") != "" })
 }
 
 // anyFlag reports whether a flag is read from the variable and match holds for both.

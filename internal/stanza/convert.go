@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/akslogin/akslogin/cache"
+	"github.com/akslogin/akslogin/internal/envvar"
 	"github.com/akslogin/akslogin/internal/flags"
 	"github.com/akslogin/akslogin/internal/kubeconfig"
 	"github.com/akslogin/akslogin/internal/process"
@@ -210,7 +211,7 @@ func currentFlags(u kubeconfig.User) (flags.Values, error) {
 type target struct {
 	exec   kubeconfig.Exec
 	method token.Method // the zero value if get-token chooses it where it runs
-	note   string       // what the report adds; may be empty
+	notes  []string     // what the report adds
 }
 
 // target returns what the user is converted to.
@@ -237,7 +238,19 @@ func (c *Converter) target(u kubeconfig.User) (target, error) {
 			Hint: strings.Replace(nameOneUserHint, "the flag", "--login", 1),
 		}
 	}
-	args, err := BuildArgs(m, existing, c.Flags)
+	if name := m.Stanza.ConfigDirVariable; name != "" && c.AzureConfigDir != "" {
+		isOld := func(v kubeconfig.EnvVar) bool { return v.Name == name }
+		dir := kubeconfig.EnvVar{Name: name, Value: cache.ExpandPath(c.AzureConfigDir)}
+		want.Env = append(slices.DeleteFunc(slices.Clone(want.Env), isOld), dir)
+	}
+	kept := maps.Clone(existing)
+	notes := []string{LegacyNote(m, existing, c.Flags)}
+	if m.Name == azureCLI && kept["tenant-id"] != "" && c.Flags["tenant-id"] == "" &&
+		token.AzureCLIRefusesTenant(getenvOf(want.Env)) {
+		delete(kept, "tenant-id")
+		notes = append(notes, "--tenant-id is not written: a managed identity is signed in to az here, for which az takes none")
+	}
+	args, err := BuildArgs(m, kept, c.Flags)
 	if err != nil {
 		return target{}, err
 	}
@@ -249,12 +262,20 @@ func (c *Converter) target(u kubeconfig.User) (target, error) {
 		want.Command, prefix = cmp.Or(c.Command, process.Name()), nil
 	}
 	want.Args = slices.Concat(prefix, args)
-	if name := m.Stanza.ConfigDirVariable; name != "" && c.AzureConfigDir != "" {
-		isOld := func(v kubeconfig.EnvVar) bool { return v.Name == name }
-		dir := kubeconfig.EnvVar{Name: name, Value: cache.ExpandPath(c.AzureConfigDir)}
-		want.Env = append(slices.DeleteFunc(slices.Clone(want.Env), isOld), dir)
+	isEmpty := func(note string) bool { return note == "" }
+	return target{withDefaults(m, want), m, slices.DeleteFunc(notes, isEmpty)}, nil
+}
+
+// getenvOf returns a function that reads a variable as a program with env in its exec config does.
+func getenvOf(env []kubeconfig.EnvVar) func(string) string {
+	return func(variable string) string {
+		for _, v := range slices.Backward(env) {
+			if v.Name == variable {
+				return v.Value
+			}
+		}
+		return envvar.Get(variable)
 	}
-	return target{withDefaults(m, want), m, LegacyNote(m, existing, c.Flags)}, nil
 }
 
 // setsFlags reports whether args set exactly these flags. Args that cannot be read back do not.
@@ -298,8 +319,8 @@ func (c *Converter) reportLine(where string, u kubeconfig.User, t target) string
 			login += ", but " + variable.Name + " in its env wins over its arguments: remove one of them"
 		}
 	}
-	if t.note != "" {
-		login += ", and " + t.note
+	for _, note := range t.notes {
+		login += ", and " + note
 	}
 	switch {
 	case u.HasExec(want):

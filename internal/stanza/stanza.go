@@ -96,8 +96,14 @@ func BuildArgs(m token.Method, existing, explicit flags.Values) ([]string, error
 	if !m.Stanza.NoServerID {
 		values["server-id"] = flags.GetTokenField("server-id").Tag.Get("otherwise")
 	}
+	same, shared := compareLogins(existing["login"], m.Name)
 	for flag, value := range existing {
-		if existing["login"] == m.Name || isCommon(flag) || slices.Contains(m.Stanza.Inherited, flag) {
+		// common means no tenant of its own, which other methods have anyway.
+		if flag == "tenant-id" && !same && !slices.Contains(m.Required, flag) &&
+			token.IsSharedTenant(value) && !slices.Contains(m.SharedTenants, value) {
+			continue
+		}
+		if same || isCommon(flag) || slices.Contains(m.Stanza.Inherited, flag) || shared && methodReads(m, flag) {
 			values[flag] = value
 		}
 	}
@@ -130,6 +136,12 @@ func BuildArgs(m token.Method, existing, explicit flags.Values) ([]string, error
 		return nil, err
 	}
 	return values.Args(m), nil
+}
+
+// compareLogins reports whether two values of --login are the same, and whether they share a method.
+func compareLogins(a, b string) (same, shared bool) {
+	others := strings.Split(b, ",")
+	return a == b, slices.ContainsFunc(strings.Split(a, ","), func(m string) bool { return slices.Contains(others, m) })
 }
 
 // LegacyNote says why --legacy was not written for the method, "" if neither the existing nor the

@@ -15,8 +15,8 @@ import (
 const maxWait = 2 * time.Second
 
 // worthWaiting reports whether a run with these arguments is likely to store its answer, so that
-// others gain by waiting for it. Not so a run with -v, with a proof of possession, or with another
-// login method than workload identity. login is $AAD_LOGIN_METHOD and pop is
+// others gain by waiting for it. Not so a run with -v, with a proof of possession, with a federated
+// token from a variable, or with another login method than workload identity. login is $AAD_LOGIN_METHOD and pop is
 // $AAD_IS_POP_TOKEN_ENABLED, which override the flags.
 func worthWaiting(args []string, login, pop string) bool {
 	if pop != "" {
@@ -24,11 +24,14 @@ func worthWaiting(args []string, login, pop string) bool {
 	}
 	for _, arg := range args {
 		if strings.HasPrefix(arg, "-v") || strings.HasPrefix(arg, "--v") ||
-			strings.HasPrefix(arg, "--pop-enabled") {
+			strings.HasPrefix(arg, "--pop-enabled") ||
+			strings.HasPrefix(arg, "--federated-token-env") {
 			return false
 		}
 	}
-	return cmp.Or(login, FlagValue(args, "--login", "-l"), workloadIdentity) == workloadIdentity
+	// Of several logins in order the first one counts.
+	login, _, _ = strings.Cut(cmp.Or(login, FlagValue(args, "--login", "-l"), workloadIdentity), ",")
+	return login == workloadIdentity
 }
 
 // waitForWriter waits for the process that is about to store this answer, the writer, and returns
