@@ -3,7 +3,9 @@ package token
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -63,7 +65,8 @@ type azAccount struct {
 // is. az takes no tenant for such an account.
 // https://github.com/Azure/azure-cli/blob/dev/src/azure-cli-core/azure/cli/core/_profile.py
 func azManagedIdentity(dir string) (account azAccount, found bool) {
-	for _, a := range azAccounts(dir) {
+	accounts, _ := azAccounts(dir)
+	for _, a := range accounts {
 		isIdentity := a.User.CloudShellID ||
 			slices.Contains([]string{"systemAssignedIdentity", "userAssignedIdentity"}, a.User.Name)
 		if a.IsDefault && isIdentity {
@@ -81,8 +84,9 @@ func AzureCLIRefusesTenant(getenv func(string) string) bool {
 	return err == nil && found
 }
 
-// azAccounts returns the accounts in az's folder, none if nobody is signed in.
-func azAccounts(dir string) []azAccount {
+// azAccounts returns the accounts in az's folder, none if nobody is signed in. It returns an error
+// if az's file is there and cannot be read.
+func azAccounts(dir string) ([]azAccount, error) {
 	var profile struct {
 		Subscriptions []azAccount `json:"subscriptions"`
 	}
@@ -90,16 +94,23 @@ func azAccounts(dir string) []azAccount {
 	if err == nil {
 		err = json.Unmarshal(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")), &profile)
 	}
-	if err != nil {
-		return nil
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
 	}
-	return profile.Subscriptions
+	return profile.Subscriptions, nil
 }
 
 func azureCLINeed(_ Request, getenv func(string) string) string {
 	dir, err := azConfigDir(Options{Getenv: getenv})
 	need := missingProgram("az")
-	if err == nil && need == "" && len(azAccounts(dir)) == 0 { // openAzureCLI reports the error
+	if err != nil || need != "" { // openAzureCLI reports the error
+		return need
+	}
+	// az itself reports what is wrong with its file. Another login must not take its place.
+	if accounts, err := azAccounts(dir); err == nil && len(accounts) == 0 {
 		need = "nobody is signed in to az"
 	}
 	return need

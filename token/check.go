@@ -200,11 +200,8 @@ func (r Request) CheckValues() error {
 		return usageErrorf(
 			"--azure-token-proxy is %q: it can be auto, on or off", r.AzureTokenProxy,
 		)
-	case r.FederatedTokenEnv != "" && !redact.IsPlain(r.FederatedTokenEnv, "_"):
-		return &UsageError{ // without the value, which may be the token
-			Text: "--federated-token-env needs the name of a variable, of letters, digits and _",
-			Hint: "the token itself belongs into that variable",
-		}
+	case r.checkTokenVariable() != nil:
+		return r.checkTokenVariable()
 	case r.FederatedTokenEnv != "" && r.FederatedTokenFile != "":
 		return usageErrorf("--federated-token-env and --federated-token-file are both given: a federated token comes from one place")
 	case !slices.Contains([]string{"", "auto", PromptAlways, PromptNever}, r.Prompt):
@@ -216,6 +213,18 @@ func (r Request) CheckValues() error {
 	}
 	_, err := r.authority()
 	return err
+}
+
+// checkTokenVariable refuses what cannot be the name of a variable. Its error does not repeat the
+// value, which may be the token.
+func (r Request) checkTokenVariable() error {
+	if r.FederatedTokenEnv == "" || redact.IsPlain(r.FederatedTokenEnv, "_") {
+		return nil
+	}
+	return &UsageError{
+		Text: "--federated-token-env needs the name of a variable, of letters, digits and _",
+		Hint: "the token itself belongs into that variable",
+	}
 }
 
 // IsSharedTenant reports whether a tenant's name stands for many tenants.

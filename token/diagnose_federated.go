@@ -2,7 +2,9 @@ package token
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -109,6 +111,13 @@ func webhookFinding(file string, opts Options) Finding {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
+}
+
+// isAbsent reports whether there is no file at path. A file that this user cannot reach is not
+// absent: logging in with it has to fail, and not give way to another login.
+func isAbsent(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // assertionTimes are the claims iat, nbf and exp of a federated token. A zero time means that the

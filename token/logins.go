@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -14,6 +15,17 @@ func loginNames(login string) []string {
 		names[i] = strings.TrimSpace(name)
 	}
 	return names
+}
+
+// repeatedLogin returns the first method that login names more than once, "" if there is none.
+func repeatedLogin(login string) string {
+	names := loginNames(login)
+	for i, name := range names {
+		if _, known := MethodByName(name); known && slices.Contains(names[:i], name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // inOrder returns what stands for several methods in an exec config: a Method that has their flags
@@ -72,6 +84,11 @@ func (r Request) chooseLogin(
 		one.Login = name
 		one, err := one.ResolveStanza(isExplicit, withoutLogin)
 		if err != nil {
+			return one, err
+		}
+		// An invalid place of an input must not look like an absent input.
+		m, _ := MethodByName(name)
+		if err := cmp.Or(one.checkTokenVariable(), one.checkShellVariables(m)); err != nil {
 			return one, err
 		}
 		need := one.unmetNeed(getenv)

@@ -36,6 +36,12 @@ func (r Request) ResolveStanza(
 	explicit func(flag string) bool,
 	getenv func(string) string,
 ) (Request, error) {
+	if explicit("federated-token-env") && r.FederatedTokenEnv == "" {
+		return r, &UsageError{
+			Text: "--federated-token-env is empty: it needs the name of a variable",
+			Hint: "leave the flag out if the federated token is elsewhere",
+		}
+	}
 	r.From = map[string]string{}
 	defer func() { r.rememberSecrets(getenv) }()
 	// The method decides which variables count, and a federated token can decide the method. So
@@ -47,6 +53,11 @@ func (r Request) ResolveStanza(
 		if only == "federated-token-env" && r.Login == "" {
 			r.Login, r.From["login"] = r.defaultLogin(getenv), fromDefault
 		}
+	}
+	if name := repeatedLogin(r.Login); name != "" {
+		return r, usageErrorf(
+			"login %s is named more than once in %q%s", name, r.Login, r.sourceNote("login"),
+		)
 	}
 	m, _ := MethodByName(r.Login)
 	if m.Interactive && r.From["timeout"] == fromDefault {

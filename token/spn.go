@@ -65,7 +65,7 @@ func (r Request) prefersSecret() bool {
 }
 
 func certificateNeed(r Request, _ func(string) string) string {
-	if r.prefersSecret() || exists(r.ClientCertificate) {
+	if r.prefersSecret() || !isAbsent(r.ClientCertificate) {
 		return ""
 	}
 	return "no certificate in " + r.ClientCertificate + r.sourceNote("client-certificate")

@@ -56,7 +56,13 @@ func detectFederatedToken(r Request, getenv func(string) string) bool {
 func federatedTokenNeed(r Request, getenv func(string) string) string {
 	place, source := r.federatedTokenPlace()
 	_, fromCI := findCISystem(r, getenv)
-	if fromCI || getenv(r.FederatedTokenEnv) != "" || r.FederatedTokenEnv == "" && exists(place) {
+	inFile := func(file string) bool { return isJWT(file) || !isAbsent(file) } // opening refuses a JWT
+	switch {
+	case fromCI, getenv(r.FederatedTokenEnv) != "", r.FederatedTokenEnv == "" && inFile(place):
+		return ""
+	case r.From["federated-token-file"] == FromCluster &&
+		(inFile(getenv("AZURE_FEDERATED_TOKEN_FILE")) || inFile(WellKnownTokenFile)):
+		// A cluster must not choose a later login by naming a file that is not there.
 		return ""
 	}
 	return "no federated token in " + place + source
