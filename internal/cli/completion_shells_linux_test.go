@@ -23,7 +23,7 @@ var completionCases = []struct{ typed, want string }{
 	{"akslogin get-token --login w", "[akslogin][get-token][--login][workloadidentity]"},
 	{"akslogin get-token --login=w", "[akslogin][get-token][--login=workloadidentity]"},
 	{"akslogin -l w", "[akslogin][-l][workloadidentity]"},
-	{"akslogin get-token --fed", "[akslogin][get-token][--federated-token-file]"},
+	{"akslogin get-token --federated-token-f", "[akslogin][get-token][--federated-token-file]"},
 	{"akslogin kubeconfig -o airflow-c", "[akslogin][kubeconfig][-o][airflow-connection]"},
 	{"akslogin completion po", "[akslogin][completion][powershell]"},
 	{"akslogin doctor --context arn:aws:e", "[akslogin][doctor][--context][arn:aws:eks]"},
