@@ -43,9 +43,9 @@ type Method struct {
 	// instead. Text ends so that the other method's name can follow.
 	NotDetected struct{ Text, Hint string }
 
-	// UnmetNeed returns what the method lacks on this machine besides flags, "" if nothing. It looks
-	// whether something is there, and not whether it is valid. It does not use the network. It is
-	// nil if only the network would tell.
+	// UnmetNeed returns what the method lacks on this machine besides flags, "" if nothing. It
+	// looks whether something is there, and not whether it is valid. It does not use the network.
+	// It is nil if only the network would tell.
 	UnmetNeed func(r Request, getenv func(string) string) string
 
 	// Check validates values that are special to the method. It reads no files. It may be nil.

@@ -159,8 +159,9 @@ func EnvSubset(suffixes ...string) func(string) string {
 	}
 }
 
-// ResolveArgs resolves an exec config's args as get-token will, with several logins as written. cluster is what the cluster's
-// config sets. Of the environment it reads only client and tenant IDs.
+// ResolveArgs resolves an exec config's args as get-token will, with several logins as written.
+// cluster is what the cluster's config sets. Of the environment it reads only client and tenant
+// IDs.
 func ResolveArgs(args []string, cluster Values) (token.Request, error) {
 	args = append(slices.Clip(args), "--disable-environment-override")
 	line, get, err := ParseGetToken(args)

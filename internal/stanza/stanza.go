@@ -138,7 +138,8 @@ func BuildArgs(m token.Method, existing, explicit flags.Values) ([]string, error
 	return values.Args(m), nil
 }
 
-// compareLogins reports whether two values of --login are the same, and whether they share a method.
+// compareLogins reports whether two values of --login are the same, and whether they have a method
+// in common.
 func compareLogins(a, b string) (same, shared bool) {
 	others := strings.Split(b, ",")
 	return a == b, slices.ContainsFunc(strings.Split(a, ","), func(m string) bool { return slices.Contains(others, m) })

@@ -21,8 +21,8 @@
 // The token file and the cache directory are found by a simple reading of the arguments. Save
 // compares them with those that the login used, and stores nothing if they differ. What a client
 // says about the cluster is a part of the identity, in KUBERNETES_EXEC_INFO, and is not read: a run
-// whose token file the cluster's config names is not stored. Neither is one whose federated token is
-// in a variable, or in a file that only --use-azurerm-env-vars names.
+// whose token file the cluster's config names is not stored. Neither is one whose federated token
+// is in a variable, or in a file that only --use-azurerm-env-vars names.
 //
 // Concurrent runs: the first run that finds no answer takes a lock, and the others wait for its
 // answer, for two seconds at most. The lock saves work; correctness does not depend on it.
