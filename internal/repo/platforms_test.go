@@ -21,9 +21,10 @@ const platformsIntro = `# Tests by platform
 | linux/amd64 | ` + "`make test`" + ` | all |
 | linux/arm64 | ` + "`make test-arm64`" + `, under qemu-user-static | unit tests of every package, and scripts |
 | windows/amd64 | ` + "`make test-windows`" + `, under wine | unit tests of every package, and scripts |
-| darwin/arm64 | ` + "`make cross`" + ` | none: built and vetted |
+| other platforms of releases | ` + "`make cross`" + ` | none here: built and vetted |
+| macOS and Windows themselves | the workflow in ` + "`.github`" + ` | all but those for Linux |
+| BSDs, Solaris, illumos, AIX | ` + "`make cross`" + ` builds for Solaris | not supported, and not released. Without flock, as on Solaris and AIX, each process makes its own exchange |
 
-` + "`.ci/run`" + ` runs all four.
 Wine does not serialize as Windows does, has no links and no access lists, and finds other words for
 errors: it shows that the program runs, not that Windows agrees.
 
