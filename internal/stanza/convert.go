@@ -226,7 +226,10 @@ func (c *Converter) target(u kubeconfig.User) (target, error) {
 	}
 	program, prefix := programOf(&want)
 	if existing["login"] == "" && u.AuthProvider == nil && isAkslogin(program) {
-		if c.Login == "" && len(c.Flags) == 0 {
+		if c.Login == "" && len(c.Flags) == 0 && (c.Command == "" || isAkslogin(c.Command)) {
+			if c.Command != "" {
+				want.Command, want.Args = c.Command, want.Args[len(prefix):]
+			}
 			return target{exec: withDefaults(token.Method{}, want)}, nil
 		}
 		existing["login"] = token.DefaultPodMethod

@@ -163,9 +163,16 @@ func methodReads(m token.Method, flag string) bool {
 		slices.Contains(m.Optional, flag) || flags.GetTokenField(flag).Tag.Get("group") == "general"
 }
 
-// installHint returns the text that clients show if there is no program of this name.
+const homepage = "https://github.com/akslogin/akslogin"
+
+// installHint returns the text that clients show if there is no program of this name. The name
+// kubelogin means Azure's program, unless this one was called by it.
 func installHint(program string) string {
-	return program + " is not installed; this kubeconfig gets a token for the cluster with it: https://github.com/akslogin/akslogin"
+	page := homepage
+	if isKubelogin(program) && !isThisProgram(program) {
+		page = "https://github.com/Azure/kubelogin"
+	}
+	return program + " is not installed; this kubeconfig gets a token for the cluster with it: " + page
 }
 
 // NewExec returns a complete exec config that runs command with args.
@@ -199,7 +206,7 @@ func withDefaults(m token.Method, e kubeconfig.Exec) kubeconfig.Exec {
 // isAboutOther reports whether an install hint is about kubelogin or akslogin, and not about the
 // program.
 func isAboutOther(hint, program string) bool {
-	hint = strings.ToLower(hint)
+	hint = strings.ReplaceAll(strings.ToLower(hint), homepage, "")
 	return !strings.Contains(hint, strings.ToLower(program)) && (isAkslogin(hint) || isKubelogin(hint))
 }
 
