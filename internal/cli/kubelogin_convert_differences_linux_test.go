@@ -104,6 +104,20 @@ var convertDifferences = []convertDifference{
 		changeUser: func(c *convertCase, u oldUser, s *convertedUser) bool {
 			return s.args["login"] == "msi" && dropSecond(c, s, "client-id", "identity-resource-id")
 		}},
+	{name: "tenant of az and azd", reason: "the active account may be of another tenant, whose token the cluster refuses",
+		changeUser: func(c *convertCase, u oldUser, s *convertedUser) bool {
+			isTool := slices.Contains([]string{"azurecli", "azd"}, s.args["login"])
+			tenant := u.provider["tenant-id"]
+			if u.exec != nil {
+				tenant = normalizeFlags(u.exec.flags)["tenant-id"]
+			}
+			shared := slices.Contains([]string{"common", "organizations", "consumers"}, tenant)
+			if !isTool || tenant == "" || shared || s.args["tenant-id"] != "" {
+				return false
+			}
+			s.args["tenant-id"] = tenant
+			return true
+		}},
 	{name: "subscription and tenant", reason: "az takes one of them, and get-token refuses both",
 		changeUser: func(c *convertCase, u oldUser, s *convertedUser) bool {
 			return s.args["login"] == "azurecli" && dropSecond(c, s, "subscription", "tenant-id")

@@ -193,6 +193,9 @@ func statRegular(path string) (fs.FileInfo, error) {
 // than 8 MiB, so that a FIFO or a device cannot block it.
 func Read(path string) ([]byte, error) {
 	if _, err := statRegular(path); err != nil {
+		if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+			err = fmt.Errorf("read the kubeconfig %q: %w", path, pathErr.Err)
+		}
 		return nil, err
 	}
 	return readLimited(path)

@@ -246,10 +246,11 @@ func (c *Converter) target(u kubeconfig.User) (target, error) {
 		dir := kubeconfig.EnvVar{Name: name, Value: cache.ExpandPath(c.AzureConfigDir)}
 		want.Env = append(slices.DeleteFunc(slices.Clone(want.Env), isOld), dir)
 	}
-	kept := maps.Clone(existing)
+	kept := existing
 	notes := []string{LegacyNote(m, existing, c.Flags)}
 	if m.Name == azureCLI && kept["tenant-id"] != "" && c.Flags["tenant-id"] == "" &&
 		token.AzureCLIRefusesTenant(getenvOf(want.Env)) {
+		kept = maps.Clone(existing)
 		delete(kept, "tenant-id")
 		notes = append(notes, "--tenant-id is not written: a managed identity is signed in to az here, for which az takes none")
 	}

@@ -106,7 +106,7 @@ func TestConvertMemoryGrowsLinearly(t *testing.T) {
 			t.Errorf("%s: %d bytes for 100 users, %d for 16 times as many", name, few, many)
 		}
 		parsing := allocated(func() { parse(t, large); parse(t, result) })
-		if many > 3*parsing {
+		if many > 4*parsing { // 3 and a little, with the race detector
 			t.Errorf("%s: %d bytes to parse it before and after, %d in all", name, parsing, many)
 		}
 	}
