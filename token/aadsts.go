@@ -15,7 +15,7 @@ var codesIssuerKeys = []int{50166, 501661}
 const (
 	throttledHint = "too many token requests. A working cache folder avoids most of them ({program} cache path)"
 
-	outageHint = "{server} has trouble. See https://status.azure.com if it lasts"
+	outageHint = "{server} reports an internal problem; see https://status.azure.com if it lasts"
 
 	serverIDHint = "server ID {audience} is not an application that Entra ID issues tokens for; leave --server-id out for AKS"
 )
@@ -31,7 +31,7 @@ const (
 
 	deviceCodeHint = "a Conditional Access policy of tenant {tenant} refuses device codes, which do not say which device they are for, or refuses this login: sign in with --login interactive or azurecli on a device that the tenant manages; administrators find the policy in the sign-in log, by the correlation ID"
 
-	tokenProtectionHint = "a Conditional Access policy of tenant {tenant} requires token protection, which a browser and a device code do not have: sign in with az on Windows (az login, which uses the system's account manager) and take --login azurecli, or have administrators exempt AKS; programs use workloadidentity or spn"
+	tokenProtectionHint = "a Conditional Access policy of tenant {tenant} requires token protection, which a browser and a device code do not have: sign in with az on Windows (az login, which uses the system's account manager) and use --login azurecli, or ask administrators to exempt AKS; programs use workloadidentity or spn"
 
 	confirmHint = "Entra ID asks the person to confirm that this application is meant: run the command again and confirm in the browser; if there is no such page, sign in with --login interactive or azurecli"
 

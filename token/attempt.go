@@ -41,7 +41,7 @@ func rootCause(ctx context.Context, err error, last *entra.Outcome) error {
 		if last.Err == nil || errors.Is(last.Err, ctxErr) {
 			return ctxErr
 		}
-		return fmt.Errorf("%w; the last try ended so: %w", ctxErr, last.Err)
+		return fmt.Errorf("%w; the last try failed: %w", ctxErr, last.Err)
 	}
 	if last.Err != nil {
 		return last.Err

@@ -99,7 +99,7 @@ func (c toolCredential) GetToken(
 	case !errors.Is(err, errToolOutput):
 		return azcore.AccessToken{}, err
 	}
-	return azcore.AccessToken{}, fmt.Errorf("what it printed is no token: %w", err)
+	return azcore.AccessToken{}, fmt.Errorf("its output is not a token: %w", err)
 }
 
 // toolRefusal is a tool's own message.

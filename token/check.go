@@ -169,7 +169,7 @@ func (r Request) checkIDs(m Method) error {
 func oddCharacterNote(s string) string {
 	for _, c := range s {
 		if c >= utf8.RuneSelf {
-			return fmt.Sprintf(": the character %#U in it does not belong there", c)
+			return fmt.Sprintf(": it contains the invalid character %#U", c)
 		}
 	}
 	return ""
@@ -223,7 +223,7 @@ func (r Request) checkTokenVariable() error {
 	}
 	return &UsageError{
 		Text: "--federated-token-env needs the name of a variable, of letters, digits and _",
-		Hint: "the token itself belongs into that variable",
+		Hint: "the token itself belongs in that variable",
 	}
 }
 

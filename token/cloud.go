@@ -110,7 +110,7 @@ func (r Request) authority() (string, error) {
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return "", usageErrorf(
-			"authority host %q%s must be https://HOST/ and no more; the tenant is given by --tenant-id",
+			"authority host %q%s must be only https://HOST/; give the tenant with --tenant-id",
 			shown, source,
 		)
 	}

@@ -244,7 +244,7 @@ func (d *Diagnosis) tenantFinding(
 	resp *http.Response,
 	refusal *entra.Refusal,
 ) Finding {
-	const notEntraHint = "something else than Entra ID answered: a proxy, a firewall's page, or the wrong address"
+	const notEntraHint = "something other than Entra ID answered: a proxy, a firewall's page, or the wrong address"
 	found := Finding{
 		Status: StatusOK,
 		Check:  "tenant",

@@ -57,14 +57,14 @@ func (r Request) SourceFindings(
 			if s.value == fmt.Sprint(r.flagValue(flag)) {
 				continue
 			}
-			found.Text += "; stronger than " + flagValueText(flag, s.value) + " (" + sourceName(s.from) + ")"
+			found.Text += "; overrides " + flagValueText(flag, s.value) + " (" + sourceName(s.from) + ")"
 			if s.from == "--"+flag {
 				found.Status = StatusWarning
 				found.Todo = "if the flag is what you mean, unset " + from + " or give --disable-environment-override"
 			}
 		}
 		if flag == "client-id" && r.publicClientGiven {
-			found.Text += "; " + PublicClientID + " counts as not given: az writes it into every kubeconfig"
+			found.Text += "; " + PublicClientID + " is ignored: az writes it to every kubeconfig"
 		}
 		all = append(all, found)
 	}

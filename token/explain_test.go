@@ -28,7 +28,7 @@ func TestUnknownCodeKeepsEntraDescription(t *testing.T) {
 	got := Explain(&exchangeError{r, map[string]string{}, refusal})
 	const link = "https://login.microsoftonline.com/error?code=9999999"
 	if !strings.Contains(got.Text, "AADSTS9999999: The moon is full.") ||
-		got.Hint != "what Microsoft says of it: "+link {
+		got.Hint != "Microsoft's explanation: "+link {
 		t.Errorf("%+v", got)
 	}
 }
@@ -91,7 +91,7 @@ func FuzzExplain(f *testing.F) {
 			entra.NewPermanentError("%s", text),
 			refusal,
 			&url.Error{Op: "Post", URL: "https://x/", Err: errors.New(text)},
-			fmt.Errorf("%w; the last try ended so: %w", context.DeadlineExceeded, errors.New(text)),
+			fmt.Errorf("%w; the last try failed: %w", context.DeadlineExceeded, errors.New(text)),
 		} {
 			wantRedactedExplanation(t, err)
 			wantRedactedExplanation(t, &exchangeError{r, values, err})

@@ -63,7 +63,7 @@ func checkVia(r Request) error {
 		return &UsageError{
 			Text: "--client-id and --via-client-id are the same: " + r.ClientID +
 				r.sourceNote("client-id") + " , " + r.ViaClientID + r.sourceNote("via-client-id"),
-			Hint: "--client-id is the application that trusts the managed identity; to log in as the identity itself, take --login msi",
+			Hint: "--client-id is the application that trusts the managed identity; to log in as the identity itself, use --login msi",
 		}
 	}
 	return nil
@@ -76,11 +76,11 @@ func (r Request) checkNoVia(m Method) error {
 		return nil
 	}
 	err := &UsageError{
-		Text: "login " + m.Name + " does not go through a managed identity (--via-client-id)",
+		Text: "login " + m.Name + " does not use a managed identity as a first hop (--via-client-id)",
 		Hint: "on a virtual machine or an Azure service --login federatedmsi does",
 	}
 	if m.Detect != nil {
-		err.Text += ": Entra ID refuses an identity's token that was got with a federated token (AADSTS700231)"
+		err.Text += ": Entra ID refuses an identity's token that was itself obtained with a federated token (AADSTS700231)"
 		err.Hint = "add a federated credential for the federated token itself to the application, and leave --via-client-id out; " + err.Hint
 	}
 	return err

@@ -67,7 +67,7 @@ func (r Request) readFederatedToken(getenv func(string) string) ([]byte, error) 
 func parseFederatedToken(raw []byte) ([]byte, error) {
 	if len(raw) > maxFederatedToken {
 		return nil, fmt.Errorf(
-			"it has more than %d bytes, and no federated token does", maxFederatedToken,
+			"it has more than %d bytes, so it is not a federated token", maxFederatedToken,
 		)
 	}
 	token := bytes.TrimSpace(raw)
@@ -117,7 +117,7 @@ func assertionHintValues(assertion string, r Request) map[string]string {
 	switch {
 	case strings.HasPrefix(c.Issuer, "https://kubernetes.default"),
 		!strings.HasPrefix(c.Issuer, "https://"):
-		values["otherHint"] = "the issuer {issuer} of the federated token from {source} is one that only its cluster can reach: the cluster needs an OIDC issuer on the internet (az aks update --enable-oidc-issuer)"
+		values["otherHint"] = "only the cluster itself can reach the issuer {issuer} of the federated token from {source}: the cluster needs an OIDC issuer on the internet (az aks update --enable-oidc-issuer)"
 	case !strings.HasPrefix(c.Audience.String(), "api://"):
 		values["otherHint"] = "the federated token from {source} is for audience {assertion-audience} , and Entra ID wants {exchange-audience} " +
 			"unless the federated credential names another: use the token projected for it (" + WellKnownTokenFile + "), not the service account's default one"

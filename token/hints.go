@@ -85,7 +85,7 @@ func (e *exchangeError) refusalHint(m Method, refusal *Refusal) string {
 		hint = values["otherHint"]
 	case refusal.AADSTS == entra.CodeAssertionExpired && values["expires"] > values["now"]:
 		// Both times are RFC 3339 in UTC, so that they compare as strings.
-		hint = "the federated token from {source} has expired for Entra ID, but is valid until {expires} (it is {now} here): this machine's clock or its issuer's is wrong"
+		hint = "Entra ID says that the federated token from {source} has expired, but it is valid until {expires} (it is {now} here): this machine's clock or its issuer's is wrong"
 	case hint != "":
 	case refusal.HTTPStatus == 429 && refusal.RetryAfter > 0:
 		hint = "{server} asks for no more requests for " + refusal.RetryAfter.String() + ": " + throttledHint
@@ -94,9 +94,9 @@ func (e *exchangeError) refusalHint(m Method, refusal *Refusal) string {
 	case refusal.HTTPStatus >= 500:
 		hint = outageHint
 	case refusal.OAuthError == "":
-		hint = "something else than Entra ID answered at {server}: a proxy, a firewall's page, or the wrong address"
+		hint = "something other than Entra ID answered at {server}: a proxy, a firewall's page, or the wrong address"
 	case refusal.AADSTS != 0:
-		hint = fmt.Sprintf("what Microsoft says of it: https://login.microsoftonline.com/error?code=%d", refusal.AADSTS)
+		hint = fmt.Sprintf("Microsoft's explanation: https://login.microsoftonline.com/error?code=%d", refusal.AADSTS)
 	}
 	return hint
 }
@@ -135,7 +135,7 @@ func causeHint(err error, values map[string]string) string {
 	case errors.As(err, &certificate) && values["proxy"] != "":
 		hint = "the certificate shown by {server} is not of the CA in $AZURE_KUBERNETES_CA_FILE or $AZURE_KUBERNETES_CA_DATA, or not for the name in $AZURE_KUBERNETES_SNI_NAME"
 	case errors.As(err, &certificate) && errors.As(err, new(x509.HostnameError)):
-		hint = "something else than {server} answers under its name: see what that name means here (DNS, /etc/hosts), and what the proxy does, if there is one"
+		hint = "something other than {server} answers under its name: see what that name means here (DNS, /etc/hosts), and what the proxy does, if there is one"
 	case errors.As(err, &certificate):
 		hint = "the certificate shown by {server} is not trusted here: a proxy that opens TLS needs its CA {roots}"
 	case errors.As(err, &permanent):

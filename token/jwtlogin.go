@@ -22,9 +22,9 @@ const jwtLoginName = "jwt"
 // https://learn.microsoft.com/azure/aks/external-identity-provider-authentication-overview
 var jwtLogin = Method{
 	Name:       jwtLoginName,
-	About:      "a federated token as it is, where the API server trusts its issuer (structured authentication); without Entra ID",
+	About:      "a federated token, sent unchanged to an API server that trusts its issuer (structured authentication); without Entra ID",
 	Optional:   slices.Concat(federatedTokenFlags, []string{"server-id", "timeout"}),
-	SealedWith: "not cached, since nobody is asked; in a CI job, the token that it asks with",
+	SealedWith: "not cached, because no request is made; in a CI job, the token that it asks with",
 	Stanza: Stanza{
 		Flags:      federatedTokenFlags,
 		Inherited:  federatedTokenFlags,

@@ -105,7 +105,7 @@ func (r Request) chooseLogin(
 	return written, &UsageError{
 		Text: "none of the logins " + written.Login + written.sourceNote("login") +
 			" can be used here: " + strings.Join(skipped, "; "),
-		Hint: "meet the needs of one of them where the client runs, or name another",
+		Hint: "give one of them what it lacks on the machine where the client runs, or name another login",
 	}
 }
 

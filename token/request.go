@@ -21,14 +21,14 @@ import (
 //
 // Programs that fill in a Request themselves need Login, ClientID and TenantID, and rarely more.
 type Request struct {
-	Login       string `name:"login" short:"l" group:"login" placeholder:"METHOD" overrides:"AAD_LOGIN_METHOD" help:"Login method: {methods}. Of several in order, as workloadidentity,azurecli, the first that has what it needs here. Without the flag it is workloadidentity where a federated token is found, else devicecode."`
+	Login       string `name:"login" short:"l" group:"login" placeholder:"METHOD" overrides:"AAD_LOGIN_METHOD" help:"Login method: {methods}. For a list, such as workloadidentity,azurecli, the first method that has what it needs on this machine is used. Without the flag it is workloadidentity where a federated token is found, else devicecode."`
 	TenantID    string `name:"tenant-id" short:"t" group:"login" placeholder:"ID" azurerm:"ARM_TENANT_ID" ambient:"AZURE_TENANT_ID,azurepipelines:AZURESUBSCRIPTION_TENANT_ID" help:"Entra tenant: its ID or one of its domain names."`
 	ClientID    string `name:"client-id" group:"login" placeholder:"ID" azurerm:"ARM_CLIENT_ID" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_ID" ambient:"AZURE_CLIENT_ID,azurepipelines:AZURESUBSCRIPTION_CLIENT_ID" help:"Client ID of the managed identity or application to log in as."`
 	ServerID    string `name:"server-id" group:"login" placeholder:"ID" overrides:"AAD_SERVER_APPLICATION_ID" otherwise:"6dae42f8-4368-4678-94ff-3960e28e3630" help:"Application that the token is for: the cluster's audience. It is the same for all AKS clusters."`
 	Environment string `name:"environment" short:"e" group:"login" placeholder:"CLOUD" overrides:"AAD_ENVIRONMENT_NAME" otherwise:"AzurePublicCloud" help:"Azure cloud: {environments}."`
 
 	FederatedTokenFile string `name:"federated-token-file" group:"workloadidentity" placeholder:"FILE" azurerm:"ARM_OIDC_TOKEN_FILE_PATH" ambient:"AZURE_FEDERATED_TOKEN_FILE" help:"File with the federated token. Without it: the token of a CI job that may ask for one ({ci_systems}), else {token_file}."`
-	FederatedTokenEnv  string `name:"federated-token-env" names:"secret" group:"workloadidentity" placeholder:"NAME" azurerm:"ARM_OIDC_TOKEN" help:"Name of the variable that holds the federated token, in place of a file: as GitLab's id_tokens, Azure Pipelines' idToken, HCP Terraform's TFC_WORKLOAD_IDENTITY_TOKEN."`
+	FederatedTokenEnv  string `name:"federated-token-env" names:"secret" group:"workloadidentity" placeholder:"NAME" azurerm:"ARM_OIDC_TOKEN" help:"Name of the variable that holds the federated token, instead of a file. Examples: GitLab's id_tokens, Azure Pipelines' idToken, HCP Terraform's TFC_WORKLOAD_IDENTITY_TOKEN."`
 	AzureTokenProxy    string `name:"azure-token-proxy" group:"workloadidentity" placeholder:"auto|on|off" otherwise:"auto" help:"Send requests through the cluster's token proxy (AKS identity bindings): auto means if AZURE_KUBERNETES_TOKEN_PROXY names one."`
 	AuthorityHost      string `name:"authority-host" group:"login" placeholder:"URL" ambient:"AZURE_AUTHORITY_HOST" help:"Entra ID's address where it is not the environment's, https://HOST/."`
 
@@ -44,11 +44,11 @@ type Request struct {
 	Subscription                      string `name:"subscription" short:"s" group:"methods" placeholder:"ID" help:"azurecli: subscription, by ID or name."`
 	AzurePipelinesServiceConnectionID string `name:"azure-pipelines-service-connection-id" group:"methods" placeholder:"ID" azurerm:"ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID,ARM_OIDC_AZURE_SERVICE_CONNECTION_ID" ambient:"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID" help:"azurepipelines: resource ID of the service connection."`
 	LoginHint                         string `name:"login-hint" group:"methods" placeholder:"NAME" help:"interactive: user name that the sign-in page suggests."`
-	RedirectURL                       string `name:"redirect-url" group:"methods" placeholder:"URL" help:"interactive: where the browser comes back to, http://localhost:PORT. Any free port without it."`
+	RedirectURL                       string `name:"redirect-url" group:"methods" placeholder:"URL" help:"interactive: address that the browser returns to, http://localhost:PORT. By default, any free port."`
 	Prompt                            string `name:"prompt" group:"methods" placeholder:"auto|always|never" otherwise:"auto" help:"devicecode, interactive: ask a person to sign in. auto means where somebody is there: the client says so, standard error is a terminal, or there is a display outside CI."`
 	PoPEnabled                        bool   `name:"pop-enabled" group:"methods" overrides:"AAD_IS_POP_TOKEN_ENABLED" help:"Ask for a proof-of-possession token (Azure Arc) instead of a bearer token: with {pop}."`
-	PoPClaims                         string `name:"pop-claims" group:"methods" placeholder:"KEY=VALUE,..." overrides:"AAD_POP_TOKEN_CLAIMS" help:"Claims of the proof-of-possession token; u=ARM_ID of the cluster at least."`
-	Legacy                            bool   `name:"legacy" group:"methods" help:"Refused, or ignored by methods for which it has no meaning: it asked for the kind of token that AKS needed until 2023."`
+	PoPClaims                         string `name:"pop-claims" group:"methods" placeholder:"KEY=VALUE,..." overrides:"AAD_POP_TOKEN_CLAIMS" help:"Claims of the proof-of-possession token. u=ARM_ID of the cluster is required."`
+	Legacy                            bool   `name:"legacy" group:"methods" help:"Requested the kind of token that AKS needed until 2023. It is refused, or ignored by methods that do not use it."`
 
 	Timeout                    time.Duration `name:"timeout" group:"general" placeholder:"TIME" ambient:"AZURE_CLI_TIMEOUT" otherwise:"1m0s" help:"Overall timeout; by default ten minutes if a person may have to sign in."`
 	UseAzureRMEnvVars          bool          `name:"use-azurerm-env-vars" group:"general" help:"Also read the variables of Terraform's Azure provider (ARM_*). They override others."`

@@ -82,7 +82,7 @@ func (s *reuseTokenSource) tokenUnlessThrottled(
 	case fresh && !cached.Token.needsRefresh(now):
 		return s.serve(cached.Token, "answered from the cache")
 	case cached.inBackoff(now, s.routeHash):
-		return s.serve(cached.Token, "the last renewal failed just now; the cached token is served")
+		return s.serve(cached.Token, "a refresh failed moments ago; the cached token is used")
 	case cached.Failure.throttles(now, s.routeHash) &&
 		!cached.Failure.answers(start, now, s.routeHash):
 		return s.throttled(ctx, cached)
@@ -122,9 +122,9 @@ func (s *reuseTokenSource) refresh(
 	switch {
 	case cached.arrivedSince(start, now),
 		cached.Token.fresh(now) && !cached.Token.needsRefresh(now):
-		return s.serve(cached.Token, "another process has just asked; its token is served")
+		return s.serve(cached.Token, "another process has just requested a token; that token is used")
 	case cached.inBackoff(now, s.routeHash):
-		const reason = "another process could not renew just now; the cached token is served"
+		const reason = "another process failed to refresh the token moments ago; the cached token is used"
 		return s.serve(cached.Token, reason)
 	case lockErr != nil && cached.Token.fresh(now),
 		timedOut && cached.Token.validFor(2*refreshBackoff, now):

@@ -39,7 +39,7 @@ func (c credentialRequest) refusalError(r token.Response) error {
 	_ = json.Unmarshal(r.Body, &body) // Without a code the HTTP status has to do.
 	code, message := token.Clean(body.Error.Code), token.Clean(body.Error.Message)
 	if code == "" {
-		const hint = "something else than {service} answered there: a proxy, a firewall's page, or the wrong address"
+		const hint = "something other than {service} answered there: a proxy, a firewall's page, or the wrong address"
 		return c.newError(fmt.Sprintf("HTTP status %d, and not in its form", r.Status), cmp.Or(statusHint(r), hint))
 	}
 	if id := token.Clean(r.Header.Get("X-Ms-Correlation-Request-Id")); id != "" {

@@ -19,7 +19,7 @@ import (
 type cacheCommands struct {
 	List  cacheList  `cmd:"" help:"Show whose tokens are cached, how old they are and how long they last."`
 	Clear cacheClear `cmd:"" help:"Remove the cached tokens."`
-	Path  cachePath  `cmd:"" help:"Print the cache's folder."`
+	Path  cachePath  `cmd:"" help:"Print the path of the cache folder."`
 }
 
 type cacheList struct {

@@ -22,11 +22,11 @@ import (
 // clusterFlags select the cluster that a kubeconfig is written for.
 type clusterFlags struct {
 	Server     string `name:"server" group:"cluster" placeholder:"URL" help:"The cluster by its API server's address, https://..."`
-	CAFile     string `name:"certificate-authority" group:"cluster" placeholder:"FILE" help:"With --server: the cluster's CA certificate in PEM, which is copied into the kubeconfig. Without one the system's CAs count."`
-	CAData     string `name:"certificate-authority-data" group:"cluster" placeholder:"BASE64" help:"The same as it stands in a kubeconfig: PEM in base64."`
-	Kubeconfig string `name:"kubeconfig" group:"cluster" placeholder:"FILE" help:"The cluster of a context in this kubeconfig. Arguments that its user has for get-token are kept unless they are given anew."`
+	CAFile     string `name:"certificate-authority" group:"cluster" placeholder:"FILE" help:"With --server: the cluster's CA certificate in PEM, which is copied into the kubeconfig. By default, the system's CAs are trusted."`
+	CAData     string `name:"certificate-authority-data" group:"cluster" placeholder:"BASE64" help:"With --server: the same certificate as base64-encoded PEM, as in a kubeconfig."`
+	Kubeconfig string `name:"kubeconfig" group:"cluster" placeholder:"FILE" help:"The cluster of a context in this kubeconfig. Its user's get-token arguments are kept, unless a flag replaces them."`
 	Context    string `name:"context" group:"cluster" placeholder:"NAME" help:"The context; by default the current one. Without --kubeconfig it is looked for in the files of $KUBECONFIG, or else in ~/.kube/config."`
-	ResourceID string `name:"resource-id" group:"cluster" placeholder:"ID" help:"The AKS cluster with this resource ID in Azure, which is asked for its kubeconfig with the login that the flags and variables say."`
+	ResourceID string `name:"resource-id" group:"cluster" placeholder:"ID" help:"The AKS cluster with this Azure resource ID. Its kubeconfig is requested from Azure, with the login that flags and variables select."`
 	PublicFQDN bool   `name:"public-fqdn" group:"cluster" help:"With --resource-id: the public address of a private cluster."`
 }
 
@@ -102,7 +102,7 @@ func (c *kubeconfigCommand) certificateAuthority() (string, error) {
 	switch {
 	case c.CAFile != "" && c.CAData != "":
 		return "", &token.UsageError{
-			Text: "--certificate-authority and --certificate-authority-data are both given, and one is enough",
+			Text: "--certificate-authority and --certificate-authority-data are both given: give only one",
 		}
 	case c.CAFile != "":
 		return kubeconfig.ReadCA(cache.ExpandPath(c.CAFile))
@@ -185,7 +185,7 @@ func contextSource(files kubeconfig.Files, context, where string) (clusterSource
 func inheritExec(user kubeconfig.User) (args flags.Values, env []kubeconfig.EnvVar) {
 	args, err := stanza.ReadArgs(user.Exec)
 	if err != nil {
-		printWarning(fmt.Sprintf("the arguments of user %q are not taken over: %v", user.Name, err))
+		printWarning(fmt.Sprintf("the arguments of user %q are not copied: %v", user.Name, err))
 	}
 	for _, v := range user.Exec.Env {
 		why := ""
@@ -195,13 +195,13 @@ func inheritExec(user kubeconfig.User) (args flags.Values, env []kubeconfig.EnvV
 		case flags.IsSecretVariable(v.Name):
 			why = "it is a secret"
 		case flags.OverridesFlag(v.Name):
-			why = "it would win over the arguments"
+			why = "it would override the arguments"
 		}
 		if why == "" {
 			env = append(env, v)
 			continue
 		}
-		printWarning(fmt.Sprintf("%s in the env of user %q is not taken over, because %s", v.Name, user.Name, why))
+		printWarning(fmt.Sprintf("%s in the env of user %q is not copied, because %s", v.Name, user.Name, why))
 	}
 	return args, env
 }

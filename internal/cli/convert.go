@@ -24,11 +24,11 @@ import (
 
 // convertCommand makes existing kubeconfigs run this program.
 type convertCommand struct {
-	Kubeconfig     string `name:"kubeconfig" group:"kubeconfig" placeholder:"FILE" help:"The file to convert; by default those of $KUBECONFIG, or else ~/.kube/config. - is standard input, and then the result goes to standard output."`
-	Outfile        string `name:"outfile" group:"kubeconfig" placeholder:"FILE" help:"Write the result to this file, and leave the original as it is. - is standard output."`
+	Kubeconfig     string `name:"kubeconfig" group:"kubeconfig" placeholder:"FILE" help:"The file to convert; by default those of $KUBECONFIG, or else ~/.kube/config. - reads standard input and writes the result to standard output."`
+	Outfile        string `name:"outfile" group:"kubeconfig" placeholder:"FILE" help:"Write the result to this file, and leave the original unchanged. - means standard output."`
 	Context        string `name:"context" group:"kubeconfig" placeholder:"NAME" help:"Convert only this context's user."`
 	Command        string `name:"command" group:"kubeconfig" placeholder:"PROGRAM" otherwise:"{program}" help:"How this program is called: a name on the PATH, or an absolute path."`
-	AzureConfigDir string `name:"azure-config-dir" group:"kubeconfig" placeholder:"FOLDER" help:"azurecli: the folder of az, written as AZURE_CONFIG_DIR into the exec config."`
+	AzureConfigDir string `name:"azure-config-dir" group:"kubeconfig" placeholder:"FOLDER" help:"azurecli: az's configuration folder, written to the exec config as AZURE_CONFIG_DIR."`
 	Force          bool   `name:"force" group:"kubeconfig" help:"Called as kubelogin and without --context: convert all users. Otherwise only users of kubelogin are converted, and none to azurecli that has another login without a person."`
 	DryRun         bool   `name:"dry-run" group:"kubeconfig" help:"Show what would change, without secrets, and change nothing."`
 
@@ -42,8 +42,8 @@ func (*convertCommand) Help() string {
 	return "Converts users that run kubelogin or akslogin, or log in with the azure auth-provider. " +
 		"Everything else in the file stays as it is, byte for byte. " +
 		"Without --login an exec config keeps its login method. " +
-		"Flags of get-token that are given become arguments of the exec config. " +
-		"Of the variables, only AAD_LOGIN_METHOD is read."
+		"get-token flags on this command line become arguments of the exec config. " +
+		"AAD_LOGIN_METHOD is the only environment variable that is read."
 }
 
 // kubeconfigLockTimeout is how long to wait for another program that writes the same kubeconfig.
@@ -76,7 +76,7 @@ func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
 	}
 	if output != "" && len(files) > 1 {
 		return &token.UsageError{
-			Text: fmt.Sprintf("--outfile takes one kubeconfig, and $KUBECONFIG names %d that are there", len(files)),
+			Text: fmt.Sprintf("--outfile takes one kubeconfig, and %d files in $KUBECONFIG exist", len(files)),
 			Hint: "name one with --kubeconfig",
 		}
 	}
@@ -131,7 +131,7 @@ func (c *convertCommand) replace(
 }
 
 func printUnusedFlag(flag string) {
-	printWarning("not written, since it has no meaning there: " + flag)
+	printWarning("not written, because the login method does not use it: " + flag)
 }
 
 // prepare checks the flags and reads the kubeconfigs.
@@ -218,7 +218,7 @@ func nothingConverted(report io.Writer, all []stanza.Conversion, files kubeconfi
 	switch {
 	case len(files) == 0:
 		return &token.FailedError{
-			Text: "there is no kubeconfig: none of the files that $KUBECONFIG or ~/.kube/config name is there",
+			Text: "no kubeconfig was found: no file exists that $KUBECONFIG names, or ~/.kube/config if it is not set",
 			Hint: "name one with --kubeconfig",
 		}
 	case users == 0:
@@ -227,6 +227,6 @@ func nothingConverted(report io.Writer, all []stanza.Conversion, files kubeconfi
 	return &token.FailedError{
 		Text: "nothing was converted: no user runs kubelogin or akslogin, or has the azure auth-provider, in " +
 			strings.Join(paths, ", "),
-		Hint: "the lines above say of each user why",
+		Hint: "the lines above give the reason for each user",
 	}
 }

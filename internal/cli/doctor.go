@@ -23,18 +23,18 @@ type doctorCommand struct {
 
 	Kubeconfig string `name:"kubeconfig" group:"cluster" placeholder:"FILE" help:"The kubeconfig to look at; by default those that kubectl reads."`
 	Context    string `name:"context" group:"cluster" placeholder:"NAME" help:"The context to look at; by default the current one."`
-	Server     bool   `name:"server" group:"cluster" help:"Show the token to the context's API server too, if its certificate is trusted, and say whom it takes one for."`
-	Offline    bool   `name:"offline" group:"general" help:"Send nothing anywhere."`
+	Server     bool   `name:"server" group:"cluster" help:"Also send the token to the context's API server, if its certificate is trusted, and show which user the server takes it for."`
+	Offline    bool   `name:"offline" group:"general" help:"Send no requests."`
 	Output     string `name:"output" short:"o" group:"general" placeholder:"text|json" otherwise:"text" help:"A line for each check, or JSON."`
 }
 
 // Help is the text of doctor --help before the flags.
 func (*doctorCommand) Help() string {
-	return "Checks where every value comes from, the kubeconfig, what the login presents, the cache, the network, the exchange and its token. " +
-		"It checks the login of the kubeconfig's exec config, with the flags that are given here over it. " +
-		"It changes and stores nothing, asks nobody, and prints nothing secret. " +
-		"Each line begins with error, warning, ok, info (was not verified) or skipped, and says behind an arrow what to do. " +
-		"Errors and warnings come first. With -v there are also commands for what exists already. Exit status: 1 if there is an error."
+	return "Checks the source of every value, the kubeconfig, the login's credential, the cache, the network, the exchange and its token. " +
+		"It checks the login of the kubeconfig's exec config; flags on this command line override it. " +
+		"It changes and stores nothing, never prompts, and prints no secrets. " +
+		"Each line begins with error, warning, ok, info (was not verified) or skipped; what to do follows an arrow. " +
+		"Errors and warnings come first. With -v it also prints commands for settings that exist already. Exit status: 1 if there is an error."
 }
 
 // Run runs all checks, prints what they found, and returns an error if one of them failed.

@@ -15,13 +15,13 @@ import (
 // tags, and a line here.
 type grammar struct {
 	getTokenGrammar
-	Convert        convertCommand    `cmd:"" name:"convert-kubeconfig" help:"Make kubeconfigs run this program, those written for kubelogin or older."`
-	Kubeconfig     kubeconfigCommand `cmd:"" help:"Write a whole kubeconfig for one cluster, or an Airflow connection that holds it."`
-	Doctor         doctorCommand     `cmd:"" help:"Say what keeps a login from working, and what to do."`
-	Cache          cacheCommands     `cmd:"" help:"Look at the cached tokens, or forget them."`
+	Convert        convertCommand    `cmd:"" name:"convert-kubeconfig" help:"Convert kubeconfigs written for kubelogin or the azure auth-provider, so that they run this program."`
+	Kubeconfig     kubeconfigCommand `cmd:"" help:"Write a complete kubeconfig for one cluster, or an Airflow connection that contains it."`
+	Doctor         doctorCommand     `cmd:"" help:"Check why a login fails, and say what to do."`
+	Cache          cacheCommands     `cmd:"" help:"List or remove the cached tokens."`
 	RemoveCacheDir cacheClear        `cmd:"" hidden:"" help:"The same as cache clear, by the name that kubelogin has for it."`
 	RemoveTokens   cacheClear        `cmd:"" hidden:"" help:"The same as cache clear, by an older name."`
-	Install        installCommand    `cmd:"" help:"Copy this program into a folder, as an init container does for another container."`
+	Install        installCommand    `cmd:"" help:"Copy this program into a folder, for example from an init container."`
 	Completion     completionCommand `cmd:"" help:"Print a completion script for a shell."`
 	ShowVersion    versionCommand    `cmd:"" name:"version" help:"Print version, commit and Go version."`
 }

@@ -27,9 +27,9 @@ type installCommand struct {
 
 // Help is the text of install --help before the flags.
 func (*installCommand) Help() string {
-	return "The copy is complete or not there at all, since it is renamed into place. Its mode is 0755. " +
-		"It replaces what has its name, on Windows only while that does not run. " +
-		"Where the same program is there already, nothing is written."
+	return "The copy is renamed into place, so it is never incomplete. Its mode is 0755. " +
+		"It replaces a file of the same name; on Windows, only if that file is not running. " +
+		"If the same program is already there, nothing is written."
 }
 
 // Run checks all names before it writes the first copy.
@@ -147,7 +147,7 @@ func installError(path string, err error) error {
 	var hint string
 	switch {
 	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS):
-		hint = fmt.Sprintf("the folder has to be writable for this user (ID %d): in a pod an emptyDir is, elsewhere --to ~/.local/bin", os.Geteuid())
+		hint = fmt.Sprintf("the folder has to be writable for this user (ID %d): in a pod, use an emptyDir; elsewhere, for example --to ~/.local/bin", os.Geteuid())
 	case errors.Is(err, syscall.ENOSPC):
 		hint = "free some space, or raise the volume's sizeLimit: each copy takes as much as this program's file"
 	}

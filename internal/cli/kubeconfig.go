@@ -28,10 +28,10 @@ type kubeconfigCommand struct {
 	Name         string   `name:"name" group:"kubeconfig" help:"Name of cluster, context and user; by default the context's, the resource's or else the server's."`
 	Namespace    string   `name:"namespace" short:"n" group:"kubeconfig" help:"Namespace of the context; by default the existing context's, or none."`
 	Command      string   `name:"command" group:"kubeconfig" placeholder:"PROGRAM" otherwise:"{program}" help:"How this program is called where the kubeconfig is used: a name on the PATH there, or an absolute path."`
-	Env          []string `name:"env" sep:"none" group:"kubeconfig" placeholder:"NAME=VALUE" help:"A variable for the program alone, written as the env of the exec config, such as HTTPS_PROXY. The flag may be repeated."`
+	Env          []string `name:"env" sep:"none" group:"kubeconfig" placeholder:"NAME=VALUE" help:"Environment variable that only this program gets, such as HTTPS_PROXY. It is written to the exec config's env. The flag may be repeated."`
 	Output       string   `name:"output" short:"o" group:"kubeconfig" placeholder:"FORMAT" otherwise:"yaml" help:"What to write; the formats are listed above."`
 	ConnectionID string   `name:"connection-id" group:"kubeconfig" placeholder:"ID" otherwise:"az_aks" help:"The connection's ID in airflow-env."`
-	OutputFile   string   `name:"output-file" group:"kubeconfig" placeholder:"FILE" help:"Write to this file, for its owner only, and not to standard output."`
+	OutputFile   string   `name:"output-file" group:"kubeconfig" placeholder:"FILE" help:"Write to this file, for its owner only, instead of standard output."`
 }
 
 // Help is the text of kubeconfig --help before the flags.
@@ -105,11 +105,11 @@ func (c *kubeconfigCommand) chooseFormat() (outputFormat, error) {
 	case c.ConnectionID != "" && !outputFormats[i].takesID:
 		return outputFormat{}, &token.UsageError{
 			Text: "--connection-id goes with --output airflow-env",
-			Hint: "in the other formats a connection's ID stands elsewhere",
+			Hint: "the other formats do not contain the connection's ID",
 		}
 	case strings.ContainsFunc(c.ConnectionID, isInvalidVariableChar):
 		return outputFormat{}, &token.UsageError{
-			Text: fmt.Sprintf("--connection-id is %q, which makes no name for a variable", c.ConnectionID),
+			Text: fmt.Sprintf("--connection-id is %q, which is not valid in the name of a variable", c.ConnectionID),
 			Hint: "it can have letters, digits and _",
 		}
 	}
@@ -207,9 +207,9 @@ func mergeEnv(env []kubeconfig.EnvVar, given []string) []kubeconfig.EnvVar {
 		name, value, _ := strings.Cut(pair, "=")
 		switch {
 		case flags.IsSecretVariable(name):
-			printWarning(name + " in --env is a secret, and everybody who reads the kubeconfig sees it")
+			printWarning(name + " in --env is a secret, and everybody who can read the kubeconfig can read it")
 		case flags.OverridesFlag(name):
-			printWarning(name + " in --env wins over the arguments")
+			printWarning(name + " in --env overrides the arguments")
 		}
 		env = slices.DeleteFunc(slices.Clone(env), func(v kubeconfig.EnvVar) bool { return v.Name == name })
 		env = append(env, kubeconfig.EnvVar{Name: name, Value: value})

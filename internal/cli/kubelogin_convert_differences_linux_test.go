@@ -94,7 +94,7 @@ var convertDifferences = []convertDifference{
 			s.args = normalizeFlags(s.args)
 			return !maps.Equal(before, s.args)
 		}},
-	{name: "--legacy", reason: "get-token refuses it: clusters have not taken its tokens since 2023",
+	{name: "--legacy", reason: "get-token refuses it: clusters have not accepted its tokens since 2023",
 		changeUser: func(c *convertCase, u oldUser, s *convertedUser) bool {
 			legacy := s.args["legacy"] != ""
 			delete(s.args, "legacy")

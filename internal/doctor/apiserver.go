@@ -132,14 +132,14 @@ func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
 			user.Username, user.Groups) + "; " + cachedTokenNote
 	case status == http.StatusCreated && err == nil:
 		found.Text += " does not know whose token it is"
-		found.Todo = "see that the cluster takes Entra ID's users (az aks show --query aadProfile), and is of the token's tenant"
+		found.Todo = "check that the cluster accepts Entra ID's users (az aks show --query aadProfile) and belongs to the token's tenant"
 	case status == http.StatusUnauthorized:
 		found.Text += " refuses the token (401)"
 		found.Todo = "the cluster has to take Entra ID's users (az aks show --query aadProfile), be of the token's tenant (tid above), " +
 			"and have the token's audience (aud above); its clock counts too. After a change there: " + cachedTokenNote
 	case status == http.StatusNotFound:
 		found.Status = token.StatusWarning
-		found.Text += " cannot say who somebody is: it is older than Kubernetes 1.28"
+		found.Text += " cannot tell which user a token is for: it is older than Kubernetes 1.28"
 	default:
 		found.Text += fmt.Sprintf(" answers with HTTP status %d: %s", status, review.Message)
 		found.Todo = "see what answers there: a proxy's or firewall's page, or not an API server"
@@ -160,7 +160,7 @@ func newAPIServerClient(cluster map[string]any) (*http.Client, error) {
 		pem, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(data), ""))
 		config.RootCAs = x509.NewCertPool()
 		if err != nil || !config.RootCAs.AppendCertsFromPEM(bytes.TrimSpace(pem)) {
-			return nil, errors.New("the kubeconfig's " + kubeconfig.CADataKey + " is no certificate in PEM and base64")
+			return nil, errors.New("the kubeconfig's " + kubeconfig.CADataKey + " is not a base64-encoded PEM certificate")
 		}
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
@@ -168,7 +168,7 @@ func newAPIServerClient(cluster map[string]any) (*http.Client, error) {
 	if proxy := text("proxy-url"); proxy != "" {
 		u, err := url.Parse(proxy)
 		if err != nil || u.Host == "" {
-			return nil, errors.New("the kubeconfig's proxy-url is no address")
+			return nil, errors.New("the kubeconfig's proxy-url is not a URL")
 		}
 		t.Proxy = http.ProxyURL(u)
 	}

@@ -160,7 +160,7 @@ func checkCacheDir(_ context.Context, e *examination) []token.Finding {
 		found.Todo = "have it, or what --cache-dir names, be a folder of this user that others cannot write to, with room; " +
 			process.Name() + " cache clear forgets what is in it"
 	case state.Absent:
-		found.Text = path + " is not there yet, and can be made"
+		found.Text = path + " does not exist yet, and can be created"
 	default:
 		if state.Mode != 0 {
 			path += fmt.Sprintf(": mode %04o, can be written", state.Mode)
@@ -183,7 +183,7 @@ func checkLogFile(_ context.Context, e *examination) []token.Finding {
 		return []token.Finding{{
 			Status: token.StatusWarning,
 			Check:  "log file",
-			Text:   "failed runs are not written down: " + err.Error(),
+			Text:   "failed runs are not logged: " + err.Error(),
 			Todo:   "have --log-file or $AKSLOGIN_LOG_FILE name a file of this user, no link, that it can write to",
 		}}
 	}

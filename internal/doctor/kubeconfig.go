@@ -92,7 +92,7 @@ func (c execConfig) readArgs(all []token.Finding) (execConfig, []token.Finding) 
 		all = append(all, token.Finding{
 			Status: token.StatusError,
 			Check:  "args",
-			Text:   "the exec config's args are not get-token's: " + err.Error(),
+			Text:   "the exec config's args are not valid for get-token: " + err.Error(),
 			Todo:   process.Name() + " kubeconfig writes args as they have to be",
 		})
 	} else {
@@ -186,7 +186,7 @@ func checkCommand(c execConfig) token.Finding {
 		found.Todo = "install it there, or on the client's PATH, which may be another than this shell's; " +
 			"this program is " + executablePath()
 		if command != c.user.Exec.Command {
-			found.Todo = "command is a program's name or path and no more: what follows it belongs into args"
+			found.Todo = "command must be only a program's name or path: move what follows it to args"
 		}
 		return found
 	}
@@ -208,7 +208,7 @@ func checkCommand(c execConfig) token.Finding {
 	case !sameFile(path, executablePath()):
 		found.Status = token.StatusWarning
 		found.Text += ", and not the program that runs here, " + executablePath()
-		found.Todo = "what is said here of the login is what this program would do: compare the output of both with --version"
+		found.Todo = "these checks show what this program would do; compare the output of both with --version"
 	}
 	return found
 }
@@ -238,7 +238,7 @@ func checkAPIVersion(c execConfig) token.Finding {
 	return token.Finding{
 		Status: token.StatusError,
 		Check:  "apiVersion",
-		Text:   fmt.Sprintf("clients ask for apiVersion %q, which is no version of today", version),
+		Text:   fmt.Sprintf("clients ask for apiVersion %q, which current clients do not support", version),
 		Todo:   process.Name() + " convert-kubeconfig makes it client.authentication.k8s.io/v1",
 	}
 }

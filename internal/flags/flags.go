@@ -26,7 +26,7 @@ type GetToken struct {
 
 // GlobalFlags are flags of every command.
 type GlobalFlags struct {
-	Verbosity   int  `name:"v" short:"v" placeholder:"LEVEL" help:"Say on standard error what is done. Any level says everything; none of it is secret."`
+	Verbosity   int  `name:"v" short:"v" placeholder:"LEVEL" help:"Log each step to standard error. Every level logs the same. Secrets are never logged."`
 	LogToStderr bool `name:"logtostderr" hidden:"" help:"Accepted for compatibility with kubelogin."`
 }
 
@@ -59,7 +59,7 @@ func (c Cache) named() string { return valueOrVariable(c.CacheDir, reflect.TypeO
 
 // Log says where runs are logged if the client drops standard error.
 type Log struct {
-	LogFile string `name:"log-file" group:"general" placeholder:"FILE" ambient:"AKSLOGIN_LOG_FILE" help:"File to which a failed run appends what it did and why it failed, as -v would say it; with -v every run does. For hosts that throw standard error away."`
+	LogFile string `name:"log-file" group:"general" placeholder:"FILE" ambient:"AKSLOGIN_LOG_FILE" help:"Append the log and the error of a failed run to this file; with -v, of every run. Useful where a host discards standard error."`
 }
 
 // Path returns the absolute path of the log file that the flag names, or else the variable; "" for

@@ -12,7 +12,7 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-const description = "An exec credential plugin for AKS: gets the cluster's token from Microsoft Entra ID, by a federated token or any other login, and caches it sealed."
+const description = "An exec credential plugin for AKS: gets a cluster's token from Microsoft Entra ID, with a federated token or any other login method, and caches it encrypted."
 
 // ExitStatuses are the exit statuses of get-token besides 0.
 var ExitStatuses = []struct {
@@ -102,8 +102,8 @@ func loginHelp() string {
 			fmt.Fprintf(&help, "      needs --%s\n", needs)
 		}
 	}
-	help.WriteString("\nA variable with ! wins over the flag, the others yield to it. An empty variable is an unset one. " +
-		"A cluster's config is weaker than the flag and stronger than those others: " +
+	help.WriteString("\nA variable marked ! overrides the flag; the flag overrides the others. An empty variable counts as unset. " +
+		"A cluster's config overrides those others, and the flag overrides it. The config is " +
 		"the extension " + ClusterConfigExtension + " of the kubeconfig's cluster, under provideClusterInfo: true. " +
 		"It sets " + strings.Join(clusterSettings, ", ") + ". " +
 		"Besides the variables named with the flags, these are read:\n\n")

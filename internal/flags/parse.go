@@ -106,7 +106,7 @@ func NewParser(grammar any) (*kong.Kong, error) {
 		kong.ValueFormatter(FlagHelp),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(decodeDuration)),
 		kong.KindMapper(reflect.String, kong.MapperFunc(decodeString)),
-		kong.PostBuild(func(k *kong.Kong) error { k.Model.HelpFlag.Help = "Print this."; return nil }),
+		kong.PostBuild(func(k *kong.Kong) error { k.Model.HelpFlag.Help = "Print this help."; return nil }),
 	)
 }
 

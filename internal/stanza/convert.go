@@ -163,7 +163,7 @@ func (c *Converter) skipReason(u kubeconfig.User) string {
 		return "it runs " + CommandName(program)
 	}
 	if _, err := ReadArgs(u.Exec); err != nil {
-		return "its args are not get-token's: " + err.Error()
+		return "its args are not valid for get-token: " + err.Error()
 	}
 	return ""
 }

@@ -151,7 +151,7 @@ func LegacyNote(m token.Method, existing, explicit flags.Values) string {
 	if cmp.Or(explicit["legacy"], existing["legacy"]) != "true" || !methodReads(m, "legacy") {
 		return ""
 	}
-	return "--legacy (config-mode 0) is not written: clusters have not taken its tokens since 2023"
+	return "--legacy (config-mode 0) is not written: clusters have not accepted its tokens since 2023"
 }
 
 // isCommon reports whether the flag means the same to every login method.
