@@ -62,9 +62,12 @@ func (d Dir) Entry(secret []byte, inputs ...string) (*Entry, error) {
 	return &Entry{dir: d, box: box, suffix: entrySuffix, inputs: inputs}, nil
 }
 
-// PutWarmStart stores an answer for package warmstart under the box's name. It differs from
-// [Entry.Put] in that the file is not synced to disk, since losing it costs only some work, and in
-// that its header has no inputs. List does not return it, and Clear does not count it.
+// PutWarmStart stores an answer that the program akslogin prints at its next start, before it reads
+// an entry. Other programs do not need it. box comes from sealed.NewBox, and names the file.
+//
+// It differs from [Entry.Put] in that the file is not synced to disk, since losing it costs only
+// some work, and in that its header has no inputs. List does not return it, and Clear does not
+// count it.
 func (d Dir) PutWarmStart(box *sealed.Box, data []byte, expires time.Time) error {
 	return (&Entry{dir: d, box: box, suffix: warmStartSuffix}).Put(data, "memo", expires)
 }

@@ -21,7 +21,8 @@ type State struct {
 }
 
 // Check returns the state of the directory and probes whether an entry can be stored: if not, the
-// error says why. It leaves no files behind. It takes each free lock for a moment.
+// error says why. It leaves no files behind. To count the locks, it takes each free one for a
+// moment: an Entry.Lock without wait may return ErrHeld meanwhile.
 func (d Dir) Check() (State, error) {
 	var s State
 	err := sealed.CheckDir(d.Path)

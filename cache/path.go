@@ -10,8 +10,9 @@ import (
 	"github.com/akslogin/akslogin/cache/sealed"
 )
 
-// ResolveDir returns the cache directory for a path that a user gave (see [ExpandPath]). For "" it
-// is akslogin in the user's cache directory, as $XDG_CACHE_HOME.
+// ResolveDir returns the absolute path of the cache directory for a path that a user gave (see
+// [ExpandPath]). For "" that is the folder akslogin in the user's cache directory: $XDG_CACHE_HOME,
+// or ~/.cache on Linux, ~/Library/Caches on macOS, %LOCALAPPDATA%\cache on Windows.
 func ResolveDir(path string) string {
 	if path == "" {
 		return filepath.Join(xdg.CacheHome, "akslogin")
@@ -19,9 +20,11 @@ func ResolveDir(path string) string {
 	return ExpandPath(path)
 }
 
-// DefaultDir returns what ResolveDir returns for "" if entries can be stored there. Otherwise dir
-// is a private directory of this user in the temporary directory, under the same rules, and reason
-// says why. other is the one of the two that dir is not.
+// DefaultDir returns the path of the directory in which akslogin caches tokens by default. There
+// are two candidates: ResolveDir(""), and a private directory of this user in the temporary
+// directory, to which the same rules apply. dir is the first one if entries can be stored there.
+// Otherwise dir is the second one, and reason says why. other is the candidate that was not chosen:
+// tokens may be there from a time when it was.
 func DefaultDir() (dir, other string, reason error) {
 	dir, other = ResolveDir(""), sealed.FallbackDir()
 	if reason = sealed.Usable(dir); reason != nil {

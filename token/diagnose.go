@@ -13,7 +13,9 @@ import (
 )
 
 // Diagnosis examines one request and everything that [Get] needs to answer it. Only
-// [Diagnosis.CheckNetwork] and [Diagnosis.CheckExchange] use the network. Nothing is stored.
+// [Diagnosis.CheckNetwork] and [Diagnosis.CheckExchange] use the network, and end when their ctx
+// does. Nothing is stored. Its methods may be called in any order, each more than once, but not
+// from several goroutines at once.
 type Diagnosis struct {
 	request  Request
 	options  Options

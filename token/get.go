@@ -12,8 +12,11 @@ import (
 // miss one process requests a token while the others wait for its result.
 //
 // ctx bounds the whole call, including retries and waiting for other processes, and should have a
-// deadline: r.Timeout only appears in messages. An invalid request fails with a *UsageError before
-// anything leaves the machine. [Explain] returns the explanation of any error.
+// deadline: r.Timeout only appears in messages. Get may be called from many goroutines at once.
+//
+// An invalid request fails with a *UsageError before anything leaves the machine. If Entra ID
+// refuses the request, the error wraps a *[Refusal]. If ctx ends, it wraps ctx's error. Other
+// errors have no type that programs need. [Explain] returns the explanation of any error.
 func Get(ctx context.Context, r Request, opts Options) (Token, error) {
 	opts = opts.withDefaults()
 	opts.Log = r.RedactingLogger(opts.Log, opts.Getenv)

@@ -10,8 +10,13 @@ import (
 	"github.com/akslogin/akslogin/token/internal/entra"
 )
 
-// Method is a login method. Lists of flags hold names without dashes. A file declares each method;
-// [Methods] lists them.
+// Method is a login method, as the program akslogin needs it. Other programs name a method in
+// Request.Login and need none of its fields. Lists of flags hold names without dashes. A file
+// declares each method; [Methods] lists them.
+//
+// [Request.Resolve] calls Detect if the request names no method, and UnmetNeed if it names several.
+// [Get] and [Diagnose] call Check, and then Open. All functions may be called from many goroutines
+// at once.
 type Method struct {
 	Name  string
 	About string // what the login authenticates with, in a few words
@@ -94,8 +99,7 @@ func (m Method) callsEntra() bool { return m.usesFlag("authority-host") }
 func (m Method) usesRegion() bool { return m.callsEntra() && m.isIdentityFlag("client-id") }
 
 // Stanza says which flags a kubeconfig's exec config has for a method, besides login, server-id and
-// cache-dir. The lists are the same as kubelogin's, without
-// --legacy, which get-token refuses.
+// cache-dir. The lists are the same as kubelogin's, without --legacy, which get-token refuses.
 type Stanza struct {
 	Flags     []string // in the order in which they are written
 	Inherited []string // flags that are taken over from another method's exec config
@@ -113,7 +117,8 @@ type Stanza struct {
 	ConfigDirVariable string
 }
 
-// Login is a method that is ready to request a token.
+// Login is a method that is ready to request a token: what Method.Open returns to [Get]. Programs
+// other than akslogin do not need it.
 type Login struct {
 	// Secret seals the stored token. Whoever has it could get the token anyway. If it is empty,
 	// nothing is stored.

@@ -95,6 +95,11 @@ func (opts Options) withDefaults() Options {
 
 // Store holds one sealed entry and a lock for it, as cache.Entry does. Any method may fail: a login
 // then takes longer, but still works.
+//
+// [Get] calls one method after the other, from goroutines of its own. It gives up waiting for a
+// method after three seconds, and for Lock after the wait that Options.MaxLockWait allows. The call
+// then goes on in the background, and no other follows but unlock. The function Options.Store is
+// called once for each entry, and its Stores may be called from all goroutines that call Get.
 type Store interface {
 	// Get returns the entry. Any error is a cache miss.
 	Get() ([]byte, error)
