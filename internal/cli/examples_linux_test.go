@@ -201,6 +201,47 @@ func TestExamplePrograms(t *testing.T) {
 	t.Run("login fails", p.testLoginError)
 }
 
+// TestLibraryPageCompiles checks that the blocks of Go code in docs/library.md are the files of one
+// package that compiles. The module of examples/client-go has what they import.
+func TestLibraryPageCompiles(t *testing.T) {
+	skipIfShort(t, "building client-go for the first time takes a minute")
+	if out, err := goInExample("list", "-deps", "./...").CombinedOutput(); err != nil && !moduleFault.Match(out) {
+		skipUnlessRequired(t, "cannot download the modules of examples/client-go: "+string(out))
+	}
+	page, err := os.ReadFile(filepath.Join(repository, "docs", "library.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(page, -1)
+	if len(blocks) == 0 {
+		t.Fatal("no Go code")
+	}
+	module, err := filepath.Abs(filepath.Join(repository, "examples", "client-go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, overlay := t.TempDir(), struct{ Replace map[string]string }{map[string]string{}}
+	for i, block := range blocks {
+		name := fmt.Sprintf("block%d.go", i+1)
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, append([]byte("package page\n\n"), block[1]...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		overlay.Replace[filepath.Join(module, "page", name)] = file
+	}
+	raw, err := json.Marshal(overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := goInExample("build", "-overlay", filepath.Join(dir, "overlay.json"), "./page").CombinedOutput()
+	if err != nil {
+		t.Errorf("go build: %v\n%s", err, out)
+	}
+}
+
 // examplePrograms are the two programs of examples/client-go, built in a folder.
 type examplePrograms struct {
 	bin   string // the folder of the programs
