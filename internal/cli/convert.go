@@ -217,16 +217,19 @@ func nothingConverted(report io.Writer, all []stanza.Conversion, files kubeconfi
 	}
 	switch {
 	case len(files) == 0:
+		missing := strings.Join(kubeconfig.Paths("", os.Getenv), ", ")
+		if list := os.Getenv("KUBECONFIG"); list != "" {
+			missing = list + " ($KUBECONFIG)"
+		}
 		return &token.FailedError{
-			Text: "no kubeconfig was found: no file exists that $KUBECONFIG names, or ~/.kube/config if it is not set",
+			Text: "no kubeconfig was found: " + cmp.Or(missing, "~/.kube/config") + " does not exist",
 			Hint: "name one with --kubeconfig",
 		}
 	case users == 0:
 		return &token.FailedError{Text: "nothing was converted: no users in " + strings.Join(paths, ", ")}
 	}
 	return &token.FailedError{
-		Text: "nothing was converted: no user runs kubelogin or akslogin, or has the azure auth-provider, in " +
-			strings.Join(paths, ", "),
+		Text: "nothing was converted: every user was skipped in " + strings.Join(paths, ", "),
 		Hint: "the lines above give the reason for each user",
 	}
 }

@@ -159,8 +159,10 @@ func (c *Converter) skipReason(u kubeconfig.User) string {
 	}
 	program, _ := programOf(u.Exec)
 	switch {
-	case !isOurCommand(program) && program != c.Command, c.AsKubelogin && !isKubelogin(program):
+	case !isOurCommand(program) && program != c.Command:
 		return "it runs " + CommandName(program)
+	case c.AsKubelogin && !isKubelogin(program):
+		return "it runs " + CommandName(program) + "; --context or --force converts it"
 	}
 	if _, err := ReadArgs(u.Exec); err != nil {
 		return "its args are not valid for get-token: " + err.Error()
