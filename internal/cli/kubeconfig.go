@@ -29,7 +29,7 @@ type kubeconfigCommand struct {
 	Namespace    string   `name:"namespace" short:"n" group:"kubeconfig" help:"Namespace of the context; by default the existing context's, or none."`
 	Command      string   `name:"command" group:"kubeconfig" placeholder:"PROGRAM" otherwise:"{program}" help:"How this program is called where the kubeconfig is used: a name on the PATH there, or an absolute path."`
 	Env          []string `name:"env" sep:"none" group:"kubeconfig" placeholder:"NAME=VALUE" help:"Environment variable that only this program gets, such as HTTPS_PROXY. It is written to the exec config's env. The flag may be repeated."`
-	Output       string   `name:"output" short:"o" group:"kubeconfig" placeholder:"FORMAT" otherwise:"yaml" help:"What to write; the formats are listed above."`
+	Output       string   `name:"output" short:"o" group:"kubeconfig" placeholder:"FORMAT" otherwise:"yaml" help:"What to write: one of the formats that --help lists."`
 	ConnectionID string   `name:"connection-id" group:"kubeconfig" placeholder:"ID" otherwise:"az_aks" help:"The connection's ID in airflow-env."`
 	OutputFile   string   `name:"output-file" group:"kubeconfig" placeholder:"FILE" help:"Write to this file, for its owner only, instead of standard output."`
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/akslogin/akslogin/internal/flags"
+	"github.com/akslogin/akslogin/internal/process"
 	"github.com/akslogin/akslogin/token"
 	"github.com/alecthomas/kong"
 )
@@ -80,7 +81,8 @@ func otherFlagTable(t *testing.T) string {
 			}
 		}
 	}
-	return table.String()
+	// Some defaults are the name that the program was called by.
+	return strings.ReplaceAll(table.String(), process.Name(), "akslogin")
 }
 
 func visibleFlags(t *testing.T) (all []*kong.Flag) {
