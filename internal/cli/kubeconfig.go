@@ -37,9 +37,9 @@ type kubeconfigCommand struct {
 // Help is the text of kubeconfig --help before the flags.
 func (*kubeconfigCommand) Help() string {
 	help := "The cluster is given in one of three ways: by --server, by --kubeconfig and --context, or by --resource-id. " +
-		"Flags of get-token that are given become its arguments in the kubeconfig. " +
-		"Client ID and tenant ID always do, even if they come from a variable. " +
-		"Nothing else is taken from the environment, and no secret.\n\nOutput formats:\n\n"
+		"get-token flags on this command line become arguments in the kubeconfig. " +
+		"So do the client ID and the tenant ID, even if they come from a variable. " +
+		"Nothing else is taken from the environment, and never a secret.\n\nOutput formats:\n\n"
 	for _, f := range outputFormats {
 		help += fmt.Sprintf("    %s\n      %s\n", f.name, f.about)
 	}
