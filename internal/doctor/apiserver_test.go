@@ -35,7 +35,7 @@ func TestCheckAPIServer(t *testing.T) {
 		"nobody":    {201, fmt.Sprintf(review, "system:anonymous"), token.StatusError, "does not know whose token it is"},
 		"refused":   {401, `{"kind":"Status","message":"Unauthorized"}`, token.StatusError, "refuses the token (401)"},
 		"forgotten": {401, `{}`, token.StatusError, process.Name() + " cache clear"},
-		"cached":    {201, fmt.Sprintf(review, "5f1c"), token.StatusOK, process.Name() + " cache clear forgets older tokens"},
+		"cached":    {201, fmt.Sprintf(review, "5f1c"), token.StatusOK, process.Name() + " cache clear removes older tokens"},
 		"old":       {404, `{"kind":"Status"}`, token.StatusWarning, "older than Kubernetes 1.28"},
 		"forbidden": {403, `{"kind":"Status","message":"no\u001b[31m"}`, token.StatusError, "forbids a SelfSubjectReview"},
 		"page":      {200, "<html>", token.StatusError, "answers with HTTP status 200"},
