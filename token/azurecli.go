@@ -23,7 +23,7 @@ var azureCLI = Method{
 	About:        "the account that is signed in to Azure CLI (`az`)",
 	Optional:     []string{"tenant-id", "subscription", "server-id", "timeout"},
 	SealedWith:   "a key of the user's own, together with who is signed in to `az`",
-	FallbackHint: "{tool} has to be on the PATH of the process that runs this program, and signed in: az login",
+	FallbackHint: "{tool} must be on the PATH of the process that runs this program, and signed in: az login",
 	Stanza: Stanza{
 		Flags:             []string{"tenant-id", "subscription"},
 		Inherited:         []string{"tenant-id"},                 // az's active account may be of another tenant

@@ -27,7 +27,7 @@ var hintFlags = map[string]string{
 //	proxy              the cluster's token proxy, if it is used
 //	server             who got the last request; "" if nobody did
 //	via                a note about the proxy
-//	roots              where a CA's certificate has to be
+//	roots              where a CA's certificate must be
 //	now                the time, RFC 3339 in UTC
 //	program            the name of the command line program
 //	sign-in-args       Options.SignInArgs for a shell, with a space before each
