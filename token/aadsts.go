@@ -5,10 +5,10 @@ package token
 // (https://github.com/kedacore/keda/issues/8152).
 var codesNoFederatedCredential = []int{70021, 700211, 700212, 700213}
 
-// codesIssuerKeys are the codes for an issuer whose keys Entra ID cannot read. Those that are
-// reported to pass by themselves are here: https://github.com/Azure/AKS/issues/4029 and
+// codesIssuerKeys are the codes for an issuer whose keys Entra ID cannot read, as far as reports
+// say that the error can be temporary: https://github.com/Azure/AKS/issues/4029 and
 // https://github.com/Azure/azure-workload-identity/issues/642. AADSTS90061 has the same text, but
-// is reported of issuers that stay unreachable.
+// the reports about it are of issuers that stay unreachable.
 var codesIssuerKeys = []int{50166, 501661}
 
 // Hints that more than one code has.

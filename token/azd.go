@@ -39,7 +39,8 @@ func openAzureDeveloperCLI(r Request, opts Options, _ entra.Client) (Login, erro
 	}
 	before, key := state(), opts.loadUserKey()
 	if opts.Getenv("AZD_AUTH_ENDPOINT") != "" {
-		// The program that runs azd signs in for it, and does not say with which account.
+		// The program that serves this address signs in for azd, and does not say with which
+		// account.
 		key = nil
 	}
 	return Login{

@@ -47,8 +47,8 @@ func isJWT(file string) bool {
 
 var errVariableUnset = errors.New("the variable is not set")
 
-// readFederatedToken returns the token in r's file or variable, without white space around it. What
-// is no JWT or larger than 64 KiB is an error, which does not repeat the content.
+// readFederatedToken returns the token in r's file or variable, without white space around it.
+// Content that is not a JWT, or is larger than 64 KiB, is an error that does not quote it.
 func (r Request) readFederatedToken(getenv func(string) string) ([]byte, error) {
 	if r.FederatedTokenEnv != "" {
 		value := getenv(r.FederatedTokenEnv)
@@ -125,8 +125,8 @@ func assertionHintValues(assertion string, r Request) map[string]string {
 	return values
 }
 
-// subjectNotes are what people get wrong in the federated credential for a token, by a part of the
-// token's issuer, or else by the beginning of its subject. The first match counts.
+// subjectNotes are notes about frequent mistakes in the federated credential for a token, by a part
+// of the token's issuer, or else by the beginning of its subject. The first match counts.
 var subjectNotes = []struct{ issuer, subject, note string }{
 	{"", "system:serviceaccount:", "; each service account needs one (with Airflow: scheduler, worker and triggerer)"},
 	{"token.actions.githubusercontent.com", "repo:", "; on GitHub the subject depends on the job's environment, branch, tag or pull request, and on whether the repository has immutable subjects (repo:OWNER@ID/REPO@ID): the credential needs the same form"},

@@ -11,13 +11,13 @@ import (
 //
 //	overrides  variables that override the flag, because they are for this kind of program
 //	azurerm    the same, read only with --use-azurerm-env-vars
-//	ambient    variables of the Azure SDKs, weaker than the flag
+//	ambient    variables of the Azure SDKs, which the flag overrides
 //	otherwise  the default
 //	secret     the value is never shown
 //	names      the value is the name of a variable that holds a secret; so are its variables
 //
-// A variable that comes earlier in a tag is stronger. "METHOD:VARIABLE" counts for one login method
-// only.
+// Of the variables in a tag, the first that is set counts. "METHOD:VARIABLE" counts for one login
+// method only.
 //
 // Programs that fill in a Request themselves need Login, ClientID and TenantID, and rarely more.
 type Request struct {
@@ -54,8 +54,8 @@ type Request struct {
 	UseAzureRMEnvVars          bool          `name:"use-azurerm-env-vars" group:"general" help:"Also read the variables of Terraform's Azure provider (ARM_*). They override others."`
 	DisableEnvironmentOverride bool          `name:"disable-environment-override" group:"general" help:"Ignore the variables that override a flag (AAD_*, ARM_*)."`
 
-	// Cluster holds what the cluster's configuration in a kubeconfig says, by flag name. Flags and
-	// variables that override them are stronger, ambient variables are weaker.
+	// Cluster holds the values in the cluster's configuration in a kubeconfig, by flag name. They
+	// override ambient variables. Flags, and variables that override flags, override them.
 	Cluster map[string]string `kong:"-"`
 
 	// From is the source of each value, by flag name: "--client-id", "$AZURE_CLIENT_ID",
@@ -68,7 +68,7 @@ type Request struct {
 
 	isFirstHop bool // its token is the assertion of another request: see federatedManagedIdentity
 
-	loginOrder    string   // the logins in order of which Login was chosen; "": there was one
+	loginOrder    string   // the list of logins from which Login was chosen; "": there was one
 	skippedLogins []string // those before it, each with what it lacks
 	otherLogins   []Method // all but Login
 

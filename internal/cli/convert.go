@@ -58,8 +58,8 @@ func untilSignal() (ctx context.Context, stop context.CancelFunc) {
 // Run converts all users or none: it finds a user that cannot be converted before it writes the
 // first file.
 func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
-	// A signal must not leave a lock file, which nobody would remove. Go ends the program from a
-	// thread of its own while others go on, so signals are caught long before a file is created.
+	// A signal must not leave a lock file, which nobody would remove. On a signal, Go ends the
+	// program while other threads go on, so signals are caught long before a file is created.
 	ctx, stop := untilSignal()
 	defer stop()
 	converter, files, err := c.prepare(line, o)

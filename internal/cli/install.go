@@ -57,7 +57,7 @@ func (c *installCommand) Run() error {
 		return err
 	}
 	defer program.Close()
-	// A signal must not leave the temporary file. It is short work, so signals are ignored.
+	// A signal must not leave the temporary file. Copying is short, so signals are ignored.
 	_, stop := untilSignal()
 	defer stop()
 	folder := cache.ExpandPath(c.To)

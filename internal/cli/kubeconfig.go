@@ -137,9 +137,9 @@ func (c *kubeconfigCommand) loginMethod(line *flags.CommandLine) (token.Method, 
 	return m, nil // An existing kubeconfig may have the flags that Check misses.
 }
 
-// execConfig returns the exec config of the new user. It writes down who logs in even if that comes
-// from the environment: where the kubeconfig is used, the variables may name somebody else. On
-// Astro they are the platform's own.
+// execConfig returns the exec config of the new user. It writes the client and tenant IDs even if
+// they come from the environment: where the kubeconfig is used, the variables may name another
+// identity. On Astro they name the platform's own.
 func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, source clusterSource) (kubeconfig.Exec, error) {
 	values := line.Values()
 	for _, flag := range stanza.MeaninglessFlags(m, values) {
@@ -200,8 +200,8 @@ func isNoVariable(pair string) bool {
 	return !found || name == "" || strings.ContainsFunc(name, isInvalidVariableChar)
 }
 
-// mergeEnv returns the variables with those of --env over them. It warns of what get-token would
-// read in place of the arguments, and of secrets.
+// mergeEnv returns the variables, overridden by those of --env. It warns about variables that
+// override the arguments, and about secrets.
 func mergeEnv(env []kubeconfig.EnvVar, given []string) []kubeconfig.EnvVar {
 	for _, pair := range given {
 		name, value, _ := strings.Cut(pair, "=")

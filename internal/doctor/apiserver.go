@@ -39,8 +39,9 @@ func checkCertificateCheck(cluster map[string]any) token.Finding {
 	}
 }
 
-// checkAPIServer shows the token to the cluster's API server and reports whom that takes it for. It
-// sends the token only to a server whose certificate is trusted, also where clients send it to any.
+// checkAPIServer sends the token to the cluster's API server and reports which user the server
+// takes it for. It sends the token only to a server whose certificate is trusted, even if the
+// kubeconfig switches that check off for clients.
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#self-subject-review
 func checkAPIServer(ctx context.Context, cluster map[string]any, bearer string) token.Finding {
 	found := token.Finding{Status: token.StatusError, Check: "API server"}

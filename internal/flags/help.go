@@ -33,8 +33,8 @@ func helpHint(command string) string {
 	return process.Name() + " " + command + " --help lists its flags"
 }
 
-// withHelp returns a wrong usage with a hint that names the command's help, unless it has another
-// one. A question, as of [token.DidYouMean], is followed by it.
+// withHelp adds a hint that names the command's help to a wrong usage without a hint. If the hint
+// is a question, as from [token.DidYouMean], the help's hint follows it.
 func withHelp(err error, command string) error {
 	var usage *token.UsageError
 	if !errors.As(err, &usage) || usage.Hint != "" && !strings.HasSuffix(usage.Hint, "?") {
