@@ -1,8 +1,8 @@
 // Package cache stores encrypted entries on disk, one file each, with a lock that lets one process
 // work while others wait for its result. It knows nothing of tokens: an entry's data are bytes.
 //
-// The name and the key of an entry are derived from a secret that the caller has anyway, as the
-// federated token that it exchanges, and from the inputs that decide the content. Without the
+// The name and the key of an entry are derived from a secret that the caller has anyway, such as
+// the federated token that it exchanges, and from the inputs that decide the content. Without the
 // secret nobody can open an entry, or tell which entry belongs to which secret.
 package cache
 

@@ -29,20 +29,20 @@ func (d Dir) Key(path string) ([]byte, error) {
 			return nil, err
 		}
 		if d.contains(keyDir.Path) {
-			return nil, fmt.Errorf("the key %s would be in the cache folder that it seals", path)
+			return nil, fmt.Errorf("the key %s would be in the cache folder that it encrypts", path)
 		}
 		key, err := keyDir.readOrMakeKey(name)
 		if !errors.Is(err, errNotAKey) {
 			return key, err
 		}
 	}
-	return nil, fmt.Errorf("the key %s does not stay where it is", path)
+	return nil, fmt.Errorf("other processes keep replacing or removing the key %s", path)
 }
 
 // readOrMakeKey returns the key in the file with that name. If there is none, it makes a new key
 // and returns errNotAKey, so that the caller reads the key that all processes see. It uses no
-// paths: who can write above the directory could meanwhile make its path lead to another program's
-// key.
+// paths: a user who can write to a directory above this one could meanwhile make the path lead to
+// another program's key.
 func (d Dir) readOrMakeKey(name string) ([]byte, error) {
 	root, err := d.openRoot()
 	if err != nil {
@@ -75,7 +75,7 @@ func (d Dir) openRoot() (*os.Root, error) {
 	}
 	atPath, statErr := os.Lstat(d.Path)
 	if err == nil && (statErr != nil || !os.SameFile(atPath, opened)) {
-		err = errors.New("another folder has taken its place")
+		err = errors.New("another folder has replaced it")
 	}
 	if err != nil {
 		root.Close()
@@ -124,7 +124,7 @@ func readKey(root *os.Root, name string) ([]byte, error) {
 		return nil, err
 	}
 	if atPath, err := root.Lstat(name); err != nil || !os.SameFile(atPath, fi) {
-		return nil, fmt.Errorf("%s is a link, or does not stay what it is", f.Name())
+		return nil, fmt.Errorf("%s is a link, or was replaced while it was read", f.Name())
 	}
 	if len(key) != keySize || !ownerOnly(fi) {
 		return nil, fmt.Errorf("%s: %w", f.Name(), errNotAKey)
@@ -149,7 +149,7 @@ func makeKey(root *os.Root, name string) error {
 	if err := root.Link(temp, name); err == nil || errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	// The file system has no hard links. Of two processes one replaces the other's key, and both
-	// read the one that stays at their next attempt.
+	// The file system has no hard links. If two processes get here, one replaces the other's key,
+	// and both read the remaining key at their next attempt.
 	return root.Rename(temp, name)
 }

@@ -111,7 +111,7 @@ func TestUnsafeKeyIsRefused(t *testing.T) {
 	}
 }
 
-// The key is never stored among the entries that it seals, under whatever name of the directory.
+// The key is never stored among the entries that it seals, whatever path leads to the directory.
 func TestKeyInsideCacheDirIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")

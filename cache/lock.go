@@ -88,7 +88,7 @@ func (e *Entry) lockFile(ctx context.Context, path string, wait bool) (unlock fu
 			f.Close() // frees the lock
 		}), nil
 	}
-	return nil, errors.New("the lock file does not stay where it is")
+	return nil, errors.New("other processes keep replacing or removing the lock file")
 }
 
 // holderFailedTime is the modification time of the lock file if the holder could not store its

@@ -53,9 +53,9 @@ func writeTemp(path string, content []byte, sync bool) (temp string, err error) 
 	return f.Name(), nil
 }
 
-// writeAndClose writes content to f, with sync also to the disk, and closes f. It is no error if
-// syncing fails, as on file systems and in sandboxes that refuse it: what a crash damages then is
-// found out, since entries are authenticated and a key of another length is none.
+// writeAndClose writes content to f, with sync also to the disk, and closes f. It ignores a failure
+// of syncing, which some file systems and sandboxes refuse. Damage by a crash is then detected when
+// the file is read: entries are authenticated, and a key of another length is not used.
 func writeAndClose(f *os.File, content []byte, sync bool) error {
 	_, err := f.Write(content)
 	if err == nil && sync {

@@ -5,10 +5,10 @@ package token
 // (https://github.com/kedacore/keda/issues/8152).
 var codesNoFederatedCredential = []int{70021, 700211, 700212, 700213}
 
-// codesIssuerKeys are the codes for an issuer whose keys Entra ID cannot read. Those that are
-// reported to pass by themselves are here: https://github.com/Azure/AKS/issues/4029 and
+// codesIssuerKeys are the codes for an issuer whose keys Entra ID cannot read, as far as reports
+// say that the error can be temporary: https://github.com/Azure/AKS/issues/4029 and
 // https://github.com/Azure/azure-workload-identity/issues/642. AADSTS90061 has the same text, but
-// is reported of issuers that stay unreachable.
+// the reports about it are of issuers that stay unreachable.
 var codesIssuerKeys = []int{50166, 501661}
 
 // Hints that more than one code has.
@@ -50,7 +50,7 @@ const (
 
 	unknownClientHint = "client ID {client} is no managed identity or application of tenant {tenant}: compare both IDs with the identity's properties; the tenant must be the identity's own"
 
-	clientDisabledHint = "client ID {client} is disabled in tenant {tenant}: an administrator has to enable it"
+	clientDisabledHint = "client ID {client} is disabled in tenant {tenant}: an administrator must enable it"
 
 	wrongSecretHint = "the {source} is not one of client ID {client}: copy the secret's value, not its ID, and see that it was not deleted"
 
@@ -62,9 +62,9 @@ const (
 
 	conditionalAccessHint = "a Conditional Access policy of tenant {tenant} refuses this login with client ID {client}: administrators find the policy in the sign-in log, by the correlation ID"
 
-	tenantRestrictionHint = "a proxy allows only some tenants (tenant restrictions), and {tenant} is not one of them: the proxy's administrators have to add it"
+	tenantRestrictionHint = "a proxy allows only some tenants (tenant restrictions), and {tenant} is not one of them: the proxy's administrators must add it"
 
-	crossTenantHint = "the cross-tenant access settings of tenant {tenant}, or of the account's own tenant, refuse the login: their administrators have to allow it"
+	crossTenantHint = "the cross-tenant access settings of tenant {tenant}, or of the account's own tenant, refuse the login: their administrators must allow it"
 
 	passwordExpiredHint = "the password of {username} has expired: change it in a browser"
 
@@ -136,7 +136,7 @@ var aadstsHints = map[int]string{
 	1002012: serverIDHint,
 
 	// Policies.
-	50105:  "the account is not assigned to client ID {client} in tenant {tenant}: an administrator has to assign it, or " + publicClientHint,
+	50105:  "the account is not assigned to client ID {client} in tenant {tenant}: an administrator must assign it, or " + publicClientHint,
 	50005:  deviceHint,
 	50199:  confirmHint,
 	53000:  deviceHint,
@@ -165,7 +165,7 @@ var aadstsHints = map[int]string{
 	50053:   "the account {username} is locked for a while, after too many wrong passwords or because of where they came from",
 	50055:   passwordExpiredHint,
 	50056:   "the account {username} has no password: sign in with --login devicecode or interactive",
-	50057:   "the account {username} is disabled in tenant {tenant}: an administrator has to enable it",
+	50057:   "the account {username} is disabled in tenant {tenant}: an administrator must enable it",
 	50072:   secondFactorHint,
 	50074:   secondFactorHint,
 	50076:   secondFactorHint,

@@ -15,7 +15,7 @@ var azureDeveloperCLI = Method{
 	About:        "the account that is signed in to Azure Developer CLI (`azd`)",
 	Optional:     []string{"tenant-id", "server-id", "timeout"},
 	SealedWith:   "a key of the user's own, together with who is signed in to `azd`",
-	FallbackHint: "{tool} has to be on the PATH of the process that runs this program, and signed in: azd auth login",
+	FallbackHint: "{tool} must be on the PATH of the process that runs this program, and signed in: azd auth login",
 	Stanza:       Stanza{Flags: []string{"tenant-id"}, Inherited: []string{"tenant-id"}},
 	UnmetNeed:    func(Request, func(string) string) string { return missingProgram("azd") },
 	Open:         openAzureDeveloperCLI,
@@ -39,7 +39,8 @@ func openAzureDeveloperCLI(r Request, opts Options, _ entra.Client) (Login, erro
 	}
 	before, key := state(), opts.loadUserKey()
 	if opts.Getenv("AZD_AUTH_ENDPOINT") != "" {
-		// The program that runs azd signs in for it, and does not say with which account.
+		// The program that serves this address signs in for azd, and does not say with which
+		// account.
 		key = nil
 	}
 	return Login{

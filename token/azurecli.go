@@ -23,7 +23,7 @@ var azureCLI = Method{
 	About:        "the account that is signed in to Azure CLI (`az`)",
 	Optional:     []string{"tenant-id", "subscription", "server-id", "timeout"},
 	SealedWith:   "a key of the user's own, together with who is signed in to `az`",
-	FallbackHint: "{tool} has to be on the PATH of the process that runs this program, and signed in: az login",
+	FallbackHint: "{tool} must be on the PATH of the process that runs this program, and signed in: az login",
 	Stanza: Stanza{
 		Flags:             []string{"tenant-id", "subscription"},
 		Inherited:         []string{"tenant-id"},                 // az's active account may be of another tenant
@@ -61,8 +61,8 @@ type azAccount struct {
 	} `json:"user"`
 }
 
-// azManagedIdentity returns the account that az uses if it is a managed identity, as Cloud Shell's
-// is. az takes no tenant for such an account.
+// azManagedIdentity returns the account that az uses if it is a managed identity, as in Cloud
+// Shell. az accepts no tenant for such an account.
 // https://github.com/Azure/azure-cli/blob/dev/src/azure-cli-core/azure/cli/core/_profile.py
 func azManagedIdentity(dir string) (account azAccount, found bool) {
 	accounts, _ := azAccounts(dir)
@@ -76,7 +76,7 @@ func azManagedIdentity(dir string) (account azAccount, found bool) {
 	return azAccount{}, false
 }
 
-// AzureCLIRefusesTenant reports whether az takes no tenant for the account that is signed in on
+// AzureCLIRefusesTenant reports whether az accepts no tenant for the account that is signed in on
 // this machine.
 func AzureCLIRefusesTenant(getenv func(string) string) bool {
 	dir, err := azConfigDir(Options{Getenv: getenv})
@@ -85,7 +85,7 @@ func AzureCLIRefusesTenant(getenv func(string) string) bool {
 }
 
 // azAccounts returns the accounts in az's folder, none if nobody is signed in. It returns an error
-// if az's file is there and cannot be read.
+// if az's file exists but cannot be read.
 func azAccounts(dir string) ([]azAccount, error) {
 	var profile struct {
 		Subscriptions []azAccount `json:"subscriptions"`
@@ -109,7 +109,7 @@ func azureCLINeed(_ Request, getenv func(string) string) string {
 	if err != nil || need != "" { // openAzureCLI reports the error
 		return need
 	}
-	// az itself reports what is wrong with its file. Another login must not take its place.
+	// az itself reports what is wrong with its file. Another login must not be used instead.
 	if accounts, err := azAccounts(dir); err == nil && len(accounts) == 0 {
 		need = "nobody is signed in to az"
 	}
@@ -170,7 +170,7 @@ func openAzureCLI(r Request, opts Options, _ entra.Client) (Login, error) {
 	}, nil
 }
 
-// diagnoseAzureCLI says that az is not told the tenant.
+// diagnoseAzureCLI reports that the tenant is not passed on to az, if that is so.
 func diagnoseAzureCLI(r Request, opts Options) []Finding {
 	if r.TenantID == "" || r.Subscription != "" || !AzureCLIRefusesTenant(opts.Getenv) {
 		return nil
@@ -184,7 +184,7 @@ func diagnoseAzureCLI(r Request, opts Options) []Finding {
 }
 
 func azArgs(r Request) []string {
-	// Old versions of az know no scopes.
+	// Old versions of az do not support scopes.
 	args := []string{"az", "account", "get-access-token", "-o", "json", "--resource", r.audience()}
 	if r.TenantID != "" {
 		args = append(args, "--tenant", r.TenantID)

@@ -38,7 +38,7 @@ func toolConfigDir(opts Options, variable, defaultName string) (string, error) {
 	return filepath.Join(home, defaultName), nil
 }
 
-// missingProgram says that the PATH does not have a tool, "" if it has.
+// missingProgram returns a text that says that a tool is not on the PATH, or "" if it is.
 func missingProgram(tool string) string {
 	if _, err := exec.LookPath(tool); err != nil {
 		return tool + " is not on the PATH"
@@ -105,7 +105,7 @@ func (c toolCredential) GetToken(
 // toolRefusal is a tool's own message.
 type toolRefusal struct {
 	text    string
-	command string // what the tool wants to be run, "" if it does not say
+	command string // the command that the message asks the user to run; "" if none
 }
 
 func (e *toolRefusal) Error() string { return e.text }
@@ -122,8 +122,8 @@ func newToolRefusal(message string) error {
 	return &toolRefusal{text, "az " + strings.ReplaceAll(commands, "\n", " ; ")}
 }
 
-// commandLine returns args as a shell's command line. Request.Check has refused what could mean
-// something else there.
+// commandLine returns args as a shell's command line. Request.Check has refused characters that a
+// shell would interpret.
 func commandLine(args []string) (string, error) {
 	words := slices.Clone(args)
 	for i, arg := range args {
@@ -137,8 +137,8 @@ func commandLine(args []string) (string, error) {
 	return strings.Join(words, " "), nil
 }
 
-// message returns the tool's message. azd prints lines of JSON, of which old versions have a
-// message in place of an error.
+// message returns the tool's message. azd prints lines of JSON, in which old versions have the
+// field data.message instead of error.
 func (e *toolError) message() string {
 	var exit *exec.ExitError
 	if errors.As(e.err, &exit) && exit.ExitCode() == 127 || // from /bin/sh, and from cmd.exe:

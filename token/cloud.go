@@ -165,9 +165,9 @@ func isMicrosoftAuthority(authority string) bool {
 // The first one that is set counts.
 var regionVariables = []string{"AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION"}
 
-// regionFrom returns the region that azidentity and MSAL choose, or "". It refuses MSAL's word for
-// finding the region, with a *UsageError: MSAL would ask the machine's metadata service past our
-// transport and its limits, and the answer would be no input of the cache.
+// regionFrom returns the region that azidentity and MSAL choose, or "". It refuses, with a
+// *UsageError, the value that makes MSAL detect the region: MSAL would ask the machine's metadata
+// service without our transport and its limits, and the answer would not be an input of the cache.
 func regionFrom(getenv func(string) string) (string, error) {
 	for _, variable := range regionVariables {
 		switch region := getenv(variable); {

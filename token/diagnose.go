@@ -73,7 +73,7 @@ func (d *Diagnosis) CheckLogin() []Finding {
 func (d *Diagnosis) CheckCache() Finding {
 	found := Finding{Status: StatusOK, Check: "cached token"}
 	if d.loginErr != nil {
-		found.Status, found.Text = StatusSkipped, "not looked for: the login cannot begin"
+		found.Status, found.Text = StatusSkipped, "not looked for: the login cannot start"
 		return found
 	}
 	store := d.options.openStore(d.login.Secret, d.login.Inputs)
@@ -84,7 +84,7 @@ func (d *Diagnosis) CheckCache() Finding {
 	if store == nil {
 		found.Status = StatusWarning
 		found.Text = "nothing is cached for this login: there is no key to seal it with, so every run asks for a token"
-		found.Todo = "the user's data folder (~/.local/share, or $XDG_DATA_HOME) has to be writable"
+		found.Todo = "the user's data folder (~/.local/share, or $XDG_DATA_HOME) must be writable"
 		return found
 	}
 	now := d.options.Now()
@@ -116,7 +116,7 @@ func (d *Diagnosis) CheckCache() Finding {
 			found.Text += ": " + cause.Error()
 		}
 		if now.Before(r.Failure.NotBefore) {
-			found.Text += "; get-token sends none before " + formatTime(r.Failure.NotBefore) +
+			found.Text += "; get-token sends no request before " + formatTime(r.Failure.NotBefore) +
 				", as the server asked"
 		}
 	}
@@ -131,7 +131,7 @@ func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
 		skipped := Finding{
 			Status: StatusSkipped,
 			Check:  check,
-			Text:   "not tried: the login cannot begin",
+			Text:   "not tried: the login cannot start",
 		}
 		return Token{}, []Finding{skipped}
 	}
@@ -167,7 +167,7 @@ func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
 	ok := Finding{
 		Status: StatusOK,
 		Check:  check,
-		Text:   "a token came, good for " + formatDuration(tok.lifetime()) + "; it is not stored",
+		Text:   "received a token, valid for " + formatDuration(tok.lifetime()) + "; it is not stored",
 	}
 	all = append(all, ok)
 	switch {
@@ -230,10 +230,10 @@ func (d *Diagnosis) accessTokenFinding(tok Token) Finding {
 		found      bool
 		text, todo string
 	}{
-		{strings.TrimPrefix(c.Audience.String(), "spn:") != r.audience(), "the token is for another audience than was asked for", "leave --server-id out for AKS"},
-		{IsGUID(r.TenantID) && !strings.EqualFold(c.Tenant, r.TenantID), "the token is of another tenant than was asked for", "compare --tenant-id with the cluster's tenant"},
-		{d.method.usesFlag("client-id") && r.ClientID != "" && !strings.EqualFold(app, r.ClientID), "the token is for another client than was asked with", "compare --client-id with the identity's properties"},
-		{c.ObjectID == "", "the token has no oid, by which AKS identifies the user", "see that the identity has a service principal in the tenant"},
+		{strings.TrimPrefix(c.Audience.String(), "spn:") != r.audience(), "the token is for another audience than requested", "leave --server-id out for AKS"},
+		{IsGUID(r.TenantID) && !strings.EqualFold(c.Tenant, r.TenantID), "the token is from another tenant than requested", "compare --tenant-id with the cluster's tenant"},
+		{d.method.usesFlag("client-id") && r.ClientID != "" && !strings.EqualFold(app, r.ClientID), "the token is for another client than requested", "compare --client-id with the identity's properties"},
+		{c.ObjectID == "", "the token has no oid, by which AKS identifies the user", "check that the identity has a service principal in the tenant"},
 		{c.ClaimNames["groups"] != "", "the identity is in so many groups that the token names none, and AKS cannot look up the groups of an application",
 			"put it into fewer than 200 groups, or bind roles to its oid"},
 	} {

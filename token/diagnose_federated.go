@@ -100,10 +100,10 @@ func webhookFinding(file string, opts Options) Finding {
 		found.Text = "these of its variables are not set: " + strings.Join(unset, ", ")
 	}
 	if dir := filepath.Dir(file); !exists(dir) {
-		found.Text += "; the folder " + dir + " is not there"
+		found.Text += "; the folder " + dir + " does not exist"
 	}
 	if opts.Getenv("KUBERNETES_SERVICE_HOST") == "" {
-		found.Text += "; this is no pod ($KUBERNETES_SERVICE_HOST is not set)"
+		found.Text += "; this is not a pod ($KUBERNETES_SERVICE_HOST is not set)"
 	}
 	return found
 }
@@ -114,7 +114,7 @@ func exists(path string) bool {
 }
 
 // isAbsent reports whether there is no file at path. A file that this user cannot reach is not
-// absent: logging in with it has to fail, and not give way to another login.
+// absent: a login with it must fail, so that no other login is used instead.
 func isAbsent(path string) bool {
 	_, err := os.Stat(path)
 	return errors.Is(err, fs.ErrNotExist)
@@ -147,13 +147,13 @@ func (t assertionTimes) describe(now time.Time) string {
 	case t.expires.IsZero():
 		parts = append(parts, "without an expiry")
 	case now.Before(t.expires):
-		parts = append(parts, "good for another "+formatDuration(t.expires.Sub(now)))
+		parts = append(parts, "valid for another "+formatDuration(t.expires.Sub(now)))
 	default:
 		ago := formatDuration(now.Sub(t.expires))
 		parts = append(parts, "expired at "+formatTime(t.expires)+", "+ago+" ago")
 	}
 	if !t.issued.IsZero() && !t.expires.IsZero() {
-		parts = append(parts, "of "+formatDuration(t.expires.Sub(t.issued)))
+		parts = append(parts, "lifetime "+formatDuration(t.expires.Sub(t.issued)))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -170,9 +170,9 @@ func (t assertionTimes) problem(c jwt.Claims, file string, now time.Time) Findin
 		written = "; the file was written at " + formatTime(fi.ModTime())
 	}
 	isServiceAccount := strings.HasPrefix(c.Subject, "system:serviceaccount:")
-	renew := "the program that writes or sets it has to renew it"
+	renew := "the program that writes or sets it must renew it"
 	if isServiceAccount {
-		renew = "the kubelet renews a projected token: a copy of one is not renewed, and one mounted with subPath neither"
+		renew = "the kubelet renews a projected token, but not a copy of it, and not one that is mounted with subPath"
 	}
 	clock := "this machine's clock is wrong (it is " + formatTime(now) + " here)"
 	latest := now.Add(maxClockSkew)
@@ -192,7 +192,7 @@ func (t assertionTimes) problem(c jwt.Claims, file string, now time.Time) Findin
 	case t.issued.After(latest) || t.notBefore.After(latest):
 		return Finding{
 			Status: StatusError,
-			Text:   "it begins in the future",
+			Text:   "it is not valid yet: its iat or nbf is in the future",
 			Todo:   clock + ", or its issuer's",
 		}
 	case t.issued.IsZero():
@@ -234,13 +234,13 @@ func misuseFinding(
 	case values["otherHint"] != "":
 		f.Text = "issuer " + values["issuer"] + " and audience " + values["assertion-audience"] + " are not those of a token for Entra ID"
 		if strings.HasPrefix(place, "/var/run/secrets/kubernetes.io/serviceaccount/") {
-			f.Text = "this is the service account's default token, for the cluster's own API server, and not the one projected for Entra ID"
+			f.Text = "this is the service account's default token, for the cluster's own API server, not the one projected for Entra ID"
 		}
 		f.Todo = expandHint(values["otherHint"], values)
 		return f, true
 	case !slices.Contains(c.Audience, r.exchangeAudience()):
 		f.Status = StatusWarning
-		f.Text = "its audience is " + values["assertion-audience"] + " , and in this cloud it is " + r.exchangeAudience() + " unless the federated credential names another"
+		f.Text = "its audience is " + values["assertion-audience"] + " , but in this cloud it must be " + r.exchangeAudience() + " unless the federated credential names another"
 		return f, true
 	}
 	return Finding{}, false

@@ -72,7 +72,7 @@ func (d *Diagnosis) CheckNetwork(ctx context.Context) []Finding {
 		return []Finding{{
 			Status: StatusError,
 			Check:  "authority",
-			Text:   "its address and the tenant do not make a URL",
+			Text:   "its address and the tenant do not form a valid URL",
 		}}
 	}
 	client := d.client
@@ -111,11 +111,11 @@ func (d *Diagnosis) routeFindings(
 	}
 	if !d.client.SkipDiscovery && !isMicrosoftAuthority(d.client.Authority) {
 		authority.Status = StatusWarning
-		authority.Text += " is none of Microsoft's: "
+		authority.Text += " is not one of Microsoft's: "
 		if d.request.trustsAuthority() {
 			authority.Text += "it is trusted because of --disable-instance-discovery"
 		} else {
-			authority.Text += "Microsoft will be asked whether it knows it"
+			authority.Text += "get-token asks Microsoft whether it knows this authority"
 		}
 	}
 	route := Finding{Status: StatusInfo, Check: "route", Text: "directly"}
@@ -127,7 +127,7 @@ func (d *Diagnosis) routeFindings(
 		route.Text = "through the proxy " + redact.URL(proxy.String()) + " ($" + proxyVariable + ")"
 	} else if proxyVariable != "" {
 		exception := cmp.Or(d.firstSet("NO_PROXY", "no_proxy"), "NO_PROXY")
-		route.Text = "directly, past the proxy, as $" + exception + " says"
+		route.Text = "directly, not through the proxy, because of $" + exception
 	}
 	if n := len(trace.addresses); n > 0 {
 		route.Text += "; " + host + " is " + strings.Join(trace.addresses[:min(n, 4)], ", ")
@@ -166,7 +166,7 @@ func (d *Diagnosis) tlsFinding(state *tls.ConnectionState) Finding {
 		Status: StatusOK,
 		Check:  "TLS",
 		Text: fmt.Sprintf(
-			"%s, %s; a certificate for %s, signed by %s, good until %s",
+			"%s, %s; a certificate for %s, signed by %s, valid until %s",
 			tls.VersionName(state.Version), cmp.Or(state.NegotiatedProtocol, "http/1.1"),
 			certificateNames(leaf), issuerName(root), formatTime(leaf.NotAfter),
 		),
@@ -176,7 +176,7 @@ func (d *Diagnosis) tlsFinding(state *tls.ConnectionState) Finding {
 	if isMicrosoftAuthority(d.client.Authority) &&
 		!slices.ContainsFunc(root.Subject.Organization, isAzureRootCA) {
 		found.Status = StatusWarning
-		found.Todo = "Azure uses other CAs: the owner of this CA's key opens TLS on the way and sees federated tokens and secrets; see that this is intended"
+		found.Todo = "Azure uses other CAs: the owner of this CA intercepts TLS and can read federated tokens and secrets; check that this is intended"
 	}
 	return found
 }
@@ -218,7 +218,7 @@ func clockFinding(resp *http.Response, now time.Time) Finding {
 	found := Finding{Status: StatusOK, Check: "clock", Text: "it agrees with Entra ID's"}
 	date, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil {
-		found.Status, found.Text = StatusSkipped, "the answer does not say what time it is"
+		found.Status, found.Text = StatusSkipped, "the answer has no valid Date header"
 		return found
 	}
 	skew, direction := now.Sub(date).Round(time.Second), "ahead of"
@@ -230,7 +230,7 @@ func clockFinding(resp *http.Response, now time.Time) Finding {
 		found.Text = fmt.Sprintf(
 			"this machine's clock is %s %s Entra ID's", formatDuration(skew), direction,
 		)
-		found.Todo = "set it by NTP: it decides whether a token has expired"
+		found.Todo = "synchronize it with NTP: the clock decides whether a token counts as expired"
 	}
 	if skew > maxClockSkew {
 		found.Status = StatusError
@@ -248,7 +248,7 @@ func (d *Diagnosis) tenantFinding(
 	found := Finding{
 		Status: StatusOK,
 		Check:  "tenant",
-		Text:   tenant + d.request.sourceNote("tenant-id") + " is there",
+		Text:   tenant + d.request.sourceNote("tenant-id") + " exists",
 	}
 	switch {
 	case refusal != nil && refusal.OAuthError == "":
@@ -259,7 +259,7 @@ func (d *Diagnosis) tenantFinding(
 		found.Todo = expandHint(aadstsHints[refusal.AADSTS], values)
 	case !isOpenIDConfiguration(resp):
 		found.Status, found.Todo = StatusError, notEntraHint
-		found.Text = "the answer is not the document that Entra ID has for a tenant"
+		found.Text = "the answer is not a tenant's OpenID configuration"
 	}
 	return found
 }

@@ -17,12 +17,12 @@ const (
 	// token outlives twice that.
 	refreshBackoff = 30 * time.Second
 
-	// transientFailureAge is how long a failure that may pass answers for processes that were
-	// waiting when it arrived.
+	// transientFailureAge is how long a temporary failure counts as the result for processes that
+	// were waiting when it arrived.
 	transientFailureAge = 5 * time.Second
 
-	// maxThrottle bounds for how long the processes of an entry send no request because the server
-	// asked for that, so that one wrong response does not stop all logins for a day.
+	// maxThrottle is the longest time for which the processes that share an entry send no request
+	// because the server asked for that. One wrong response thus cannot stop all logins for a day.
 	maxThrottle = time.Hour
 )
 
@@ -36,9 +36,9 @@ type failure struct {
 	Hint       string            `json:"hint,omitempty"`  // for Cause, with placeholders
 	HintValues map[string]string `json:"facts,omitempty"`
 
-	// NotBefore is until when the server wants no request; zero if it did not say. If Unfinished is
-	// true, the process is waiting for that time to retry, or had not enough time to: then the
-	// failure is no result for others.
+	// NotBefore is the time before which the server wants no request; zero if it named none. If
+	// Unfinished is true, the process waits for that time to retry, or does not have enough time to
+	// wait: then the failure is not a result for others.
 	NotBefore  time.Time `json:"not_before,omitzero"`
 	Unfinished bool      `json:"unfinished,omitempty"`
 }
@@ -66,14 +66,14 @@ func (s *reuseTokenSource) newFailure(ctx context.Context, err error) *failure {
 		// No timeout: that of the other process may differ.
 		f.Cause = redact.Excerpt(causeText(exchange.err, Request{}))
 		f.Hint = exchange.hint()
-	default: // the reason is this process's own, as a program that it cannot start
+	default: // the reason is this process's own, such as a program that it cannot start
 		return f
 	}
 	f.HintValues = exchange.hintValues
 	return f
 }
 
-// shareThrottle stores err, a refusal that asks for a delay, so that other processes keep to it
+// shareThrottle stores err, a refusal that asks for a delay, so that other processes respect it too
 // while this one waits.
 func (s *reuseTokenSource) shareThrottle(err error) {
 	if s.store == nil {
@@ -135,7 +135,7 @@ func (f *failure) throttles(now time.Time, routeHash string) bool {
 		!f.At.After(now) && now.Before(f.NotBefore)
 }
 
-// expires returns when the failure says nothing any more.
+// expires returns the time from which the failure is of no use to other processes.
 func (f *failure) expires() time.Time {
 	backoffEnds := f.At.Add(refreshBackoff)
 	if f.NotBefore.After(backoffEnds) {
@@ -160,9 +160,8 @@ type sharedError struct{ text, hint string }
 
 func (e *sharedError) Error() string { return e.text }
 
-// replayFailure returns another process's failure as an error for this request. What hints say
-// about the federated token and the server comes from the other process, the sources of values from
-// this one.
+// replayFailure returns another process's failure as an error for this request. Hints show the
+// other process's federated token and server, and the sources of this process's values.
 func replayFailure(
 	f *failure,
 	r Request,

@@ -19,7 +19,7 @@ const federatedManagedIdentityName = "federatedmsi"
 // service, the second one exchanges it at Entra ID, in any tenant that has the application.
 // https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
 //
-// A managed identity's token that was got with a federated token does not work here: Entra ID
+// A managed identity's token that was obtained with a federated token does not work here: Entra ID
 // refuses it (AADSTS700231). https://github.com/Azure/azure-workload-identity/issues/1363
 var federatedManagedIdentity = Method{
 	Name:          federatedManagedIdentityName,
@@ -34,7 +34,7 @@ var federatedManagedIdentity = Method{
 		700212:  trustIdentityHint,
 		700213:  trustIdentityHint,
 		7002138: trustIdentityHint,
-		700016:  "client ID {client} has no service principal in tenant {tenant}: an administrator there makes one with: az ad sp create --id CLIENT_ID ; in another tenant than its own the application has to be multi-tenant",
+		700016:  "client ID {client} has no service principal in tenant {tenant}: an administrator there creates one with: az ad sp create --id CLIENT_ID ; in another tenant than its own, the application must be multi-tenant",
 	},
 	SealedWith: sealedWithUserKey,
 	Stanza: Stanza{
@@ -49,7 +49,7 @@ const trustIdentityHint = "{client} needs a federated credential with exactly is
 
 // firstHopHints replace the hints of the first hop's method, by AADSTS code.
 var firstHopHints = map[int]string{
-	500011: "the tenant of {identity} does not know {audience}, which is the audience in the cloud that --environment or --authority-host names: give the cloud that this machine is in",
+	500011: "the tenant of {identity} does not know {audience}, which is the audience in the cloud that --environment or --authority-host names: name the cloud that this machine is in",
 }
 
 func checkVia(r Request) error {
@@ -77,7 +77,7 @@ func (r Request) checkNoVia(m Method) error {
 	}
 	err := &UsageError{
 		Text: "login " + m.Name + " does not use a managed identity as a first hop (--via-client-id)",
-		Hint: "on a virtual machine or an Azure service --login federatedmsi does",
+		Hint: "on a virtual machine or an Azure service, use --login federatedmsi",
 	}
 	if m.Detect != nil {
 		err.Text += ": Entra ID refuses an identity's token that was itself obtained with a federated token (AADSTS700231)"
@@ -112,16 +112,17 @@ func (r Request) hopNote(m Method) string {
 // firstHop gets the managed identity's token for a login.
 type firstHop struct {
 	request   Request
-	began     time.Time // since when this process has waited for other ones
-	assertion string    // the token; "" before it came
+	began     time.Time // when this process began to wait for others
+	assertion string    // the token; "" until it has been received
 }
 
-// run gets the token, from the store or by a request of its own, unless it is there.
+// run gets the token, from the store or by a request of its own, unless it has it already.
 func (h *firstHop) run(ctx context.Context, opts Options) error {
 	if h.assertion != "" {
 		return nil
 	}
-	// A failure that arrived while this process waited for the second hop's lock is its result too.
+	// A failure that another process stored while this one waited for the second hop's lock is
+	// this one's result too.
 	opts.AlreadyWaited = func() time.Duration { return opts.Now().Sub(h.began) }
 	opts.BeforeEarlyRefresh = func() {} // others wait for the second hop's token
 	tok, err := managedIdentity.get(ctx, h.request, opts)
@@ -133,8 +134,8 @@ func (h *firstHop) run(ctx context.Context, opts Options) error {
 	return nil
 }
 
-// firstHopError says that an exchange did not begin. The entry of the first hop has the failure,
-// and that of the second one must not: its request was not sent.
+// firstHopError says that an exchange did not begin. The failure is stored in the first hop's entry
+// and must not be stored in the second hop's, whose request was not sent.
 type firstHopError struct{ error }
 
 func (e *firstHopError) Unwrap() error { return e.error }

@@ -47,8 +47,8 @@ func isJWT(file string) bool {
 
 var errVariableUnset = errors.New("the variable is not set")
 
-// readFederatedToken returns the token in r's file or variable, without white space around it. What
-// is no JWT or larger than 64 KiB is an error, which does not repeat the content.
+// readFederatedToken returns the token in r's file or variable, without white space around it.
+// Content that is not a JWT, or is larger than 64 KiB, is an error that does not quote it.
 func (r Request) readFederatedToken(getenv func(string) string) ([]byte, error) {
 	if r.FederatedTokenEnv != "" {
 		value := getenv(r.FederatedTokenEnv)
@@ -125,8 +125,8 @@ func assertionHintValues(assertion string, r Request) map[string]string {
 	return values
 }
 
-// subjectNotes are what people get wrong in the federated credential for a token, by a part of the
-// token's issuer, or else by the beginning of its subject. The first match counts.
+// subjectNotes are notes about frequent mistakes in the federated credential for a token, by a part
+// of the token's issuer, or else by the beginning of its subject. The first match counts.
 var subjectNotes = []struct{ issuer, subject, note string }{
 	{"", "system:serviceaccount:", "; each service account needs one (with Airflow: scheduler, worker and triggerer)"},
 	{"token.actions.githubusercontent.com", "repo:", "; on GitHub the subject depends on the job's environment, branch, tag or pull request, and on whether the repository has immutable subjects (repo:OWNER@ID/REPO@ID): the credential needs the same form"},
@@ -165,15 +165,15 @@ func (e *noFederatedTokenError) hint() string {
 	case e.knownHint != "":
 		return e.knownHint
 	case errors.Is(e.err, errVariableUnset):
-		return "the job that runs the client has to set it: GitLab by id_tokens, AzureCLI@2 by addSpnToEnvironment (idToken), HCP Terraform by TFC_WORKLOAD_IDENTITY_AUDIENCE; " +
+		return "the job that runs the client must set it: GitLab with id_tokens, AzureCLI@2 with addSpnToEnvironment (idToken), HCP Terraform with TFC_WORKLOAD_IDENTITY_AUDIENCE; " +
 			"a step or container sees only what is passed on to it"
 	case errors.Is(e.err, fs.ErrNotExist):
 		return `in a pod, the Azure workload identity webhook mounts it if the pod was created with the label azure.workload.identity/use: "true" ; other pods must be recreated. ` +
 			"On Astro, authorize the Deployment's workload identity. Elsewhere name the file with --federated-token-file"
 	case errors.Is(e.err, fs.ErrPermission):
-		return "this user has to be able to read it: in a pod, set securityContext.fsGroup"
+		return "this user must be able to read it: in a pod, set securityContext.fsGroup"
 	case errors.As(e.err, new(syscall.Errno)):
 		return "the system cannot read the file: see what is mounted at that path, and what the machine lacks; a pod that is recreated gets a new mount"
 	}
-	return "it has to hold the token that the cluster or CI system issued, and nothing else"
+	return "it must contain the token that the cluster or CI system issued, and nothing else"
 }

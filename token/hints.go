@@ -60,9 +60,9 @@ func (e *exchangeError) hint() string {
 func (e *exchangeError) listenHint() string {
 	switch {
 	case errors.As(e.err, new(*net.DNSError)):
-		return "the name localhost has to be known here: /etc/hosts needs the line 127.0.0.1 localhost"
+		return "this machine must know the name localhost: /etc/hosts needs the line 127.0.0.1 localhost"
 	case e.request.RedirectURL == "":
-		return "the browser's answer comes to a port of 127.0.0.1, so this program has to be able to listen there; --login devicecode needs no port"
+		return "the browser's answer comes to a port of 127.0.0.1, so this program must be able to listen there; --login devicecode needs no port"
 	}
 	return "another program has the port, or this user may not listen at it: name another one with --redirect-url, or leave that out for any free port"
 }
@@ -129,9 +129,9 @@ func causeHint(err error, values map[string]string) string {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		hint = certificateTimeHint(invalid.Cert, time.Now()) // crypto/tls uses this clock
 	case errors.As(err, &certificate) && atProxy:
-		hint = "the certificate of the proxy that $HTTPS_PROXY names is not trusted here: its CA has to be {roots}"
+		hint = "the certificate of the proxy that $HTTPS_PROXY names is not trusted here: its CA must be {roots}"
 	case atProxy:
-		hint = "the proxy that $HTTPS_PROXY names has to be reachable from here"
+		hint = "the proxy that $HTTPS_PROXY names must be reachable from here"
 	case errors.As(err, &certificate) && values["proxy"] != "":
 		hint = "the certificate shown by {server} is not of the CA in $AZURE_KUBERNETES_CA_FILE or $AZURE_KUBERNETES_CA_DATA, or not for the name in $AZURE_KUBERNETES_SNI_NAME"
 	case errors.As(err, &certificate) && errors.As(err, new(x509.HostnameError)):
@@ -144,16 +144,16 @@ func causeHint(err error, values map[string]string) string {
 		hint = "Microsoft is asked whether it knows {authority}, at {server}, which cannot be reached: if it is a private cloud's authority and you trust it, give --disable-instance-discovery"
 	case err != nil && strings.Contains(err.Error(), "protocol version"):
 		// crypto/tls has no type for this error.
-		hint = "{server} , or a proxy that opens TLS on the way, has to speak TLS 1.2 or newer"
+		hint = "{server} , or a proxy that opens TLS on the way, must speak TLS 1.2 or newer"
 	case errors.As(err, &dns):
-		hint = "the name of {server} has to be resolvable from here{via}"
+		hint = "the name of {server} must be resolvable from here{via}"
 	case errors.As(err, new(*entra.TryTimeoutError)):
-		hint = "{server} has to be reachable from here by HTTPS{via}; if it is and answers slowly, a larger --timeout gives it more time"
+		hint = "{server} must be reachable from here by HTTPS{via}; if it is and answers slowly, a larger --timeout gives it more time"
 	case errors.As(err, &request),
 		errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, io.ErrUnexpectedEOF),
 		errors.As(err, &op):
-		hint = "{server} has to be reachable from here by HTTPS{via}"
+		hint = "{server} must be reachable from here by HTTPS{via}"
 	}
 	return hint
 }
@@ -163,9 +163,9 @@ func causeHint(err error, values map[string]string) string {
 func certificateTimeHint(c *x509.Certificate, now time.Time) string {
 	here := formatTime(now)
 	if now.Before(c.NotBefore) {
-		return "the certificate shown by {server} is not valid before " + formatTime(c.NotBefore) + " and it is " + here + " here: this machine's clock is behind, and has to be set (by NTP)"
+		return "the certificate shown by {server} is not valid before " + formatTime(c.NotBefore) + " and it is " + here + " here: this machine's clock is behind: synchronize it with NTP"
 	}
-	return "the certificate shown by {server} expired at " + formatTime(c.NotAfter) + " and it is " + here + " here: this machine's clock is ahead, or the certificate has to be renewed (a proxy's, if one opens TLS)"
+	return "the certificate shown by {server} expired at " + formatTime(c.NotAfter) + " and it is " + here + " here: this machine's clock is ahead, or the certificate must be renewed (a proxy's, if one opens TLS)"
 }
 
 // proxyHint returns what to do about a proxy that refuses to connect.
@@ -176,7 +176,7 @@ func proxyHint(e *entra.ProxyError) string {
 	case e.Status == http.StatusProxyAuthRequired:
 		return "the proxy wants a user and a password: they go into $HTTPS_PROXY, as http://USER:PASSWORD@HOST:PORT" + percentEncodingNote
 	}
-	return "the proxy that $HTTPS_PROXY names has to let this machine through to {server}"
+	return "the proxy that $HTTPS_PROXY names must let this machine through to {server}"
 }
 
 // signInHint returns the command with which a person can sign in so that this login finds the

@@ -43,5 +43,5 @@ func reachabilityNote(getenv func(string) string) string {
 	if getenv("HTTPS_PROXY") != "" || getenv("https_proxy") != "" {
 		return ", through the proxy that $HTTPS_PROXY names"
 	}
-	return ", or $HTTPS_PROXY set"
+	return ", or $HTTPS_PROXY must be set"
 }

@@ -23,11 +23,11 @@ var hintFlags = map[string]string{
 //
 //	audience           the application that the token is for
 //	exchange-audience  the audience that a federated token must have
-//	authority          who issues the token
+//	authority          address of the service that issues the token
 //	proxy              the cluster's token proxy, if it is used
-//	server             who got the last request; "" if nobody did
+//	server             address that got the last request; "" if none was sent
 //	via                a note about the proxy
-//	roots              where a CA's certificate has to be
+//	roots              where a CA's certificate must be
 //	now                the time, RFC 3339 in UTC
 //	program            the name of the command line program
 //	sign-in-args       Options.SignInArgs for a shell, with a space before each

@@ -41,7 +41,7 @@ var jwtLogin = Method{
 const minJWTLeft = 10 * time.Second
 
 const ownAudienceHint = "name a file with a token for the API server's own audience in --federated-token-file, " +
-	"as a projected service account token; login workloadidentity exchanges tokens for Entra ID"
+	"such as a projected service account token; login workloadidentity exchanges tokens for Entra ID"
 
 // presentsFederatedToken reports whether the API server gets the federated token itself.
 func (r Request) presentsFederatedToken() bool { return r.Login == jwtLoginName }
@@ -117,7 +117,7 @@ func checkPresentedJWT(assertion string, now time.Time) (hint string, err error)
 	}
 	expires := readAssertionTimes(assertion).expires
 	left := expires.Sub(now)
-	renew := "it is " + formatTime(now) + " here: the kubelet, CI system or program that writes the file has to renew it, or this machine's clock is wrong"
+	renew := "it is " + formatTime(now) + " here: the kubelet, CI system or program that writes the file must renew it, or this machine's clock is wrong"
 	switch {
 	case expires.IsZero():
 		return "use a projected token, not one of a Secret", errors.New("it has no expiry (exp), which API servers require")
@@ -171,7 +171,7 @@ func diagnoseJWTLogin(r Request, opts Options) []Finding {
 	return []Finding{presentedFinding(string(assertion), opts.Now())}
 }
 
-// presentedFinding shows what the API server's configuration has to name.
+// presentedFinding shows what the API server's configuration must contain.
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#using-authentication-configuration
 func presentedFinding(assertion string, now time.Time) Finding {
 	values := assertionHintValues(assertion, Request{})
@@ -179,7 +179,7 @@ func presentedFinding(assertion string, now time.Time) Finding {
 		Status: StatusInfo,
 		Check:  "federated token",
 		Text: fmt.Sprintf(
-			"%s; the API server has to trust issuer %s with audience %s , and gets subject %s",
+			"%s; the API server must trust issuer %s with audience %s , and sees subject %s",
 			readAssertionTimes(assertion).describe(now),
 			values["issuer"], values["assertion-audience"], values["subject"],
 		),

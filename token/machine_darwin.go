@@ -6,7 +6,7 @@ import (
 )
 
 // machineID identifies this machine until the next boot. The host name may change with the network,
-// so it counts only if the ID cannot be read.
+// so it is used only if the ID cannot be read.
 func machineID() string {
 	if id, err := syscall.Sysctl("kern.bootsessionuuid"); err == nil && id != "" {
 		return id

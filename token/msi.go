@@ -26,8 +26,8 @@ var managedIdentity = Method{
 	},
 	TextHints:  metadataHints,
 	SealedWith: sealedWithUserKey,
-	FallbackHint: "{identity} has to be assigned to this virtual machine or service (as by: az vm identity assign), and {server} is reached from there only, never through a proxy; " +
-		"a new assignment takes a minute. In a pod use workloadidentity",
+	FallbackHint: "{identity} must be assigned to this virtual machine or service (for example with az vm identity assign); {server} can be reached only from there, never through a proxy; " +
+		"a new assignment takes a minute to work. In a pod use workloadidentity",
 	Stanza: Stanza{
 		Flags:     []string{"client-id", "identity-resource-id"},
 		Exclusive: []string{"client-id", "identity-resource-id"}, // as in kubelogin
@@ -36,12 +36,12 @@ var managedIdentity = Method{
 	Open:  openManagedIdentity,
 }
 
-const sealedWithUserKey = "a key of the user's own, for this machine only; on App Service and Azure ML, with the secret that the service wants"
+const sealedWithUserKey = "a key of the user's own, for this machine only; on App Service and Azure ML, with the secret that the service requires"
 
 // notArcHint is for answers that Azure Arc's agent does not give.
-const notArcHint = "what answers at {server} is not Azure Arc's agent: $IDENTITY_ENDPOINT and $IMDS_ENDPOINT name it; elsewhere than on a server with Azure Arc they have to be unset"
+const notArcHint = "the service at {server} is not Azure Arc's agent: $IDENTITY_ENDPOINT and $IMDS_ENDPOINT contain its address; unset them if this is not a server with Azure Arc"
 
-// metadataHints are hints for what metadata services answer, and for what MSAL says of Azure Arc's
+// metadataHints are hints for errors of metadata services, and for MSAL's errors about Azure Arc's
 // agent. The services' errors, besides those that FallbackHint explains:
 // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling
 // https://github.com/davrous/AzureAgentToM365/issues/2 (App Service)
@@ -49,15 +49,15 @@ const notArcHint = "what answers at {server} is not Azure Arc's agent: $IDENTITY
 // https://learn.microsoft.com/azure/azure-arc/servers/managed-identity-authentication
 var metadataHints = []textHint{
 	{"Multiple user assigned identities exist", "this machine has several identities: name the one to use with --client-id or --identity-resource-id"},
-	{"Unable to load the proper Managed Identity", "this service does not have {identity}: assign it (as by: az webapp identity assign, az containerapp identity assign), or name one that it has with --client-id or --identity-resource-id"},
-	{"supported MSI token audience", "Azure Cloud Shell gives tokens for few applications, and not for AKS: run az login there, and log in with --login azurecli"},
-	{"Failed to retrieve token", "{server} got no token from Entra ID: {identity} has to be enabled on this machine (compare az vm identity show); if it is, see https://status.azure.com"},
-	{"X-Forwarded-For", "a proxy stands between this program and {server}, which has to be reached directly"},
-	{"metadata header", "something between this program and {server} removes the header Metadata: no proxy may stand there"},
-	{"unauthorized_client", "the managed identities of this machine are not set up completely: compare az vm identity show, remove {identity} from the machine and assign it again"},
-	{"access_denied", "{server} does not give this machine a token of {identity}: compare az vm identity show, and policies that deny it"},
+	{"Unable to load the proper Managed Identity", "{identity} is not assigned to this service: assign it (for example with az webapp identity assign, az containerapp identity assign), or name an assigned one with --client-id or --identity-resource-id"},
+	{"supported MSI token audience", "Azure Cloud Shell issues tokens for only a few applications, and AKS is not one of them: run az login there, and use --login azurecli"},
+	{"Failed to retrieve token", "{server} got no token from Entra ID: {identity} must be enabled on this machine (check with az vm identity show); if it is, see https://status.azure.com"},
+	{"X-Forwarded-For", "a proxy is between this program and {server}, which must be reached directly"},
+	{"metadata header", "something between this program and {server} removes the header Metadata: requests must not go through a proxy"},
+	{"unauthorized_client", "the managed identities of this machine are not set up completely: check with az vm identity show, remove {identity} from the machine and assign it again"},
+	{"access_denied", "{server} refuses this machine a token of {identity}: check az vm identity show, and policies that deny it"},
 
-	{"did not confirm the requested", "Azure Arc's agent here knows the system-assigned identity only: leave out --client-id and --identity-resource-id, or update the agent"},
+	{"did not confirm the requested", "Azure Arc's agent on this machine knows only the system-assigned identity: leave out --client-id and --identity-resource-id, or update the agent"},
 	{"platform not supported", notArcHint}, // macOS
 	{"invalid file path", notArcHint},
 	{"invalid file extension", notArcHint},
@@ -67,7 +67,7 @@ var metadataHints = []textHint{
 }
 
 // arcKeyHint is for a key file that cannot be read. Its folder is in its path.
-const arcKeyHint = "Azure Arc's agent gives tokens to those who can read this file: add this user to the group himds (on Windows: Hybrid agent extension applications), and start a new session; a container needs the file's folder mounted"
+const arcKeyHint = "Azure Arc's agent issues tokens only to users who can read this file: add this user to the group himds (on Windows: Hybrid agent extension applications), and start a new session; in a container, mount the file's folder"
 
 // Variables of the metadata services.
 var (
@@ -83,7 +83,7 @@ var (
 	// metadataSecretVariables hold secrets that a service requires.
 	metadataSecretVariables = []string{"IDENTITY_HEADER", "MSI_SECRET"}
 
-	// metadataIdentityVariables decide further which identity is used.
+	// metadataIdentityVariables also decide which identity is used.
 	metadataIdentityVariables = []string{"DEFAULT_IDENTITY_CLIENT_ID", "IDENTITY_SERVER_THUMBPRINT"}
 )
 
@@ -100,8 +100,8 @@ func checkIdentityResourceID(r Request) error {
 	return nil
 }
 
-// managedIdentityID returns the identity in words and as azidentity wants it. If both IDs are given
-// the client ID wins, as in kubelogin, unless it comes only from the environment.
+// managedIdentityID returns the identity in words and as azidentity expects it. If both IDs are
+// given, the client ID is used, as in kubelogin, unless it comes only from the environment.
 func (r Request) managedIdentityID() (text string, id azidentity.ManagedIDKind) {
 	switch {
 	case r.IdentityResourceID != "" && (r.ClientID == "" || !r.setExplicitly("client-id")):
@@ -119,7 +119,8 @@ func openManagedIdentity(r Request, opts Options, _ entra.Client) (Login, error)
 		return Login{}, err
 	}
 	identity, id := r.managedIdentityID()
-	// The machine counts: an image may contain key and cache, which must not work elsewhere.
+	// The machine is an input: if an image contains the key and the cache, the entries must not be
+	// usable on another machine.
 	inputs := []string{
 		"method=" + r.Login,
 		"identity=" + identity,

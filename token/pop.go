@@ -29,8 +29,8 @@ func (r Request) tokenType() string {
 	return "Bearer"
 }
 
-// popClaimsName returns how to call the proof's claims in messages: with where they come from, if
-// that is not the flag.
+// popClaimsName returns the name of the proof's claims for messages, with their source if that is
+// not the flag.
 func (r Request) popClaimsName() string {
 	const flag = "--pop-claims"
 	if r.From["pop-claims"] == flag {

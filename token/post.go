@@ -24,7 +24,7 @@ type Response struct {
 // the request that tok is the answer to; errors name its timeout.
 //
 // As [Get] does, it retries temporary failures until ctx ends, and follows no redirects, so that no
-// other host gets the token. An error means that there is no response; the caller has to check the
+// other host gets the token. An error means that there is no response; the caller must check the
 // status.
 func Post(
 	ctx context.Context,

@@ -11,13 +11,13 @@ import (
 //
 //	overrides  variables that override the flag, because they are for this kind of program
 //	azurerm    the same, read only with --use-azurerm-env-vars
-//	ambient    variables of the Azure SDKs, weaker than the flag
+//	ambient    variables of the Azure SDKs, which the flag overrides
 //	otherwise  the default
 //	secret     the value is never shown
 //	names      the value is the name of a variable that holds a secret; so are its variables
 //
-// A variable that comes earlier in a tag is stronger. "METHOD:VARIABLE" counts for one login method
-// only.
+// Of the variables in a tag, the first that is set counts. "METHOD:VARIABLE" counts for one login
+// method only.
 //
 // Programs that fill in a Request themselves need Login, ClientID and TenantID, and rarely more.
 type Request struct {
@@ -29,23 +29,23 @@ type Request struct {
 
 	FederatedTokenFile string `name:"federated-token-file" group:"workloadidentity" placeholder:"FILE" azurerm:"ARM_OIDC_TOKEN_FILE_PATH" ambient:"AZURE_FEDERATED_TOKEN_FILE" help:"File with the federated token. Without it: the token of a CI job that may ask for one ({ci_systems}), else {token_file}."`
 	FederatedTokenEnv  string `name:"federated-token-env" names:"secret" group:"workloadidentity" placeholder:"NAME" azurerm:"ARM_OIDC_TOKEN" help:"Name of the variable that holds the federated token, instead of a file. Examples: GitLab's id_tokens, Azure Pipelines' idToken, HCP Terraform's TFC_WORKLOAD_IDENTITY_TOKEN."`
-	AzureTokenProxy    string `name:"azure-token-proxy" group:"workloadidentity" placeholder:"auto|on|off" otherwise:"auto" help:"Send requests through the cluster's token proxy (AKS identity bindings): auto means if AZURE_KUBERNETES_TOKEN_PROXY names one."`
-	AuthorityHost      string `name:"authority-host" group:"login" placeholder:"URL" ambient:"AZURE_AUTHORITY_HOST" help:"Entra ID's address where it is not the environment's, https://HOST/."`
+	AzureTokenProxy    string `name:"azure-token-proxy" group:"workloadidentity" placeholder:"auto|on|off" otherwise:"auto" help:"Send requests through the cluster's token proxy (AKS identity bindings): auto does so if AZURE_KUBERNETES_TOKEN_PROXY names one."`
+	AuthorityHost      string `name:"authority-host" group:"login" placeholder:"URL" ambient:"AZURE_AUTHORITY_HOST" help:"Entra ID's address, https://HOST/, if it differs from the environment's."`
 
 	DisableInstanceDiscovery bool `name:"disable-instance-discovery" group:"login" help:"Trust an --authority-host that Microsoft does not know, as in a private cloud, without asking Microsoft about it."`
 
-	ClientSecret                      string `name:"client-secret" secret:"true" group:"methods" placeholder:"SECRET" azurerm:"ARM_CLIENT_SECRET" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_SECRET" ambient:"AZURE_CLIENT_SECRET" help:"spn: the application's secret. Better given in a variable."`
-	ClientCertificate                 string `name:"client-certificate" group:"methods" placeholder:"FILE" azurerm:"ARM_CLIENT_CERTIFICATE_PATH" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE" ambient:"AZURE_CLIENT_CERTIFICATE_PATH" help:"spn: file with the application's certificate and its key, PEM or PFX. Wins over a secret."`
+	ClientSecret                      string `name:"client-secret" secret:"true" group:"methods" placeholder:"SECRET" azurerm:"ARM_CLIENT_SECRET" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_SECRET" ambient:"AZURE_CLIENT_SECRET" help:"spn: the application's secret. Use a variable instead where possible."`
+	ClientCertificate                 string `name:"client-certificate" group:"methods" placeholder:"FILE" azurerm:"ARM_CLIENT_CERTIFICATE_PATH" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE" ambient:"AZURE_CLIENT_CERTIFICATE_PATH" help:"spn: file with the application's certificate and its key, PEM or PFX. Overrides a secret."`
 	ClientCertificatePassword         string `name:"client-certificate-password" secret:"true" group:"methods" placeholder:"PASSWORD" azurerm:"ARM_CLIENT_CERTIFICATE_PASSWORD" overrides:"AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE_PASSWORD" ambient:"AZURE_CLIENT_CERTIFICATE_PASSWORD" help:"spn: password of a PFX file."`
 	Username                          string `name:"username" group:"methods" placeholder:"NAME" overrides:"AAD_USER_PRINCIPAL_NAME" ambient:"AZURE_USERNAME" help:"ropc: user name."`
-	Password                          string `name:"password" secret:"true" group:"methods" placeholder:"PASSWORD" overrides:"AAD_USER_PRINCIPAL_PASSWORD" ambient:"AZURE_PASSWORD" help:"ropc: password. Better given in a variable."`
-	IdentityResourceID                string `name:"identity-resource-id" group:"methods" placeholder:"ID" help:"msi: resource ID of the managed identity, instead of its client ID. Without either it is the system-assigned one."`
+	Password                          string `name:"password" secret:"true" group:"methods" placeholder:"PASSWORD" overrides:"AAD_USER_PRINCIPAL_PASSWORD" ambient:"AZURE_PASSWORD" help:"ropc: password. Use a variable instead where possible."`
+	IdentityResourceID                string `name:"identity-resource-id" group:"methods" placeholder:"ID" help:"msi: resource ID of the managed identity, instead of its client ID. By default, the system-assigned identity is used."`
 	ViaClientID                       string `name:"via-client-id" group:"methods" placeholder:"ID" ambient:"AKSLOGIN_VIA_CLIENT_ID" help:"federatedmsi: client ID of the user-assigned managed identity whose token is the credential of the application --client-id."`
 	Subscription                      string `name:"subscription" short:"s" group:"methods" placeholder:"ID" help:"azurecli: subscription, by ID or name."`
 	AzurePipelinesServiceConnectionID string `name:"azure-pipelines-service-connection-id" group:"methods" placeholder:"ID" azurerm:"ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID,ARM_OIDC_AZURE_SERVICE_CONNECTION_ID" ambient:"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID" help:"azurepipelines: resource ID of the service connection."`
 	LoginHint                         string `name:"login-hint" group:"methods" placeholder:"NAME" help:"interactive: user name that the sign-in page suggests."`
 	RedirectURL                       string `name:"redirect-url" group:"methods" placeholder:"URL" help:"interactive: address that the browser returns to, http://localhost:PORT. By default, any free port."`
-	Prompt                            string `name:"prompt" group:"methods" placeholder:"auto|always|never" otherwise:"auto" help:"devicecode, interactive: ask a person to sign in. auto means where somebody is there: the client says so, standard error is a terminal, or there is a display outside CI."`
+	Prompt                            string `name:"prompt" group:"methods" placeholder:"auto|always|never" otherwise:"auto" help:"devicecode, interactive: ask a person to sign in. auto asks if the client allows it, if standard error is a terminal, or if there is a display outside CI."`
 	PoPEnabled                        bool   `name:"pop-enabled" group:"methods" overrides:"AAD_IS_POP_TOKEN_ENABLED" help:"Ask for a proof-of-possession token (Azure Arc) instead of a bearer token: with {pop}."`
 	PoPClaims                         string `name:"pop-claims" group:"methods" placeholder:"KEY=VALUE,..." overrides:"AAD_POP_TOKEN_CLAIMS" help:"Claims of the proof-of-possession token. u=ARM_ID of the cluster is required."`
 	Legacy                            bool   `name:"legacy" group:"methods" help:"Requested the kind of token that AKS needed until 2023. It is refused, or ignored by methods that do not use it."`
@@ -54,8 +54,8 @@ type Request struct {
 	UseAzureRMEnvVars          bool          `name:"use-azurerm-env-vars" group:"general" help:"Also read the variables of Terraform's Azure provider (ARM_*). They override others."`
 	DisableEnvironmentOverride bool          `name:"disable-environment-override" group:"general" help:"Ignore the variables that override a flag (AAD_*, ARM_*)."`
 
-	// Cluster holds what the cluster's configuration in a kubeconfig says, by flag name. Flags and
-	// variables that override them are stronger, ambient variables are weaker.
+	// Cluster holds the values in the cluster's configuration in a kubeconfig, by flag name. They
+	// override ambient variables. Flags, and variables that override flags, override them.
 	Cluster map[string]string `kong:"-"`
 
 	// From is the source of each value, by flag name: "--client-id", "$AZURE_CLIENT_ID",
@@ -68,7 +68,7 @@ type Request struct {
 
 	isFirstHop bool // its token is the assertion of another request: see federatedManagedIdentity
 
-	loginOrder    string   // the logins in order of which Login was chosen; "": there was one
+	loginOrder    string   // the list of logins from which Login was chosen; "": there was one
 	skippedLogins []string // those before it, each with what it lacks
 	otherLogins   []Method // all but Login
 

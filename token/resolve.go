@@ -67,7 +67,7 @@ func (r Request) ResolveStanza(
 	return r, nil
 }
 
-// dropOverruled removes values that mean nothing beside another flag's value.
+// dropOverruled removes values that another flag's value makes meaningless.
 func (r *Request) dropOverruled() {
 	// An environment overrides an authority host from a weaker source
 	// (https://github.com/Azure/kubelogin/issues/507).
@@ -109,7 +109,7 @@ func (r Request) defaultLogin(getenv func(string) string) string {
 	return FallbackMethod
 }
 
-// resolveFlags sets the flag that only names, or all flags that are not set yet if it is "".
+// resolveFlags sets the flag named by only, or, if only is "", all flags that are not set yet.
 func (r *Request) resolveFlags(
 	only string,
 	explicit func(string) bool,

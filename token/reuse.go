@@ -44,8 +44,9 @@ type reuseTokenSource struct {
 }
 
 // token returns the stored token if it is fresh. Otherwise one process makes an exchange, and the
-// others wait for its result: a token or a failure. While the server wants no request, nobody makes
-// an exchange: processes wait if ctx leaves the time, and else fail as the one that was told so.
+// others wait for its result: a token or a failure. While the server wants no request, no process
+// makes an exchange. A process waits if ctx leaves enough time, and otherwise fails with the
+// server's refusal.
 //
 // A fresh token that needs a refresh is refreshed by one process and meanwhile served to the
 // others. If a refresh fails, a token that is still valid is served.
@@ -154,7 +155,7 @@ func (s *reuseTokenSource) refresh(
 	if ctx.Err() == nil { // our own timeout must not be recorded as a failure for other processes
 		f := s.newFailure(refreshCtx, err)
 		if f.NotBefore.IsZero() && cached.Failure.throttles(s.Now(), s.routeHash) {
-			f.NotBefore = cached.Failure.NotBefore // of an earlier try, as at a CI system
+			f.NotBefore = cached.Failure.NotBefore // of an earlier try, such as one at a CI system
 		}
 		cached.Failure = f
 		s.save(cached)

@@ -41,7 +41,8 @@ func openUsernamePassword(r Request, opts Options, client entra.Client) (Login, 
 			return a.passwordCredential(r)
 		},
 	}
-	// The password alone does not seal: with a stolen cache folder it could be guessed at leisure.
+	// The password alone does not seal: an attacker with a copy of the cache could guess it
+	// offline.
 	if key := opts.loadUserKey(); key != nil {
 		login.Secret = append(slices.Clone(key), r.Password...)
 	}

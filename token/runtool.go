@@ -51,7 +51,7 @@ func runTool(ctx context.Context, opts Options, commandLine string) (stdout []by
 	tooLong := func() { cancel(errToolOutput) }
 	out, messages := toolOutput{full: tooLong}, toolOutput{full: tooLong}
 	cmd.Env, cmd.Stdout, cmd.Stderr = os.Environ(), &out, &messages
-	// What the tool leaves in the background may keep the outputs open.
+	// Processes that the tool leaves in the background may keep the outputs open.
 	cmd.WaitDelay = 100 * time.Millisecond
 	kill, release, err := startTool(cmd)
 	if err != nil {

@@ -40,7 +40,7 @@ func (r Request) checkShellVariables(m Method) error {
 }
 
 // isShellVariable reports whether value is $NAME, ${NAME} or, as on Windows, %NAME%. Without braces
-// the name has to be in upper case, because a password may begin with a dollar sign.
+// the name must be in upper case, because a password may begin with a dollar sign.
 func isShellVariable(value string) bool {
 	name, inBraces := strings.CutPrefix(value, "${")
 	if inBraces {

@@ -26,7 +26,7 @@ func DidYouMean(s, prefix string, names []string) string {
 	return "did you mean " + prefix + best + "?"
 }
 
-// editDistance returns how many bytes have to be inserted, removed or replaced to make a b.
+// editDistance returns how many bytes must be inserted, removed or replaced to turn a into b.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

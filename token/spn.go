@@ -150,7 +150,7 @@ func diagnoseCertificate(r Request, opts Options) []Finding {
 	}
 	c, now := certificates[0], opts.Now()
 	found.Text = fmt.Sprintf(
-		"%s%s: thumbprint %s, good from %s until %s",
+		"%s%s: thumbprint %s, valid from %s until %s",
 		r.ClientCertificate, source, thumbprint(c), formatTime(c.NotBefore), formatTime(c.NotAfter),
 	)
 	switch {
@@ -160,7 +160,7 @@ func diagnoseCertificate(r Request, opts Options) []Finding {
 		found.Todo = "it is not yet valid, or this machine's clock is wrong (it is " + formatTime(now) + " here)"
 	case now.Add(certificateExpiryWarning).After(c.NotAfter):
 		found.Status = StatusWarning
-		found.Todo = "it expires in " + formatDuration(c.NotAfter.Sub(now)) + ": add the next one to the application before"
+		found.Todo = "it expires in " + formatDuration(c.NotAfter.Sub(now)) + ": add its successor to the application before then"
 	default:
 		found.Status = StatusOK
 	}
@@ -175,7 +175,7 @@ func (r Request) certificateError(err error) error {
 	}
 }
 
-const certificateHint = "the file has to hold the certificate and its private key, as PEM without a password or as PFX (PKCS #12) with the one in --client-certificate-password"
+const certificateHint = "the file must contain the certificate and its private key: PEM without a password, or PFX (PKCS #12) with the password in --client-certificate-password"
 
 // parseCertificate reads a certificate, its chain and its RSA key from PEM or from PKCS #12, in any
 // encryption that OpenSSL and Windows write. The key's certificate comes first in the result.
@@ -189,7 +189,7 @@ func parseCertificate(
 	}
 	rsaKey, ok := key.(*rsa.PrivateKey)
 	if !ok {
-		return nil, nil, errors.New("its private key is not an RSA key, and Entra ID takes no other")
+		return nil, nil, errors.New("its private key is not an RSA key, and Entra ID accepts no other")
 	}
 	for i, c := range certificates {
 		if rsaKey.PublicKey.Equal(c.PublicKey) {
@@ -197,7 +197,7 @@ func parseCertificate(
 			return certificates, key, nil
 		}
 	}
-	return nil, nil, errors.New("none of its certificates is the private key's")
+	return nil, nil, errors.New("none of its certificates matches the private key")
 }
 
 func decodeCertificate(
@@ -210,7 +210,7 @@ func decodeCertificate(
 	key, leaf, chain, err := pkcs12.DecodeChain(file, password)
 	switch {
 	case errors.Is(err, pkcs12.ErrIncorrectPassword):
-		return nil, nil, errors.New("the password is not the file's")
+		return nil, nil, errors.New("the password is incorrect")
 	case err != nil:
 		return nil, nil, fmt.Errorf("it is neither PEM nor PFX: %w", err)
 	}

@@ -24,7 +24,7 @@ func rootsHint(goos string, getenv func(string) string) string {
 	return place + "; an image without CA certificates needs the package ca-certificates"
 }
 
-// rootsNote says which variable decides on the trusted certificates, as the end of a sentence. It
+// rootsNote says which variable names the trusted certificates, as the end of a sentence. It
 // returns "" if none is set.
 func rootsNote(goos string, getenv func(string) string) string {
 	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
@@ -35,7 +35,7 @@ func rootsNote(goos string, getenv func(string) string) string {
 		if store, ok := certStores[goos]; ok {
 			return "; $" + name + " is not read on " + store.system
 		}
-		note := ", as $" + name + " says"
+		note := "; $" + name + " names the trusted certificates"
 		if name == "SSL_CERT_FILE" {
 			note += certFileProblem(value)
 		}

@@ -21,7 +21,7 @@ func TestRootsHintBySystem(t *testing.T) {
 	}{
 		{"linux", "", "package ca-certificates", ""},
 		{"linux", absent, "$SSL_CERT_FILE names, but " + absent + " cannot be read: ",
-			"$SSL_CERT_FILE says, but " + absent + " cannot be read: "},
+			"; $SSL_CERT_FILE names the trusted certificates, but " + absent + " cannot be read: "},
 		{"freebsd", empty, empty + " has no certificates", empty + " has no certificates"},
 		{"windows", "", "certmgr.msc", ""},
 		{"windows", absent, "not read on Windows", "; $SSL_CERT_FILE is not read on Windows"},

@@ -52,7 +52,8 @@ func detectFederatedToken(r Request, getenv func(string) string) bool {
 	return r.namesFederatedToken() || fromCI || err == nil
 }
 
-// federatedTokenNeed says that there is no federated token where r and this machine have it.
+// federatedTokenNeed is workloadIdentity's UnmetNeed: it returns a text that names the place in
+// which there is no federated token, or "".
 func federatedTokenNeed(r Request, getenv func(string) string) string {
 	place, source := r.federatedTokenPlace()
 	_, fromCI := findCISystem(r, getenv)
@@ -62,7 +63,7 @@ func federatedTokenNeed(r Request, getenv func(string) string) string {
 		return ""
 	case r.From["federated-token-file"] == FromCluster &&
 		(inFile(getenv("AZURE_FEDERATED_TOKEN_FILE")) || inFile(WellKnownTokenFile)):
-		// A cluster must not choose a later login by naming a file that is not there.
+		// A cluster must not select a later login by naming a file that does not exist.
 		return ""
 	}
 	return "no federated token in " + place + source

@@ -46,7 +46,7 @@ func ReadRegular(path string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !fi.Mode().IsRegular() { // opening a pipe could block for ever
+	if !fi.Mode().IsRegular() { // opening a pipe could block forever
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	f, err := openForReading(path, 0)
@@ -67,9 +67,9 @@ func ReadOpenFile(f *os.File, limit int64, check func(fs.FileInfo) error) ([]byt
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	if !fi.Mode().IsRegular() || fi.Size() > limit {
-		return nil, fmt.Errorf("%s is not a file of at most %d bytes", f.Name(), limit)
+		return nil, fmt.Errorf("%s is not a regular file, or is larger than %d bytes", f.Name(), limit)
 	}
-	// The file may grow or shrink meanwhile. A sealed entry that is cut short does not open.
+	// The file may grow or shrink meanwhile. A truncated entry fails authentication.
 	buf := make([]byte, fi.Size())
 	n, err := io.ReadFull(f, buf)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {

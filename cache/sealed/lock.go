@@ -12,7 +12,7 @@ const LockSuffix = ".lock"
 var ErrHeld = errors.New("another process holds the lock")
 
 // ErrNotALock reports that the file in the lock file's place is not one that OpenLock made.
-var ErrNotALock = errors.New("a link or something else stands in the lock file's place")
+var ErrNotALock = errors.New("the lock file is a link, or not a regular file")
 
 // OpenLock opens a lock file, and creates it with mode 0600 if there is none. The lock holder
 // changes the file's modification time, so a link to another file is refused with ErrNotALock.

@@ -104,7 +104,7 @@ func (b *Box) Seal(header, data []byte) ([]byte, error) {
 	entry := slices.Concat([]byte(Magic), header, []byte("\n"))
 	entry = aead.Seal(entry, nil, data, bytes.Clone(entry))
 	if len(entry) > MaxEntrySize {
-		return nil, fmt.Errorf("%d bytes are more than an entry may have", len(entry))
+		return nil, fmt.Errorf("an entry of %d bytes is larger than the limit of %d", len(entry), MaxEntrySize)
 	}
 	return entry, nil
 }
@@ -129,7 +129,7 @@ func (b *Box) Get(dir, suffix string) ([]byte, error) {
 	}
 	data, err := aead.Open(nil, nil, ciphertext, header)
 	if err != nil {
-		return nil, errors.New("damaged, or not sealed with this secret")
+		return nil, errors.New("damaged, or encrypted with another secret")
 	}
 	return data, nil
 }
@@ -151,7 +151,7 @@ func splitHeader(raw []byte) (header, ciphertext []byte, err error) {
 	}
 	end := bytes.IndexByte(raw[len(Magic):], '\n')
 	if end < 0 {
-		return nil, nil, errors.New("cut short")
+		return nil, nil, errors.New("truncated")
 	}
 	end += len(Magic) + 1
 	return raw[:end], raw[end:], nil

@@ -24,8 +24,9 @@ func Usable(path string) error {
 }
 
 // CheckCreate returns nil if the directory, which does not exist, may be created in the nearest
-// existing one. Only root, or its owner, could use a private directory of this user in the home of
-// another one. A directory of root's, or one that everybody can write to, has no such owner.
+// existing one. A directory in the home of another user is refused: it would be private to this
+// user, so that the other one could not use it. A directory of root's, or one that everybody can
+// write to, is nobody's home.
 func CheckCreate(path string) error {
 	parent := NearestExisting(path)
 	fi, err := os.Stat(parent)
@@ -33,7 +34,7 @@ func CheckCreate(path string) error {
 		return err
 	}
 	if err := checkHost(fi); err != nil {
-		return fmt.Errorf("folder %s is not made: %s: %w", path, parent, err)
+		return fmt.Errorf("folder %s is not created: %s: %w", path, parent, err)
 	}
 	return nil
 }

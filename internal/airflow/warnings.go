@@ -19,19 +19,19 @@ var environmentWarnings = []struct {
 		func(connection bool, _ token.Method, getenv func(string) string) bool {
 			return connection && getenv("KUBECONFIG") != ""
 		},
-		"KUBECONFIG is set here; where Airflow has it too, deferrable tasks read its file beside the connection " +
+		"KUBECONFIG is set here; if Airflow has it too, deferrable tasks read its file in addition to the connection " +
 			"and fail with \"mutually exclusive\": unset it there (ENV in the Dockerfile)",
 	},
 	{
 		func(connection bool, _ token.Method, getenv func(string) string) bool {
 			return !connection && getenv("KUBERNETES_SERVICE_HOST") != ""
 		},
-		"this is a pod, where Airflow with an empty connection talks to the pod's own cluster and not to the one in ~/.kube/config: " +
-			"name the kubeconfig by its absolute path in the connection's kube_config_path, or write one with --output airflow-connection",
+		"this is a pod: with an empty connection, Airflow talks to the pod's own cluster, not to the one in ~/.kube/config; " +
+			"set the connection's kube_config_path to the kubeconfig's absolute path, or write a connection with --output airflow-connection",
 	},
 	{
 		func(connection bool, m token.Method, _ func(string) string) bool { return connection && m.Interactive },
-		"this login needs a person, and in Airflow nobody can be asked: give --login workloadidentity, or another one for programs",
+		"this login needs a person, but Airflow cannot ask anybody: use --login workloadidentity, or another login for programs",
 	},
 }
 
@@ -48,11 +48,11 @@ var brokenReleases = []struct {
 	{"kubernetes", "36.0.0", "36.0.0", "does not send the plugin's token: install 36.0.1 or another release", nil},
 	// https://github.com/apache/airflow/issues/61737
 	{"apache_airflow_providers_cncf_kubernetes", "10.12.3", "10.16.0",
-		"keeps the first token in deferrable tasks, which fail with 401 when it ends: install 10.16.1 or newer, or set deferrable=False", nil},
+		"keeps the first token in deferrable tasks, which fail with 401 when it expires: install 10.16.1 or newer, or set deferrable=False", nil},
 	// https://github.com/kubernetes-client/python/issues/2460
 	{"kubernetes", "34.0.0", "35.99.99",
 		"ignores NO_PROXY, so with HTTPS_PROXY set requests to the cluster go through the proxy too: " +
-			"unset it for Airflow, and write it for the plugin alone with --env HTTPS_PROXY=...",
+			"unset it for Airflow, and set it only for the plugin with --env HTTPS_PROXY=...",
 		[]string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"}},
 }
 

@@ -13,7 +13,7 @@ import (
 
 const (
 	listClustersHint   = "az aks list --query [].id --output tsv lists the clusters' resource IDs"
-	noSubscriptionHint = "{service} knows no subscription {subscription} : look at the resource ID, and at --environment if it is another cloud's"
+	noSubscriptionHint = "{service} does not know subscription {subscription} : check the resource ID, and --environment if it is in another cloud"
 )
 
 // hintsByCode say what to do about Azure Resource Manager's error codes. newError fills in what is
@@ -21,14 +21,14 @@ const (
 // https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors
 var hintsByCode = map[string]string{
 	"AuthorizationFailed": `{who} needs a role on the cluster: az role assignment create --role "Azure Kubernetes Service Cluster User Role" --assignee {client} --scope "{id}" ; ` +
-		"a new one takes some minutes to work; a cluster that is not there is refused alike",
+		"a new one takes some minutes to work; Azure refuses a cluster that does not exist in the same way",
 	"SubscriptionNotFound":  noSubscriptionHint,
 	"InvalidSubscriptionId": noSubscriptionHint,
 	"ResourceGroupNotFound": "there is no resource group {group} in subscription {subscription} : " + listClustersHint,
 	"ResourceNotFound":      "there is no cluster {cluster} in resource group {group} : " + listClustersHint,
-	"InvalidAuthenticationTokenTenant": "the subscription belongs to another tenant than {tenant}, the one that is logged in to: " +
-		"a managed identity or application of the subscription's own tenant is needed, and that tenant's ID",
-	"ExpiredAuthenticationToken": "by this machine's clock the token is good: see that the clock is right",
+	"InvalidAuthenticationTokenTenant": "the subscription belongs to another tenant than {tenant}, which this login uses: " +
+		"use a managed identity or application of the subscription's own tenant, and that tenant's ID",
+	"ExpiredAuthenticationToken": "the token is valid by this machine's clock: check that the clock is right",
 }
 
 // refusalError is the error for a response other than 200.
@@ -36,11 +36,11 @@ func (c credentialRequest) refusalError(r token.Response) error {
 	var body struct {
 		Error struct{ Code, Message string }
 	}
-	_ = json.Unmarshal(r.Body, &body) // Without a code the HTTP status has to do.
+	_ = json.Unmarshal(r.Body, &body) // Without a code, the HTTP status is reported.
 	code, message := token.Clean(body.Error.Code), token.Clean(body.Error.Message)
 	if code == "" {
 		const hint = "something other than {service} answered there: a proxy, a firewall's page, or the wrong address"
-		return c.newError(fmt.Sprintf("HTTP status %d, and not in its form", r.Status), cmp.Or(statusHint(r), hint))
+		return c.newError(fmt.Sprintf("HTTP status %d, without the service's error format", r.Status), cmp.Or(statusHint(r), hint))
 	}
 	if id := token.Clean(r.Header.Get("X-Ms-Correlation-Request-Id")); id != "" {
 		message = "(correlation ID " + id + ") " + message // in front, because long messages are cut
@@ -52,13 +52,13 @@ func (c credentialRequest) refusalError(r token.Response) error {
 func statusHint(r token.Response) string {
 	switch {
 	case r.Status == http.StatusUnauthorized:
-		return "{program} cache clear forgets the token that {service} does not take; the next is a new one"
+		return "{program} cache clear removes the token that {service} refuses; the next run requests a new one"
 	case r.Status == http.StatusTooManyRequests && r.RetryAfter > 0:
 		return fmt.Sprintf("{service} asks for no more requests for %s", r.RetryAfter)
 	case r.Status == http.StatusTooManyRequests:
-		return "{service} is asked too often; try again in some minutes"
+		return "{service} gets too many requests; try again in some minutes"
 	case r.Status >= 500:
-		return "{service} has trouble; it was tried several times. See https://status.azure.com if it lasts"
+		return "{service} reports an internal problem, also after retries; see https://status.azure.com if it lasts"
 	}
 	return ""
 }

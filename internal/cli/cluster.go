@@ -181,7 +181,7 @@ func contextSource(files kubeconfig.Files, context, where string) (clusterSource
 }
 
 // inheritExec returns the arguments and variables of an existing user that the new one gets. It
-// leaves out, with a warning, secrets and variables that would win over the arguments.
+// leaves out, with a warning, secrets and variables that would override the arguments.
 func inheritExec(user kubeconfig.User) (args flags.Values, env []kubeconfig.EnvVar) {
 	args, err := stanza.ReadArgs(user.Exec)
 	if err != nil {

@@ -72,8 +72,8 @@ const (
 type candidate struct{ word, about string }
 
 // printCompletions prints the words that may stand in the place of the last of args, each on a line
-// with a tab and its description, and a last line with a colon and a directive. Where it finds out
-// nothing, whatever the reason, it prints the directive alone: an error would go into the line that
+// with a tab and its description, and a last line with a colon and a directive. If it finds no
+// words, for whatever reason, it prints only the directive: an error would appear in the line that
 // somebody is typing.
 func printCompletions(w io.Writer, args []string) {
 	candidates, directive := completions(args)
@@ -139,7 +139,7 @@ func flagCandidates(c flags.Cursor) (found []candidate) {
 	return found
 }
 
-// valueCandidates returns the values of the cursor's flag. Most are told by its placeholder.
+// valueCandidates returns the values of the cursor's flag. Most come from its placeholder.
 func valueCandidates(c flags.Cursor) (found []candidate, directive int) {
 	var words []string
 	switch placeholder := c.Flag.PlaceHolder; {

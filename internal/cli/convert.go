@@ -29,7 +29,7 @@ type convertCommand struct {
 	Context        string `name:"context" group:"kubeconfig" placeholder:"NAME" help:"Convert only this context's user."`
 	Command        string `name:"command" group:"kubeconfig" placeholder:"PROGRAM" otherwise:"{program}" help:"How this program is called: a name on the PATH, or an absolute path."`
 	AzureConfigDir string `name:"azure-config-dir" group:"kubeconfig" placeholder:"FOLDER" help:"azurecli: az's configuration folder, written to the exec config as AZURE_CONFIG_DIR."`
-	Force          bool   `name:"force" group:"kubeconfig" help:"Called as kubelogin and without --context: convert all users. Otherwise only users of kubelogin are converted, and none to azurecli that has another login without a person."`
+	Force          bool   `name:"force" group:"kubeconfig" help:"Called as kubelogin, without --context: convert all users. By default, such a call skips users that do not run kubelogin, and does not change another login method for programs to azurecli."`
 	DryRun         bool   `name:"dry-run" group:"kubeconfig" help:"Show what would change, without secrets, and change nothing."`
 
 	token.Request
@@ -58,8 +58,8 @@ func untilSignal() (ctx context.Context, stop context.CancelFunc) {
 // Run converts all users or none: it finds a user that cannot be converted before it writes the
 // first file.
 func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
-	// A signal must not leave a lock file, which nobody would remove. Go ends the program from a
-	// thread of its own while others go on, so signals are caught long before a file is created.
+	// A signal must not leave a lock file, which nobody would remove. On a signal, Go ends the
+	// program while other threads go on, so signals are caught long before a file is created.
 	ctx, stop := untilSignal()
 	defer stop()
 	converter, files, err := c.prepare(line, o)

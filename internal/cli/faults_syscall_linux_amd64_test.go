@@ -340,7 +340,7 @@ func TestFederatedTokenReadErrors(t *testing.T) {
 		if line != want || !strings.HasPrefix(hint, "akslogin: hint: ") {
 			return fmt.Errorf("stderr %q; want %q and a hint", result.stderr, want)
 		}
-		if strings.Contains(hint, "it has to hold the token") {
+		if strings.Contains(hint, "it must contain the token") {
 			return fmt.Errorf("%q does not name the disk", hint)
 		}
 		return nil

@@ -57,7 +57,7 @@ func (c *installCommand) Run() error {
 		return err
 	}
 	defer program.Close()
-	// A signal must not leave the temporary file. It is short work, so signals are ignored.
+	// A signal must not leave the temporary file. Copying is short, so signals are ignored.
 	_, stop := untilSignal()
 	defer stop()
 	folder := cache.ExpandPath(c.To)
@@ -147,7 +147,7 @@ func installError(path string, err error) error {
 	var hint string
 	switch {
 	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS):
-		hint = fmt.Sprintf("the folder has to be writable for this user (ID %d): in a pod, use an emptyDir; elsewhere, for example --to ~/.local/bin", os.Geteuid())
+		hint = fmt.Sprintf("the folder must be writable for this user (ID %d): in a pod, use an emptyDir; elsewhere, for example --to ~/.local/bin", os.Geteuid())
 	case errors.Is(err, syscall.ENOSPC):
 		hint = "free some space, or raise the volume's sizeLimit: each copy takes as much as this program's file"
 	}

@@ -37,9 +37,9 @@ type kubeconfigCommand struct {
 // Help is the text of kubeconfig --help before the flags.
 func (*kubeconfigCommand) Help() string {
 	help := "The cluster is given in one of three ways: by --server, by --kubeconfig and --context, or by --resource-id. " +
-		"Flags of get-token that are given become its arguments in the kubeconfig. " +
-		"Client ID and tenant ID always do, even if they come from a variable. " +
-		"Nothing else is taken from the environment, and no secret.\n\nOutput formats:\n\n"
+		"get-token flags on this command line become arguments in the kubeconfig. " +
+		"So do the client ID and the tenant ID, even if they come from a variable. " +
+		"Nothing else is taken from the environment, and never a secret.\n\nOutput formats:\n\n"
 	for _, f := range outputFormats {
 		help += fmt.Sprintf("    %s\n      %s\n", f.name, f.about)
 	}
@@ -137,9 +137,9 @@ func (c *kubeconfigCommand) loginMethod(line *flags.CommandLine) (token.Method, 
 	return m, nil // An existing kubeconfig may have the flags that Check misses.
 }
 
-// execConfig returns the exec config of the new user. It writes down who logs in even if that comes
-// from the environment: where the kubeconfig is used, the variables may name somebody else. On
-// Astro they are the platform's own.
+// execConfig returns the exec config of the new user. It writes the client and tenant IDs even if
+// they come from the environment: where the kubeconfig is used, the variables may name another
+// identity. On Astro they name the platform's own.
 func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, source clusterSource) (kubeconfig.Exec, error) {
 	values := line.Values()
 	for _, flag := range stanza.MeaninglessFlags(m, values) {
@@ -200,8 +200,8 @@ func isNoVariable(pair string) bool {
 	return !found || name == "" || strings.ContainsFunc(name, isInvalidVariableChar)
 }
 
-// mergeEnv returns the variables with those of --env over them. It warns of what get-token would
-// read in place of the arguments, and of secrets.
+// mergeEnv returns the variables, overridden by those of --env. It warns about variables that
+// override the arguments, and about secrets.
 func mergeEnv(env []kubeconfig.EnvVar, given []string) []kubeconfig.EnvVar {
 	for _, pair := range given {
 		name, value, _ := strings.Cut(pair, "=")

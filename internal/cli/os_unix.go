@@ -20,7 +20,7 @@ func hasDisplay() bool {
 }
 
 // killOnSignal kills a tool when a signal ends this program. The tool has a process group of its
-// own, which a terminal's signals do not reach either.
+// own, so a terminal's signals do not reach it.
 func killOnSignal(kill func()) (ended func()) {
 	received := make(chan os.Signal, 1)
 	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM} {

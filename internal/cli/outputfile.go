@@ -68,7 +68,7 @@ func writeOutput(flag, path string, content []byte) error {
 			Hint: "name another file, or remove this one; KUBECONFIG can name several",
 		}
 	}
-	// A signal must not leave the temporary file. It is short work, so signals are ignored.
+	// A signal must not leave the temporary file. Writing is short, so signals are ignored.
 	_, stop := untilSignal()
 	defer stop()
 	return kubeconfig.WriteFile(file, content)

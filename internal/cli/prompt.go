@@ -23,5 +23,5 @@ func promptWriter(mode string, interactive *bool) io.Writer {
 	return nil
 }
 
-// inCI reports whether this is a CI job: a display there has nobody before it.
+// inCI reports whether this is a CI job, where nobody watches a display.
 func inCI() bool { return envvar.Get("CI") != "" || envvar.Get("TF_BUILD") != "" }

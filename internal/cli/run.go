@@ -1,6 +1,6 @@
-// Package cli is the command line: it reads flags, has a domain package do the work, and says how
-// that went. Only this package decides what goes to standard output and standard error, and the
-// exit status. Each command is a file.
+// Package cli is the command line: it reads flags, calls a domain package to do the work, and
+// reports the result. Only this package decides what goes to standard output and standard error,
+// and the exit status. Each command is a file.
 package cli
 
 import (

@@ -35,28 +35,29 @@ func checkCertificateCheck(cluster map[string]any) token.Finding {
 		Status: token.StatusWarning,
 		Check:  "cluster",
 		Text:   insecureKey + " is true: clients send the token to whoever answers at the API server's address",
-		Todo:   "remove it, and have the cluster's CA in " + kubeconfig.CADataKey,
+		Todo:   "remove it, and set " + kubeconfig.CADataKey + " to the cluster's CA",
 	}
 }
 
-// checkAPIServer shows the token to the cluster's API server and reports whom that takes it for. It
-// sends the token only to a server whose certificate is trusted, also where clients send it to any.
+// checkAPIServer sends the token to the cluster's API server and reports which user the server
+// takes it for. It sends the token only to a server whose certificate is trusted, even if the
+// kubeconfig switches that check off for clients.
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#self-subject-review
 func checkAPIServer(ctx context.Context, cluster map[string]any, bearer string) token.Finding {
 	found := token.Finding{Status: token.StatusError, Check: "API server"}
 	switch {
 	case cluster == nil:
-		found.Text, found.Todo = "no kubeconfig says where it is", "name one with --kubeconfig"
+		found.Text, found.Todo = "no kubeconfig contains its address", "name one with --kubeconfig"
 		return found
 	case bearer == "":
-		found.Status, found.Text = token.StatusSkipped, "not asked: there is no token to show"
+		found.Status, found.Text = token.StatusSkipped, "not asked: there is no token to send"
 		return found
 	}
 	server, _ := cluster["server"].(string)
 	u, err := url.Parse(server)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
 		found.Text = "its address in the kubeconfig is not https://HOST"
-		found.Todo = "a token is sent over TLS only: correct server in the kubeconfig"
+		found.Todo = "a token is sent only over TLS: correct the cluster's server in the kubeconfig"
 		return found
 	}
 	found.Text = "https://" + u.Host
@@ -65,8 +66,8 @@ func checkAPIServer(ctx context.Context, cluster map[string]any, bearer string) 
 		found.Text += ": " + err.Error()
 		if sendError := new(url.Error); errors.As(err, &sendError) {
 			found.Text = "https://" + u.Host + ": " + sendError.Err.Error()
-			found.Todo = "it has to be reachable from here with the CA in the kubeconfig; " +
-				"a private cluster's is reachable from its network only"
+			found.Todo = "this machine must be able to reach it, and its certificate must be signed by the CA in the kubeconfig; " +
+				"a private cluster's API server can be reached only from its network"
 			if errors.As(err, new(*tls.CertificateVerificationError)) {
 				found.Text += "; the token was not sent"
 			}
@@ -90,7 +91,7 @@ func postReview(ctx context.Context, u *url.URL, cluster map[string]any, bearer 
 	review := strings.NewReader(`{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}`)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), review)
 	if err != nil {
-		return 0, nil, errors.New("the address makes no URL")
+		return 0, nil, errors.New("the address is not a valid URL")
 	}
 	req.Close = true // net/http would log what follows the response on a kept connection.
 	req.Header.Set("Authorization", "Bearer "+bearer)
@@ -103,14 +104,14 @@ func postReview(ctx context.Context, u *url.URL, cluster map[string]any, bearer 
 	defer resp.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
-		return 0, nil, errors.New("the answer broke off")
+		return 0, nil, errors.New("the connection broke before the answer was complete")
 	}
 	return resp.StatusCode, body, nil
 }
 
-// cachedTokenNote is said because get-token serves its cached token, and cannot know that a server
-// refuses it or that it has no groups of today: the token here is a new one.
-var cachedTokenNote = process.Name() + " cache clear forgets older tokens, which clients get until they expire"
+// cachedTokenNote is part of these findings because they are about a new token, while clients get
+// the cached one. get-token cannot know that a server refuses it, or that it lacks a new group.
+var cachedTokenNote = process.Name() + " cache clear removes older tokens, which clients get until they expire"
 
 // reviewFinding reads the API server's response to a SelfSubjectReview.
 func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
@@ -128,24 +129,24 @@ func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
 	switch {
 	case status == http.StatusCreated && err == nil && user.Username != "" && user.Username != "system:anonymous":
 		found.Status = token.StatusOK
-		found.Text += fmt.Sprintf(" takes it for user %q in groups %q; kubectl auth can-i --list says what that user may do",
+		found.Text += fmt.Sprintf(" takes it for user %q in groups %q; kubectl auth can-i --list shows what that user may do",
 			user.Username, user.Groups) + "; " + cachedTokenNote
 	case status == http.StatusCreated && err == nil:
 		found.Text += " does not know whose token it is"
 		found.Todo = "check that the cluster accepts Entra ID's users (az aks show --query aadProfile) and belongs to the token's tenant"
 	case status == http.StatusUnauthorized:
 		found.Text += " refuses the token (401)"
-		found.Todo = "the cluster has to take Entra ID's users (az aks show --query aadProfile), be of the token's tenant (tid above), " +
-			"and have the token's audience (aud above); its clock counts too. After a change there: " + cachedTokenNote
+		found.Todo = "the cluster must accept Entra ID's users (az aks show --query aadProfile), belong to the token's tenant (tid above), " +
+			"and expect the token's audience (aud above); its clock must be right. After a change: " + cachedTokenNote
 	case status == http.StatusNotFound:
 		found.Status = token.StatusWarning
 		found.Text += " cannot tell which user a token is for: it is older than Kubernetes 1.28"
 	default:
 		found.Text += fmt.Sprintf(" answers with HTTP status %d: %s", status, review.Message)
-		found.Todo = "see what answers there: a proxy's or firewall's page, or not an API server"
+		found.Todo = "check what answers at this address: a proxy, a firewall's page, or another server"
 		if status == http.StatusForbidden {
-			found.Todo = "the API server knows the user and forbids a SelfSubjectReview, which the role system:basic-user allows; " +
-				"or a proxy or firewall answers in its place"
+			found.Todo = "the API server knows the user but forbids a SelfSubjectReview, which the role system:basic-user allows; " +
+				"or a proxy or firewall answers instead of it"
 		}
 	}
 	return found

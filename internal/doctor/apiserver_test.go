@@ -17,8 +17,8 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// What an API server may answer, and what somebody else may in its place. That a real one is
-// understood is tested in e2e.
+// doctor explains the answers of an API server, and of another server at its address. A test in e2e
+// uses a real API server.
 func TestCheckAPIServer(t *testing.T) {
 	const review = `{"kind":"SelfSubjectReview","status":{"userInfo":{"username":"%s","groups":["system:authenticated"]}}}`
 	elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -35,7 +35,7 @@ func TestCheckAPIServer(t *testing.T) {
 		"nobody":    {201, fmt.Sprintf(review, "system:anonymous"), token.StatusError, "does not know whose token it is"},
 		"refused":   {401, `{"kind":"Status","message":"Unauthorized"}`, token.StatusError, "refuses the token (401)"},
 		"forgotten": {401, `{}`, token.StatusError, process.Name() + " cache clear"},
-		"cached":    {201, fmt.Sprintf(review, "5f1c"), token.StatusOK, process.Name() + " cache clear forgets older tokens"},
+		"cached":    {201, fmt.Sprintf(review, "5f1c"), token.StatusOK, process.Name() + " cache clear removes older tokens"},
 		"old":       {404, `{"kind":"Status"}`, token.StatusWarning, "older than Kubernetes 1.28"},
 		"forbidden": {403, `{"kind":"Status","message":"no\u001b[31m"}`, token.StatusError, "forbids a SelfSubjectReview"},
 		"page":      {200, "<html>", token.StatusError, "answers with HTTP status 200"},
@@ -95,7 +95,7 @@ func TestCheckAPIServerIgnoresInsecureSkipTLSVerify(t *testing.T) {
 	}
 }
 
-// What a kubeconfig may say that no token can be sent to.
+// doctor sends no token to a server if its entry in the kubeconfig is not safe.
 func TestCheckAPIServerSendsNoTokenToUnsafeServer(t *testing.T) {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.Errorf("asked: %q", r.Header) }))
 	defer api.Close()
@@ -123,7 +123,7 @@ func TestCheckAPIServerSendsNoTokenToUnsafeServer(t *testing.T) {
 	}
 }
 
-// Whatever an API server answers, doctor says it in words.
+// doctor reports any answer of an API server in readable text.
 func FuzzSelfSubjectReview(f *testing.F) {
 	f.Add(201, []byte(`{"status":{"userInfo":{"username":"u","groups":["g"]}}}`))
 	f.Add(201, []byte(`{"status":{"userInfo":{"username":"\u001b[31m\u202e","groups":["\u009b"]}}}`))

@@ -21,8 +21,8 @@ func (c *execConfig) readClusterConfig() token.Finding {
 		return token.Finding{
 			Status: token.StatusWarning,
 			Check:  check,
-			Text:   "the cluster has a config for plugins, and clients do not pass it on",
-			Todo:   "if get-token is to read it, have provideClusterInfo: true in the exec config",
+			Text:   "the cluster has a config for plugins, but clients do not pass it on",
+			Todo:   "if get-token should read it, set provideClusterInfo: true in the exec config",
 		}
 	case err != nil:
 		return token.ErrorFinding(check, err)

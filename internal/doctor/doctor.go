@@ -1,6 +1,6 @@
 // Package doctor checks everything between an exec config and an answer of the API server: the
 // kubeconfig, where each value comes from, the login, the cache, the network, the exchange. It
-// prints nothing and stores nothing; it asks nobody. Each check returns [token.Finding] values.
+// prints and stores nothing, and never prompts. Each check returns [token.Finding] values.
 //
 // The login is checked with get-token's own code, so doctor's verdict always matches get-token's.
 package doctor
@@ -26,7 +26,7 @@ import (
 type Options struct {
 	Kubeconfig string       // an absolute path; "": the files that kubectl reads
 	Context    string       // "": the current one
-	Flags      flags.Values // get-token's flags that win over those in the exec config
+	Flags      flags.Values // get-token's flags that override those in the exec config
 	Server     bool         // also show the token to the API server
 	Offline    bool         // send nothing
 
@@ -107,7 +107,7 @@ func Run(o Options) ([]token.Finding, error) {
 	return all, nil
 }
 
-// effectiveCommandLine parses the exec config's args with the explicit flags over them.
+// effectiveCommandLine parses the exec config's args, overridden by the explicit flags.
 func effectiveCommandLine(args []string, explicit flags.Values) (*flags.CommandLine, *flags.GetToken, error) {
 	if len(args) == 0 {
 		args = []string{"get-token"}
@@ -121,8 +121,8 @@ func effectiveCommandLine(args []string, explicit flags.Values) (*flags.CommandL
 	return flags.ParseGetToken(args)
 }
 
-// describeSource returns a function that adds to a value's source, such as --client-id or $HOME,
-// that it stands in the kubeconfig.
+// describeSource returns a function that describes a value's source, such as --client-id or $HOME.
+// It adds "in the kubeconfig" if the flag or variable is set there.
 func (c execConfig) describeSource(explicit flags.Values) func(source string) string {
 	return func(source string) string {
 		if flag, isFlag := strings.CutPrefix(source, "--"); isFlag {
@@ -157,8 +157,8 @@ func checkCacheDir(_ context.Context, e *examination) []token.Finding {
 	case err != nil:
 		found.Status = token.StatusWarning
 		found.Text = path + " cannot be used, so every run asks for a token: " + err.Error()
-		found.Todo = "have it, or what --cache-dir names, be a folder of this user that others cannot write to, with room; " +
-			process.Name() + " cache clear forgets what is in it"
+		found.Todo = "the folder must belong to this user, must not be writable by others and must have free space: " +
+			"correct it, or name another one with --cache-dir; " + process.Name() + " cache clear removes its tokens"
 	case state.Absent:
 		found.Text = path + " does not exist yet, and can be created"
 	default:
@@ -184,7 +184,7 @@ func checkLogFile(_ context.Context, e *examination) []token.Finding {
 			Status: token.StatusWarning,
 			Check:  "log file",
 			Text:   "failed runs are not logged: " + err.Error(),
-			Todo:   "have --log-file or $AKSLOGIN_LOG_FILE name a file of this user, no link, that it can write to",
+			Todo:   "set --log-file or $AKSLOGIN_LOG_FILE to a file that belongs to this user, is writable and is not a link",
 		}}
 	}
 	if absent != nil {

@@ -34,7 +34,7 @@ type execConfig struct {
 }
 
 // execConfigChecks look at an exec config that runs this program or kubelogin. A finding without a
-// status says nothing.
+// status is not reported.
 var execConfigChecks = []func(execConfig) token.Finding{
 	checkStaticCredential,
 	checkCommand,
@@ -43,8 +43,8 @@ var execConfigChecks = []func(execConfig) token.Finding{
 	checkPluginPolicy,
 }
 
-// checkKubeconfig finds the context's exec config and checks how clients will take it. If there is
-// none, a finding says why.
+// checkKubeconfig finds the context's exec config and checks what clients will make of it. If there
+// is none, a finding says why.
 func checkKubeconfig(o Options) (execConfig, []token.Finding) {
 	const check = "kubeconfig"
 	paths := strings.Join(kubeconfig.Paths(o.Kubeconfig, os.Getenv), ", ")
@@ -56,7 +56,7 @@ func checkKubeconfig(o Options) (execConfig, []token.Finding) {
 		return execConfig{}, []token.Finding{{
 			Status: token.StatusSkipped,
 			Check:  check,
-			Text:   "none of the files that clients read is there: " + paths,
+			Text:   "no kubeconfig exists at the paths that clients read: " + paths,
 			Todo:   "name one with --kubeconfig",
 		}}
 	}
@@ -93,7 +93,7 @@ func (c execConfig) readArgs(all []token.Finding) (execConfig, []token.Finding) 
 			Status: token.StatusError,
 			Check:  "args",
 			Text:   "the exec config's args are not valid for get-token: " + err.Error(),
-			Todo:   process.Name() + " kubeconfig writes args as they have to be",
+			Todo:   process.Name() + " kubeconfig writes valid args",
 		})
 	} else {
 		c.args, _ = stanza.GetTokenArgs(c.user.Exec)
@@ -127,21 +127,21 @@ func checkUser(entries kubeconfig.ContextEntries) token.Finding {
 	switch {
 	case entries.UserFile == nil:
 		found.Status = token.StatusError
-		found.Text = fmt.Sprintf("context %q in %s names a user that is not there", entries.Context, entries.ClusterFile.Path)
-		found.Todo = process.Name() + " kubeconfig writes a whole one"
+		found.Text = fmt.Sprintf("context %q in %s names a user that does not exist", entries.Context, entries.ClusterFile.Path)
+		found.Todo = process.Name() + " kubeconfig writes a complete kubeconfig"
 	case e == nil:
 		found.Status = token.StatusWarning
 		found.Text += ": it has no exec config, so clients run no plugin"
 		found.Todo = strings.ReplaceAll("{program} kubeconfig writes one; {program} convert-kubeconfig converts one with the azure auth-provider", "{program}", process.Name())
 	case !stanza.RunsThisProgram(e):
 		found.Status = token.StatusWarning
-		found.Text += ": it runs " + stanza.CommandName(e.Command) + ", and not this program"
+		found.Text += ": it runs " + stanza.CommandName(e.Command) + ", not this program"
 	}
 	return found
 }
 
-// checkStaticCredential warns about a credential beside the exec config: clients differ about which
-// of the two they use.
+// checkStaticCredential warns about a user with both a credential and an exec config: clients
+// differ in which of the two they use.
 func checkStaticCredential(c execConfig) token.Finding {
 	for _, field := range c.user.OtherFields {
 		switch field {
@@ -149,7 +149,7 @@ func checkStaticCredential(c execConfig) token.Finding {
 			return token.Finding{
 				Status: token.StatusWarning,
 				Check:  "user",
-				Text:   "the user has " + field + " beside the exec config: Python clients take a token first, kubectl sends both",
+				Text:   "the user has both " + field + " and an exec config: Python clients prefer a token, kubectl sends both",
 				Todo:   "remove " + field + " from the user",
 			}
 		}
@@ -183,7 +183,7 @@ func checkCommand(c execConfig) token.Finding {
 	if err != nil {
 		found.Status = token.StatusError
 		found.Text = fmt.Sprintf("%q is not a program that can be run here: %v", command, err)
-		found.Todo = "install it there, or on the client's PATH, which may be another than this shell's; " +
+		found.Todo = "install it there, or on the client's PATH, which may differ from this shell's; " +
 			"this program is " + executablePath()
 		if command != c.user.Exec.Command {
 			found.Todo = "command must be only a program's name or path: move what follows it to args"
@@ -203,11 +203,11 @@ func checkCommand(c execConfig) token.Finding {
 	switch {
 	case !stanza.IsPortableCommand(command):
 		found.Status = token.StatusWarning
-		found.Todo = "make it an absolute path or a name on the PATH: kubectl takes a relative one from the kubeconfig's folder, " +
-			"other clients from where they were started"
+		found.Todo = "make it an absolute path or a name on the PATH: kubectl resolves a relative path against the kubeconfig's folder, " +
+			"other clients against their working directory"
 	case !sameFile(path, executablePath()):
 		found.Status = token.StatusWarning
-		found.Text += ", and not the program that runs here, " + executablePath()
+		found.Text += ", not the program that runs here, " + executablePath()
 		found.Todo = "these checks show what this program would do; compare the output of both with --version"
 	}
 	return found
@@ -239,11 +239,12 @@ func checkAPIVersion(c execConfig) token.Finding {
 		Status: token.StatusError,
 		Check:  "apiVersion",
 		Text:   fmt.Sprintf("clients ask for apiVersion %q, which current clients do not support", version),
-		Todo:   process.Name() + " convert-kubeconfig makes it client.authentication.k8s.io/v1",
+		Todo:   process.Name() + " convert-kubeconfig changes it to client.authentication.k8s.io/v1",
 	}
 }
 
-// checkInteractiveMode knows that clients of v1 refuse an exec config without one.
+// checkInteractiveMode checks that the mode is set, which clients require in v1, and that it fits
+// the login method.
 // https://kubernetes.io/docs/reference/config-api/client-authentication.v1/
 func checkInteractiveMode(c execConfig) token.Finding {
 	mode := c.user.Exec.InteractiveMode
@@ -254,13 +255,13 @@ func checkInteractiveMode(c execConfig) token.Finding {
 		found.Todo = "kubectl refuses an exec config of v1 without it: " + process.Name() + " convert-kubeconfig adds it"
 	case !slices.Contains([]string{"", "Never", "IfAvailable", "Always"}, mode):
 		found.Status = token.StatusError
-		found.Todo = "it can be Never, IfAvailable or Always"
+		found.Todo = "it must be Never, IfAvailable or Always"
 	case mode == "Always" && !c.method.Interactive:
 		found.Status = token.StatusWarning
-		found.Todo = "clients without a terminal refuse to run the plugin: make it Never, since nobody is asked"
+		found.Todo = "clients without a terminal refuse to run the plugin: set it to Never, because this login never prompts"
 	case mode == "Never" && c.method.Interactive:
 		found.Status = token.StatusWarning
-		found.Todo = "login " + c.method.Name + " can then never ask: make it IfAvailable"
+		found.Todo = "login " + c.method.Name + " then cannot ask a person to sign in: set it to IfAvailable"
 	}
 	return found
 }

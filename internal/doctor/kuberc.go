@@ -38,7 +38,7 @@ func checkPluginPolicy(c execConfig) token.Finding {
 	raw, err := kubeconfig.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		found.Status = token.StatusInfo
-		found.Text = "there is none, so kubectl runs any plugin; an allow-list would need " + entry
+		found.Text = "the file does not exist, so kubectl runs any plugin; an allow-list would need " + entry
 		return found
 	}
 	var rc kuberc
@@ -47,19 +47,19 @@ func checkPluginPolicy(c execConfig) token.Finding {
 	}
 	if err != nil {
 		found.Status = token.StatusWarning
-		found.Text = path + " cannot be read as YAML, which kubectl will say too"
+		found.Text = path + " cannot be read as YAML; kubectl reports this too"
 		return found
 	}
 	found.Text = path + ": " + cmp.Or(rc.Policy, "no policy, so kubectl runs any plugin")
 	switch {
 	case rc.Policy == "DenyAll":
 		found.Status = token.StatusError
-		found.Todo = "kubectl runs no plugin: make it credentialPluginPolicy: Allowlist with " + entry
+		found.Todo = "kubectl runs no plugin: set credentialPluginPolicy: Allowlist, with " + entry
 	case rc.Policy == "Allowlist" && !rc.allows(c.user.Exec.Command):
 		found.Status = token.StatusError
-		found.Todo = "kubectl does not run this plugin: add it, " + entry
+		found.Todo = "kubectl does not run this plugin: add " + entry
 	case rc.Policy == "Allowlist":
-		found.Text += " has " + command
+		found.Text += " contains " + command
 	}
 	return found
 }
@@ -76,7 +76,7 @@ func kubercPath() string {
 	return path
 }
 
-// allows reports whether the allow-list has the command, by name or as the same program.
+// allows reports whether the allow-list contains the command, by name or as the same program.
 func (rc kuberc) allows(command string) bool {
 	program, _ := exec.LookPath(command) // "" for a command that is not found
 	for _, entry := range rc.Allowlist {

@@ -8,8 +8,8 @@
 // missing one would let the warm start print a stale answer. Two tests in internal/cli hold the
 // list: one records what the program and its libraries read, the other scans the sources.
 //
-// HOME, XDG_CACHE_HOME and the like do not count. They lead to the cache directory, and there the
-// stored answer is.
+// HOME, XDG_CACHE_HOME and the like do not count: they only lead to the cache directory that holds
+// the stored answer.
 //
 // internal/warmstart imports this package, so it imports only os and strings, and its variables
 // need no initialization.

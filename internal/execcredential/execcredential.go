@@ -47,8 +47,8 @@ type Info struct {
 }
 
 // ParseInfo parses the value of InfoVariable. An empty value means that the variable is not set. If
-// the value or its apiVersion is empty, the response is in v1beta1. Cluster
-// information of another shape than Kubernetes' is ignored.
+// the value or its apiVersion is empty, the response is in v1beta1. Cluster information that does
+// not have the form that Kubernetes documents is ignored.
 //
 // A value that is not an ExecCredential in JSON is an error, and so is an API version that is not
 // supported. Errors quote nothing of the value but its apiVersion and kind.
@@ -75,7 +75,7 @@ func ParseInfo(value string) (Info, error) {
 	}
 	version := cmp.Or(credential.APIVersion, defaultVersion)
 	if !slices.Contains(supportedVersions, version) {
-		return Info{}, fmt.Errorf("%s asks for apiVersion %q; this program answers %s",
+		return Info{}, fmt.Errorf("%s asks for apiVersion %q; this program supports %s",
 			InfoVariable, version, strings.Join(supportedVersions, " and "))
 	}
 	if credential.Spec.Cluster != nil {
@@ -104,5 +104,5 @@ func Write(w io.Writer, apiVersion, token string, expires time.Time) error {
 	return err
 }
 
-// IsSupported reports whether this program answers in the API version.
+// IsSupported reports whether this program can answer in the API version.
 func IsSupported(apiVersion string) bool { return slices.Contains(supportedVersions, apiVersion) }

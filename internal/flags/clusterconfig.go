@@ -35,8 +35,8 @@ var clusterSettings = []string{
 	"pop-claims",
 }
 
-// settingName returns a key's form in which spellings agree: tenant-id, tenantId, tenantID,
-// TENANT_ID and AZURE_TENANT_ID are one.
+// settingName returns the form of a key that all its spellings share: tenant-id, tenantId,
+// tenantID, TENANT_ID and AZURE_TENANT_ID are the same key.
 func settingName(key string) string {
 	key = strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(key))
 	return strings.TrimPrefix(key, "azure")

@@ -34,8 +34,7 @@ func TestSettingNameSpellings(t *testing.T) {
 	}
 }
 
-// Whatever a config holds, only settings are set, to strings that stand in it. The error names no
-// value.
+// Any config sets only settings, to strings that it contains. The error repeats no value.
 func FuzzClusterConfig(f *testing.F) {
 	for _, config := range []string{
 		``, `null`, `{}`, `[]`, `"x"`, `1`, `{`, `{"tenantId":"a","tenant-id":"b"}`,

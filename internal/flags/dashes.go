@@ -9,9 +9,9 @@ import (
 	"github.com/akslogin/akslogin/token"
 )
 
-// checkDashes refuses an argument that begins with another dash than "-", as programs for documents
-// and chats write it in place of "--". Of an argument that may be a value only the name of a flag
-// counts. The error repeats no more of arg than a flag's name.
+// checkDashes refuses an argument that begins with another dash than "-": editors and chat programs
+// replace "--" by such a dash. An argument that may be a value is refused only if a flag's name
+// follows the dash. The error repeats no more of arg than a flag's name.
 func (known knownFlags) checkDashes(arg string, mayBeValue bool) error {
 	name := strings.TrimLeftFunc(arg, isDash)
 	odd, _ := utf8.DecodeRuneInString(strings.TrimLeft(arg[:len(arg)-len(name)], "-"))

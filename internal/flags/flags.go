@@ -36,8 +36,8 @@ type Cache struct {
 }
 
 // Dir returns the cache directory that the flag names, or else a variable, or else the default of
-// package cache. Only the default has a fallback: where somebody names a directory, the tokens go
-// there or nowhere.
+// package cache. Only the default has a fallback: if a directory is named, tokens are stored there
+// or not at all.
 func (c Cache) Dir() cache.Dir {
 	path := c.named()
 	if path == "" {
@@ -46,8 +46,8 @@ func (c Cache) Dir() cache.Dir {
 	return cache.Dir{Path: cache.ExpandPath(path), Now: time.Now}
 }
 
-// Fallback returns the other default directory than the one that Dir returns, and why Dir returns
-// the fallback; nil if it does not. If somebody names a directory, there is no other.
+// Fallback returns the default directory that Dir does not return, and why Dir returns the
+// fallback; nil if it does not. If a directory is named, there is no other.
 func (c Cache) Fallback() (other string, reason error) {
 	if c.named() == "" {
 		_, other, reason = cache.DefaultDir()

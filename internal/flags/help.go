@@ -33,8 +33,8 @@ func helpHint(command string) string {
 	return process.Name() + " " + command + " --help lists its flags"
 }
 
-// withHelp returns a wrong usage with a hint that names the command's help, unless it has another
-// one. A question, as of [token.DidYouMean], is followed by it.
+// withHelp adds a hint that names the command's help to a wrong usage without a hint. If the hint
+// is a question, as from [token.DidYouMean], the help's hint follows it.
 func withHelp(err error, command string) error {
 	var usage *token.UsageError
 	if !errors.As(err, &usage) || usage.Hint != "" && !strings.HasSuffix(usage.Hint, "?") {
@@ -71,15 +71,15 @@ func VariablesWithoutFlag() []VariableGroup {
 }
 
 var otherVariables = []VariableGroup{
-	{[]string{"KUBERNETES_EXEC_INFO"}, "what the client wants: the answer's version, v1 or v1beta1, and what the cluster's config sets"},
+	{[]string{"KUBERNETES_EXEC_INFO"}, "the client's request: the version of the answer, v1 or v1beta1, and the cluster's config"},
 	{[]string{"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"}, "AKS identity bindings"},
 	{[]string{"AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION"}, "a regional address of Entra ID, by the region's name"},
 	{[]string{"SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN"}, "Azure Pipelines"},
 	{[]string{"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT", "MSI_ENDPOINT", "MSI_SECRET", "DEFAULT_IDENTITY_CLIENT_ID", "IMDS_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST"},
-		"managed identities elsewhere than on a virtual machine"},
-	{[]string{"AZURE_CONFIG_DIR", "AZURE_CLOUD_NAME", "AZURE_SUBSCRIPTION_ID", "AZD_CONFIG_DIR", "AZD_AUTH_ENDPOINT"}, "who is signed in to az and azd"},
-	{[]string{"BROWSER"}, "the browser for interactive"},
-	{[]string{"AKSLOGIN_WARM_START"}, "off: do not print the stored answer of an earlier run, to find faults"},
+		"managed identities outside virtual machines"},
+	{[]string{"AZURE_CONFIG_DIR", "AZURE_CLOUD_NAME", "AZURE_SUBSCRIPTION_ID", "AZD_CONFIG_DIR", "AZD_AUTH_ENDPOINT"}, "configuration of az and azd: who is signed in, and where"},
+	{[]string{"BROWSER"}, "the browser that interactive opens"},
+	{[]string{"AKSLOGIN_WARM_START"}, "off: do not print the stored answer of an earlier run; for troubleshooting"},
 	{[]string{"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}, "proxy and TLS settings"},
 }
 

@@ -127,7 +127,7 @@ func (line *CommandLine) Explicit(flag string) bool {
 }
 
 // decodeString sets target to the value as given. kong's own decoder goes through JSON, which
-// replaces bytes that are not UTF-8, as a path may have.
+// replaces bytes that are not UTF-8; a path may contain them.
 func decodeString(ctx *kong.DecodeContext, target reflect.Value) error {
 	value, err := ctx.Scan.PopValue("string")
 	if err == nil {

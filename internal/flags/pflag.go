@@ -24,7 +24,7 @@ func normalizeArgs(args []string, model *kong.Application) (normal, ignored []st
 		words, flags, rest, err = known.overlay(collectFlags(model.Children[i])).split(args)
 	}
 	switch {
-	case name != "" && name != "help" && i < 0: // then its flags are of no interest
+	case name != "" && name != "help" && i < 0: // an unknown command: its flags do not matter
 		return nil, nil, unknownCommandError(name, model.Node)
 	case err != nil:
 		return nil, nil, err
@@ -71,7 +71,7 @@ func commandWords(command *kong.Node) string {
 	return words
 }
 
-// asksForHelp reports whether kong will print help or version and end the program.
+// asksForHelp reports whether kong will print the help or the version and end the program.
 func asksForHelp(normalized []string) bool {
 	return slices.Contains(normalized, "--help") || slices.Contains(normalized, "--version")
 }
@@ -235,7 +235,7 @@ func (known knownFlags) unknownFlagError(arg string) error {
 	return &token.UsageError{Text: "unknown flag " + name, Hint: known.similar(name)}
 }
 
-// similar asks whether another flag was meant, "" if none is similar.
+// similar returns a question whether another flag was meant, or "" if none is similar.
 func (known knownFlags) similar(name string) string {
 	var names []string
 	for node := known.suggested; node != nil; node = node.Parent {

@@ -78,8 +78,7 @@ func checkParseValues(t *testing.T, args []string) {
 	}
 }
 
-// Whatever is typed, nothing is invented: what comes out is commands, and flags whose values stood
-// there.
+// The result of normalizeArgs has only commands, and flags whose values were in its arguments.
 func FuzzNormalizeArgs(f *testing.F) {
 	for _, line := range []string{"get-token\n-l=spn\n--tenant-id\nx", "cache\nlist\n--\n--x", "-v\n-v5\n--v=x\n-h", "--client-secret\n--login", "--=\n-=\n-\n--"} {
 		f.Add(line)

@@ -112,7 +112,7 @@ func (values Values) Args(m token.Method) []string {
 		case !ok:
 		case IsBool(flag):
 			args = append(args, "--"+flag)
-		case strings.HasPrefix(value, "-"): // Parsers differ about a value that looks like a flag.
+		case strings.HasPrefix(value, "-"): // Parsers differ in how they read a value like a flag.
 			args = append(args, "--"+flag+"="+value)
 		default:
 			args = append(args, "--"+flag, value)
@@ -142,7 +142,7 @@ var getTokenFieldsByName = sync.OnceValue(func() map[string]*reflect.StructField
 // IsBool reports whether a flag of get-token takes no value.
 func IsBool(flag string) bool { return GetTokenField(flag).Type.Kind() == reflect.Bool }
 
-// OverridesFlag reports whether the variable wins over a flag of get-token.
+// OverridesFlag reports whether the variable overrides a flag of get-token.
 func OverridesFlag(variable string) bool {
 	return anyFlag(variable, func(_ reflect.StructField, v token.Variable) bool { return v.Overrides })
 }

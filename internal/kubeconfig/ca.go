@@ -40,23 +40,23 @@ func EncodeCertificates(raw []byte) (string, error) {
 	var all []byte
 	for block, rest := pem.Decode(raw); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {
-			return "", fmt.Errorf("it holds a %s beside certificates", block.Type)
+			return "", fmt.Errorf("it contains a %s, and not only certificates", block.Type)
 		}
 		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-			return "", errors.New("it holds a CERTIFICATE block that is not a certificate")
+			return "", errors.New("it contains a CERTIFICATE block that is not a valid certificate")
 		}
 		all = append(all, pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})...)
 	}
 	if len(all) == 0 {
-		return "", errors.New("it holds no certificate in PEM")
+		return "", errors.New("it contains no PEM certificate")
 	}
 	return base64.StdEncoding.EncodeToString(all), nil
 }
 
 // InlineCA returns a cluster's fields with the content of its CA file in place of the file's name,
 // so that they work in a kubeconfig on another machine. kubeconfig is the path of the file that
-// holds the fields; a relative CA file is relative to it. Where CADataKey is set, it wins over the
-// CA file, as it does in clients. InlineCA does not modify fields.
+// holds the fields; a relative CA file is relative to it. If CADataKey is set, it overrides the CA
+// file, as it does in clients. InlineCA does not modify fields.
 //
 // Fields without a server are an error, and so is a CA file that ReadCA refuses.
 func InlineCA(fields map[string]any, kubeconfig string) (map[string]any, error) {

@@ -113,9 +113,9 @@ func (u User) HasExec(want Exec) bool {
 }
 
 func (k *File) editError(line int) error {
-	return lineError(k.Path, line, "written in a way that this program cannot edit safely "+
-		"(an anchor that is used elsewhere, perhaps), so nothing was changed; "+
-		"`kubectl config view --raw` writes the same configuration plainly")
+	return lineError(k.Path, line, "this program cannot safely edit what is written here "+
+		"(perhaps because of an anchor that is used elsewhere), so nothing was changed; "+
+		"`kubectl config view --raw` prints the same configuration in a simple form")
 }
 
 // validate returns an error if no kubeconfig could hold the exec config.
@@ -125,7 +125,7 @@ func (e Exec) validate() error {
 		texts = append(texts, v.Name, v.Value)
 	}
 	if slices.ContainsFunc(texts, func(s string) bool { return !utf8.ValidString(s) }) {
-		return errors.New("a kubeconfig cannot hold text that is not UTF-8")
+		return errors.New("a kubeconfig cannot contain text that is not UTF-8")
 	}
 	return nil
 }

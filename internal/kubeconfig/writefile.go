@@ -40,7 +40,7 @@ func Paths(explicit string, getenv func(string) string) (files []string) {
 	return []string{filepath.Join(home, ".kube", "config")}
 }
 
-// ErrChanged reports that a file does not have the content that Replace was to replace.
+// ErrChanged reports that a file no longer has the content that Replace was to replace.
 var ErrChanged = errors.New("another program changed it at the same time")
 
 // Replace replaces the content of a file, if that is old. If it is not, because another program
@@ -108,11 +108,11 @@ func replaceLocked(ctx context.Context, path, target, temp string, old []byte) (
 	return nil
 }
 
-var errNotRestored = errors.New("another program's change of the file could not be put back")
+var errNotRestored = errors.New("another program's version of the file could not be restored")
 
-// swap renames temp to path, which has the content old. If it does not, because it was written just
-// now, swap puts what it has back and returns ErrChanged, where exchange works. After an exchange,
-// temp is the old file.
+// swap renames temp to path, which should have the content old. If another program has just written
+// path, and the system can exchange files, swap restores that content and returns ErrChanged. After
+// an exchange, temp is the old file.
 func swap(temp, path string, old []byte) error {
 	if exchange(temp, path) != nil {
 		return robustio.Rename(temp, path)
@@ -267,7 +267,7 @@ func lockFile(ctx context.Context, path string) (unlock func() error, err error)
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%s is locked: kubectl or another program is writing it, "+
-				"or was stopped while it did. If none is, remove %s (%w)",
+				"or was killed while it did. If no program is writing it, remove %s (%w)",
 				path, name, context.Cause(ctx))
 		case <-time.After(lockPollInterval):
 		}
@@ -282,9 +282,9 @@ func checkReplaceable(path string, fi fs.FileInfo) error {
 		return fmt.Errorf("%s is read-only (mode %04o) and was not changed", path, fi.Mode().Perm())
 	}
 	if n := hardLinks(fi); n > 1 {
-		return fmt.Errorf("%s is one of %d names of the file (hard links) and was not changed: "+
-			"the others would keep the old content; put a copy of the file in its place, "+
-			"or make the others symbolic links", path, n)
+		return fmt.Errorf("%s is one of %d hard links to the file and was not changed: "+
+			"the other links would keep the old content; replace it by a copy of the file, "+
+			"or make the other links symbolic links", path, n)
 	}
 	f, err := openShared(path, os.O_WRONLY)
 	if err != nil {
@@ -332,7 +332,7 @@ func syncDir(path string) {
 // notWritten says that the file was not written, and explains causes that need more words.
 func notWritten(path string, err error) error {
 	if errors.Is(err, syscall.EBUSY) {
-		err = fmt.Errorf("the file is mounted by itself, so it cannot be replaced; "+
+		err = fmt.Errorf("the file itself is a mount point, so it cannot be replaced; "+
 			"mount its directory instead, or change the file that is mounted (%w)", err)
 	}
 	return fmt.Errorf("%s was not written: %w", path, err)

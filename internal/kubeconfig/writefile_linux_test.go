@@ -41,7 +41,7 @@ func wantReplaceError(t *testing.T, path, want string, target error) {
 func TestReplaceMountedFile(t *testing.T) {
 	path, mounted := writeConfig(t, "before", 0o600), writeConfig(t, "below", 0o600)
 	mount(t, path, mounted, "", syscall.MS_BIND, "")
-	wantReplaceError(t, mounted, "mounted by itself", syscall.EBUSY)
+	wantReplaceError(t, mounted, "is a mount point", syscall.EBUSY)
 }
 
 func TestReplaceFullDisk(t *testing.T) {

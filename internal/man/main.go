@@ -41,7 +41,7 @@ func sourceDate() (time.Time, error) {
 	if seconds == "" {
 		out, err := exec.Command("git", "log", "-1", "--format=%ct").Output()
 		if err != nil {
-			return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH is not set, and this is no Git checkout: git log: %w", err)
+			return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH is not set, and this is not a Git checkout: git log: %w", err)
 		}
 		seconds = strings.TrimSpace(string(out))
 	}
@@ -114,7 +114,7 @@ func manual(date time.Time) (string, error) {
 	p.macro("Sh", "DESCRIPTION")
 	p.text(model.Help)
 	p.macro("Pp")
-	p.text("These flags are known to every command:")
+	p.text("Every command accepts these flags:")
 	p.flags(model.Flags)
 	p.commands(model)
 	p.methods()
@@ -127,6 +127,9 @@ func manual(date time.Time) (string, error) {
 func (p *page) commands(model *kong.Application) {
 	common := map[string]string{}
 	p.macro("Sh", "COMMANDS")
+	p.text("The environment variables that set a flag follow its description, in parentheses. " +
+		"A variable marked ! overrides the flag; the flag overrides the others. " +
+		"A variable marked \"under --use-azurerm-env-vars\" is read only with that flag.")
 	for _, command := range model.Leaves(true) {
 		var own []*kong.Flag
 		shared := 0
@@ -156,7 +159,7 @@ func (p *page) commands(model *kong.Application) {
 		p.flags(own)
 		if takesAll {
 			p.macro("Pp")
-			p.text("All flags of get-token can be given too.")
+			p.text("The command also accepts all flags of get-token.")
 		}
 	}
 }
@@ -213,6 +216,9 @@ func (p *page) environment(model *kong.Application) {
 				if v.Overrides {
 					text += ", which it overrides"
 				}
+				if v.AzureRM {
+					text += " under --use-azurerm-env-vars"
+				}
 				if about[v.Name] == "" {
 					names = append(names, v.Name)
 				}
@@ -232,7 +238,7 @@ func (p *page) environment(model *kong.Application) {
 		p.text(group.About)
 	}
 	p.macro("It", "Ev", "KUBECONFIG")
-	p.text("The kubeconfig files where --kubeconfig is not given.")
+	p.text("The kubeconfig files to use if --kubeconfig is not given.")
 	p.macro("El")
 }
 
@@ -240,18 +246,18 @@ func (p *page) rest() {
 	p.macro("Sh", "FILES")
 	p.macro("Bl", "-tag", "-width", "Ds")
 	p.macro("It", "Pa", "~/.cache/akslogin")
-	p.text("The cache on Linux. akslogin cache path prints its path on any system.")
+	p.text("The cache folder on Linux. akslogin cache path prints its path on any system.")
 	p.macro("It", "Pa", token.WellKnownTokenFile)
-	p.text("The federated token of a pod.")
+	p.text("Where the AKS webhook mounts the federated token of a pod.")
 	p.macro("El")
 	p.macro("Sh", "EXIT STATUS")
 	p.macro("Bl", "-tag", "-width", "Ds")
 	p.macro("It", "0")
-	p.text("The command did what it is for.")
+	p.text("The command succeeded.")
 	for _, s := range flags.ExitStatuses {
 		p.macro("It", strconv.Itoa(s.Status))
 		if s.Status == token.ExitLoginFailed {
-			s.About += ", or the command failed, or doctor found something wrong"
+			s.About += ", or the command failed, or doctor found an error"
 		}
 		p.text(s.About)
 	}

@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A page answers one question. The README only opens the door.
+// A page answers one question. The README is only an introduction.
 const (
 	maxReadmeLines = 150
 	maxPageLines   = 200

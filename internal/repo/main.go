@@ -1,9 +1,9 @@
-// Repo prints the packages of the module in the current directory as floors: each package with its
-// lines of code and the packages of the module that it imports, which all stand below it.
+// Repo prints the packages of the module in the current directory by layer: each package with its
+// lines of code and the packages of the module that it imports, which are all in lower layers.
 //
 //	go run ./internal/repo
 //
-// The tests beside it are the rules of the repository.
+// The tests in this folder check the rules of the repository.
 package main
 
 import (
@@ -122,7 +122,7 @@ func main() {
 	last := 0
 	for _, p := range all {
 		if floor := floors[room(p.path())]; floor != last {
-			fmt.Printf("floor %d\n", floor)
+			fmt.Printf("layer %d\n", floor)
 			last = floor
 		}
 		fmt.Printf("  %-36s %5d lines, %5d of tests", p.path(), lines(p.Dir, slices.Concat(p.GoFiles, p.IgnoredGoFiles)),

@@ -14,8 +14,9 @@ import (
 
 const repository = "../.."
 
-// floors are the rooms of the house from the top down. A package imports packages of its own room
-// and of rooms on lower floors. At most six: who reads a package must not need the whole program.
+// floors are the layers of the program from the top down, each with its top folders (see [room]). A
+// package imports only packages in its own folder and in lower layers. There are at most six
+// layers, so that a reader of a package need not know the whole program.
 var floors = [][]string{
 	{".", "internal/man"},
 	{"internal/cli", "internal/demo", "internal/bench", "internal/repo", "internal/wine"},
@@ -28,7 +29,7 @@ var floors = [][]string{
 	},
 }
 
-// onlyFrom says who may import a room, where not everybody above may.
+// onlyFrom has the folders that not every higher layer may import, and the folders that may.
 var onlyFrom = map[string][]string{
 	// Importing it has an effect: see its doc comment.
 	"internal/warmstart": {".", "internal/cli"},
@@ -51,19 +52,19 @@ func TestImportsPointDownward(t *testing.T) {
 		return slices.IndexFunc(floors, func(rooms []string) bool { return slices.Contains(rooms, room(path)) })
 	}
 	if len(floors) > 6 {
-		t.Errorf("%d floors", len(floors))
+		t.Errorf("%d layers", len(floors))
 	}
 	for _, p := range packages(t) {
 		from := p.path()
 		if floorOf(from) < 0 {
-			t.Errorf("%s stands on no floor: add it to the list", from)
+			t.Errorf("%s is in no layer: add it to floors", from)
 		}
 		for _, to := range p.own(p.Imports) {
 			if room(from) == room(to) {
 				continue
 			}
 			if floorOf(to) <= floorOf(from) {
-				t.Errorf("%s imports %s, which is not on a lower floor", from, to)
+				t.Errorf("%s imports %s, which is not in a lower layer", from, to)
 			}
 			if importers, restricted := onlyFrom[room(to)]; restricted && !slices.Contains(importers, room(from)) {
 				t.Errorf("%s imports %s; only %s may", from, to, strings.Join(importers, ", "))
@@ -72,7 +73,7 @@ func TestImportsPointDownward(t *testing.T) {
 	}
 }
 
-// Importers of token and cache get nothing of the program with them.
+// Importers of token and cache do not import any other package of the program with them.
 func TestImportablePackagesStandAlone(t *testing.T) {
 	for _, p := range packages(t) {
 		if room(p.path()) != "token" && room(p.path()) != "cache" {
@@ -119,7 +120,7 @@ func TestPackagesAreDocumented(t *testing.T) {
 	}
 }
 
-// The root has no Go file but main.go, so that who opens it finds the door.
+// The root has no Go file but main.go, so that a reader finds the program's entry point.
 func TestRootHoldsMainOnly(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(repository, "*.go"))
 	if err != nil || len(files) != 1 || filepath.Base(files[0]) != "main.go" {

@@ -25,11 +25,11 @@ func checkOwn(fi fs.FileInfo) error {
 	case fi.Mode()&fs.ModeCharDevice != 0:
 		return nil
 	case !fi.Mode().IsRegular() && fi.Mode()&fs.ModeNamedPipe == 0:
-		return errors.New("it is no file, pipe or terminal")
+		return errors.New("it is not a file, pipe or terminal")
 	case ok && int(st.Uid) != user:
 		return fmt.Errorf("it belongs to user %d, this process runs as user %d", st.Uid, user)
 	case ok && st.Nlink > 1:
-		return errors.New("it has another name (a hard link), and may be another file of this user")
+		return errors.New("it has more than one hard link, so it may be another file of this user")
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ const (
 )
 
 // File collects the log lines of one run and appends them to a file when the run ends, in one
-// write, so that the lines of concurrent runs do not mix. If that fails, the run goes on without.
+// write, so that the lines of concurrent runs do not mix. If that fails, the run is not logged.
 // The methods of a nil *File do nothing.
 type File struct {
 	path       string
@@ -163,7 +163,7 @@ func openForAppend(path string) (*os.File, error) {
 		return os.OpenFile(path, flags, 0o600)
 	}
 	if fi, err := os.Lstat(path); err == nil && fi.Mode()&fs.ModeSymlink != 0 {
-		return nil, fmt.Errorf("%s is a symbolic link, and a log file's links are not followed", path)
+		return nil, fmt.Errorf("%s is a symbolic link, which is not followed for a log file", path)
 	}
 	f, err := os.OpenFile(path, flags|openNoFollow, 0o600)
 	if err != nil {
@@ -180,8 +180,8 @@ func openForAppend(path string) (*os.File, error) {
 	return f, nil
 }
 
-// isOpenFileOrDevice reports whether a path leads to what only the system or a process's owner can
-// choose: a device, or an open file of a process, such as the log of a container's first one.
+// isOpenFileOrDevice reports whether a path leads to a device or to an open file of a process, such
+// as the log of a container's first process. Only the system or the process's owner chooses those.
 func isOpenFileOrDevice(path string) bool {
 	for _, pattern := range []string{"/dev/*", "/dev/fd/*", "/proc/*/fd/*"} {
 		if match, _ := filepath.Match(pattern, filepath.Clean(path)); match {

@@ -41,13 +41,13 @@ type Options struct {
 	Context        string       // the context that User belongs to; "": convert all users
 	User           string       // the only user to convert; "": all
 	Login          string       // the new login method; "": each exec config keeps its own
-	Flags          flags.Values // flags that win over the existing ones
+	Flags          flags.Values // flags that override the existing ones
 	AzureConfigDir string       // for azurecli: the value of AZURE_CONFIG_DIR; "": none
 	DryRun         bool         // report differences and write nothing
 
-	// AsKubelogin is for a conversion that az may have started: by kubelogin's name, and for all
-	// users. Only users of kubelogin are converted then, and to azurecli none that logs in without
-	// a person by another method.
+	// AsKubelogin is for a conversion that az may have started: the program is called as kubelogin,
+	// and for all users. Only users of kubelogin are then converted. Users whose login method needs
+	// no person are not converted to azurecli.
 	AsKubelogin bool
 
 	LockTimeout time.Duration // how long to wait for another program that writes the file
@@ -92,7 +92,7 @@ func (c *Converter) Convert(file *kubeconfig.File, earlier kubeconfig.Files) (do
 			continue
 		case kept != "":
 			done.Matched = true
-			report.WriteString(token.Clean(where+"kept: it logs in by "+kept+", without a person; --context or --force converts it") + "\n")
+			report.WriteString(token.Clean(where+"kept: login "+kept+" needs no person; use --context or --force to convert it") + "\n")
 			continue
 		}
 		want, err := c.target(u)
@@ -143,7 +143,7 @@ func errorAt(where string, err error) error {
 	return failed
 }
 
-const nameOneUserHint = "give the flag, or name with --context the one user that is meant; nothing was changed"
+const nameOneUserHint = "give the flag, or choose the user to convert with --context; nothing was changed"
 
 // skipReason returns why the user's login is not one that this program replaces, "" if it is.
 func (c *Converter) skipReason(u kubeconfig.User) string {
@@ -162,7 +162,7 @@ func (c *Converter) skipReason(u kubeconfig.User) string {
 	case !isOurCommand(program) && program != c.Command:
 		return "it runs " + CommandName(program)
 	case c.AsKubelogin && !isKubelogin(program):
-		return "it runs " + CommandName(program) + "; --context or --force converts it"
+		return "it runs " + CommandName(program) + "; use --context or --force to convert it"
 	}
 	if _, err := ReadArgs(u.Exec); err != nil {
 		return "its args are not valid for get-token: " + err.Error()
@@ -170,7 +170,7 @@ func (c *Converter) skipReason(u kubeconfig.User) string {
 	return ""
 }
 
-// keptLogin returns the user's login method if AsKubelogin has it stay, else "".
+// keptLogin returns the user's login method if AsKubelogin keeps it, else "".
 func (c *Converter) keptLogin(u kubeconfig.User) string {
 	if !c.AsKubelogin || c.Login != azureCLI || u.Exec == nil || u.AuthProvider != nil {
 		return ""
@@ -254,7 +254,7 @@ func (c *Converter) target(u kubeconfig.User) (target, error) {
 		token.AzureCLIRefusesTenant(getenvOf(want.Env)) {
 		kept = maps.Clone(existing)
 		delete(kept, "tenant-id")
-		notes = append(notes, "--tenant-id is not written: a managed identity is signed in to az here, for which az takes none")
+		notes = append(notes, "--tenant-id is not written: a managed identity is signed in to az, and az accepts no tenant for one")
 	}
 	args, err := BuildArgs(m, kept, c.Flags)
 	if err != nil {
@@ -322,7 +322,7 @@ func (c *Converter) reportLine(where string, u kubeconfig.User, t target) string
 	}
 	for _, variable := range want.Env {
 		if flags.OverridesFlag(variable.Name) && !slices.Contains(want.Args, "--disable-environment-override") {
-			login += ", but " + variable.Name + " in its env wins over its arguments: remove one of them"
+			login += ", but " + variable.Name + " in its env overrides its arguments: remove one of them"
 		}
 	}
 	for _, note := range t.notes {
@@ -330,7 +330,7 @@ func (c *Converter) reportLine(where string, u kubeconfig.User, t target) string
 	}
 	switch {
 	case u.HasExec(want):
-		return token.Clean(where+"is as wanted, "+login) + "\n"
+		return token.Clean(where+"needs no change, "+login) + "\n"
 	case !c.DryRun:
 		return token.Clean(where+"converted, "+login) + "\n"
 	}

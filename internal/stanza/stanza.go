@@ -20,7 +20,7 @@ import (
 
 // ErrIncompletePoP is a wrong usage: proof of possession takes two flags.
 var ErrIncompletePoP error = &token.UsageError{
-	Text: "--pop-enabled and --pop-claims go together, and only one of them is given",
+	Text: "--pop-enabled and --pop-claims must be given together",
 }
 
 // programOf returns the program that an exec config runs, and the args that lead to it: kubectl
@@ -57,8 +57,8 @@ func GetTokenArgs(e *kubeconfig.Exec) (args []string, plugin string) {
 }
 
 // ReadArgs parses the args of an exec config that runs get-token of this program or of kubelogin.
-// If a flag is repeated, the last one counts, as when the plugin runs. Errors repeat at most the
-// name of a flag, because anything may stand in these args.
+// If a flag is repeated, the last one counts, as when the plugin runs. Errors quote at most the
+// name of a flag, because these args may contain anything, also a secret.
 func ReadArgs(e *kubeconfig.Exec) (flags.Values, error) {
 	args, _ := GetTokenArgs(e)
 	if err := flags.CheckSize(args); err != nil {
@@ -239,7 +239,7 @@ func IsPortableCommand(command string) bool {
 // PortableCommandError is the error for a --command that is not portable.
 func PortableCommandError(command string) error {
 	return &token.UsageError{
-		Text: fmt.Sprintf("--command is %q, a path that every client resolves in its own way", command),
-		Hint: "give an absolute path, or a name that is on the PATH there",
+		Text: fmt.Sprintf("--command is %q, a relative path, which each client resolves differently", command),
+		Hint: "give an absolute path, or the name of a program on the client's PATH",
 	}
 }

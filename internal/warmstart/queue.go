@@ -15,9 +15,9 @@ import (
 const maxWait = 2 * time.Second
 
 // worthWaiting reports whether a run with these arguments is likely to store its answer, so that
-// others gain by waiting for it. Not so a run with -v, with a proof of possession, with a federated
-// token from a variable, or with another login method than workload identity. login is
-// $AAD_LOGIN_METHOD and pop is $AAD_IS_POP_TOKEN_ENABLED, which override the flags.
+// others gain by waiting for it. It returns false for a run with -v, with a proof of possession,
+// with a federated token from a variable, or with another login method than workload identity.
+// login is $AAD_LOGIN_METHOD and pop is $AAD_IS_POP_TOKEN_ENABLED, which override the flags.
 func worthWaiting(args []string, login, pop string) bool {
 	if pop != "" {
 		return false
@@ -29,7 +29,7 @@ func worthWaiting(args []string, login, pop string) bool {
 			return false
 		}
 	}
-	// Of several logins in order the first one counts.
+	// Only the first of several logins in order is considered.
 	login, _, _ = strings.Cut(cmp.Or(login, FlagValue(args, "--login", "-l"), workloadIdentity), ",")
 	return login == workloadIdentity
 }

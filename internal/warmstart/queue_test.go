@@ -63,7 +63,7 @@ func waitInBackground(r *Run) <-chan []byte {
 	return answers
 }
 
-// Where there can be no lock, nobody waits, and nothing is made or touched.
+// If no lock is possible, no run waits, and no file is created or changed.
 func TestUnusableLockMeansNoWaiting(t *testing.T) {
 	args, _ := withTokenFile(t, nil, nil)
 	r := newRun(args, nil)

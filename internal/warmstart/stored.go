@@ -73,7 +73,7 @@ func (r *Run) Save(
 	})
 }
 
-// withTimeout calls do, which may block for ever, in another goroutine, and waits for its result.
+// withTimeout calls do, which may block forever, in another goroutine, and waits for its result.
 // After the timeout it returns false, and do goes on. If do stops the timer before, withTimeout
 // waits for the result however long it takes.
 func withTimeout[T any](timeout time.Duration, do func(*time.Timer) T) (result T, inTime bool) {

@@ -13,8 +13,8 @@ import (
 
 const maxRetries = 3
 
-// RequestTimeout is the timeout of a single request, without its retries. After it has struck, that
-// of the next try is longer if the deadline allows: see tryTimeout.
+// RequestTimeout is the timeout of a single request, without its retries. After a timeout, that of
+// the next try is longer if the deadline allows: see tryTimeout.
 const RequestTimeout = 10 * time.Second
 
 // TryTimeoutError says that one try got no answer within its own timeout, before the deadline of

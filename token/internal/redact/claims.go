@@ -8,8 +8,8 @@ import (
 )
 
 // isClaimsChallenge reports whether word is a claims challenge in base64: a server's request for a
-// token with certain claims, with which a person has to sign in again. It looks like a JWT and is
-// no secret. A word with something else in it is none.
+// token with certain claims, for which a person must sign in again. It looks like a JWT but is not
+// secret. A word that contains anything else is not a claims challenge.
 // https://openid.net/specs/openid-connect-core-1_0.html#ClaimsParameter
 func isClaimsChallenge(word string) bool {
 	text, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(word, "="))
