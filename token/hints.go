@@ -184,16 +184,21 @@ func proxyHint(e *entra.ProxyError) string {
 func (e *exchangeError) signInHint() string {
 	r := e.request
 	command := e.hintValues["program"] + " get-token --login " + r.Login
-	for _, flag := range []string{
-		"server-id", "client-id", "tenant-id", "environment", "authority-host",
-		"disable-instance-discovery", "redirect-url", "login-hint",
-	} {
-		switch value := r.flagValue(flag); {
-		case value == "" || value == false || r.From[flag] == fromDefault:
-		case value == true:
-			command += " --" + flag
-		default:
-			command += " --" + flag + " " + shellWord(value.(string))
+	m, _ := MethodByName(r.Login)
+	for _, flag := range m.flags() {
+		// The person must be asked, whatever --prompt says here.
+		if flag == "prompt" || isSecretFlag(flag) || r.From[flag] == fromDefault {
+			continue
+		}
+		switch value := r.flagValue(flag).(type) {
+		case bool:
+			if value {
+				command += " --" + flag
+			}
+		case string:
+			if value != "" {
+				command += " --" + flag + " " + shellWord(value)
+			}
 		}
 	}
 	command += e.hintValues["sign-in-args"]

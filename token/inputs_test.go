@@ -136,3 +136,28 @@ func TestFlagsDecideTheEntry(t *testing.T) {
 		}
 	}
 }
+
+// TestSignInHintNamesFlags checks that the command in the hint signs a person in for the same cache
+// entry: two values of a flag that decides the entry give two commands.
+func TestSignInHintNamesFlags(t *testing.T) {
+	pairs, tried := flagPairs(t), 0
+	for _, m := range Methods {
+		for _, flag := range m.flags() {
+			if !m.Interactive || sameEntry[flag] != "" {
+				continue
+			}
+			tried++
+			var hints [2]string
+			for which := range hints {
+				e := exchangeError{request: requestWith(m, flag, which, pairs)}
+				hints[which] = e.signInHint()
+			}
+			if hints[0] == hints[1] {
+				t.Errorf("%s: the hint does not depend on --%s: %s", m.Name, flag, hints[0])
+			}
+		}
+	}
+	if tried == 0 {
+		t.Error("no flag")
+	}
+}

@@ -6,11 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/akslogin/akslogin/internal/entratest"
 	"github.com/akslogin/akslogin/internal/envvar"
+	"github.com/akslogin/akslogin/token"
 )
 
 // readRecorder is added to package syscall. It appends each read of a variable to a file, with the
@@ -101,6 +103,9 @@ var recordedRuns = map[string]struct {
 	"azd":              {args: []string{"--login", "azd"}, fails: true},
 	"device code":      {args: []string{"--login", "devicecode"}, fails: true},
 	"pipelines":        {args: []string{"--login", "azurepipelines"}, fails: true},
+	"password":         {args: []string{"--login", "ropc", "--username", "jane@contoso.example", "--password", secret}, fails: true},
+	"second hop":       {args: []string{"--login", "federatedmsi", "--via-client-id", client, "--timeout", "2s"}, fails: true},
+	"token itself":     {args: []string{"--login", "jwt"}, fails: true}, // it is for Entra ID
 	"browser": {
 		args: []string{"--login", "interactive", "--timeout", "2s"},
 		env: []string{
@@ -109,6 +114,15 @@ var recordedRuns = map[string]struct {
 		},
 		fails: true,
 	},
+}
+
+func recordedRunsHave(method string) bool {
+	for _, run := range recordedRuns {
+		if slices.Contains(run.args, method) {
+			return true
+		}
+	}
+	return false
 }
 
 // A variable that get-token or one of its libraries reads is either part of a stored answer's
@@ -141,6 +155,11 @@ func TestReadVariablesCount(t *testing.T) {
 	raw, err := os.ReadFile(reads)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, m := range token.Methods {
+		if m.Name != token.DefaultPodMethod && !recordedRunsHave(m.Name) {
+			t.Errorf("recordedRuns has no run of login %s", m.Name)
+		}
 	}
 	readers := map[string]string{} // by variable
 	for line := range strings.Lines(string(raw)) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 
@@ -93,6 +94,19 @@ func takesArgs(args []string) error {
 // write, for every method, whatever they are made from: both refuse, or leave out, what get-token
 // would refuse.
 func TestWrittenArgsAreAccepted(t *testing.T) {
+	for _, field := range flags.GetTokenFields() {
+		flag := field.Tag.Get("name")
+		if flag != "" && flag != "login" && !flags.IsBool(flag) && writtenValues[flag] == nil {
+			t.Errorf("writtenValues has no values of --%s", flag)
+		}
+	}
+	stderr := os.Stderr // thousands of warnings about flags that a method does not use
+	defer func() { os.Stderr = stderr }()
+	var err error
+	if os.Stderr, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Stderr.Close()
 	r := rand.New(rand.NewPCG(17, 4))
 	written := map[string]int{}
 	for i := range 60 * len(token.Methods) {
