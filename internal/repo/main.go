@@ -70,9 +70,9 @@ func (p goPackage) own(imports []string) (paths []string) {
 	return paths
 }
 
-// room returns the top folder that a package belongs to: token for token/internal/jwt,
+// topFolder returns the folder that a package belongs to: token for token/internal/jwt,
 // internal/entratest for internal/entratest/cmd/entratest.
-func room(path string) string {
+func topFolder(path string) string {
 	parts := strings.Split(path, "/")
 	if parts[0] == "internal" {
 		return strings.Join(parts[:min(2, len(parts))], "/")
@@ -80,24 +80,24 @@ func room(path string) string {
 	return parts[0]
 }
 
-// floorsOf returns for each room its distance from the top: 1 if no other room imports it, else one
-// more than the lowest importer.
-func floorsOf(all []goPackage) map[string]int {
-	floors := map[string]int{}
+// layersOf returns for each top folder its distance from the top: 1 if no other one imports it,
+// else one more than the lowest importer.
+func layersOf(all []goPackage) map[string]int {
+	layers := map[string]int{}
 	for changed := true; changed; {
 		changed = false
 		for _, p := range all {
-			from := room(p.path())
-			floors[from] = max(floors[from], 1)
+			from := topFolder(p.path())
+			layers[from] = max(layers[from], 1)
 			for _, imported := range p.own(p.Imports) {
-				to := room(imported)
-				if to != from && floors[to] <= floors[from] {
-					floors[to], changed = floors[from]+1, true
+				to := topFolder(imported)
+				if to != from && layers[to] <= layers[from] {
+					layers[to], changed = layers[from]+1, true
 				}
 			}
 		}
 	}
-	return floors
+	return layers
 }
 
 // lines counts the lines of the files.
@@ -117,13 +117,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	floors := floorsOf(all)
-	slices.SortStableFunc(all, func(a, b goPackage) int { return floors[room(a.path())] - floors[room(b.path())] })
+	layers := layersOf(all)
+	slices.SortStableFunc(all, func(a, b goPackage) int { return layers[topFolder(a.path())] - layers[topFolder(b.path())] })
 	last := 0
 	for _, p := range all {
-		if floor := floors[room(p.path())]; floor != last {
-			fmt.Printf("layer %d\n", floor)
-			last = floor
+		if layer := layers[topFolder(p.path())]; layer != last {
+			fmt.Printf("layer %d\n", layer)
+			last = layer
 		}
 		fmt.Printf("  %-36s %5d lines, %5d of tests", p.path(), lines(p.Dir, slices.Concat(p.GoFiles, p.IgnoredGoFiles)),
 			lines(p.Dir, slices.Concat(p.TestGoFiles, p.XTestGoFiles)))

@@ -14,10 +14,10 @@ import (
 
 const repository = "../.."
 
-// floors are the layers of the program from the top down, each with its top folders (see [room]). A
+// layers are those of the program from the top down, each with its top folders (see [topFolder]). A
 // package imports only packages in its own folder and in lower layers. There are at most six
 // layers, so that a reader of a package need not know the whole program.
-var floors = [][]string{
+var layers = [][]string{
 	{".", "internal/man"},
 	{"internal/cli", "internal/demo", "internal/bench", "internal/repo", "internal/wine"},
 	{"internal/doctor"},
@@ -48,25 +48,25 @@ func packages(t *testing.T) []goPackage {
 }
 
 func TestImportsPointDownward(t *testing.T) {
-	floorOf := func(path string) int {
-		return slices.IndexFunc(floors, func(rooms []string) bool { return slices.Contains(rooms, room(path)) })
+	layerOf := func(path string) int {
+		return slices.IndexFunc(layers, func(folders []string) bool { return slices.Contains(folders, topFolder(path)) })
 	}
-	if len(floors) > 6 {
-		t.Errorf("%d layers", len(floors))
+	if len(layers) > 6 {
+		t.Errorf("%d layers", len(layers))
 	}
 	for _, p := range packages(t) {
 		from := p.path()
-		if floorOf(from) < 0 {
-			t.Errorf("%s is in no layer: add it to floors", from)
+		if layerOf(from) < 0 {
+			t.Errorf("%s is in no layer: add it to layers", from)
 		}
 		for _, to := range p.own(p.Imports) {
-			if room(from) == room(to) {
+			if topFolder(from) == topFolder(to) {
 				continue
 			}
-			if floorOf(to) <= floorOf(from) {
+			if layerOf(to) <= layerOf(from) {
 				t.Errorf("%s imports %s, which is not in a lower layer", from, to)
 			}
-			if importers, restricted := onlyFrom[room(to)]; restricted && !slices.Contains(importers, room(from)) {
+			if importers, restricted := onlyFrom[topFolder(to)]; restricted && !slices.Contains(importers, topFolder(from)) {
 				t.Errorf("%s imports %s; only %s may", from, to, strings.Join(importers, ", "))
 			}
 		}
@@ -76,16 +76,16 @@ func TestImportsPointDownward(t *testing.T) {
 // Importers of token and cache do not import any other package of the program with them.
 func TestImportablePackagesStandAlone(t *testing.T) {
 	for _, p := range packages(t) {
-		if room(p.path()) != "token" && room(p.path()) != "cache" {
+		if topFolder(p.path()) != "token" && topFolder(p.path()) != "cache" {
 			continue
 		}
 		for _, to := range p.own(p.Imports) {
-			if room(to) != room(p.path()) {
+			if topFolder(to) != topFolder(p.path()) {
 				t.Errorf("%s imports %s", p.path(), to)
 			}
 		}
 		for _, imported := range p.Imports {
-			if room(p.path()) == "cache" && (strings.Contains(imported, "Azure") || strings.Contains(imported, "k8s.io")) {
+			if topFolder(p.path()) == "cache" && (strings.Contains(imported, "Azure") || strings.Contains(imported, "k8s.io")) {
 				t.Errorf("%s imports %s: the cache knows bytes, not tokens", p.path(), imported)
 			}
 		}
