@@ -142,11 +142,11 @@ func openAzureCLI(r Request, opts Options, _ entra.Client) (Login, error) {
 		r.TenantID = ""
 	case found && IsGUID(r.TenantID) && !strings.EqualFold(r.TenantID, identity.TenantID):
 		return Login{}, &UsageError{
-			Text: "a managed identity of tenant " + identity.TenantID + " is signed in to az, and the tenant wanted is " + r.TenantID + r.sourceNote("tenant-id"),
-			Hint: "a managed identity has tokens of its own tenant only: sign in to az with another account, or leave the tenant out",
+			Text: "a managed identity of tenant " + identity.TenantID + " is signed in to az, but the requested tenant is " + r.TenantID + r.sourceNote("tenant-id"),
+			Hint: "a managed identity gets tokens only for its own tenant: sign in to az with another account, or leave the tenant out",
 		}
 	case found:
-		opts.Log.Debug("az takes no tenant for a managed identity", "tenant", r.TenantID)
+		opts.Log.Debug("az accepts no tenant for a managed identity", "tenant", r.TenantID)
 		r.TenantID = ""
 	}
 	state := hashFiles(dir, azStateFiles)
@@ -178,7 +178,7 @@ func diagnoseAzureCLI(r Request, opts Options) []Finding {
 	return []Finding{{
 		Status: StatusInfo,
 		Check:  "az",
-		Text: "a managed identity is signed in, for which az takes no tenant: " + r.TenantID +
+		Text: "a managed identity is signed in, and az accepts no tenant for one: " + r.TenantID +
 			r.sourceNote("tenant-id") + " is not passed on",
 	}}
 }

@@ -47,7 +47,7 @@ var azurePipelinesCI = ciSystem{
 		"X-TFS-FedAuthRedirect": "Suppress",
 	},
 	tokenField:  "oidcToken",
-	refusedHint: "see that service connection {connection} exists, that this pipeline may use it, that it uses workload identity federation, and that $SYSTEM_ACCESSTOKEN is the running job's",
+	refusedHint: "check that service connection {connection} exists, that this pipeline may use it, that it uses workload identity federation, and that $SYSTEM_ACCESSTOKEN is the running job's",
 }
 
 func azurePipelinesNeed(_ Request, getenv func(string) string) string {
@@ -62,7 +62,7 @@ func azurePipelinesNeed(_ Request, getenv func(string) string) string {
 func openAzurePipelines(r Request, opts Options, client entra.Client) (Login, error) {
 	if need := azurePipelinesNeed(r, opts.Getenv); need != "" {
 		return Login{}, &UsageError{
-			Text: "login " + r.Login + " works in a job of Azure Pipelines only, and " + need,
+			Text: "login " + r.Login + " works only in a job of Azure Pipelines, and " + need,
 			Hint: "a step sees the job's token only if it has: env: SYSTEM_ACCESSTOKEN: $(System.AccessToken)",
 		}
 	}

@@ -179,7 +179,7 @@ func oddCharacterNote(s string) string {
 func (r Request) checkPoP(m Method) error {
 	switch {
 	case r.PoPClaims != "" && !r.PoPEnabled:
-		return usageErrorf("%s goes with --pop-enabled", r.popClaimsName())
+		return usageErrorf("%s is valid only with --pop-enabled", r.popClaimsName())
 	case !r.PoPEnabled:
 		return nil
 	case !m.usesFlag("pop-enabled"):

@@ -62,7 +62,7 @@ func TestHintByCause(t *testing.T) {
 			"interactive", "http://localhost:1", "lookup localhost: no such host", "/etc/hosts"},
 		{listen(syscall.EADDRNOTAVAIL), "interactive", "", "", "--login devicecode"},
 		{listen(syscall.EACCES), "interactive", "http://localhost:1", "", "may not listen"},
-		{listen(syscall.EADDRINUSE), "interactive", "http://localhost:1", "", "another program has"},
+		{listen(syscall.EADDRINUSE), "interactive", "http://localhost:1", "", "another program uses"},
 	} {
 		r := Request{Login: c.login, RedirectURL: c.redirect, Timeout: 30 * time.Minute}
 		got := Explain(&exchangeError{r, map[string]string{}, c.err})

@@ -173,7 +173,7 @@ func (e *noFederatedTokenError) hint() string {
 	case errors.Is(e.err, fs.ErrPermission):
 		return "this user must be able to read it: in a pod, set securityContext.fsGroup"
 	case errors.As(e.err, new(syscall.Errno)):
-		return "the system cannot read the file: see what is mounted at that path, and what the machine lacks; a pod that is recreated gets a new mount"
+		return "the system cannot read the file: check what is mounted at that path, and what the machine lacks; a pod that is recreated gets a new mount"
 	}
 	return "it must contain the token that the cluster or CI system issued, and nothing else"
 }

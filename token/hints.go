@@ -64,7 +64,7 @@ func (e *exchangeError) listenHint() string {
 	case e.request.RedirectURL == "":
 		return "the browser's answer comes to a port of 127.0.0.1, so this program must be able to listen there; --login devicecode needs no port"
 	}
-	return "another program has the port, or this user may not listen at it: name another one with --redirect-url, or leave that out for any free port"
+	return "another program uses the port, or this user may not listen on it: name another one with --redirect-url, or leave that out for any free port"
 }
 
 // refusalHint returns what to do about a refusal, with placeholders: the hint for its AADSTS code,
@@ -133,13 +133,13 @@ func causeHint(err error, values map[string]string) string {
 	case atProxy:
 		hint = "the proxy that $HTTPS_PROXY names must be reachable from here"
 	case errors.As(err, &certificate) && values["proxy"] != "":
-		hint = "the certificate shown by {server} is not of the CA in $AZURE_KUBERNETES_CA_FILE or $AZURE_KUBERNETES_CA_DATA, or not for the name in $AZURE_KUBERNETES_SNI_NAME"
+		hint = "the certificate shown by {server} is not signed by the CA in $AZURE_KUBERNETES_CA_FILE or $AZURE_KUBERNETES_CA_DATA, or is not for the name in $AZURE_KUBERNETES_SNI_NAME"
 	case errors.As(err, &certificate) && errors.As(err, new(x509.HostnameError)):
-		hint = "something other than {server} answers under its name: see what that name means here (DNS, /etc/hosts), and what the proxy does, if there is one"
+		hint = "something other than {server} answers under its name: check what the name resolves to here (DNS, /etc/hosts), and what the proxy does, if there is one"
 	case errors.As(err, &certificate):
 		hint = "the certificate shown by {server} is not trusted here: a proxy that opens TLS needs its CA {roots}"
 	case errors.As(err, &permanent):
-		hint = "see what answers at {server} : a proxy's or firewall's page, or a wrong address"
+		hint = "check what answers at {server} : a proxy, a firewall's page, or the wrong address"
 	case values["discoveryHost"] != "":
 		hint = "Microsoft is asked whether it knows {authority}, at {server}, which cannot be reached: if it is a private cloud's authority and you trust it, give --disable-instance-discovery"
 	case err != nil && strings.Contains(err.Error(), "protocol version"):
@@ -174,7 +174,7 @@ func proxyHint(e *entra.ProxyError) string {
 	case e.Status == http.StatusProxyAuthRequired && e.HasCredentials:
 		return "the proxy does not accept the user and password in $HTTPS_PROXY: compare them; they are written http://USER:PASSWORD@HOST:PORT" + percentEncodingNote
 	case e.Status == http.StatusProxyAuthRequired:
-		return "the proxy wants a user and a password: they go into $HTTPS_PROXY, as http://USER:PASSWORD@HOST:PORT" + percentEncodingNote
+		return "the proxy requires a user and a password: set them in $HTTPS_PROXY, as http://USER:PASSWORD@HOST:PORT" + percentEncodingNote
 	}
 	return "the proxy that $HTTPS_PROXY names must let this machine through to {server}"
 }

@@ -206,7 +206,7 @@ func TestRefusedDiscoveryIsRetriedWithinBounds(t *testing.T) {
 	if n := s.connections.Load(); err == nil || n < maxRequests || n > 2*maxRequests {
 		t.Errorf("%d connections, %v", n, err)
 	}
-	if text := token.Explain(err).Text; !strings.Contains(text, "has not begun") {
+	if text := token.Explain(err).Text; !strings.Contains(text, "has not processed") {
 		t.Error(text)
 	}
 }

@@ -30,7 +30,7 @@ func checkProxyVariables(getenv func(string) string) error {
 		// An @ after the host means that a password has a slash, question mark or # in it.
 		if err != nil || u.Hostname() == "" || strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") {
 			return &UsageError{
-				Text: "$" + name + " is no proxy's address: it must be http://HOST:PORT",
+				Text: "$" + name + " is not a proxy's address: it must be http://HOST:PORT",
 				Hint: "for a proxy with a user and a password, it is http://USER:PASSWORD@HOST:PORT" + percentEncodingNote,
 			}
 		}

@@ -32,7 +32,7 @@ func (r Request) checkShellVariables(m Method) error {
 				strings.Join(names, ", ")
 		}
 		return &UsageError{
-			Text: fmt.Sprintf("--%s has the name of a variable as its value, as $NAME, and no shell replaces it: clients start this program without one", flag),
+			Text: fmt.Sprintf("the value of --%s is the name of a variable, such as $NAME, and no shell replaces it: clients start this program without a shell", flag),
 			Hint: hint,
 		}
 	}

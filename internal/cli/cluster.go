@@ -70,11 +70,11 @@ func (c *kubeconfigCommand) resolveCluster(line *flags.CommandLine, o options, l
 		}
 	case c.Server == "" && (c.CAFile != "" || c.CAData != ""):
 		return clusterSource{}, &token.UsageError{
-			Text: "--certificate-authority and --certificate-authority-data go with --server",
-			Hint: "the other ways give the cluster's CA too",
+			Text: "--certificate-authority and --certificate-authority-data are valid only with --server",
+			Hint: "the other ways to name the cluster also give its CA",
 		}
 	case c.ResourceID == "" && c.PublicFQDN:
-		return clusterSource{}, &token.UsageError{Text: "--public-fqdn goes with --resource-id"}
+		return clusterSource{}, &token.UsageError{Text: "--public-fqdn is valid only with --resource-id"}
 	}
 	return find()
 }
@@ -84,7 +84,7 @@ func (c *kubeconfigCommand) fromServer() (clusterSource, error) {
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" ||
 		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return clusterSource{}, &token.UsageError{
-			Text: "--server is not an address as https://HOST:443",
+			Text: "--server is not an address such as https://HOST:443",
 			Hint: "az aks show shows a cluster's as fqdn or privateFqdn",
 		}
 	}
@@ -119,7 +119,7 @@ func (c *kubeconfigCommand) certificateAuthority() (string, error) {
 	if err != nil {
 		err = &token.UsageError{
 			Text: "--certificate-authority-data: " + err.Error(),
-			Hint: "it is the PEM of certificates in base64, as it stands in a kubeconfig; " +
+			Hint: "it must be base64-encoded PEM certificates, as in a kubeconfig; " +
 				"--certificate-authority takes a file",
 		}
 	}

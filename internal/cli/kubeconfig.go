@@ -99,12 +99,12 @@ func (c *kubeconfigCommand) chooseFormat() (outputFormat, error) {
 		return outputFormat{}, stanza.PortableCommandError(c.Command)
 	case slices.ContainsFunc(c.Env, isNoVariable):
 		return outputFormat{}, &token.UsageError{
-			Text: "--env needs NAME=VALUE, the name of letters, digits and _",
+			Text: "--env needs NAME=VALUE, with a name of letters, digits and _",
 			Hint: "as in --env HTTPS_PROXY=http://proxy.example:3128",
 		}
 	case c.ConnectionID != "" && !outputFormats[i].takesID:
 		return outputFormat{}, &token.UsageError{
-			Text: "--connection-id goes with --output airflow-env",
+			Text: "--connection-id is valid only with --output airflow-env",
 			Hint: "the other formats do not contain the connection's ID",
 		}
 	case strings.ContainsFunc(c.ConnectionID, isInvalidVariableChar):

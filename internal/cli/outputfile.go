@@ -149,8 +149,8 @@ func checkVisible(name, value string) error {
 		return nil
 	}
 	return &token.UsageError{
-		Text: name + " of the kubeconfig would have " + found + ", which nobody sees as it is",
-		Hint: "look at the values that were given, and at the names in the kubeconfig that they come from: invisible and control characters are not written",
+		Text: name + " of the kubeconfig would have " + found + ", which is not visible as what it is",
+		Hint: "check the values that were given, and the names in the source kubeconfig: invisible and control characters are not written",
 	}
 }
 

@@ -72,6 +72,6 @@ func checkOpenFileLimit() error {
 	}
 	return &token.FailedError{
 		Text: fmt.Sprintf("this process may open %d more files, and a login needs %d", free, minOpenFiles),
-		Hint: "raise the limit of open files (ulimit -n), or close what the program that starts this one leaves open",
+		Hint: "raise the limit of open files (ulimit -n), or make the program that starts this one close its open files",
 	}
 }

@@ -144,7 +144,7 @@ func testRefusedByEntra(t *testing.T, c *cluster) {
 		requests                      int
 	}{
 		"unknown tenant":        {unknownTenant, "AADSTS90002", "there is no tenant " + unknownTenant + " (--tenant-id)", "unknown", 1},
-		"not in foreign tenant": {foreignTenant, "AADSTS700016", "is no managed identity or application of tenant " + foreignTenant + " (--tenant-id)", "stranger", 1},
+		"not in foreign tenant": {foreignTenant, "AADSTS700016", "is not a managed identity or application of tenant " + foreignTenant + " (--tenant-id)", "stranger", 1},
 		"federated by nobody":   {homeTenant, "AADSTS700213", "needs a federated credential with exactly issuer https://oidc.example/cluster-a/ , subject system:serviceaccount:unfederated:worker", "unfederated", 3},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -204,7 +204,7 @@ func appendFlag(flags []string, f *kong.Flag, value string) ([]string, error) {
 	on, err := strconv.ParseBool(value)
 	switch {
 	case err != nil:
-		return nil, &token.UsageError{Text: "--" + f.Name + " is either true or false"}
+		return nil, &token.UsageError{Text: "--" + f.Name + " must be true or false"}
 	case on:
 		return append(flags, "--"+f.Name), nil
 	case f.Name == "help" || f.Name == "version":

@@ -25,7 +25,7 @@ func readResponse(resp *http.Response) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("the answer broke off: %w", err)
+		return nil, fmt.Errorf("the connection broke before the answer was complete: %w", err)
 	case len(body) > maxResponse:
 		return nil, NewPermanentError("the answer has more than %d bytes", maxResponse)
 	case isRedirect(resp):

@@ -40,7 +40,7 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 	case resp.StatusCode >= 400:
 		t.outcome.refuse(readRefusal(resp, body))
 	case check != nil && isTruncated(resp, body):
-		return nil, fmt.Errorf("the answer broke off: %w", io.ErrUnexpectedEOF)
+		return nil, fmt.Errorf("the connection broke before the answer was complete: %w", io.ErrUnexpectedEOF)
 	case check != nil:
 		if body, err = check(body); err != nil {
 			return nil, NewPermanentError("%w", err)
@@ -77,7 +77,7 @@ func (t *transport) send(req *http.Request) (*http.Response, []byte, error) {
 	return resp, body, err
 }
 
-var errNotProcessed = errors.New("the server says that it has not begun with the request")
+var errNotProcessed = errors.New("the server reports that it has not processed the request")
 
 // failOnResend returns a context for one request. It is canceled with errNotProcessed when net/http
 // sends the request a second time. Under HTTP/2, net/http resends a request without a pause as long
