@@ -91,8 +91,8 @@ func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
 	if !slices.ContainsFunc(all, func(d stanza.Conversion) bool { return d.Matched }) {
 		return nothingConverted(report, all, files)
 	}
-	for _, flag := range stanza.UnusedFlags(all) {
-		printUnusedFlag(flag)
+	for _, warning := range stanza.UnusedFlags(all) {
+		printWarning(warning)
 	}
 	if output != "" {
 		fmt.Fprint(report, all[0].Report)
@@ -128,10 +128,6 @@ func (c *convertCommand) replace(
 		fmt.Print(all[i].Report)
 	}
 	return nil
-}
-
-func printUnusedFlag(flag string) {
-	printWarning("not written, because the login method does not use it: " + flag)
 }
 
 // prepare checks the flags and reads the kubeconfigs.

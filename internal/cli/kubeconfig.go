@@ -142,8 +142,8 @@ func (c *kubeconfigCommand) loginMethod(line *flags.CommandLine) (token.Method, 
 // identity. On Astro they name the platform's own.
 func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, source clusterSource) (kubeconfig.Exec, error) {
 	values := line.Values()
-	for _, flag := range stanza.MeaninglessFlags(m, values) {
-		printUnusedFlag(flag)
+	for _, warning := range stanza.MeaninglessFlags(m, values) {
+		printWarning(warning)
 	}
 	// The existing user's tenant, client and cloud stay, whatever its login method was, unless they
 	// are the values that az writes for everybody.

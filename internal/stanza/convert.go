@@ -290,21 +290,24 @@ func setsFlags(args []string, values flags.Values) bool {
 	return err == nil && maps.Equal(read, values)
 }
 
-// MeaninglessFlags returns the flags that have no meaning for the method, for a warning. They are
-// sorted.
-func MeaninglessFlags(m token.Method, explicit flags.Values) (unused []string) {
+// MeaninglessFlags returns a warning for each flag that has no meaning for the method, or none
+// beside another flag. They are sorted by flag.
+func MeaninglessFlags(m token.Method, explicit flags.Values) (warnings []string) {
 	for _, flag := range slices.Sorted(maps.Keys(explicit)) {
 		pair := m.Stanza.Exclusive
-		isSecond := len(pair) == 2 && flag == pair[1] && explicit[pair[0]] != ""
-		if flag != "login" && (isSecond || !methodReads(m, flag)) {
-			unused = append(unused, "--"+flag+" for login "+m.Name)
+		notWritten := "--" + flag + " is not written: login " + m.Name
+		switch {
+		case flag == "login":
+		case !methodReads(m, flag):
+			warnings = append(warnings, notWritten+" does not use it")
+		case len(pair) == 2 && flag == pair[1] && explicit[pair[0]] != "":
+			warnings = append(warnings, notWritten+" uses --"+pair[0]+" instead")
 		}
 	}
-	return unused
+	return warnings
 }
 
-// UnusedFlags returns the explicit flags that were not written because they have no meaning for
-// the user's login method, sorted and once each.
+// UnusedFlags returns the warnings of [MeaninglessFlags] for all conversions, sorted and once each.
 func UnusedFlags(all []Conversion) (unused []string) {
 	for _, done := range all {
 		unused = append(unused, done.unusedFlags...)
