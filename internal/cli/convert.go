@@ -29,7 +29,7 @@ type convertCommand struct {
 	Context        string `name:"context" group:"kubeconfig" placeholder:"NAME" help:"Convert only this context's user."`
 	Command        string `name:"command" group:"kubeconfig" placeholder:"PROGRAM" otherwise:"{program}" help:"How this program is called: a name on the PATH, or an absolute path."`
 	AzureConfigDir string `name:"azure-config-dir" group:"kubeconfig" placeholder:"FOLDER" help:"azurecli: az's configuration folder, written to the exec config as AZURE_CONFIG_DIR."`
-	Force          bool   `name:"force" group:"kubeconfig" help:"Called as kubelogin, without --context: convert all users. By default, such a call skips users that do not run kubelogin, and does not change another login method for programs to azurecli."`
+	Force          bool   `name:"force" group:"kubeconfig" help:"Called as kubelogin, without --context: convert all users. By default, such a call converts only users with kubelogin or the azure auth-provider, and does not change a login method that needs no person to azurecli."`
 	DryRun         bool   `name:"dry-run" group:"kubeconfig" help:"Show what would change, without secrets, and change nothing."`
 
 	token.Request

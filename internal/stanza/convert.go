@@ -46,8 +46,8 @@ type Options struct {
 	DryRun         bool         // report differences and write nothing
 
 	// AsKubelogin is for a conversion that az may have started: the program is called as kubelogin,
-	// and for all users. Only users of kubelogin are then converted. Users whose login method needs
-	// no person are not converted to azurecli.
+	// and for all users. Only users with kubelogin or the azure auth-provider are then converted.
+	// Users whose login method needs no person are not converted to azurecli.
 	AsKubelogin bool
 
 	LockTimeout time.Duration // how long to wait for another program that writes the file
