@@ -97,9 +97,12 @@ func (opts Options) withDefaults() Options {
 // then takes longer, but still works.
 //
 // [Get] calls one method after the other, from goroutines of its own. It gives up waiting for a
-// method after three seconds, and for Lock after the wait that Options.MaxLockWait allows. The call
-// then goes on in the background, and no other follows but unlock. The function Options.Store is
-// called once for each entry, and its Stores may be called from all goroutines that call Get.
+// method after three seconds. For Lock it also waits as long as Options.MaxLockWait allows, or
+// until its ctx ends while a person may be signing in. The call then goes on in the background, and
+// no other follows but unlock.
+//
+// One call of Get may call the function Options.Store more than once for an entry. The function
+// must be safe for concurrent use if goroutines call Get at the same time.
 type Store interface {
 	// Get returns the entry. Any error is a cache miss.
 	Get() ([]byte, error)
