@@ -238,7 +238,7 @@ func checkAPIVersion(c execConfig) token.Finding {
 	return token.Finding{
 		Status: token.StatusError,
 		Check:  "apiVersion",
-		Text:   fmt.Sprintf("clients ask for apiVersion %q, which current clients do not support", version),
+		Text:   fmt.Sprintf("the exec config has apiVersion %q, which current clients do not support", version),
 		Todo:   process.Name() + " convert-kubeconfig changes it to client.authentication.k8s.io/v1",
 	}
 }
