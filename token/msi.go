@@ -49,7 +49,7 @@ const notArcHint = "the service at {server} is not Azure Arc's agent: $IDENTITY_
 // https://learn.microsoft.com/azure/azure-arc/servers/managed-identity-authentication
 var metadataHints = []textHint{
 	{"Multiple user assigned identities exist", "this machine has several identities: name the one to use with --client-id or --identity-resource-id"},
-	{"Unable to load the proper Managed Identity", "{identity} is not assigned to this service: assign it (for example with az webapp identity assign, az containerapp identity assign), or name an assigned one with --client-id or --identity-resource-id"},
+	{"Unable to load the proper Managed Identity", "{identity} is not assigned to this service: assign it (for example with az webapp identity assign or az containerapp identity assign), or name an assigned one with --client-id or --identity-resource-id"},
 	{"supported MSI token audience", "Azure Cloud Shell issues tokens for only a few applications, and AKS is not one of them: run az login there, and use --login azurecli"},
 	{"Failed to retrieve token", "{server} got no token from Entra ID: {identity} must be enabled on this machine (check with az vm identity show); if it is, see https://status.azure.com"},
 	{"X-Forwarded-For", "a proxy is between this program and {server}, which must be reached directly"},
