@@ -1,5 +1,6 @@
 // Repo prints the packages of the module in the current directory by layer: each package with its
-// lines of code and the packages of the module that it imports, which are all in lower layers.
+// lines of code and the packages of the module that it imports, which are all in lower layers. A
+// package is in the highest layer that its importers allow.
 //
 //	go run ./internal/repo
 //
