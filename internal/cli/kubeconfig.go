@@ -102,6 +102,11 @@ func (c *kubeconfigCommand) chooseFormat() (outputFormat, error) {
 			Text: "--env needs NAME=VALUE, with a name of letters, digits and _",
 			Hint: "as in --env HTTPS_PROXY=http://proxy.example:3128",
 		}
+	case repeatedVariable(c.Env) != "":
+		return outputFormat{}, &token.UsageError{
+			Text: "--env gives the variable " + repeatedVariable(c.Env) + " twice",
+			Hint: "leave one of them out",
+		}
 	case c.ConnectionID != "" && !outputFormats[i].takesID:
 		return outputFormat{}, &token.UsageError{
 			Text: "--connection-id is valid only with --output airflow-env",
@@ -198,6 +203,19 @@ func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, 
 func isNoVariable(pair string) bool {
 	name, _, found := strings.Cut(pair, "=")
 	return !found || name == "" || strings.ContainsFunc(name, isInvalidVariableChar)
+}
+
+// repeatedVariable returns the first name that NAME=VALUE pairs give twice, "" if there is none.
+func repeatedVariable(pairs []string) string {
+	seen := map[string]bool{}
+	for _, pair := range pairs {
+		name, _, _ := strings.Cut(pair, "=")
+		if seen[name] {
+			return name
+		}
+		seen[name] = true
+	}
+	return ""
 }
 
 // mergeEnv returns the variables, overridden by those of --env. It warns about variables that
