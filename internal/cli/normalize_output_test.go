@@ -46,7 +46,7 @@ var windowsQuotes = strings.NewReplacer(`\"`, `"`, `"`, `'`)
 // windowsWords replaces what is only true of Windows by what is true of Linux.
 var windowsWords = strings.NewReplacer(
 	" (cmd.exe)\n", "\n",
-	"; $SSL_CERT_FILE is not read on Windows ->", ", as $SSL_CERT_FILE says ->",
+	"; $SSL_CERT_FILE is not read on Windows ->", "; $SSL_CERT_FILE names the trusted certificates ->",
 	"among the trusted root certificates (certmgr.msc); $SSL_CERT_FILE is not read on Windows",
 	"in the file that $SSL_CERT_FILE names; an image without CA certificates needs the package ca-certificates",
 )
