@@ -68,8 +68,8 @@ func runInProcess(
 	variables := map[string]string{
 		"HOME":                              folder,
 		"TMPDIR":                            folder,
-		"HTTPS_PROXY":                       "http://127.0.0.1:1",
-		"AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://127.0.0.1:1",
+		"HTTPS_PROXY":                       deadProxy,
+		"AZURE_POD_IDENTITY_AUTHORITY_HOST": deadProxy,
 		"PATH":                              "/nowhere",
 		"BROWSER":                           "/nowhere/browser",
 		"AZURE_CLI_TIMEOUT":                 "5s",

@@ -313,7 +313,6 @@ func (u convertedUser) problems(key string, user map[string]any) (problems []str
 // kubeloginPath returns the path of kubelogin.
 func kubeloginPath(t *testing.T) string {
 	t.Helper()
-	skipIfShort(t, "kubelogin takes long to build and to compare with")
 	program, err := kubelogin.Program()
 	if err != nil {
 		skipUnlessRequired(t, err.Error())
@@ -377,6 +376,7 @@ func (c *convertCase) compare(
 // for the intended differences. Each of those must occur. kubelogin compared with itself, without
 // differences, checks the comparison.
 func TestConvertMatchesKubelogin(t *testing.T) {
+	skipIfShort(t, "kubelogin takes long to build and to compare with")
 	kubeloginBin, aksloginBin := kubeloginPath(t), programPath(t)
 	t.Run("kubelogin", func(t *testing.T) {
 		compareConversions(t, kubeloginBin, kubeloginBin, 60, &differenceCounts{})

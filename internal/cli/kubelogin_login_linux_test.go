@@ -312,6 +312,7 @@ func (r *loginRun) toolRuns() (ran []string) {
 // TestLoginMatchesKubelogin checks that get-token sends the requests that kubelogin sends, except
 // for the intended differences. Each of those must occur.
 func TestLoginMatchesKubelogin(t *testing.T) {
+	skipIfShort(t, "kubelogin takes long to build and to compare with")
 	kubeloginBin, aksloginBin := kubeloginPath(t), programPath(t)
 	cases := append(slices.Clone(loginCases), combinedLoginCases()...)
 	var mutex sync.Mutex

@@ -7,5 +7,5 @@ package cli
 const parallelRuns = "20"
 
 // sampleEvery is the sampling interval for hostile inputs that differ in a value only: one in six.
-// make test-all runs them all.
+// make test and make test-long run them all.
 const sampleEvery = 6

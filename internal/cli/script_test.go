@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"maps"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -37,12 +39,33 @@ func TestMain(m *testing.M) {
 	testscript.Main(mainWithCleanup{m}, programs)
 }
 
+const deadProxy = "http://127.0.0.1:1"
+
 // mainWithCleanup removes the files that tests share and no single test can remove.
 type mainWithCleanup struct{ *testing.M }
 
 func (c mainWithCleanup) Run() int {
 	defer func() { os.RemoveAll(buildDir) }()
+	keepOffNetwork()
 	return c.M.Run()
+}
+
+// keepOffNetwork makes this process, in which some tests run the program, reach only addresses of
+// this machine. net/http reads the proxy's variables once, and this proxy does not answer.
+func keepOffNetwork() {
+	variables := map[string]string{"HTTPS_PROXY": deadProxy, "NO_PROXY": "", "no_proxy": ""}
+	for name, value := range variables {
+		if original, ok := os.LookupEnv(name); ok {
+			defer os.Setenv(name, original)
+		} else {
+			defer os.Unsetenv(name)
+		}
+		os.Setenv(name, value)
+	}
+	request := &http.Request{URL: &url.URL{Scheme: "https", Host: "login.microsoftonline.com"}}
+	if proxy, err := http.ProxyFromEnvironment(request); err != nil || proxy.String() != deadProxy {
+		panic(fmt.Sprint("the proxy is ", proxy, ", ", err))
+	}
 }
 
 // testOptions returns the options that scripts set by variables.
