@@ -166,15 +166,21 @@ func goInExample(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// TestExamplePrograms checks that the two programs of examples/client-go build, pass vet, list pods
-// and share a token, and that the second one gets a new token when its token expires.
-func TestExamplePrograms(t *testing.T) {
-	skipIfShort(t, "building client-go for the first time takes a minute")
+// needExampleModules skips a test if the modules of examples/client-go cannot be downloaded.
+func needExampleModules(t *testing.T) {
+	t.Helper()
 	// Unlike go mod download, go list does not repair go.sum.
 	out, err := goInExample("list", "-deps", "./...").CombinedOutput()
 	if err != nil && !moduleFault.Match(out) {
 		skipUnlessRequired(t, "cannot download the modules of examples/client-go: "+string(out))
 	}
+}
+
+// TestExamplePrograms checks that the two programs of examples/client-go build, pass vet, list pods
+// and share a token, and that the second one gets a new token when its token expires.
+func TestExamplePrograms(t *testing.T) {
+	skipIfShort(t, "building client-go for the first time takes a minute")
+	needExampleModules(t)
 	bin := t.TempDir()
 	for _, args := range [][]string{
 		{"build", "-buildvcs=false", "-o", bin + "/", "./..."},
@@ -205,9 +211,7 @@ func TestExamplePrograms(t *testing.T) {
 // package that compiles. The module of examples/client-go has what they import.
 func TestLibraryPageCompiles(t *testing.T) {
 	skipIfShort(t, "building client-go for the first time takes a minute")
-	if out, err := goInExample("list", "-deps", "./...").CombinedOutput(); err != nil && !moduleFault.Match(out) {
-		skipUnlessRequired(t, "cannot download the modules of examples/client-go: "+string(out))
-	}
+	needExampleModules(t)
 	page, err := os.ReadFile(filepath.Join(repository, "docs", "library.md"))
 	if err != nil {
 		t.Fatal(err)

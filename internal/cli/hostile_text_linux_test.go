@@ -68,8 +68,8 @@ func runInProcess(
 	variables := map[string]string{
 		"HOME":                              folder,
 		"TMPDIR":                            folder,
-		"HTTPS_PROXY":                       deadProxy,
-		"AZURE_POD_IDENTITY_AUTHORITY_HOST": deadProxy,
+		"HTTPS_PROXY":                       unreachableProxy,
+		"AZURE_POD_IDENTITY_AUTHORITY_HOST": unreachableProxy,
 		"PATH":                              "/nowhere",
 		"BROWSER":                           "/nowhere/browser",
 		"AZURE_CLI_TIMEOUT":                 "5s",

@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(mainWithCleanup{m}, programs)
 }
 
-const deadProxy = "http://127.0.0.1:1"
+const unreachableProxy = "http://127.0.0.1:1"
 
 // mainWithCleanup removes the files that tests share and no single test can remove.
 type mainWithCleanup struct{ *testing.M }
@@ -53,7 +53,7 @@ func (c mainWithCleanup) Run() int {
 // keepOffNetwork makes this process, in which some tests run the program, reach only addresses of
 // this machine. net/http reads the proxy's variables once, and this proxy does not answer.
 func keepOffNetwork() {
-	variables := map[string]string{"HTTPS_PROXY": deadProxy, "NO_PROXY": "", "no_proxy": ""}
+	variables := map[string]string{"HTTPS_PROXY": unreachableProxy, "NO_PROXY": "", "no_proxy": ""}
 	for name, value := range variables {
 		if original, ok := os.LookupEnv(name); ok {
 			defer os.Setenv(name, original)
@@ -63,7 +63,7 @@ func keepOffNetwork() {
 		os.Setenv(name, value)
 	}
 	request := &http.Request{URL: &url.URL{Scheme: "https", Host: "login.microsoftonline.com"}}
-	if proxy, err := http.ProxyFromEnvironment(request); err != nil || proxy.String() != deadProxy {
+	if proxy, err := http.ProxyFromEnvironment(request); err != nil || proxy.String() != unreachableProxy {
 		panic(fmt.Sprint("the proxy is ", proxy, ", ", err))
 	}
 }
@@ -159,6 +159,7 @@ func setup(env *testscript.Env) error {
 		"TENANT": tenant, "OTHER_TENANT": otherTenant,
 		"CLIENT": client, "OTHER_CLIENT": otherClient,
 		"SERVER_ID": entratest.AKSServerID, "OTHER_SERVER_ID": otherServerID, "CLUSTER": clusterID,
+		"METHODS": strings.Join(token.MethodNames(), ", "),
 		"SUBJECT": subject, "GITHUB_SUBJECT": gitHubSubject, "PUBLIC_CLIENT": token.PublicClientID,
 		"SECRET": secret, "OTHER_SECRET": otherSecret,
 		"ALICE": alice, "BOB": bob, "CAROL": carol,
