@@ -91,7 +91,7 @@ func (c *convertCommand) Run(line *flags.CommandLine, o options) error {
 	if !slices.ContainsFunc(all, func(d stanza.Conversion) bool { return d.Matched }) {
 		return nothingConverted(report, all, files)
 	}
-	for _, warning := range stanza.UnusedFlags(all) {
+	for _, warning := range stanza.Warnings(all) {
 		printWarning(warning)
 	}
 	if output != "" {

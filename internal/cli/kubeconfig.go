@@ -94,6 +94,7 @@ func (c *kubeconfigCommand) chooseFormat() (outputFormat, error) {
 			Text: fmt.Sprintf("--output is %q: it can be %s", c.Output, strings.Join(names, ", ")),
 		}
 	}
+	repeated := repeatedVariable(c.Env)
 	switch {
 	case !stanza.IsPortableCommand(c.Command):
 		return outputFormat{}, stanza.PortableCommandError(c.Command)
@@ -102,9 +103,9 @@ func (c *kubeconfigCommand) chooseFormat() (outputFormat, error) {
 			Text: "--env needs NAME=VALUE, with a name of letters, digits and _",
 			Hint: "as in --env HTTPS_PROXY=http://proxy.example:3128",
 		}
-	case repeatedVariable(c.Env) != "":
+	case repeated != "":
 		return outputFormat{}, &token.UsageError{
-			Text: "--env gives the variable " + repeatedVariable(c.Env) + " twice",
+			Text: "--env gives the variable " + repeated + " twice",
 			Hint: "leave one of them out",
 		}
 	case c.ConnectionID != "" && !outputFormats[i].takesID:
@@ -147,7 +148,7 @@ func (c *kubeconfigCommand) loginMethod(line *flags.CommandLine) (token.Method, 
 // identity. On Astro they name the platform's own.
 func (c *kubeconfigCommand) execConfig(line *flags.CommandLine, m token.Method, source clusterSource) (kubeconfig.Exec, error) {
 	values := line.Values()
-	for _, warning := range stanza.MeaninglessFlags(m, values) {
+	for _, warning := range stanza.UnusedFlagWarnings(m, values) {
 		printWarning(warning)
 	}
 	// The existing user's tenant, client and cloud stay, whatever its login method was, unless they

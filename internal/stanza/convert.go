@@ -62,7 +62,7 @@ type Conversion struct {
 	Matched bool   // a user was converted, or is already as wanted
 	Report  string // a line for each user; with DryRun the differences too
 
-	unusedFlags []string
+	warnings []string
 }
 
 // Convert converts a file's users in memory. Users in earlier files shadow users of the same name
@@ -100,7 +100,7 @@ func (c *Converter) Convert(file *kubeconfig.File, earlier kubeconfig.Files) (do
 			return done, errorAt(where, err)
 		}
 		execs[u.Name] = want.exec
-		done.unusedFlags = append(done.unusedFlags, MeaninglessFlags(want.method, c.Flags)...)
+		done.warnings = append(done.warnings, UnusedFlagWarnings(want.method, c.Flags)...)
 		report.WriteString(c.reportLine(where, u, want))
 	}
 	done.Matched = done.Matched || len(execs) > 0
@@ -290,9 +290,9 @@ func setsFlags(args []string, values flags.Values) bool {
 	return err == nil && maps.Equal(read, values)
 }
 
-// MeaninglessFlags returns a warning for each flag that has no meaning for the method, or none
-// beside another flag. They are sorted by flag.
-func MeaninglessFlags(m token.Method, explicit flags.Values) (warnings []string) {
+// UnusedFlagWarnings returns a warning for each explicit flag that is not written for the method:
+// the method does not use it, or uses another one instead. The warnings are sorted by flag.
+func UnusedFlagWarnings(m token.Method, explicit flags.Values) (warnings []string) {
 	for _, flag := range slices.Sorted(maps.Keys(explicit)) {
 		pair := m.Stanza.Exclusive
 		notWritten := "--" + flag + " is not written: login " + m.Name
@@ -307,13 +307,13 @@ func MeaninglessFlags(m token.Method, explicit flags.Values) (warnings []string)
 	return warnings
 }
 
-// UnusedFlags returns the warnings of [MeaninglessFlags] for all conversions, sorted and once each.
-func UnusedFlags(all []Conversion) (unused []string) {
+// Warnings returns the [UnusedFlagWarnings] of all conversions, sorted and once each.
+func Warnings(all []Conversion) (warnings []string) {
 	for _, done := range all {
-		unused = append(unused, done.unusedFlags...)
+		warnings = append(warnings, done.warnings...)
 	}
-	slices.Sort(unused)
-	return slices.Compact(unused)
+	slices.Sort(warnings)
+	return slices.Compact(warnings)
 }
 
 // reportLine says what became of the user, with the difference if this is a dry run.
