@@ -9,8 +9,8 @@ PODS ?= 5
 
 # Static and not position-independent: relocating costs more at every start than the whole of the rest.
 export CGO_ENABLED = 0
-# Inlining in large packages, of which a run needs a few lines, costs half a megabyte. Without it in smaller
-# ones, more of them would be initialized at every start.
+# Inlining in large packages, of which a run needs a few lines, costs half a megabyte. Without it
+# in smaller ones, more of them would be initialized at every start.
 LARGE = k8s.io sigs.k8s.io github.com/Azure github.com/AzureAD/microsoft-authentication-library-for-go/apps/internal \
 	github.com/alecthomas github.com/fxamacker go.yaml.in
 SMALL = $(LARGE:%=-gcflags=%/...=-l)

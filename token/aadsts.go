@@ -21,7 +21,8 @@ const (
 )
 
 const (
-	secondFactorHint = "the account {username} needs a second factor, or more than a password: sign in with --login devicecode or interactive; programs use workloadidentity or spn"
+	secondFactorHint = "the account {username} needs a second factor, or more than a password: " +
+		"sign in with --login devicecode or interactive; programs use workloadidentity or spn"
 
 	declinedHint = "the sign-in was not finished: run the command again, enter the code that it shows and accept"
 
@@ -33,7 +34,9 @@ const (
 
 	tokenProtectionHint = "a Conditional Access policy of tenant {tenant} requires token protection, which a browser and a device code do not have: sign in with az on Windows (az login, which uses the system's account manager) and use --login azurecli, or ask administrators to exempt AKS; programs use workloadidentity or spn"
 
-	confirmHint = "Entra ID asks the person to confirm the sign-in to this application: run the command again and confirm in the browser; if there is no such page, sign in with --login interactive or azurecli"
+	confirmHint = "Entra ID asks the person to confirm the sign-in to this application: run the " +
+		"command again and confirm in the browser; if there is no such page, sign in with " +
+		"--login interactive or azurecli"
 
 	wrongAccountHint = "the account that signed in does not belong to tenant {tenant}: sign in with another one, or have it invited there; compare --tenant-id with the cluster's tenant"
 
@@ -48,11 +51,15 @@ const (
 
 	issuedByEntraHint = "the federated token from {source} was issued by Entra ID itself, which does not exchange tokens of this kind: use the one that the cluster or CI system issues"
 
-	unknownClientHint = "client ID {client} is not a managed identity or application of tenant {tenant}: compare both IDs with the identity's properties; the tenant must be the identity's own"
+	unknownClientHint = "client ID {client} is not a managed identity or application of tenant " +
+		"{tenant}: compare both IDs with the identity's properties; the tenant must be the " +
+		"identity's own"
 
-	clientDisabledHint = "client ID {client} is disabled in tenant {tenant}: an administrator must enable it"
+	clientDisabledHint = "client ID {client} is disabled in tenant {tenant}: an administrator " +
+		"must enable it"
 
-	wrongSecretHint = "the {source} is not one of client ID {client}: copy the secret's value, not its ID, and check that it was not deleted"
+	wrongSecretHint = "the {source} is not one of client ID {client}: copy the secret's value, " +
+		"not its ID, and check that it was not deleted"
 
 	otherCloudHint = "tenant {tenant} is in another cloud than {authority} : give --environment"
 
@@ -62,9 +69,11 @@ const (
 
 	conditionalAccessHint = "a Conditional Access policy of tenant {tenant} refuses this login with client ID {client}: administrators find the policy in the sign-in log, by the correlation ID"
 
-	tenantRestrictionHint = "a proxy allows only some tenants (tenant restrictions), and {tenant} is not one of them: the proxy's administrators must add it"
+	tenantRestrictionHint = "a proxy allows only some tenants (tenant restrictions), and " +
+		"{tenant} is not one of them: the proxy's administrators must add it"
 
-	crossTenantHint = "the cross-tenant access settings of tenant {tenant}, or of the account's own tenant, refuse the login: their administrators must allow it"
+	crossTenantHint = "the cross-tenant access settings of tenant {tenant}, or of the account's " +
+		"own tenant, refuse the login: their administrators must allow it"
 
 	passwordExpiredHint = "the password of {username} has expired: change it in a browser"
 

@@ -11,14 +11,15 @@ import (
 
 // azureDeveloperCLI gets tokens from Azure Developer CLI, for the account that is signed in there.
 var azureDeveloperCLI = Method{
-	Name:         "azd",
-	About:        "the account that is signed in to Azure Developer CLI (`azd`)",
-	Optional:     []string{"tenant-id", "server-id", "timeout"},
-	SealedWith:   "a key of the user's own, together with who is signed in to `azd`",
-	FallbackHint: "{tool} must be on the PATH of the process that runs this program, and signed in: azd auth login",
-	Stanza:       Stanza{Flags: []string{"tenant-id"}, Inherited: []string{"tenant-id"}},
-	UnmetNeed:    func(Request, func(string) string) string { return missingProgram("azd") },
-	Open:         openAzureDeveloperCLI,
+	Name:       "azd",
+	About:      "the account that is signed in to Azure Developer CLI (`azd`)",
+	Optional:   []string{"tenant-id", "server-id", "timeout"},
+	SealedWith: "a key of the user's own, together with who is signed in to `azd`",
+	FallbackHint: "{tool} must be on the PATH of the process that runs this program, and signed " +
+		"in: azd auth login",
+	Stanza:    Stanza{Flags: []string{"tenant-id"}, Inherited: []string{"tenant-id"}},
+	UnmetNeed: func(Request, func(string) string) string { return missingProgram("azd") },
+	Open:      openAzureDeveloperCLI,
 }
 
 // azdStateFiles are the files in azd's folder that identify the signed-in account and say whether

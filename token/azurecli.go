@@ -19,11 +19,12 @@ import (
 
 // azureCLI gets tokens from Azure CLI, for the account that is signed in there.
 var azureCLI = Method{
-	Name:         "azurecli",
-	About:        "the account that is signed in to Azure CLI (`az`)",
-	Optional:     []string{"tenant-id", "subscription", "server-id", "timeout"},
-	SealedWith:   "a key of the user's own, together with who is signed in to `az`",
-	FallbackHint: "{tool} must be on the PATH of the process that runs this program, and signed in: az login",
+	Name:       "azurecli",
+	About:      "the account that is signed in to Azure CLI (`az`)",
+	Optional:   []string{"tenant-id", "subscription", "server-id", "timeout"},
+	SealedWith: "a key of the user's own, together with who is signed in to `az`",
+	FallbackHint: "{tool} must be on the PATH of the process that runs this program, and signed " +
+		"in: az login",
 	Stanza: Stanza{
 		Flags:             []string{"tenant-id", "subscription"},
 		Inherited:         []string{"tenant-id"},                 // az's active account may be of another tenant
@@ -142,8 +143,11 @@ func openAzureCLI(r Request, opts Options, _ entra.Client) (Login, error) {
 		r.TenantID = ""
 	case found && IsGUID(r.TenantID) && !strings.EqualFold(r.TenantID, identity.TenantID):
 		return Login{}, &UsageError{
-			Text: "a managed identity of tenant " + identity.TenantID + " is signed in to az, but the requested tenant is " + r.TenantID + r.sourceNote("tenant-id"),
-			Hint: "a managed identity gets tokens only for its own tenant: sign in to az with another account, or leave the tenant out",
+			Text: "a managed identity of tenant " + identity.TenantID +
+				" is signed in to az, but the requested tenant is " + r.TenantID +
+				r.sourceNote("tenant-id"),
+			Hint: "a managed identity gets tokens only for its own tenant: sign in to az with " +
+				"another account, or leave the tenant out",
 		}
 	case found:
 		opts.Log.Debug("az accepts no tenant for a managed identity", "tenant", r.TenantID)

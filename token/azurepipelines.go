@@ -46,8 +46,10 @@ var azurePipelinesCI = ciSystem{
 		// Without this header a bad token leads to a redirect to a sign-in page, not to a 401.
 		"X-TFS-FedAuthRedirect": "Suppress",
 	},
-	tokenField:  "oidcToken",
-	refusedHint: "check that service connection {connection} exists, that this pipeline may use it, that it uses workload identity federation, and that $SYSTEM_ACCESSTOKEN is the running job's",
+	tokenField: "oidcToken",
+	refusedHint: "check that service connection {connection} exists, that this pipeline may use " +
+		"it, that it uses workload identity federation, and that $SYSTEM_ACCESSTOKEN is the " +
+		"running job's",
 }
 
 func azurePipelinesNeed(_ Request, getenv func(string) string) string {

@@ -167,7 +167,8 @@ func (d *Diagnosis) CheckExchange(ctx context.Context) (Token, []Finding) {
 	ok := Finding{
 		Status: StatusOK,
 		Check:  check,
-		Text:   "received a token, valid for " + formatDuration(tok.lifetime()) + "; it is not stored",
+		Text: "received a token, valid for " + formatDuration(tok.lifetime()) +
+			"; it is not stored",
 	}
 	all = append(all, ok)
 	switch {
@@ -230,10 +231,16 @@ func (d *Diagnosis) accessTokenFinding(tok Token) Finding {
 		found      bool
 		text, todo string
 	}{
-		{strings.TrimPrefix(c.Audience.String(), "spn:") != r.audience(), "the token is for another audience than requested", "leave --server-id out for AKS"},
-		{IsGUID(r.TenantID) && !strings.EqualFold(c.Tenant, r.TenantID), "the token is from another tenant than requested", "compare --tenant-id with the cluster's tenant"},
-		{d.method.usesFlag("client-id") && r.ClientID != "" && !strings.EqualFold(app, r.ClientID), "the token is for another client than requested", "compare --client-id with the identity's properties"},
-		{c.ObjectID == "", "the token has no oid, by which AKS identifies the user", "check that the identity has a service principal in the tenant"},
+		{strings.TrimPrefix(c.Audience.String(), "spn:") != r.audience(),
+			"the token is for another audience than requested", "leave --server-id out for AKS"},
+		{IsGUID(r.TenantID) && !strings.EqualFold(c.Tenant, r.TenantID),
+			"the token is from another tenant than requested", "compare --tenant-id with the " +
+				"cluster's tenant"},
+		{d.method.usesFlag("client-id") && r.ClientID != "" && !strings.EqualFold(app, r.ClientID),
+			"the token is for another client than requested", "compare --client-id with the " +
+				"identity's properties"},
+		{c.ObjectID == "", "the token has no oid, by which AKS identifies the user",
+			"check that the identity has a service principal in the tenant"},
 		{c.ClaimNames["groups"] != "", "the identity is in so many groups that the token names none, and AKS cannot look up the groups of an application",
 			"put it into fewer than 200 groups, or bind roles to its oid"},
 	} {

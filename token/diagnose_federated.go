@@ -172,7 +172,8 @@ func (t assertionTimes) problem(c jwt.Claims, file string, now time.Time) Findin
 	isServiceAccount := strings.HasPrefix(c.Subject, "system:serviceaccount:")
 	renew := "the program that writes or sets it must renew it"
 	if isServiceAccount {
-		renew = "the kubelet renews a projected token, but not a copy of it, and not one that is mounted with subPath"
+		renew = "the kubelet renews a projected token, but not a copy of it, and not one that is " +
+			"mounted with subPath"
 	}
 	clock := "this machine's clock is wrong (it is " + formatTime(now) + " here)"
 	latest := now.Add(maxClockSkew)
@@ -234,13 +235,15 @@ func misuseFinding(
 	case values["otherHint"] != "":
 		f.Text = "issuer " + values["issuer"] + " and audience " + values["assertion-audience"] + " are not those of a token for Entra ID"
 		if strings.HasPrefix(place, "/var/run/secrets/kubernetes.io/serviceaccount/") {
-			f.Text = "this is the service account's default token, for the cluster's own API server, not the one projected for Entra ID"
+			f.Text = "this is the service account's default token, for the cluster's own API " +
+				"server, not the one projected for Entra ID"
 		}
 		f.Todo = expandHint(values["otherHint"], values)
 		return f, true
 	case !slices.Contains(c.Audience, r.exchangeAudience()):
 		f.Status = StatusWarning
-		f.Text = "its audience is " + values["assertion-audience"] + " , but in this cloud it must be " + r.exchangeAudience() + " unless the federated credential names another"
+		f.Text = "its audience is " + values["assertion-audience"] + " , but in this cloud it " +
+			"must be " + r.exchangeAudience() + " unless the federated credential names another"
 		return f, true
 	}
 	return Finding{}, false

@@ -176,7 +176,8 @@ func (d *Diagnosis) tlsFinding(state *tls.ConnectionState) Finding {
 	if isMicrosoftAuthority(d.client.Authority) &&
 		!slices.ContainsFunc(root.Subject.Organization, isAzureRootCA) {
 		found.Status = StatusWarning
-		found.Todo = "Azure uses other CAs: the owner of this CA intercepts TLS and can read federated tokens and secrets; check that this is intended"
+		found.Todo = "Azure uses other CAs: the owner of this CA intercepts TLS and can read " +
+			"federated tokens and secrets; check that this is intended"
 	}
 	return found
 }

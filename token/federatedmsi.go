@@ -34,7 +34,9 @@ var federatedManagedIdentity = Method{
 		700212:  trustIdentityHint,
 		700213:  trustIdentityHint,
 		7002138: trustIdentityHint,
-		700016:  "client ID {client} has no service principal in tenant {tenant}: an administrator there creates one with: az ad sp create --id CLIENT_ID ; in another tenant than its own, the application must be multi-tenant",
+		700016: "client ID {client} has no service principal in tenant {tenant}: an " +
+			"administrator there creates one with: az ad sp create --id CLIENT_ID ; in another " +
+			"tenant than its own, the application must be multi-tenant",
 	},
 	SealedWith: sealedWithUserKey,
 	Stanza: Stanza{
@@ -49,7 +51,9 @@ const trustIdentityHint = "{client} needs a federated credential with exactly is
 
 // firstHopHints replace the hints of the first hop's method, by AADSTS code.
 var firstHopHints = map[int]string{
-	500011: "the tenant of {identity} does not know {audience}, which is the audience in the cloud that --environment or --authority-host names: name the cloud that this machine is in",
+	500011: "the tenant of {identity} does not know {audience}, which is the audience in the " +
+		"cloud that --environment or --authority-host names: name the cloud that this machine is " +
+		"in",
 }
 
 func checkVia(r Request) error {

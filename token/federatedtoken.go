@@ -165,7 +165,8 @@ func (e *noFederatedTokenError) hint() string {
 	case e.knownHint != "":
 		return e.knownHint
 	case errors.Is(e.err, errVariableUnset):
-		return "the job that runs the client must set it: GitLab with id_tokens, AzureCLI@2 with addSpnToEnvironment (idToken), HCP Terraform with TFC_WORKLOAD_IDENTITY_AUDIENCE; " +
+		return "the job that runs the client must set it: GitLab with id_tokens, AzureCLI@2 with " +
+			"addSpnToEnvironment (idToken), HCP Terraform with TFC_WORKLOAD_IDENTITY_AUDIENCE; " +
 			"a step or container sees only what is passed on to it"
 	case errors.Is(e.err, fs.ErrNotExist):
 		return `in a pod, the Azure workload identity webhook mounts it if the pod was created with the label azure.workload.identity/use: "true" ; other pods must be recreated. ` +
@@ -173,7 +174,8 @@ func (e *noFederatedTokenError) hint() string {
 	case errors.Is(e.err, fs.ErrPermission):
 		return "this user must be able to read it: in a pod, set securityContext.fsGroup"
 	case errors.As(e.err, new(syscall.Errno)):
-		return "the system cannot read the file: check what is mounted at that path, and what the machine lacks; a pod that is recreated gets a new mount"
+		return "the system cannot read the file: check what is mounted at that path, and what " +
+			"the machine lacks; a pod that is recreated gets a new mount"
 	}
 	return "it must contain the token that the cluster or CI system issued, and nothing else"
 }

@@ -60,11 +60,14 @@ func (e *exchangeError) hint() string {
 func (e *exchangeError) listenHint() string {
 	switch {
 	case errors.As(e.err, new(*net.DNSError)):
-		return "this machine must know the name localhost: /etc/hosts needs the line 127.0.0.1 localhost"
+		return "this machine must know the name localhost: /etc/hosts needs the line 127.0.0.1 " +
+			"localhost"
 	case e.request.RedirectURL == "":
-		return "the browser's answer comes to a port of 127.0.0.1, so this program must be able to listen there; --login devicecode needs no port"
+		return "the browser's answer comes to a port of 127.0.0.1, so this program must be able " +
+			"to listen there; --login devicecode needs no port"
 	}
-	return "another program uses the port, or this user may not listen on it: name another one with --redirect-url, or leave that out for any free port"
+	return "another program uses the port, or this user may not listen on it: name another one " +
+		"with --redirect-url, or leave that out for any free port"
 }
 
 // refusalHint returns what to do about a refusal, with placeholders: the hint for its AADSTS code,
@@ -129,13 +132,17 @@ func causeHint(err error, values map[string]string) string {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		hint = certificateTimeHint(invalid.Cert, time.Now()) // crypto/tls uses this clock
 	case errors.As(err, &certificate) && atProxy:
-		hint = "the certificate of the proxy that $HTTPS_PROXY names is not trusted here: its CA must be {roots}"
+		hint = "the certificate of the proxy that $HTTPS_PROXY names is not trusted here: its CA " +
+			"must be {roots}"
 	case atProxy:
 		hint = "the proxy that $HTTPS_PROXY names must be reachable from here"
 	case errors.As(err, &certificate) && values["proxy"] != "":
-		hint = "the certificate shown by {server} is not signed by the CA in $AZURE_KUBERNETES_CA_FILE or $AZURE_KUBERNETES_CA_DATA, or is not for the name in $AZURE_KUBERNETES_SNI_NAME"
+		hint = "the certificate shown by {server} is not signed by the CA in " +
+			"$AZURE_KUBERNETES_CA_FILE or $AZURE_KUBERNETES_CA_DATA, or is not for the name in " +
+			"$AZURE_KUBERNETES_SNI_NAME"
 	case errors.As(err, &certificate) && errors.As(err, new(x509.HostnameError)):
-		hint = "something other than {server} answers under its name: check what the name resolves to here (DNS, /etc/hosts), and what the proxy does, if there is one"
+		hint = "something other than {server} answers under its name: check what the name " +
+			"resolves to here (DNS, /etc/hosts), and what the proxy does, if there is one"
 	case errors.As(err, &certificate):
 		hint = "the certificate shown by {server} is not trusted here: a proxy that opens TLS needs its CA {roots}"
 	case errors.As(err, &permanent):
@@ -148,7 +155,8 @@ func causeHint(err error, values map[string]string) string {
 	case errors.As(err, &dns):
 		hint = "the name of {server} must be resolvable from here{via}"
 	case errors.As(err, new(*entra.TryTimeoutError)):
-		hint = "{server} must be reachable from here by HTTPS{via}; if it is and answers slowly, a larger --timeout gives it more time"
+		hint = "{server} must be reachable from here by HTTPS{via}; if it is and answers slowly, " +
+			"a larger --timeout gives it more time"
 	case errors.As(err, &request),
 		errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, io.ErrUnexpectedEOF),
@@ -163,9 +171,12 @@ func causeHint(err error, values map[string]string) string {
 func certificateTimeHint(c *x509.Certificate, now time.Time) string {
 	here := formatTime(now)
 	if now.Before(c.NotBefore) {
-		return "the certificate shown by {server} is not valid before " + formatTime(c.NotBefore) + " and it is " + here + " here: this machine's clock is behind: synchronize it with NTP"
+		return "the certificate shown by {server} is not valid before " + formatTime(c.NotBefore) +
+			" and it is " + here + " here: this machine's clock is behind: synchronize it with NTP"
 	}
-	return "the certificate shown by {server} expired at " + formatTime(c.NotAfter) + " and it is " + here + " here: this machine's clock is ahead, or the certificate must be renewed (a proxy's, if one opens TLS)"
+	return "the certificate shown by {server} expired at " + formatTime(c.NotAfter) +
+		" and it is " + here + " here: this machine's clock is ahead, or the certificate must be " +
+		"renewed (a proxy's, if one opens TLS)"
 }
 
 // proxyHint returns what to do about a proxy that refuses to connect.
@@ -174,7 +185,8 @@ func proxyHint(e *entra.ProxyError) string {
 	case e.Status == http.StatusProxyAuthRequired && e.HasCredentials:
 		return "the proxy does not accept the user and password in $HTTPS_PROXY: compare them; they are written http://USER:PASSWORD@HOST:PORT" + percentEncodingNote
 	case e.Status == http.StatusProxyAuthRequired:
-		return "the proxy requires a user and a password: set them in $HTTPS_PROXY, as http://USER:PASSWORD@HOST:PORT" + percentEncodingNote
+		return "the proxy requires a user and a password: set them in $HTTPS_PROXY, as " +
+			"http://USER:PASSWORD@HOST:PORT" + percentEncodingNote
 	}
 	return "the proxy that $HTTPS_PROXY names must let this machine through to {server}"
 }

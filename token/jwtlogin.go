@@ -41,7 +41,8 @@ var jwtLogin = Method{
 const minJWTLeft = 10 * time.Second
 
 const ownAudienceHint = "name a file with a token for the API server's own audience in --federated-token-file, " +
-	"such as a projected service account token; login workloadidentity exchanges tokens for Entra ID"
+	"such as a projected service account token; login workloadidentity exchanges tokens for " +
+	"Entra ID"
 
 // presentsFederatedToken reports whether the API server gets the federated token itself.
 func (r Request) presentsFederatedToken() bool { return r.Login == jwtLoginName }
@@ -117,7 +118,8 @@ func checkPresentedJWT(assertion string, now time.Time) (hint string, err error)
 	}
 	expires := readAssertionTimes(assertion).expires
 	left := expires.Sub(now)
-	renew := "it is " + formatTime(now) + " here: the kubelet, CI system or program that writes the file must renew it, or this machine's clock is wrong"
+	renew := "it is " + formatTime(now) + " here: the kubelet, CI system or program that writes " +
+		"the file must renew it, or this machine's clock is wrong"
 	switch {
 	case expires.IsZero():
 		return "use a projected token, not one of a Secret", errors.New("it has no expiry (exp), which API servers require")

@@ -26,7 +26,9 @@ var managedIdentity = Method{
 	},
 	TextHints:  metadataHints,
 	SealedWith: sealedWithUserKey,
-	FallbackHint: "{identity} must be assigned to this virtual machine or service (for example with az vm identity assign); {server} can be reached only from there, never through a proxy; " +
+	FallbackHint: "{identity} must be assigned to this virtual machine or service (for example " +
+		"with az vm identity assign); {server} can be reached only from there, never through a " +
+		"proxy; " +
 		"a new assignment takes a minute to work. In a pod use workloadidentity",
 	Stanza: Stanza{
 		Flags:     []string{"client-id", "identity-resource-id"},
@@ -36,10 +38,12 @@ var managedIdentity = Method{
 	Open:  openManagedIdentity,
 }
 
-const sealedWithUserKey = "a key of the user's own, for this machine only; on App Service and Azure ML, with the secret that the service requires"
+const sealedWithUserKey = "a key of the user's own, for this machine only; on App Service and " +
+	"Azure ML, with the secret that the service requires"
 
 // notArcHint is for answers that Azure Arc's agent does not give.
-const notArcHint = "the service at {server} is not Azure Arc's agent: $IDENTITY_ENDPOINT and $IMDS_ENDPOINT contain its address; unset them if this is not a server with Azure Arc"
+const notArcHint = "the service at {server} is not Azure Arc's agent: $IDENTITY_ENDPOINT and " +
+	"$IMDS_ENDPOINT contain its address; unset them if this is not a server with Azure Arc"
 
 // metadataHints are hints for errors of metadata services, and for MSAL's errors about Azure Arc's
 // agent. The services' errors, besides those that FallbackHint explains:
@@ -49,15 +53,26 @@ const notArcHint = "the service at {server} is not Azure Arc's agent: $IDENTITY_
 // https://learn.microsoft.com/azure/azure-arc/servers/managed-identity-authentication
 var metadataHints = []textHint{
 	{"Multiple user assigned identities exist", "this machine has several identities: name the one to use with --client-id or --identity-resource-id"},
-	{"Unable to load the proper Managed Identity", "{identity} is not assigned to this service: assign it (for example with az webapp identity assign or az containerapp identity assign), or name an assigned one with --client-id or --identity-resource-id"},
-	{"supported MSI token audience", "Azure Cloud Shell issues tokens for only a few applications, and AKS is not one of them: run az login there, and use --login azurecli"},
-	{"Failed to retrieve token", "{server} got no token from Entra ID: {identity} must be enabled on this machine (check with az vm identity show); if it is, see https://status.azure.com"},
-	{"X-Forwarded-For", "a proxy is between this program and {server}, which must be reached directly"},
-	{"metadata header", "something between this program and {server} removes the header Metadata: requests must not go through a proxy"},
-	{"unauthorized_client", "the managed identities of this machine are not set up completely: check with az vm identity show, remove {identity} from the machine and assign it again"},
-	{"access_denied", "{server} refuses this machine a token of {identity}: check az vm identity show, and policies that deny it"},
+	{"Unable to load the proper Managed Identity", "{identity} is not assigned to this service: " +
+		"assign it (for example with az webapp identity assign or az containerapp identity " +
+		"assign), or name an assigned one with --client-id or --identity-resource-id"},
+	{"supported MSI token audience", "Azure Cloud Shell issues tokens for only a few " +
+		"applications, and AKS is not one of them: run az login there, and use --login azurecli"},
+	{"Failed to retrieve token", "{server} got no token from Entra ID: {identity} must be " +
+		"enabled on this machine (check with az vm identity show); if it is, see " +
+		"https://status.azure.com"},
+	{"X-Forwarded-For", "a proxy is between this program and {server}, which must be reached " +
+		"directly"},
+	{"metadata header", "something between this program and {server} removes the header " +
+		"Metadata: requests must not go through a proxy"},
+	{"unauthorized_client", "the managed identities of this machine are not set up completely: " +
+		"check with az vm identity show, remove {identity} from the machine and assign it again"},
+	{"access_denied", "{server} refuses this machine a token of {identity}: check az vm identity " +
+		"show, and policies that deny it"},
 
-	{"did not confirm the requested", "Azure Arc's agent on this machine knows only the system-assigned identity: leave out --client-id and --identity-resource-id, or update the agent"},
+	{"did not confirm the requested", "Azure Arc's agent on this machine knows only the " +
+		"system-assigned identity: leave out --client-id and --identity-resource-id, or update " +
+		"the agent"},
 	{"platform not supported", notArcHint}, // macOS
 	{"invalid file path", notArcHint},
 	{"invalid file extension", notArcHint},
@@ -67,7 +82,9 @@ var metadataHints = []textHint{
 }
 
 // arcKeyHint is for a key file that cannot be read. Its folder is in its path.
-const arcKeyHint = "Azure Arc's agent issues tokens only to users who can read this file: add this user to the group himds (on Windows: Hybrid agent extension applications), and start a new session; in a container, mount the file's folder"
+const arcKeyHint = "Azure Arc's agent issues tokens only to users who can read this file: add " +
+	"this user to the group himds (on Windows: Hybrid agent extension applications), and start a " +
+	"new session; in a container, mount the file's folder"
 
 // Variables of the metadata services.
 var (

@@ -32,7 +32,8 @@ func (r Request) checkShellVariables(m Method) error {
 				strings.Join(names, ", ")
 		}
 		return &UsageError{
-			Text: fmt.Sprintf("the value of --%s is the name of a variable, such as $NAME, and no shell replaces it: clients start this program without a shell", flag),
+			Text: fmt.Sprintf("the value of --%s is the name of a variable, such as $NAME, and "+
+				"no shell replaces it: clients start this program without a shell", flag),
 			Hint: hint,
 		}
 	}

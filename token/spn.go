@@ -160,7 +160,8 @@ func diagnoseCertificate(r Request, opts Options) []Finding {
 		found.Todo = "it is not yet valid, or this machine's clock is wrong (it is " + formatTime(now) + " here)"
 	case now.Add(certificateExpiryWarning).After(c.NotAfter):
 		found.Status = StatusWarning
-		found.Todo = "it expires in " + formatDuration(c.NotAfter.Sub(now)) + ": add its successor to the application before then"
+		found.Todo = "it expires in " + formatDuration(c.NotAfter.Sub(now)) +
+			": add its successor to the application before then"
 	default:
 		found.Status = StatusOK
 	}
@@ -175,7 +176,8 @@ func (r Request) certificateError(err error) error {
 	}
 }
 
-const certificateHint = "the file must contain the certificate and its private key: PEM without a password, or PFX (PKCS #12) with the password in --client-certificate-password"
+const certificateHint = "the file must contain the certificate and its private key: PEM without " +
+	"a password, or PFX (PKCS #12) with the password in --client-certificate-password"
 
 // parseCertificate reads a certificate, its chain and its RSA key from PEM or from PKCS #12, in any
 // encryption that OpenSSL and Windows write. The key's certificate comes first in the result.
@@ -189,7 +191,8 @@ func parseCertificate(
 	}
 	rsaKey, ok := key.(*rsa.PrivateKey)
 	if !ok {
-		return nil, nil, errors.New("its private key is not an RSA key, and Entra ID accepts no other")
+		return nil, nil, errors.New("its private key is not an RSA key, and Entra ID accepts no " +
+			"other")
 	}
 	for i, c := range certificates {
 		if rsaKey.PublicKey.Equal(c.PublicKey) {

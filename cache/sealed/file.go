@@ -67,7 +67,8 @@ func ReadOpenFile(f *os.File, limit int64, check func(fs.FileInfo) error) ([]byt
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	if !fi.Mode().IsRegular() || fi.Size() > limit {
-		return nil, fmt.Errorf("%s is not a regular file, or is larger than %d bytes", f.Name(), limit)
+		return nil, fmt.Errorf("%s is not a regular file, or is larger than %d bytes", f.Name(),
+			limit)
 	}
 	// The file may grow or shrink meanwhile. A truncated entry fails authentication.
 	buf := make([]byte, fi.Size())

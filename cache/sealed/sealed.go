@@ -104,7 +104,8 @@ func (b *Box) Seal(header, data []byte) ([]byte, error) {
 	entry := slices.Concat([]byte(Magic), header, []byte("\n"))
 	entry = aead.Seal(entry, nil, data, bytes.Clone(entry))
 	if len(entry) > MaxEntrySize {
-		return nil, fmt.Errorf("an entry of %d bytes is larger than the limit of %d", len(entry), MaxEntrySize)
+		return nil, fmt.Errorf("an entry of %d bytes is larger than the limit of %d", len(entry),
+			MaxEntrySize)
 	}
 	return entry, nil
 }

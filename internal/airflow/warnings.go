@@ -19,19 +19,23 @@ var environmentWarnings = []struct {
 		func(connection bool, _ token.Method, getenv func(string) string) bool {
 			return connection && getenv("KUBECONFIG") != ""
 		},
-		"KUBECONFIG is set here; if Airflow has it too, deferrable tasks read its file in addition to the connection " +
+		"KUBECONFIG is set here; if Airflow has it too, deferrable tasks read its file in " +
+			"addition to the connection " +
 			"and fail with \"mutually exclusive\": unset it there (ENV in the Dockerfile)",
 	},
 	{
 		func(connection bool, _ token.Method, getenv func(string) string) bool {
 			return !connection && getenv("KUBERNETES_SERVICE_HOST") != ""
 		},
-		"this is a pod: with an empty connection, Airflow talks to the pod's own cluster, not to the one in ~/.kube/config; " +
-			"set the connection's kube_config_path to the kubeconfig's absolute path, or write a connection with --output airflow-connection",
+		"this is a pod: with an empty connection, Airflow talks to the pod's own cluster, not to " +
+			"the one in ~/.kube/config; " +
+			"set the connection's kube_config_path to the kubeconfig's absolute path, or write a " +
+			"connection with --output airflow-connection",
 	},
 	{
 		func(connection bool, m token.Method, _ func(string) string) bool { return connection && m.Interactive },
-		"this login needs a person, but Airflow cannot ask anybody: use --login workloadidentity, or another login for programs",
+		"this login needs a person, but Airflow cannot ask anybody: use --login " +
+			"workloadidentity, or another login for programs",
 	},
 }
 
@@ -48,7 +52,8 @@ var brokenReleases = []struct {
 	{"kubernetes", "36.0.0", "36.0.0", "does not send the plugin's token: install 36.0.1 or another release", nil},
 	// https://github.com/apache/airflow/issues/61737
 	{"apache_airflow_providers_cncf_kubernetes", "10.12.3", "10.16.0",
-		"keeps the first token in deferrable tasks, which fail with 401 when it expires: install 10.16.1 or newer, or set deferrable=False", nil},
+		"keeps the first token in deferrable tasks, which fail with 401 when it expires: install " +
+			"10.16.1 or newer, or set deferrable=False", nil},
 	// https://github.com/kubernetes-client/python/issues/2460
 	{"kubernetes", "34.0.0", "35.99.99",
 		"ignores NO_PROXY, so with HTTPS_PROXY set requests to the cluster go through the proxy too: " +

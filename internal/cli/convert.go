@@ -218,7 +218,8 @@ func nothingConverted(report io.Writer, all []stanza.Conversion, files kubeconfi
 			missing = list + " ($KUBECONFIG)"
 		}
 		return &token.FailedError{
-			Text: "no kubeconfig was found: " + cmp.Or(missing, "~/.kube/config") + " does not exist",
+			Text: "no kubeconfig was found: " + cmp.Or(missing, "~/.kube/config") +
+				" does not exist",
 			Hint: "name one with --kubeconfig",
 		}
 	case users == 0:

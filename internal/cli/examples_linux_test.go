@@ -228,7 +228,8 @@ func TestLibraryPageCompiles(t *testing.T) {
 	for i, block := range blocks {
 		name := fmt.Sprintf("block%d.go", i+1)
 		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, append([]byte("package page\n\n"), block[1]...), 0o600); err != nil {
+		source := append([]byte("package page\n\n"), block[1]...)
+		if err := os.WriteFile(file, source, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		overlay.Replace[filepath.Join(module, "page", name)] = file
@@ -237,10 +238,11 @@ func TestLibraryPageCompiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), raw, 0o600); err != nil {
+	overlayFile := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(overlayFile, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := goInExample("build", "-overlay", filepath.Join(dir, "overlay.json"), "./page").CombinedOutput()
+	out, err := goInExample("build", "-overlay", overlayFile, "./page").CombinedOutput()
 	if err != nil {
 		t.Errorf("go build: %v\n%s", err, out)
 	}

@@ -61,7 +61,8 @@ func runByClient() bool { return strings.TrimSpace(envvar.Get(execcredential.Inf
 // files, or print what is no credential.
 var errNotGetToken error = &token.UsageError{
 	Text: "a Kubernetes client runs this program ($" + execcredential.InfoVariable + " is set), and its args do not run get-token",
-	Hint: "the args of the exec config must begin with get-token; to run another command by hand, unset $" + execcredential.InfoVariable,
+	Hint: "the args of the exec config must begin with get-token; to run another command by " +
+		"hand, unset $" + execcredential.InfoVariable,
 }
 
 // explainNoArgs explains an error of a run by a client that passed no arguments, so that only

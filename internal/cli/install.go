@@ -147,7 +147,8 @@ func installError(path string, err error) error {
 	var hint string
 	switch {
 	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS):
-		hint = fmt.Sprintf("the folder must be writable for this user (ID %d): in a pod, use an emptyDir; elsewhere, for example --to ~/.local/bin", os.Geteuid())
+		hint = fmt.Sprintf("the folder must be writable for this user (ID %d): in a pod, use an "+
+			"emptyDir; elsewhere, for example --to ~/.local/bin", os.Geteuid())
 	case errors.Is(err, syscall.ENOSPC):
 		hint = "free some space, or raise the volume's sizeLimit: each copy takes as much as this program's file"
 	}

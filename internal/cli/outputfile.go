@@ -149,8 +149,10 @@ func checkVisible(name, value string) error {
 		return nil
 	}
 	return &token.UsageError{
-		Text: name + " of the kubeconfig would have " + found + ", which is invisible or looks like something else",
-		Hint: "check the values that were given, and the names in the source kubeconfig: invisible and control characters are not written",
+		Text: name + " of the kubeconfig would have " + found + ", which is invisible or looks " +
+			"like something else",
+		Hint: "check the values that were given, and the names in the source kubeconfig: " +
+			"invisible and control characters are not written",
 	}
 }
 

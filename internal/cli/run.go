@@ -72,6 +72,7 @@ func checkOpenFileLimit() error {
 	}
 	return &token.FailedError{
 		Text: fmt.Sprintf("this process may open %d more files, and a login needs %d", free, minOpenFiles),
-		Hint: "raise the limit of open files (ulimit -n), or make the program that starts this one close its open files",
+		Hint: "raise the limit of open files (ulimit -n), or make the program that starts this " +
+			"one close its open files",
 	}
 }

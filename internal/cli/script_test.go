@@ -63,7 +63,8 @@ func keepOffNetwork() {
 		os.Setenv(name, value)
 	}
 	request := &http.Request{URL: &url.URL{Scheme: "https", Host: "login.microsoftonline.com"}}
-	if proxy, err := http.ProxyFromEnvironment(request); err != nil || proxy.String() != unreachableProxy {
+	proxy, err := http.ProxyFromEnvironment(request)
+	if err != nil || proxy.String() != unreachableProxy {
 		panic(fmt.Sprint("the proxy is ", proxy, ", ", err))
 	}
 }

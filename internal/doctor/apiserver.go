@@ -66,7 +66,8 @@ func checkAPIServer(ctx context.Context, cluster map[string]any, bearer string) 
 		found.Text += ": " + err.Error()
 		if sendError := new(url.Error); errors.As(err, &sendError) {
 			found.Text = "https://" + u.Host + ": " + sendError.Err.Error()
-			found.Todo = "this machine must be able to reach it, and its certificate must be signed by the CA in the kubeconfig; " +
+			found.Todo = "this machine must be able to reach it, and its certificate must be " +
+				"signed by the CA in the kubeconfig; " +
 				"a private cluster's API server can be reached only from its network"
 			if errors.As(err, new(*tls.CertificateVerificationError)) {
 				found.Text += "; the token was not sent"
@@ -111,7 +112,8 @@ func postReview(ctx context.Context, u *url.URL, cluster map[string]any, bearer 
 
 // cachedTokenNote is part of these findings because they are about a new token, while clients get
 // the cached one. get-token cannot know that a server refuses it, or that it lacks a new group.
-var cachedTokenNote = process.Name() + " cache clear removes older tokens, which clients get until they expire"
+var cachedTokenNote = process.Name() + " cache clear removes older tokens, which clients get " +
+	"until they expire"
 
 // reviewFinding reads the API server's response to a SelfSubjectReview.
 func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
@@ -129,23 +131,28 @@ func reviewFinding(found token.Finding, status int, body []byte) token.Finding {
 	switch {
 	case status == http.StatusCreated && err == nil && user.Username != "" && user.Username != "system:anonymous":
 		found.Status = token.StatusOK
-		found.Text += fmt.Sprintf(" takes it for user %q in groups %q; kubectl auth can-i --list shows what that user may do",
+		found.Text += fmt.Sprintf(" takes it for user %q in groups %q; kubectl auth can-i --list "+
+			"shows what that user may do",
 			user.Username, user.Groups) + "; " + cachedTokenNote
 	case status == http.StatusCreated && err == nil:
 		found.Text += " does not know whose token it is"
 		found.Todo = "check that the cluster accepts Entra ID's users (az aks show --query aadProfile) and belongs to the token's tenant"
 	case status == http.StatusUnauthorized:
 		found.Text += " refuses the token (401)"
-		found.Todo = "the cluster must accept Entra ID's users (az aks show --query aadProfile), belong to the token's tenant (tid above), " +
-			"and expect the token's audience (aud above); its clock must be right. After a change: " + cachedTokenNote
+		found.Todo = "the cluster must accept Entra ID's users (az aks show --query aadProfile), " +
+			"belong to the token's tenant (tid above), " +
+			"and expect the token's audience (aud above); its clock must be right. After a " +
+			"change: " + cachedTokenNote
 	case status == http.StatusNotFound:
 		found.Status = token.StatusWarning
 		found.Text += " cannot tell which user a token is for: it is older than Kubernetes 1.28"
 	default:
 		found.Text += fmt.Sprintf(" answers with HTTP status %d: %s", status, review.Message)
-		found.Todo = "check what answers at this address: a proxy, a firewall's page, or another server"
+		found.Todo = "check what answers at this address: a proxy, a firewall's page, or another " +
+			"server"
 		if status == http.StatusForbidden {
-			found.Todo = "the API server knows the user but forbids a SelfSubjectReview, which the role system:basic-user allows; " +
+			found.Todo = "the API server knows the user but forbids a SelfSubjectReview, which " +
+				"the role system:basic-user allows; " +
 				"or a proxy or firewall answers instead of it"
 		}
 	}

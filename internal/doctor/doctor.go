@@ -157,8 +157,10 @@ func checkCacheDir(_ context.Context, e *examination) []token.Finding {
 	case err != nil:
 		found.Status = token.StatusWarning
 		found.Text = path + " cannot be used, so every run asks for a token: " + err.Error()
-		found.Todo = "the folder must belong to this user, must not be writable by others and must have free space: " +
-			"correct it, or name another one with --cache-dir; " + process.Name() + " cache clear removes its tokens"
+		found.Todo = "the folder must belong to this user, must not be writable by others and " +
+			"must have free space: " +
+			"correct it, or name another one with --cache-dir; " + process.Name() +
+			" cache clear removes its tokens"
 	case state.Absent:
 		found.Text = path + " does not exist yet, and can be created"
 	default:
@@ -184,7 +186,8 @@ func checkLogFile(_ context.Context, e *examination) []token.Finding {
 			Status: token.StatusWarning,
 			Check:  "log file",
 			Text:   "failed runs are not logged: " + err.Error(),
-			Todo:   "set --log-file or $AKSLOGIN_LOG_FILE to a file that belongs to this user, is writable and is not a link",
+			Todo: "set --log-file or $AKSLOGIN_LOG_FILE to a file that belongs to this user, " +
+				"is writable and is not a link",
 		}}
 	}
 	if absent != nil {

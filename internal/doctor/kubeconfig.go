@@ -127,7 +127,8 @@ func checkUser(entries kubeconfig.ContextEntries) token.Finding {
 	switch {
 	case entries.UserFile == nil:
 		found.Status = token.StatusError
-		found.Text = fmt.Sprintf("context %q in %s names a user that does not exist", entries.Context, entries.ClusterFile.Path)
+		found.Text = fmt.Sprintf("context %q in %s names a user that does not exist",
+			entries.Context, entries.ClusterFile.Path)
 		found.Todo = process.Name() + " kubeconfig writes a complete kubeconfig"
 	case e == nil:
 		found.Status = token.StatusWarning
@@ -149,8 +150,9 @@ func checkStaticCredential(c execConfig) token.Finding {
 			return token.Finding{
 				Status: token.StatusWarning,
 				Check:  "user",
-				Text:   "the user has both " + field + " and an exec config: Python clients prefer a token, kubectl sends both",
-				Todo:   "remove " + field + " from the user",
+				Text: "the user has both " + field + " and an exec config: Python clients " +
+					"prefer a token, kubectl sends both",
+				Todo: "remove " + field + " from the user",
 			}
 		}
 	}
@@ -183,7 +185,8 @@ func checkCommand(c execConfig) token.Finding {
 	if err != nil {
 		found.Status = token.StatusError
 		found.Text = fmt.Sprintf("%q is not a program that can be run here: %v", command, err)
-		found.Todo = "install it there, or on the client's PATH, which may differ from this shell's; " +
+		found.Todo = "install it there, or on the client's PATH, which may differ from this " +
+			"shell's; " +
 			"this program is " + executablePath()
 		if command != c.user.Exec.Command {
 			found.Todo = "command must be only a program's name or path: move what follows it to args"
@@ -203,7 +206,8 @@ func checkCommand(c execConfig) token.Finding {
 	switch {
 	case !stanza.IsPortableCommand(command):
 		found.Status = token.StatusWarning
-		found.Todo = "make it an absolute path or a name on the PATH: kubectl resolves a relative path against the kubeconfig's folder, " +
+		found.Todo = "make it an absolute path or a name on the PATH: kubectl resolves a " +
+			"relative path against the kubeconfig's folder, " +
 			"other clients against their working directory"
 	case !sameFile(path, executablePath()):
 		found.Status = token.StatusWarning
@@ -238,8 +242,10 @@ func checkAPIVersion(c execConfig) token.Finding {
 	return token.Finding{
 		Status: token.StatusError,
 		Check:  "apiVersion",
-		Text:   fmt.Sprintf("the exec config has apiVersion %q, which current clients do not support", version),
-		Todo:   process.Name() + " convert-kubeconfig changes it to client.authentication.k8s.io/v1",
+		Text: fmt.Sprintf("the exec config has apiVersion %q, which current clients do not "+
+			"support", version),
+		Todo: process.Name() + " convert-kubeconfig changes it to " +
+			"client.authentication.k8s.io/v1",
 	}
 }
 
@@ -258,10 +264,12 @@ func checkInteractiveMode(c execConfig) token.Finding {
 		found.Todo = "it must be Never, IfAvailable or Always"
 	case mode == "Always" && !c.method.Interactive:
 		found.Status = token.StatusWarning
-		found.Todo = "clients without a terminal refuse to run the plugin: set it to Never, because this login never prompts"
+		found.Todo = "clients without a terminal refuse to run the plugin: set it to Never, " +
+			"because this login never prompts"
 	case mode == "Never" && c.method.Interactive:
 		found.Status = token.StatusWarning
-		found.Todo = "login " + c.method.Name + " then cannot ask a person to sign in: set it to IfAvailable"
+		found.Todo = "login " + c.method.Name + " then cannot ask a person to sign in: set it to " +
+			"IfAvailable"
 	}
 	return found
 }

@@ -38,7 +38,8 @@ func checkPluginPolicy(c execConfig) token.Finding {
 	raw, err := kubeconfig.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		found.Status = token.StatusInfo
-		found.Text = "the file does not exist, so kubectl runs any plugin; an allow-list would need " + entry
+		found.Text = "the file does not exist, so kubectl runs any plugin; an allow-list would " +
+			"need " + entry
 		return found
 	}
 	var rc kuberc

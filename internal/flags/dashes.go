@@ -26,7 +26,8 @@ func (known knownFlags) checkDashes(arg string, mayBeValue bool) error {
 	}
 	return &token.UsageError{
 		Text: fmt.Sprintf("%s begins with the character %#U, which is not the hyphen of a flag", what, odd),
-		Hint: "type the flag with two hyphens: editors and chat programs replace them with other dashes",
+		Hint: "type the flag with two hyphens: editors and chat programs replace them with other " +
+			"dashes",
 	}
 }
 

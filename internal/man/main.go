@@ -41,7 +41,8 @@ func sourceDate() (time.Time, error) {
 	if seconds == "" {
 		out, err := exec.Command("git", "log", "-1", "--format=%ct").Output()
 		if err != nil {
-			return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH is not set, and this is not a Git checkout: git log: %w", err)
+			return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH is not set, and this is not a Git "+
+				"checkout: git log: %w", err)
 		}
 		seconds = strings.TrimSpace(string(out))
 	}

@@ -119,7 +119,9 @@ func main() {
 		os.Exit(1)
 	}
 	layers := layersOf(all)
-	slices.SortStableFunc(all, func(a, b goPackage) int { return layers[topFolder(a.path())] - layers[topFolder(b.path())] })
+	slices.SortStableFunc(all, func(a, b goPackage) int {
+		return layers[topFolder(a.path())] - layers[topFolder(b.path())]
+	})
 	last := 0
 	for _, p := range all {
 		if layer := layers[topFolder(p.path())]; layer != last {

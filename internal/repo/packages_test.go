@@ -49,7 +49,9 @@ func packages(t *testing.T) []goPackage {
 
 func TestImportsPointDownward(t *testing.T) {
 	layerOf := func(path string) int {
-		return slices.IndexFunc(layers, func(folders []string) bool { return slices.Contains(folders, topFolder(path)) })
+		return slices.IndexFunc(layers, func(folders []string) bool {
+			return slices.Contains(folders, topFolder(path))
+		})
 	}
 	if len(layers) > 6 {
 		t.Errorf("%d layers", len(layers))
@@ -66,7 +68,8 @@ func TestImportsPointDownward(t *testing.T) {
 			if layerOf(to) <= layerOf(from) {
 				t.Errorf("%s imports %s, which is not in a lower layer", from, to)
 			}
-			if importers, restricted := onlyFrom[topFolder(to)]; restricted && !slices.Contains(importers, topFolder(from)) {
+			importers, restricted := onlyFrom[topFolder(to)]
+			if restricted && !slices.Contains(importers, topFolder(from)) {
 				t.Errorf("%s imports %s; only %s may", from, to, strings.Join(importers, ", "))
 			}
 		}
@@ -85,7 +88,8 @@ func TestImportablePackagesStandAlone(t *testing.T) {
 			}
 		}
 		for _, imported := range p.Imports {
-			if topFolder(p.path()) == "cache" && (strings.Contains(imported, "Azure") || strings.Contains(imported, "k8s.io")) {
+			isForeign := strings.Contains(imported, "Azure") || strings.Contains(imported, "k8s.io")
+			if topFolder(p.path()) == "cache" && isForeign {
 				t.Errorf("%s imports %s: the cache knows bytes, not tokens", p.path(), imported)
 			}
 		}

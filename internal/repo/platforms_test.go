@@ -48,7 +48,8 @@ func TestPlatforms(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(content, b.Bytes()) {
-		t.Error("docs/platforms.md is out of date; UPDATE=1 go test -run TestPlatforms ./internal/repo rewrites it")
+		t.Error("docs/platforms.md is out of date; UPDATE=1 go test -run TestPlatforms " +
+			"./internal/repo rewrites it")
 	}
 }
 

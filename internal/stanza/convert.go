@@ -92,7 +92,8 @@ func (c *Converter) Convert(file *kubeconfig.File, earlier kubeconfig.Files) (do
 			continue
 		case kept != "":
 			done.Matched = true
-			report.WriteString(token.Clean(where+"kept: login "+kept+" needs no person; use --context or --force to convert it") + "\n")
+			report.WriteString(token.Clean(where+"kept: login "+kept+" needs no person; use "+
+				"--context or --force to convert it") + "\n")
 			continue
 		}
 		want, err := c.target(u)
@@ -143,7 +144,8 @@ func errorAt(where string, err error) error {
 	return failed
 }
 
-const nameOneUserHint = "give the flag, or choose the user to convert with --context; nothing was changed"
+const nameOneUserHint = "give the flag, or choose the user to convert with --context; nothing " +
+	"was changed"
 
 // skipReason returns why the user's login is not one that this program replaces, "" if it is.
 func (c *Converter) skipReason(u kubeconfig.User) string {
@@ -254,7 +256,8 @@ func (c *Converter) target(u kubeconfig.User) (target, error) {
 		token.AzureCLIRefusesTenant(getenvOf(want.Env)) {
 		kept = maps.Clone(existing)
 		delete(kept, "tenant-id")
-		notes = append(notes, "--tenant-id is not written: a managed identity is signed in to az, and az accepts no tenant for one")
+		notes = append(notes, "--tenant-id is not written: a managed identity is signed in to "+
+			"az, and az accepts no tenant for one")
 	}
 	args, err := BuildArgs(m, kept, c.Flags)
 	if err != nil {
@@ -325,7 +328,8 @@ func (c *Converter) reportLine(where string, u kubeconfig.User, t target) string
 	}
 	for _, variable := range want.Env {
 		if flags.OverridesFlag(variable.Name) && !slices.Contains(want.Args, "--disable-environment-override") {
-			login += ", but " + variable.Name + " in its env overrides its arguments: remove one of them"
+			login += ", but " + variable.Name + " in its env overrides its arguments: remove one " +
+				"of them"
 		}
 	}
 	for _, note := range t.notes {

@@ -239,7 +239,8 @@ func IsPortableCommand(command string) bool {
 // PortableCommandError is the error for a --command that is not portable.
 func PortableCommandError(command string) error {
 	return &token.UsageError{
-		Text: fmt.Sprintf("--command is %q, a relative path, which each client resolves differently", command),
+		Text: fmt.Sprintf("--command is %q, a relative path, which each client resolves "+
+			"differently", command),
 		Hint: "give an absolute path, or the name of a program on the client's PATH",
 	}
 }

@@ -40,7 +40,8 @@ func (t *transport) do(req *http.Request) (*http.Response, error) {
 	case resp.StatusCode >= 400:
 		t.outcome.refuse(readRefusal(resp, body))
 	case check != nil && isTruncated(resp, body):
-		return nil, fmt.Errorf("the connection broke before the answer was complete: %w", io.ErrUnexpectedEOF)
+		return nil, fmt.Errorf("the connection broke before the answer was complete: %w",
+			io.ErrUnexpectedEOF)
 	case check != nil:
 		if body, err = check(body); err != nil {
 			return nil, NewPermanentError("%w", err)
